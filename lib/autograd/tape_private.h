@@ -1,0 +1,28 @@
+/* The tape's inside, shared by tape.c and plan.c only. */
+#ifndef RV_AUTOGRAD_TAPE_PRIVATE_H
+#define RV_AUTOGRAD_TAPE_PRIVATE_H
+
+#include "autograd/tape.h"
+
+typedef struct sample_link {
+    rv_tensor *t;
+    struct sample_link *next;
+} sample_link;
+
+struct rv_tape {
+    rv_arena *arena;
+    rv_node *last;
+    int nodes;
+    rv_real *grads; /* the gradient buffer; grows only */
+    size_t grads_cap;
+    bool no_grad, training;
+    rv_status status;
+    char message[1024];
+    uint64_t seed, step, calls;
+    sample_link *sample_list;
+    int samples, perturb_leaf;
+    int64_t perturb_elem;
+    double perturb_eps;
+};
+
+#endif

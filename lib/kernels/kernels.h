@@ -1,0 +1,29 @@
+/** Kernels: plain loops over memory, no autograd.
+ *
+ *  The functions listed in kernels.def are compiled once per instruction set from the same source (isa.h gives the
+ *  vector type) and called through rv_k(), chosen at run time by what the CPU can do, or forced by the variable
+ *  RAVEL_ISA=avx512|avx2|base. They are SERIAL: the caller cuts its work into fixed blocks and runs them in an OpenMP
+ *  loop (base/parallel.h). A result must depend on the element's own inputs only, not on where it lies in a vector. */
+#ifndef RV_KERNELS_KERNELS_H
+#define RV_KERNELS_KERNELS_H
+
+#include "base/parallel.h"
+#include "tensor/tensor.h"
+
+/** Activations that a GEMM epilogue and the elementwise ops know. */
+typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_COUNT } rv_act;
+
+typedef struct rv_kernels {
+    const char *isa; /**< "avx512", "avx2" or "base" */
+    int lanes;       /**< rv_real in a vector */
+#define RV_KERNEL(ret, name, args) ret(*name) args;
+#include "kernels/kernels.def"
+#undef RV_KERNEL
+} rv_kernels;
+
+/** The kernels of this CPU. */
+RV_API const rv_kernels *rv_k(void);
+/** Select by name; RV_EUSAGE if unknown or this CPU lacks it. For tests and the RAVEL_ISA variable. */
+RV_API rv_status rv_select_isa(const char *isa);
+
+#endif

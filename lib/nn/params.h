@@ -1,0 +1,60 @@
+/** Parameters: one flat array of values and one of gradients, cut into named tensors with PyTorch's names, shapes and
+ *  gate order. Optimiser, clipping, hashing and checkpoints see the flat arrays; layers see the tensors.
+ *
+ *  Layers declare parameters with rv_params_add while the model is built; rv_params_materialise then allocates and
+ *  initialises all at once. */
+#ifndef RV_NN_PARAMS_H
+#define RV_NN_PARAMS_H
+
+#include "tensor/tensor.h"
+
+/** Initial distributions. a and b are the kind's own numbers. */
+typedef enum {
+    RV_INIT_ZERO,
+    RV_INIT_CONSTANT,   /**< a */
+    RV_INIT_UNIFORM,    /**< [-a, a) */
+    RV_INIT_NORMAL,     /**< mean 0, deviation a */
+    RV_INIT_XAVIER_UNIFORM, /**< gain a (0 stands for 1)      [Glorot 2010] */
+    RV_INIT_XAVIER_NORMAL,
+    RV_INIT_KAIMING_UNIFORM, /**< a: negative slope, PyTorch's default for linear layers is sqrt(5)  [He 2015] */
+    RV_INIT_ORTHOGONAL, /**< gain a (0 stands for 1); per square block of `gates` stacked matrices  [Saxe 2014] */
+} rv_init_kind;
+typedef struct {
+    rv_init_kind kind;
+    double a;
+    int gates; /**< stacked matrices (4 for an LSTM's weight_hh); fan and orthogonality are per matrix; 0 stands for 1 */
+} rv_init;
+
+typedef struct {
+    char *name;
+    rv_tensor t;    /**< x and g point into the flat arrays */
+    rv_init init;
+    bool decay;     /**< weight decay applies (matrices; not biases and norms) */
+    bool frozen;
+    int64_t offset; /**< of x in the flat array, in elements; a multiple of 16 */
+} rv_param;
+
+typedef struct {
+    rv_param **p; /**< in the order of rv_params_add */
+    int n;
+    rv_real *x, *g; /**< flat, `size` elements; gaps between tensors are 0 */
+    int64_t size;
+} rv_params;
+
+RV_API rv_params *rv_params_create(void);
+RV_API void rv_params_destroy(rv_params *ps);
+/** Declare a tensor named by the printf-like pattern; decay is set for 2 and more dimensions. The result is owned by
+ *  ps; its x is NULL until rv_params_materialise. Aborts on a name used twice. */
+RV_API rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *dim, const char *name_fmt, ...) RV_PRINTF(5, 6);
+/** Allocate, and draw initial values; each tensor's are a function of (seed, name, shape, init) only. */
+RV_API rv_status rv_params_materialise(rv_params *ps, uint64_t seed);
+/** By exact name, or NULL. */
+RV_API rv_param *rv_params_find(const rv_params *ps, const char *name);
+/** Trainable elements, without the gaps. */
+RV_API int64_t rv_params_count(const rv_params *ps);
+/** Start a new sum of gradients: nothing is written, the next backward overwrites. */
+RV_API void rv_params_zero_grad(rv_params *ps);
+/** Zero the gradients that no backward has written since; call once before clipping and updating. */
+RV_API void rv_params_finish_grad(rv_params *ps);
+
+#endif

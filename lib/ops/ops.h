@@ -1,0 +1,120 @@
+/** The differentiable operations. Each returns a tensor owned by the tape, or NULL after an error (sticky on the
+ *  tape: RV_ESHAPE with both shapes in the message). Every op here is in ops.def, which drives the gradient check in
+ *  double, the thread-count determinism test and the micro-benchmark. */
+#ifndef RV_OPS_OPS_H
+#define RV_OPS_OPS_H
+
+#include "autograd/tape.h"
+#include "kernels/kernels.h"
+
+#define RV_OP(name) RV_API extern const rv_op rv__op_##name;
+#include "ops/ops.def"
+#undef RV_OP
+/** All ops, in the order of ops.def, closed by NULL. */
+RV_API extern const rv_op *const rv_ops[];
+
+/* ---- matmul.c */
+/** a (..., M, K) b (K, N) -> (..., M, N); or both batched with equal leading dimensions. */
+RV_API rv_tensor *rv_matmul(rv_tape *tape, rv_tensor *a, rv_tensor *b);
+/** act(x w^T + b): x (..., I), w (O, I) as PyTorch stores it, b (O) or NULL -> (..., O). */
+RV_API rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, rv_act act);
+
+/* ---- elementwise.c: shapes broadcast from the right as in NumPy */
+RV_API rv_tensor *rv_add(rv_tape *tape, rv_tensor *a, rv_tensor *b);
+RV_API rv_tensor *rv_sub(rv_tape *tape, rv_tensor *a, rv_tensor *b);
+RV_API rv_tensor *rv_mul(rv_tape *tape, rv_tensor *a, rv_tensor *b);
+RV_API rv_tensor *rv_div(rv_tape *tape, rv_tensor *a, rv_tensor *b);
+/** scale * x + shift */
+RV_API rv_tensor *rv_affine(rv_tape *tape, rv_tensor *x, double scale, double shift);
+RV_API rv_tensor *rv_exp(rv_tape *tape, rv_tensor *x);
+RV_API rv_tensor *rv_log(rv_tape *tape, rv_tensor *x);
+RV_API rv_tensor *rv_tanh(rv_tape *tape, rv_tensor *x);
+RV_API rv_tensor *rv_sigmoid(rv_tape *tape, rv_tensor *x);
+RV_API rv_tensor *rv_relu(rv_tape *tape, rv_tensor *x);
+/** x Phi(x), by erf [Hendrycks 2016]. */
+RV_API rv_tensor *rv_gelu(rv_tape *tape, rv_tensor *x);
+/** Its tanh approximation, as GPT-2 has it. */
+RV_API rv_tensor *rv_gelu_tanh(rv_tape *tape, rv_tensor *x);
+
+/* ---- reduce.c */
+/** Over one axis (negative counts from the end), which disappears. */
+RV_API rv_tensor *rv_sum(rv_tape *tape, rv_tensor *x, int axis);
+RV_API rv_tensor *rv_mean(rv_tape *tape, rv_tensor *x, int axis);
+/** Over everything -> scalar. */
+RV_API rv_tensor *rv_sum_all(rv_tape *tape, rv_tensor *x);
+RV_API rv_tensor *rv_mean_all(rv_tape *tape, rv_tensor *x);
+
+/* ---- shape.c */
+/** Same elements in a new shape; one dimension may be -1. A view: costs nothing. */
+RV_API rv_tensor *rv_reshape(rv_tape *tape, rv_tensor *x, int ndim, const int64_t *dim);
+/** Dimension i of the result is dimension perm[i] of x. A copy. */
+RV_API rv_tensor *rv_transpose(rv_tape *tape, rv_tensor *x, const int *perm);
+/** Elements [begin, end) of an axis. A copy. */
+RV_API rv_tensor *rv_slice(rv_tape *tape, rv_tensor *x, int axis, int64_t begin, int64_t end);
+/** n tensors joined along an axis. */
+RV_API rv_tensor *rv_concat(rv_tape *tape, int n, rv_tensor *const *x, int axis);
+
+/* ---- softmax.c */
+/** Over the last axis. */
+RV_API rv_tensor *rv_softmax(rv_tape *tape, rv_tensor *x);
+RV_API rv_tensor *rv_log_softmax(rv_tape *tape, rv_tensor *x);
+
+/* ---- loss.c */
+/** Mean over the targets that are not `ignore` of -sum_v q_v log softmax(logits)_v, with q = (1-e) onehot + e/V
+ *  (PyTorch's label smoothing e). logits (..., V), target: one id per row, values in [0, V) or `ignore`; kept by
+ *  the caller until backward. Backward writes the gradient over the logits: they are never stored twice. All
+ *  ignored gives 0. -> scalar */
+RV_API rv_tensor *rv_cross_entropy(rv_tape *tape, rv_tensor *logits, const int32_t *target, int32_t ignore, double smoothing);
+/** Mean of squares of a - b (same shapes) -> scalar. */
+RV_API rv_tensor *rv_mse(rv_tape *tape, rv_tensor *a, rv_tensor *b);
+
+/* ---- norm.c */
+/** (x - mean) / sqrt(var + eps) * gamma + beta over the last axis, biased variance [Ba 2016]. */
+RV_API rv_tensor *rv_layer_norm(rv_tape *tape, rv_tensor *x, rv_tensor *gamma, rv_tensor *beta, double eps);
+
+/* ---- embedding.c */
+/** Rows of table (V, D) times `scale`: ids (n values in [0, V), kept by the caller until backward) -> (n, D). The
+ *  scatter of backward is split by the owner of the row. */
+RV_API rv_tensor *rv_embedding(rv_tape *tape, rv_tensor *table, const int32_t *ids, int64_t n, double scale);
+
+/* ---- dropout.c */
+/** In training each element is 0 with probability p, else x / (1 - p); otherwise x itself. The mask is a function of
+ *  (seed, step, call, index) and is made again in backward. */
+RV_API rv_tensor *rv_dropout(rv_tape *tape, rv_tensor *x, double p);
+
+/* ---- recurrent.c */
+typedef enum { RV_CELL_RNN_TANH, RV_CELL_RNN_RELU, RV_CELL_LSTM, RV_CELL_GRU, RV_CELL_GRU_RESET_BEFORE } rv_cell;
+/** Gates of a cell: 1, 4 or 3. */
+RV_API int rv_cell_gates(rv_cell cell);
+typedef struct {
+    rv_tensor *y;  /**< (T, B, H) all hidden states; 0 at padded steps */
+    rv_tensor *hn; /**< (B, H) the last valid hidden state of each row */
+    rv_tensor *cn; /**< (B, H) the last cell state; NULL unless LSTM */
+} rv_sequence;
+/** One layer and direction over a whole sequence, as ONE node. x (T, B, I), w_ih (G H, I), w_hh (G H, H), b_ih and
+ *  b_hh (G H) or NULL, h0 and c0 (B, H) or NULL for zeros; gate order i,f,g,o (LSTM), r,z,n (GRU), as PyTorch.
+ *  lengths: B valid lengths, or NULL when all are T; kept by the caller until backward. reverse runs from each row's
+ *  last valid step to its first.
+ *    RNN  h = f(W x + U h' + b)                                                     [Elman 1990]
+ *    LSTM i,f,o = sigmoid, g = tanh; c = f c' + i g; h = o tanh(c)                  [Hochreiter 1997, Gers 2000]
+ *    GRU  r,z = sigmoid; n = tanh(W x + b + r (U h' + b')); h = (1-z) n + z h'      [cuDNN's and PyTorch's form]
+ *         reset_before: n = tanh(W x + b + U (r h') + b')                           [Cho 2014] */
+RV_API rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w_ih, rv_tensor *w_hh, rv_tensor *b_ih, rv_tensor *b_hh,
+                                rv_tensor *h0, rv_tensor *c0, const int32_t *lengths, bool reverse);
+
+/* ---- attention.c */
+typedef struct {
+    int heads;
+    bool causal;                /**< query t sees keys 0 .. t + (S - T) */
+    const int32_t *key_lengths; /**< B valid source lengths, or NULL; kept by the caller until backward */
+    double scale;               /**< 0 stands for 1/sqrt(D/H) */
+    double dropout;             /**< on the weights, in training */
+} rv_attention_spec;
+/** softmax(scale Q K^T + mask) V per head, masks being minus infinity before the softmax  [Vaswani 2017, eq. 1].
+ *  q (B, T, D), k and v (B, S, D), heads side by side in D -> (B, T, D). A fully masked row gives 0. Saves each
+ *  row's max and sum for backward, not the T x S weights. */
+RV_API rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v, const rv_attention_spec *spec);
+/** The same from qkv (B, T, 3 D), q, k and v side by side as one linear layer gives them: nothing is split or copied. */
+RV_API rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_spec *spec);
+
+#endif

@@ -1,0 +1,17 @@
+/** ravel: sequence-model research on ordinary CPUs. This header gathers the public ones. */
+#ifndef RV_RAVEL_H
+#define RV_RAVEL_H
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "tensor/tensor.h"
+#include "kernels/gemm.h"
+#include "kernels/kernels.h"
+#include "autograd/tape.h"
+#include "ops/ops.h"
+#include "nn/params.h"
+
+#endif
