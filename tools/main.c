@@ -1,0 +1,79 @@
+/* ravel SUBCOMMAND ...: looks the subcommand up in commands.def and runs it. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const struct {
+    const char *name, *summary;
+    int (*run)(int, char **);
+} commands[] = {
+#define RV_COMMAND(name, summary) {#name, summary, rv_cmd_##name},
+#include "commands.def"
+#undef RV_COMMAND
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+int rv__tool_finish(rv_status status) {
+    fflush(stdout);
+    if (status != RV_OK) fprintf(stderr, "ravel: %s\n", rv_error_message());
+    if (status == RV_OK && ferror(stdout)) {
+        fprintf(stderr, "ravel: cannot write to standard output\n");
+        return 1;
+    }
+    return rv_exit_code(status);
+}
+
+void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input) {
+    argp_err_exit_status = 2;
+    argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+static void help(FILE *to) {
+    fprintf(to, "usage: ravel COMMAND [ARGUMENT ...]\n\nTrain and compare sequence models on ordinary CPUs.\n\ncommands:\n");
+    for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n'ravel COMMAND --help' explains one command, with an example.\n"
+                "example: ravel train experiments/shakespeare/gpt.yaml\n");
+}
+
+static const char *nearest(const char *name) {
+    const char *best = NULL;
+    size_t best_common = 1;
+    for (int i = 0; i < COMMANDS; i++) {
+        size_t k = 0;
+        while (name[k] && name[k] == commands[i].name[k]) k++;
+        if (k > best_common) best = commands[i].name, best_common = k;
+    }
+    return best;
+}
+
+int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
+    const char *isa = getenv("RAVEL_ISA");
+    if (isa && *isa && rv_select_isa(isa) != RV_OK) return rv__tool_finish(RV_EUSAGE);
+    if (argc < 2) {
+        help(stderr);
+        return 2;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        help(stdout);
+        return 0;
+    }
+    if (!strcmp(name, "--version")) {
+        printf("ravel %s\n", RV_VERSION);
+        return 0;
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name)) continue;
+        char title[64];
+        snprintf(title, sizeof title, "ravel %s", name);
+        argv[1] = title; /* argp names the program by argv[0] */
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    const char *near = nearest(name);
+    fprintf(stderr, "ravel: unknown command '%s'%s%s%s; 'ravel --help' lists them\n", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return 2;
+}
