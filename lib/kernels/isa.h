@@ -18,6 +18,9 @@
 #include "kernels/kernels.def"
 #undef RV_KERNEL
 
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 #if defined(__AVX512F__)
 #define RV_VBYTES 64
 #elif defined(__AVX__)
@@ -28,10 +31,74 @@
 enum { RV_LANES = RV_VBYTES / sizeof(rv_real) };
 
 typedef rv_real vec __attribute__((vector_size(RV_VBYTES)));
+#ifdef RV_DOUBLE
+typedef int64_t vec_i __attribute__((vector_size(RV_VBYTES)));
+#else
+typedef int32_t vec_i __attribute__((vector_size(RV_VBYTES)));
+#endif
 typedef rv_real vec_u __attribute__((vector_size(RV_VBYTES), aligned(sizeof(rv_real)), may_alias));
 
 static inline vec vec_load(const rv_real *p) { return *(const vec_u *)p; }
 static inline void vec_store(rv_real *p, vec v) { *(vec_u *)p = v; }
 static inline vec vec_set(rv_real s) { return s - (vec){0}; }
+
+/* The first n lanes (0 <= n <= RV_LANES) of memory, the rest being `pad`; nothing else is touched. A tail that goes
+ * through these and the same arithmetic as full vectors has the same bits. */
+static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad);
+static inline vec vec_load_n(const rv_real *p, int64_t n) { return vec_load_pad(p, n, 0); }
+static inline void vec_store_n(rv_real *p, int64_t n, vec v);
+
+#if RV_VBYTES == 64 && !defined(RV_DOUBLE)
+static inline __mmask16 vec_mask_n(int64_t n) { return (__mmask16)((1u << n) - 1); }
+static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad) { return (vec)_mm512_mask_loadu_ps((__m512)vec_set(pad), vec_mask_n(n), p); }
+static inline void vec_store_n(rv_real *p, int64_t n, vec v) { _mm512_mask_storeu_ps(p, vec_mask_n(n), (__m512)v); }
+#elif RV_VBYTES == 32 && !defined(RV_DOUBLE)
+static inline __m256i vec_mask_n(int64_t n) { return (__m256i)((vec_i){0, 1, 2, 3, 4, 5, 6, 7} < (int)n); }
+static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad) {
+    return (vec)_mm256_blendv_ps((__m256)vec_set(pad), _mm256_maskload_ps(p, vec_mask_n(n)), (__m256)vec_mask_n(n));
+}
+static inline void vec_store_n(rv_real *p, int64_t n, vec v) { _mm256_maskstore_ps(p, vec_mask_n(n), (__m256)v); }
+#else
+static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad) {
+    vec v = vec_set(pad);
+    for (int i = 0; i < RV_LANES; i++)
+        if (i < n) v[i] = p[i];
+    return v;
+}
+static inline void vec_store_n(rv_real *p, int64_t n, vec v) {
+    for (int i = 0; i < RV_LANES; i++)
+        if (i < n) p[i] = v[i];
+}
+#endif
+
+/* Lanes of a where the mask (the result of a comparison of vectors) is set, else of b. */
+static inline vec vec_select(vec_i mask, vec a, vec b) { return (vec)((mask & (vec_i)a) | (~mask & (vec_i)b)); }
+/* The larger and the smaller of each pair; b where either is NaN. */
+#if RV_VBYTES == 64 && !defined(RV_DOUBLE)
+static inline vec vec_max(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
+static inline vec vec_min(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif RV_VBYTES == 32 && !defined(RV_DOUBLE)
+static inline vec vec_max(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline vec vec_min(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
+static inline vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+static inline vec vec_min(vec a, vec b) { return vec_select(a < b, a, b); }
+#endif
+
+/* Over the lanes, halving: (0 + 8) + (4 + 12) + ...; the order depends on RV_LANES alone. */
+static inline rv_real vec_hsum(vec v) {
+    rv_real s[RV_LANES];
+    vec_store(s, v);
+    for (int w = RV_LANES / 2; w; w /= 2)
+        for (int i = 0; i < w; i++) s[i] += s[i + w];
+    return s[0];
+}
+static inline rv_real vec_hmax(vec v) {
+    rv_real s[RV_LANES];
+    vec_store(s, v);
+    for (int w = RV_LANES / 2; w; w /= 2)
+        for (int i = 0; i < w; i++) s[i] = s[i] > s[i + w] ? s[i] : s[i + w];
+    return s[0];
+}
 
 #endif

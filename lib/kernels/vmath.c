@@ -1,26 +1,12 @@
-#include <math.h>
+#include "kernels/vmath_inline.h"
 
-#include "kernels/isa.h"
-
-#ifdef RV_DOUBLE
-#define EXP exp
-#define TANH tanh
-#define ERF erf
-#else
-#define EXP expf
-#define TANH tanhf
-#define ERF erff
-#endif
-
-void RV_KERNEL_FN(vexp)(int64_t n, const rv_real *x, rv_real *y) {
-    for (int64_t i = 0; i < n; i++) y[i] = EXP(x[i]);
-}
-void RV_KERNEL_FN(vtanh)(int64_t n, const rv_real *x, rv_real *y) {
-    for (int64_t i = 0; i < n; i++) y[i] = TANH(x[i]);
-}
-void RV_KERNEL_FN(vsigmoid)(int64_t n, const rv_real *x, rv_real *y) {
-    for (int64_t i = 0; i < n; i++) y[i] = 1 / (1 + EXP(-x[i]));
-}
-void RV_KERNEL_FN(verf)(int64_t n, const rv_real *x, rv_real *y) {
-    for (int64_t i = 0; i < n; i++) y[i] = ERF(x[i]);
-}
+#define RV_MAP(name, f)                                                                                                \
+    void RV_KERNEL_FN(name)(int64_t n, const rv_real *x, rv_real *y) {                                                 \
+        int64_t i = 0;                                                                                                 \
+        for (; i + RV_LANES <= n; i += RV_LANES) vec_store(y + i, f(vec_load(x + i)));                                 \
+        if (i < n) vec_store_n(y + i, n - i, f(vec_load_n(x + i, n - i)));                                             \
+    }
+RV_MAP(vexp, vec_exp)
+RV_MAP(vtanh, vec_tanh)
+RV_MAP(vsigmoid, vec_sigmoid)
+RV_MAP(verf, vec_erf)
