@@ -13,5 +13,9 @@
 #include "autograd/tape.h"
 #include "ops/ops.h"
 #include "nn/params.h"
+#include "optim/average.h"
+#include "optim/clip.h"
+#include "optim/optim.h"
+#include "optim/schedule.h"
 
 #endif

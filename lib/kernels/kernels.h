@@ -8,6 +8,7 @@
 #define RV_KERNELS_KERNELS_H
 
 #include "base/parallel.h"
+#include "kernels/update.h"
 #include "tensor/tensor.h"
 
 /** Activations that a GEMM epilogue and the elementwise ops know. */
