@@ -17,5 +17,6 @@
 #include "optim/clip.h"
 #include "optim/optim.h"
 #include "optim/schedule.h"
+#include "io/checkpoint.h"
 
 #endif

@@ -1,0 +1,103 @@
+#define _GNU_SOURCE
+#include "io/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static rv__io_hook hook;
+static void *hook_user;
+
+void rv__io_set_hook(rv__io_hook h, void *user) {
+    hook = h;
+    hook_user = user;
+}
+
+static int ask(rv__io_op op, const char *path, const char *to, const void *data, size_t n) {
+    return hook ? hook(hook_user, op, path, to, data, n) : 0;
+}
+
+/* Keep the first error only: what follows it is its consequence. */
+static void latch(rv__file *f, int error, const char *what) {
+    if (f->error || !error) return;
+    f->error = error;
+    f->what = what;
+}
+
+void rv__file_create(rv__file *f, const char *path) {
+    *f = (rv__file){.fd = -1, .path = path};
+    latch(f, ask(RV__IO_CREATE, path, NULL, NULL, 0), "create");
+    if (f->error) return;
+    f->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (f->fd < 0) latch(f, errno, "create");
+}
+
+void rv__file_write(rv__file *f, const void *data, size_t n) {
+    enum { CHUNK = 1 << 24 };
+    const char *p = data;
+    while (n && !f->error) {
+        size_t part = n < CHUNK ? n : CHUNK;
+        int injected = ask(RV__IO_WRITE, f->path, NULL, p, part);
+        if (injected) part /= 2;
+        ssize_t done = write(f->fd, p, part);
+        if (injected) latch(f, injected, "write");
+        else if (done < 0 && errno != EINTR) latch(f, errno, "write");
+        else if (done == 0) latch(f, ENOSPC, "write");
+        if (done > 0) p += done, n -= (size_t)done;
+    }
+}
+
+void rv__file_fsync(rv__file *f) {
+    if (f->error) return;
+    int e = ask(RV__IO_FSYNC, f->path, NULL, NULL, 0);
+    latch(f, e ? e : fsync(f->fd) ? errno : 0, "fsync");
+}
+
+void rv__file_close(rv__file *f) {
+    if (f->fd < 0) return;
+    int e = ask(RV__IO_CLOSE, f->path, NULL, NULL, 0), bad = close(f->fd) ? errno : 0;
+    f->fd = -1;
+    latch(f, e ? e : bad, "close");
+}
+
+static int rename_new(const char *from, const char *to) {
+    if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return errno;
+    struct stat st; /* a file system without RENAME_NOREPLACE: the run's lock keeps others away between these two calls */
+    if (!lstat(to, &st)) return EEXIST;
+    return rename(from, to) ? errno : 0;
+}
+
+void rv__file_rename(rv__file *f, const char *to, bool replace) {
+    if (f->error) return;
+    int e = ask(RV__IO_RENAME, f->path, to, NULL, 0);
+    if (!e) e = !replace ? rename_new(f->path, to) : rename(f->path, to) ? errno : 0;
+    latch(f, e, "rename");
+}
+
+void rv__file_fsync_dir(rv__file *f, const char *path) {
+    if (f->error) return;
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    if (!dir) {
+        latch(f, ENOMEM, "fsync of the directory");
+        return;
+    }
+    int e = ask(RV__IO_FSYNC_DIR, dir, NULL, NULL, 0);
+    if (!e) {
+        int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        e = fd < 0 || fsync(fd) ? errno : 0;
+        if (e == EINVAL) e = 0; /* some network file systems know no fsync of a directory */
+        if (fd >= 0) close(fd);
+    }
+    free(dir);
+    latch(f, e, "fsync of the directory");
+}
+
+void rv__file_remove(const char *path) {
+    if (!ask(RV__IO_UNLINK, path, NULL, NULL, 0)) unlink(path);
+}
