@@ -14,6 +14,8 @@
 /** Activations that a GEMM epilogue and the elementwise ops know. */
 typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_COUNT } rv_act;
 
+typedef struct rv_attend rv_attend; /* attention.h */
+
 typedef struct rv_kernels {
     const char *isa; /**< "avx512", "avx2" or "base" */
     int lanes;       /**< rv_real in a vector */

@@ -116,5 +116,21 @@ typedef struct {
 RV_API rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v, const rv_attention_spec *spec);
 /** The same from qkv (B, T, 3 D), q, k and v side by side as one linear layer gives them: nothing is split or copied. */
 RV_API rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_spec *spec);
+/** Attention for decoding, on plain buffers: T new queries per row of the batch against keys kept from earlier calls.
+ *  Heads lie side by side in rows of `dim` elements; ld*: elements from one position to the next, stride_*: from one row
+ *  of the batch to the next. */
+typedef struct {
+    int64_t batch, queries, dim;
+    int heads;
+    bool causal;         /**< query t of row b sees keys [0, past[b] + t], its own being the last; else [0, past[b]) */
+    const int32_t *past; /**< B counts of keys */
+    double scale;        /**< 0 stands for 1/sqrt(dim/heads) */
+    const rv_real *q, *k, *v;
+    rv_real *y;          /**< written: queries x dim per row */
+    int64_t ldq, ldk, ldv, ldy, stride_q, stride_k, stride_v, stride_y;
+} rv_attention_cache;
+/** Gives the bits that rv_attention gives for the same positions in a full pass. Records nothing; scratch comes from the
+ *  tape and is given back. Returns the tape's status. */
+RV_API rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c);
 
 #endif

@@ -1,0 +1,255 @@
+/* Scaled dot-product attention as one node. The work is cut into (row of the batch, head, block of queries); backward
+ * runs the blocks of a head in order, so that each element of dk and dv has one writer. */
+#include "kernels/attention.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "ops/ops.h"
+
+/* Queries, keys and values of a batch: pointers to the first head of the first row. */
+typedef struct {
+    const rv_real *x;
+    int64_t ld, stride; /* elements between positions, between rows of the batch */
+} rows_view;
+
+typedef struct {
+    int64_t batch, heads, t, s, width;
+    rv_attention_spec spec;
+    rows_view q, k, v;
+    rv_rng rng;
+    rv_real *max, *inv; /* (B, H, T) */
+} attention;
+
+static double work(const attention *a) { return 4. * (double)(a->batch * a->heads * a->t) * (double)(a->s * a->width); }
+
+/* The block of queries from t0 of head h in row b. */
+static rv_attend make_block(const attention *a, int64_t b, int64_t h, int64_t t0, rv_real *scratch) {
+    int64_t at = h * a->width, head = b * a->heads + h, left = a->t - t0;
+    return (rv_attend){
+        .rows = left < RV_ATTEND_QUERIES ? left : RV_ATTEND_QUERIES,
+        .width = a->width,
+        .keys = a->spec.key_lengths ? a->spec.key_lengths[b] : a->s,
+        .causal = a->spec.causal,
+        .first = a->s - a->t + t0 + 1,
+        .scale = a->spec.scale,
+        .q = a->q.x + b * a->q.stride + t0 * a->q.ld + at,
+        .k = a->k.x + b * a->k.stride + at,
+        .v = a->v.x + b * a->v.stride + at,
+        .ldq = a->q.ld,
+        .ldk = a->k.ld,
+        .ldv = a->v.ld,
+        .drop = a->spec.dropout,
+        .rng = a->rng.key,
+        .step = a->rng.step,
+        .index = (uint64_t)(head * a->t + t0),
+        .stride = (uint64_t)(a->s + 3) / 4,
+        .ldy = a->heads * a->width,
+        .max = a->max ? a->max + head * a->t + t0 : NULL,
+        .inv = a->inv ? a->inv + head * a->t + t0 : NULL,
+        .scratch = scratch,
+    };
+}
+
+/* Scratch for every thread of the coming loop, to be given back by rv_tape_rewind. */
+static rv_real *make_scratch(rv_tape *tape, int threads, int64_t width) {
+    return rv_tape_alloc(tape, rv_size_mul((size_t)threads, (size_t)rv_attend_scratch(width) * sizeof(rv_real)));
+}
+
+static bool run_forward(rv_tape *tape, const attention *a, rv_real *y) {
+    int64_t blocks = (a->t + RV_ATTEND_QUERIES - 1) / RV_ATTEND_QUERIES;
+    int threads = rv_threads_for(work(a));
+    rv_arena_mark mark = rv_tape_mark(tape);
+    rv_real *scratch = make_scratch(tape, threads, a->width);
+    if (!scratch) return false;
+    const rv_kernels *k = rv_k();
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t i = 0; i < a->batch * a->heads * blocks; i++) {
+        int64_t head = i / blocks, b = head / a->heads, h = head % a->heads, t0 = i % blocks * RV_ATTEND_QUERIES;
+        rv_attend block = make_block(a, b, h, t0, scratch + omp_get_thread_num() * rv_attend_scratch(a->width));
+        block.y = y + (b * a->t + t0) * block.ldy + h * a->width;
+        k->attend(&block);
+    }
+    rv_tape_rewind(tape, mark);
+    return true;
+}
+
+/* Gradients to be added to, laid out as q, k and v; NULL where none is wanted. */
+static void run_backward(rv_tape *tape, const attention *a, const rv_real *out, const rv_real *dy, rv_real *dq, rv_real *dk, rv_real *dv) {
+    int threads = rv_threads_for(2.5 * work(a));
+    rv_arena_mark mark = rv_tape_mark(tape);
+    rv_real *scratch = make_scratch(tape, threads, a->width);
+    if (!scratch) return;
+    const rv_kernels *k = rv_k();
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t head = 0; head < a->batch * a->heads; head++) {
+        int64_t b = head / a->heads, h = head % a->heads, at = h * a->width;
+        for (int64_t t0 = 0; t0 < a->t; t0 += RV_ATTEND_QUERIES) {
+            rv_attend block = make_block(a, b, h, t0, scratch + omp_get_thread_num() * rv_attend_scratch(a->width));
+            int64_t y = (b * a->t + t0) * block.ldy + at;
+            block.out = out + y;
+            block.dy = dy + y;
+            block.dq = dq ? dq + b * a->q.stride + t0 * a->q.ld + at : NULL;
+            block.dk = dk ? dk + b * a->k.stride + at : NULL;
+            block.dv = dv ? dv + b * a->v.stride + at : NULL;
+            k->attend_backward(&block);
+        }
+    }
+    rv_tape_rewind(tape, mark);
+}
+
+/* The gradient of t, zeroed if nothing is in it yet. */
+static rv_real *grad_to_add(rv_tensor *t) {
+    bool acc;
+    rv_real *g = rv_grad(t, &acc);
+    if (g && !acc) memset(g, 0, (size_t)rv_numel(t) * sizeof *g);
+    return g;
+}
+
+static void attention_backward(rv_tape *tape, rv_node *n) {
+    const rv_real *dy = rv_out_grad(n, 0);
+    rv_real *dq = grad_to_add(n->in[0]), *dk = grad_to_add(n->in[1]), *dv = grad_to_add(n->in[2]);
+    if (dq || dk || dv) run_backward(tape, n->ctx, n->out[0]->x, dy, dq, dk, dv);
+}
+
+static void self_attention_backward(rv_tape *tape, rv_node *n) {
+    const attention *a = n->ctx;
+    int64_t d = a->heads * a->width;
+    rv_real *g = grad_to_add(n->in[0]);
+    if (g) run_backward(tape, a, n->out[0]->x, rv_out_grad(n, 0), g, g + d, g + 2 * d);
+}
+
+/* Check the spec against batch, s and d, and fill in what it leaves open; false after an error. */
+static bool complete(rv_tape *tape, attention *a, const rv_attention_spec *spec, int64_t d) {
+    a->spec = *spec;
+    a->heads = spec->heads;
+    if (spec->heads < 1 || d % spec->heads)
+        return rv_tape_fail(tape, RV_ESHAPE, "attention: the width %lld is no multiple of %d heads; change hidden_size or num_heads",
+                            (long long)d, spec->heads);
+    if (spec->dropout < 0 || spec->dropout >= 1)
+        return rv_tape_fail(tape, RV_EUSAGE, "attention: dropout %g is not in [0, 1)", spec->dropout);
+    for (int64_t b = 0; spec->key_lengths && b < a->batch; b++)
+        if (spec->key_lengths[b] < 0 || spec->key_lengths[b] > a->s)
+            return rv_tape_fail(tape, RV_ESHAPE, "attention: row %lld has %d keys, but the keys are 0 to %lld long", (long long)b,
+                                (int)spec->key_lengths[b], (long long)a->s);
+    a->width = d / spec->heads;
+    if (spec->scale == 0) a->spec.scale = 1 / sqrt((double)a->width);
+    if (!rv_tape_training(tape)) a->spec.dropout = 0;
+    if (a->spec.dropout > 0) a->rng = rv_tape_rng(tape);
+    return true;
+}
+
+static rv_tensor *apply(rv_tape *tape, attention *a, const rv_op *op, int nin, rv_tensor *const *in) {
+    rv_tensor *y = rv_tape_tensor(tape, 3, (int64_t[]){a->batch, a->t, a->heads * a->width});
+    if (!y) return NULL;
+    if (rv_tape_records(tape, nin, in)) {
+        size_t bytes = (size_t)(a->batch * a->heads * a->t) * sizeof(rv_real);
+        a->max = rv_tape_alloc(tape, bytes);
+        a->inv = rv_tape_alloc(tape, bytes);
+        if (!a->max || !a->inv) return NULL;
+    }
+    if (!run_forward(tape, a, y->x)) return NULL;
+    rv_node *n = rv_tape_record(tape, op, nin, in, 1, &y, sizeof *a);
+    if (n) *(attention *)n->ctx = *a;
+    return y;
+}
+
+rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v, const rv_attention_spec *spec) {
+    if (!q || !k || !v) return NULL;
+    if (q->ndim != 3 || k->ndim != 3 || !rv_same_shape(k, v) || q->dim[0] != k->dim[0] || q->dim[2] != k->dim[2]) {
+        char sq[RV_SHAPE_TEXT], sk[RV_SHAPE_TEXT], sv[RV_SHAPE_TEXT];
+        return rv_tape_fail(tape, RV_ESHAPE, "attention needs q (B, T, D), k and v (B, S, D), not %s, %s and %s",
+                            rv_shape_text(q, sq, sizeof sq), rv_shape_text(k, sk, sizeof sk), rv_shape_text(v, sv, sizeof sv));
+    }
+    int64_t t = q->dim[1], s = k->dim[1], d = q->dim[2];
+    attention a = {.batch = q->dim[0], .t = t, .s = s, .q = {q->x, d, t * d}, .k = {k->x, d, s * d}, .v = {v->x, d, s * d}};
+    if (!complete(tape, &a, spec, d)) return NULL;
+    return apply(tape, &a, &rv__op_attention, 3, (rv_tensor *[]){q, k, v});
+}
+
+rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_spec *spec) {
+    if (!qkv) return NULL;
+    if (qkv->ndim != 3 || qkv->dim[2] % 3) {
+        char text[RV_SHAPE_TEXT];
+        return rv_tape_fail(tape, RV_ESHAPE, "self-attention needs qkv (B, T, 3 D), not %s", rv_shape_text(qkv, text, sizeof text));
+    }
+    int64_t t = qkv->dim[1], ld = qkv->dim[2], d = ld / 3;
+    const rv_real *x = qkv->x;
+    attention a = {.batch = qkv->dim[0], .t = t, .s = t, .q = {x, ld, t * ld}, .k = {x + d, ld, t * ld}, .v = {x + 2 * d, ld, t * ld}};
+    if (!complete(tape, &a, spec, d)) return NULL;
+    return apply(tape, &a, &rv__op_self_attention, 1, &qkv);
+}
+
+rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
+    int64_t width = c->dim / c->heads, blocks = (c->queries + RV_ATTEND_QUERIES - 1) / RV_ATTEND_QUERIES, most = 1;
+    RV_ASSERT(c->heads > 0 && c->dim % c->heads == 0);
+    for (int64_t b = 0; b < c->batch; b++) most = c->past[b] > most ? c->past[b] : most;
+    int threads = rv_threads_for(4. * (double)(c->batch * c->queries) * (double)(most * c->dim));
+    rv_arena_mark mark = rv_tape_mark(tape);
+    rv_real *scratch = make_scratch(tape, threads, width);
+    if (!scratch) return rv_tape_status(tape);
+    const rv_kernels *k = rv_k();
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t i = 0; i < c->batch * c->heads * blocks; i++) {
+        int64_t b = i / blocks / c->heads, at = i / blocks % c->heads * width, t0 = i % blocks * RV_ATTEND_QUERIES, left = c->queries - t0;
+        rv_attend block = {
+            .rows = left < RV_ATTEND_QUERIES ? left : RV_ATTEND_QUERIES,
+            .width = width,
+            .keys = c->past[b] + (c->causal ? c->queries : 0),
+            .causal = c->causal,
+            .first = c->past[b] + t0 + 1,
+            .scale = c->scale == 0 ? 1 / sqrt((double)width) : c->scale,
+            .q = c->q + b * c->stride_q + t0 * c->ldq + at,
+            .k = c->k + b * c->stride_k + at,
+            .v = c->v + b * c->stride_v + at,
+            .y = c->y + b * c->stride_y + t0 * c->ldy + at,
+            .ldq = c->ldq,
+            .ldk = c->ldk,
+            .ldv = c->ldv,
+            .ldy = c->ldy,
+            .scratch = scratch + omp_get_thread_num() * rv_attend_scratch(width),
+        };
+        k->attend(&block);
+    }
+    rv_tape_rewind(tape, mark);
+    return rv_tape_status(tape);
+}
+
+/* ---- samples: heads, masks, S longer than T, rows that see nothing, more keys than a block, dropout */
+static const int32_t ragged[] = {5, 0};
+static const struct {
+    int64_t t, s, d;
+    rv_attention_spec spec;
+} samples[] = {
+    {3, 4, 6, {.heads = 2}},
+    {4, 4, 4, {.heads = 1, .causal = true, .scale = 0.3}},
+    {2, 5, 6, {.heads = 3, .causal = true}},
+    {3, 5, 4, {.heads = 2, .key_lengths = ragged}},
+    {5, 3, 4, {.heads = 2, .causal = true}},
+    {2, RV_ATTEND_KEYS + 3, 3, {.heads = 1}},
+    {RV_ATTEND_QUERIES + 2, RV_ATTEND_KEYS + 2, 2, {.heads = 1, .causal = true}},
+    {4, 5, 4, {.heads = 2, .dropout = 0.3}},
+};
+enum { SAMPLES = sizeof samples / sizeof *samples };
+
+static rv_tensor *sample(rv_tape *tape, int k, bool self) {
+    if (k >= SAMPLES) return NULL;
+    int64_t b = samples[k].t * samples[k].s > 100 ? 1 : 2, t = self ? samples[k].s : samples[k].t, s = samples[k].s, d = samples[k].d;
+    bool was = rv_tape_training(tape);
+    rv_tape_set_training(tape, true);
+    rv_tensor *y;
+    if (self) {
+        y = rv_self_attention(tape, rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, t, 3 * d}), &samples[k].spec);
+    } else {
+        rv_tensor *q = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, t, d}), *key = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, d});
+        y = rv_attention(tape, q, key, rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, d}), &samples[k].spec);
+    }
+    rv_tape_set_training(tape, was);
+    return y;
+}
+static rv_tensor *attention_sample(rv_tape *tape, int k) { return sample(tape, k, false); }
+static rv_tensor *self_attention_sample(rv_tape *tape, int k) { return sample(tape, k, true); }
+
+const rv_op rv__op_attention = {"attention", attention_backward, attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
+const rv_op rv__op_self_attention = {"self_attention", self_attention_backward, self_attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
