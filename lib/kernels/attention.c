@@ -5,14 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/isa.h"
-
-static inline vec vec_exp(vec v) {
-    rv_real x[RV_LANES];
-    vec_store(x, v);
-    RV_KERNEL_FN(vexp)(RV_LANES, x, x);
-    return vec_load(x);
-}
+#include "kernels/vmath_inline.h"
 
 enum { KEYS = RV_ATTEND_KEYS, QUERIES = RV_ATTEND_QUERIES };
 
@@ -154,11 +147,8 @@ static void dropout_tile(const rv_attend *a, rv_real *keep, int64_t s0, int64_t 
  * have to be multiplied by. */
 static vec soften(rv_real *tile, int64_t n, int64_t across, rv_real *max, rv_real *sum) {
     vec m = vec_load(max), total = {0};
-    for (int64_t s = 0; s < n; s++) {
-        vec x = vec_load(tile + s * across);
-        m = x > m ? x : m;
-    }
-    vec shift = m == -(rv_real)INFINITY ? (vec){0} : m; /* nothing seen yet: exp(-inf - 0) is the 0 that is wanted */
+    for (int64_t s = 0; s < n; s++) m = vec_max(m, vec_load(tile + s * across));
+    vec shift = vec_select(m == -(rv_real)INFINITY, (vec){0}, m); /* nothing seen yet: exp(-inf - 0) is the 0 that is wanted */
     vec alpha = vec_exp(vec_load(max) - shift);
     for (int64_t s = 0; s < n; s++) {
         vec p = vec_exp(vec_load(tile + s * across) - shift);
@@ -194,7 +184,7 @@ void RV_KERNEL_FN(attend)(const rv_attend *a) {
         multiply((product){.m = a->rows, .n = wide, .k = n, .a = score, .ai = 1, .ak = across, .b = v, .ldb = wide, .c = sums, .ldc = wide, .add = s0 > 0});
     }
     for (int64_t i = 0; i < a->rows; i++) {
-        bool any = sum[i] > 0;
+        bool any = sum[i] != 0;
         rv_real inv = any ? 1 / sum[i] : 0;
         for (int64_t d = 0; d < a->width; d++) a->y[i * a->ldy + d] = any ? sums[i * wide + d] * inv : 0;
         if (a->max) a->max[i] = any ? max[i] : 0, a->inv[i] = inv;
@@ -237,7 +227,7 @@ void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
     for (int64_t i = 0; i < a->rows; i++) {
         vec dot = {0};
         for (int64_t d = 0; d < wide; d += RV_LANES) dot += vec_load(dy + i * wide + d) * vec_load(temp + i * wide + d);
-        for (int l = 0; l < RV_LANES; l++) delta[i] += dot[l];
+        delta[i] = vec_hsum(dot);
         max[i] = a->max[i];
         inv[i] = a->inv[i];
     }
