@@ -18,5 +18,7 @@
 #include "optim/optim.h"
 #include "optim/schedule.h"
 #include "io/checkpoint.h"
+#include "io/metrics.h"
+#include "io/run_dir.h"
 
 #endif

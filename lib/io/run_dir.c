@@ -1,0 +1,249 @@
+#define _GNU_SOURCE
+#include "io/run_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "io/file.h"
+
+struct rv_run_dir {
+    char path[RV_PATH_MAX - 256]; /* so that every name in it fits RV_PATH_MAX */
+    int lock;
+};
+
+static rv_status make_parents(const char *path) {
+    char part[RV_PATH_MAX];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *p = part + 1;; p++) {
+        char c = *p;
+        if (c && c != '/') continue;
+        *p = 0;
+        if (mkdir(part, 0777) && errno != EEXIST) return rv_error(RV_EUSAGE, "cannot make the folder %s: %s (choose another checkpoint.dir)", part, strerror(errno));
+        if (!c) return RV_OK;
+        *p = c;
+    }
+}
+
+static long read_pid(int fd) {
+    for (int i = 0; i < 50; i++) { /* the owner locks first and then writes */
+        char text[32] = "";
+        if (pread(fd, text, sizeof text - 1, 0) > 0 && strchr(text, '\n')) return atol(text);
+        usleep(10000);
+    }
+    return 0;
+}
+
+static rv_status take_lock(rv_run_dir *run) {
+    char path[RV_PATH_MAX], pid[32];
+    rv_run_dir_file(run, "run.lock", path);
+    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (run->lock < 0) return rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path, strerror(errno));
+    if (flock(run->lock, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK) {
+            rv_warn("%s: this file system has no locks (%s); do not start a second run in this folder", path, strerror(errno));
+            return RV_OK;
+        }
+        long owner = read_pid(run->lock);
+        return rv_error(RV_EUSAGE, "%s: another ravel (pid %ld) is running in this folder; wait for it, or choose another checkpoint.dir", run->path, owner);
+    }
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(run->lock, 0) || pwrite(run->lock, pid, (size_t)n, 0) != n) /* the lock holds all the same */
+        rv_warn("%s: cannot note the pid: %s", path, strerror(errno));
+    return RV_OK;
+}
+
+/* Temporaries carry the pid of their writer; one whose writer lives is not ours to remove (`ravel ckpt average`). */
+static void remove_stale(const rv_run_dir *run) {
+    DIR *d = opendir(run->path);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        const char *mark = strstr(e->d_name, ".tmp-");
+        if (!mark) continue;
+        char *end;
+        long pid = strtol(mark + 5, &end, 10);
+        if (*end || pid <= 0 || (pid != getpid() && (!kill((pid_t)pid, 0) || errno == EPERM))) continue;
+        char path[RV_PATH_MAX];
+        rv_run_dir_file(run, e->d_name, path);
+        rv_info("removing %s, left by a run that was killed", path);
+        rv__file_remove(path);
+    }
+    closedir(d);
+}
+
+rv_status rv_run_dir_open(const char *path, rv_run_dir **out) {
+    *out = NULL;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    rv_run_dir *run = calloc(1, sizeof *run);
+    if (!run) return rv_error(RV_ENOMEM, "no memory for a run's folder");
+    run->lock = -1;
+    rv_status st = n && n < sizeof run->path ? RV_OK : rv_error(RV_EUSAGE, "checkpoint.dir must be 1 to %zu bytes long", sizeof run->path - 1);
+    if (st == RV_OK) memcpy(run->path, path, n), st = make_parents(run->path);
+    if (st == RV_OK) st = take_lock(run);
+    if (st == RV_OK && access(run->path, W_OK | X_OK)) st = rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path, strerror(errno));
+    if (st != RV_OK) {
+        rv_run_dir_close(run);
+        return st;
+    }
+    remove_stale(run);
+    *out = run;
+    return RV_OK;
+}
+
+void rv_run_dir_close(rv_run_dir *run) {
+    if (!run) return;
+    if (run->lock >= 0) close(run->lock); /* the file stays: removing it would let two processes lock two files */
+    free(run);
+}
+
+const char *rv_run_dir_path(const rv_run_dir *run) { return run->path; }
+
+void rv_run_dir_file(const rv_run_dir *run, const char *name, char out[RV_PATH_MAX]) {
+    int n = snprintf(out, RV_PATH_MAX, "%s/%s", run->path, name);
+    RV_ASSERT(n < RV_PATH_MAX);
+}
+
+void rv_run_dir_name(int64_t step, char out[32]) { snprintf(out, 32, "step-%09" PRId64 ".h5", step); }
+
+static void step_file(const rv_run_dir *run, int64_t step, char out[RV_PATH_MAX]) {
+    char name[32];
+    rv_run_dir_name(step, name);
+    rv_run_dir_file(run, name, out);
+}
+
+rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]) {
+    char path[RV_PATH_MAX];
+    step_file(run, step, path);
+    return rv_checkpoint_save(path, step, n, items, state_hash);
+}
+
+static int ascending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+rv_status rv_run_dir_list(const char *path, int64_t **steps, int *n) {
+    *steps = NULL;
+    *n = 0;
+    DIR *d = opendir(path);
+    if (!d && errno == ENOENT) return RV_OK;
+    if (!d) return rv_error(RV_ECKPT, "%s: cannot list the folder: %s", path, strerror(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        char name[32], *end;
+        if (strncmp(e->d_name, "step-", 5)) continue;
+        int64_t step = strtoll(e->d_name + 5, &end, 10);
+        rv_run_dir_name(step, name);
+        if (step < 0 || strcmp(name, e->d_name)) continue;
+        if ((*n & (*n - 1)) == 0) { /* full: the size doubles */
+            int64_t *grown = realloc(*steps, sizeof **steps * (size_t)(*n ? 2 * *n : 1));
+            if (!grown) {
+                closedir(d);
+                free(*steps);
+                *steps = NULL;
+                *n = 0;
+                return rv_error(RV_ENOMEM, "%s: no memory to list the folder", path);
+            }
+            *steps = grown;
+        }
+        (*steps)[(*n)++] = step;
+    }
+    closedir(d);
+    if (*n) qsort(*steps, (size_t)*n, sizeof **steps, ascending);
+    return RV_OK;
+}
+
+rv_status rv_run_dir_latest(const char *path, rv_checkpoint **out) {
+    *out = NULL;
+    int64_t *steps;
+    int n;
+    RV_TRY(rv_run_dir_list(path, &steps, &n));
+    rv_status st = RV_OK;
+    for (int i = n - 1; i >= 0 && !*out; i--) {
+        char name[32], file[RV_PATH_MAX];
+        rv_run_dir_name(steps[i], name);
+        if (snprintf(file, sizeof file, "%s/%s", path, name) >= (int)sizeof file) continue;
+        st = rv_checkpoint_open(file, out);
+        if (st == RV_ENOMEM) break; /* the file may be good: an older one is no way out */
+        if (st != RV_OK) rv_warn("passing over a bad checkpoint: %s", rv_error_message());
+    }
+    free(steps);
+    if (*out || !n) return RV_OK;
+    if (st == RV_ENOMEM) return st;
+    return rv_error(RV_ECKPT, "%s: none of the %d checkpoints can be used; move them away, or start afresh with --resume never", path, n);
+}
+
+/* best.h5 without its file would be a trap for readers. */
+static void drop_dangling_best(const rv_run_dir *run) {
+    char best[RV_PATH_MAX];
+    rv_run_dir_file(run, "best.h5", best);
+    struct stat st;
+    if (!lstat(best, &st) && S_ISLNK(st.st_mode) && stat(best, &st) && errno == ENOENT) rv__file_remove(best);
+}
+
+rv_status rv_run_dir_set_aside(rv_run_dir *run, int64_t step) {
+    int64_t *steps;
+    int n;
+    RV_TRY(rv_run_dir_list(run->path, &steps, &n));
+    rv__file f = {.fd = -1};
+    char from[RV_PATH_MAX], to[RV_PATH_MAX + 8];
+    for (int i = 0; i < n && !f.error; i++) {
+        if (steps[i] <= step) continue;
+        step_file(run, steps[i], from);
+        snprintf(to, sizeof to, "%s.aside", from);
+        f.path = from;
+        rv__file_rename(&f, to, true);
+        if (!f.error) rv_info("%s is of another course of this run: renamed to .aside", from);
+    }
+    free(steps);
+    if (f.error) return rv_error(RV_ECKPT, "%s: cannot rename it to .aside: %s", from, strerror(f.error));
+    drop_dangling_best(run);
+    return RV_OK;
+}
+
+rv_status rv_run_dir_prune(rv_run_dir *run, int keep_last, const int64_t *kept, int n_kept) {
+    int64_t *steps;
+    int n, failed = 0;
+    RV_TRY(rv_run_dir_list(run->path, &steps, &n));
+    if (keep_last < 1) keep_last = 1;
+    char path[RV_PATH_MAX];
+    for (int i = 0; i < n - keep_last; i++) {
+        bool keep = false;
+        for (int k = 0; k < n_kept; k++) keep |= kept[k] == steps[i];
+        if (keep) continue;
+        step_file(run, steps[i], path);
+        if (unlink(path) && errno != ENOENT && !failed) {
+            rv_error(RV_ECKPT, "%s: cannot delete the old checkpoint: %s", path, strerror(errno));
+            failed = 1;
+        }
+    }
+    free(steps);
+    return failed ? RV_ECKPT : RV_OK;
+}
+
+rv_status rv_run_dir_mark_best(rv_run_dir *run, int64_t step) {
+    char name[32], best[RV_PATH_MAX], temporary[RV_PATH_MAX], file[RV_PATH_MAX];
+    rv_run_dir_name(step, name);
+    step_file(run, step, file);
+    rv_run_dir_file(run, "best.h5", best);
+    char link_name[64];
+    snprintf(link_name, sizeof link_name, "best.h5.tmp-%ld", (long)getpid());
+    rv_run_dir_file(run, link_name, temporary);
+    if (access(file, F_OK)) return rv_error(RV_ECKPT, "%s: cannot be the best checkpoint: %s", file, strerror(errno));
+    rv__file f = {.fd = -1, .path = temporary};
+    unlink(temporary);
+    if (symlink(name, temporary)) return rv_error(RV_ECKPT, "%s: cannot make the link: %s", temporary, strerror(errno));
+    rv__file_rename(&f, best, true);
+    if (f.error) rv__file_remove(temporary);
+    rv__file_fsync_dir(&f, best);
+    return f.error ? rv_error(RV_ECKPT, "%s: cannot show %s: %s: %s", best, name, f.what, strerror(f.error)) : RV_OK;
+}
