@@ -2,6 +2,7 @@
  * float and for double. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static rv_params *reference_params(void) {
         int ndim;
         snprintf(path, sizeof path, "init/%s", names[i]);
         free(rv_ref_read("optim.h5", path, &ndim, dim));
-        rv_params_add(ps, (rv_init){RV_INIT_ZERO}, ndim, dim, "%s", names[i]);
+        rv_params_add(ps, (rv_init){.kind = RV_INIT_ZERO}, ndim, dim, "%s", names[i]);
     }
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     for (int i = 0; i < NAMES; i++) {
@@ -148,8 +149,8 @@ Test(optim, decay_spares_vectors_and_frozen_stay) {
 /* Large enough for many blocks, with a tail. */
 static rv_params *large(void) {
     rv_params *ps = rv_params_create();
-    rv_params_add(ps, (rv_init){RV_INIT_NORMAL, 1}, 2, (int64_t[]){301, 499}, "big");
-    rv_params_add(ps, (rv_init){RV_INIT_NORMAL, 1}, 1, (int64_t[]){77}, "small");
+    rv_params_add(ps, (rv_init){.kind = RV_INIT_NORMAL, .a = 1}, 2, (int64_t[]){301, 499}, "big");
+    rv_params_add(ps, (rv_init){.kind = RV_INIT_NORMAL, .a = 1}, 1, (int64_t[]){77}, "small");
     cr_assert_eq(rv_params_materialise(ps, 3), RV_OK);
     for (int i = 0; i < ps->n; i++)
         for (int64_t j = 0; j < rv_numel(&ps->p[i]->t); j++) ps->p[i]->t.g[j] = (rv_real)sin(1.7 * (double)j + i);
