@@ -1,61 +1,243 @@
-/* Reference products: plain loops in the order of k. */
+/* Matrix products: the order of the work, packing and threads. The arithmetic is gemm_tile.c's.
+ *
+ * K is cut into blocks of at most KC, as equal as can be: the cuts are a function of K alone. Within a block every element
+ * of C is one chain of multiply-adds in the order of k; the blocks are added to C in order. Everything below decides
+ * only where the numbers lie and who multiplies them, never in which order [Goto 2008]. */
 #include "kernels/gemm.h"
 
-#include <math.h>
 #include <string.h>
 
-static rv_real activate(rv_act act, rv_real x) {
-    const double c = 0.7978845608028654;
-    switch (act) {
-    case RV_ACT_RELU: return x > 0 ? x : 0;
-    case RV_ACT_TANH: return (rv_real)tanh(x);
-    case RV_ACT_SIGMOID: return (rv_real)(1 / (1 + exp(-(double)x)));
-    case RV_ACT_GELU: return (rv_real)(0.5 * x * (1 + erf(x * 0.7071067811865476)));
-    case RV_ACT_GELU_TANH: return (rv_real)(0.5 * x * (1 + tanh(c * (x + 0.044715 * x * x * x))));
-    default: return x;
+#include "base/arena.h"
+#include "kernels/gemm_block.h"
+
+enum {
+    KC = 512,         /* deep: a panel of V of 32 columns is 64 KiB and is read along by the prefetcher */
+    TILES = 10,       /* register tiles in a block of rows of S */
+    V_SHARED = 1 << 20 /* elements of V packed at a time for all threads: 4 MiB */
+};
+
+/* A product as S (m x k) times V (k x n), see gemm_block.h. */
+typedef struct {
+    const rv_gemm *g;
+    bool swap;
+    int64_t m, n, k;
+    const rv_real *s, *v;
+    rv_real *c, *pre;
+    int64_t s_row, s_col;
+    int64_t ldv;
+    bool v_trans, pack_s, direct_v;
+    int64_t rows;          /* in a block of S */
+    int64_t row_blocks, k_blocks;
+    int64_t nr;            /* columns in a panel of V */
+} plan;
+
+static int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* [begin, end) of the i-th of the blocks of K. */
+static rv_range k_block(int64_t k, int64_t blocks, int64_t i) { return (rv_range){k * i / blocks, k * (i + 1) / blocks}; }
+static int64_t k_blocks(int64_t k) { return k > KC ? up(k, KC) : 1; }
+
+/* Cycles, roughly: multiplying with whole vectors of n, and rearranging elements. */
+static double cost(double m, int64_t n, double k, double moved) {
+    const double lanes = rv_k()->lanes;
+    return m * (double)up(n, rv_k()->lanes) * k / 2 + moved * (6 / lanes);
+}
+
+static plan make_plan(const rv_gemm *g, int64_t batch) {
+    const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
+    plan p = {.g = g, .c = g->c + batch * g->stride_c, .pre = g->pre ? g->pre + batch * g->stride_c : NULL};
+    p.k = g->k;
+    p.k_blocks = k_blocks(g->k);
+    p.nr = 2 * rv_k()->lanes;
+    const rv_real *a = g->a + batch * g->stride_a, *b = g->b ? g->b + batch * g->stride_b : NULL;
+    p.swap = b && cost(n, g->m, k, (g->ta ? m * k / 4 : m * k) + m * n * (double)p.k_blocks) < cost(m, g->n, k, g->tb ? n * k : n * k / 4);
+    if (p.swap) {
+        p.m = g->n, p.n = g->m;
+        p.s = b, p.s_row = g->tb ? g->ldb : 1, p.s_col = g->tb ? 1 : g->ldb;
+        p.v = a, p.ldv = g->lda, p.v_trans = !g->ta;
+    } else {
+        p.m = g->m, p.n = g->n;
+        p.s = a, p.s_row = g->ta ? 1 : g->lda, p.s_col = g->ta ? g->lda : 1;
+        p.v = b, p.ldv = g->ldb, p.v_trans = g->tb;
+    }
+    const int64_t mr = rv_k()->tile_rows, panels = up(p.n, p.nr);
+    int64_t tiles = TILES;
+    while (tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2;
+    p.rows = tiles * mr;
+    p.row_blocks = up(p.m, p.rows);
+    p.pack_s = panels >= 4;
+    p.direct_v = !p.v_trans && p.m <= 2 * mr;
+    return p;
+}
+
+/* ---- scratch: one per thread, allocated once */
+
+typedef struct {
+    rv_real *s, *v;
+} scratch;
+
+static scratch own_scratch(void) {
+    static _Thread_local rv_real *mine;
+    const int64_t s = TILES * 16 * KC + 64, v = 32 * KC; /* at most 16 rows in a tile, 32 columns in a panel */
+    if (!mine) mine = rv_alloc((size_t)(s + v) * sizeof *mine);
+    RV_ASSERT(mine && "3 MiB of memory for packing a matrix product");
+    return (scratch){mine, mine + s};
+}
+
+static rv_real *shared_v(int64_t elements) {
+    static _Thread_local rv_real *buffer;
+    static _Thread_local int64_t size;
+    if (elements > size) {
+        rv_free(buffer);
+        buffer = rv_alloc((size_t)elements * sizeof *buffer);
+        RV_ASSERT(buffer && "8 MiB of memory for packing a matrix product");
+        size = elements;
+    }
+    return buffer;
+}
+
+/* ---- the work */
+
+static const rv_real *v_at(const plan *p, int64_t k, int64_t j) { return p->v + (p->v_trans ? j * p->ldv + k : k * p->ldv + j); }
+
+/* Rows of one block of S times one panel of V, for one block of K. packed_v: the panel, or NULL; *held is the number of
+ * the S block that lies packed in the scratch. */
+static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const rv_real *packed_v, scratch mine, int64_t *held) {
+    const rv_gemm *g = p->g;
+    const rv_range kr = k_block(p->k, p->k_blocks, kb);
+    const int64_t i = row_block * p->rows, k = kr.end - kr.begin, offset = p->swap ? j * g->ldc + i : i * g->ldc + j;
+    const bool last = kb == p->k_blocks - 1;
+    rv__gemm_block b = {.m = min(p->rows, p->m - i), .n = min(p->nr, p->n - j), .k = k, .c = p->c + offset, .ldc = g->ldc, .c_trans = p->swap,
+                        .add = g->accumulate || kb > 0, .alpha = g->alpha == 0 ? 1 : g->alpha, .v = packed_v, .v_row = p->nr};
+    if (last) {
+        b.bias = g->bias ? g->bias + (p->swap ? i : j) : NULL;
+        b.act = g->act;
+        b.pre = p->pre ? p->pre + offset : NULL;
+    }
+    if (!packed_v && p->direct_v && b.n == p->nr) {
+        b.v = v_at(p, kr.begin, j);
+        b.v_row = p->ldv;
+    } else if (!packed_v) {
+        rv_k()->gemm_pack_v(p->v_trans, b.n, k, v_at(p, kr.begin, j), p->ldv, mine.v);
+        b.v = mine.v;
+    }
+    b.s = p->s + i * p->s_row + kr.begin * p->s_col;
+    b.s_row = p->s_row;
+    b.s_col = p->s_col;
+    if (p->pack_s) {
+        const int64_t number = kb * p->row_blocks + row_block;
+        if (*held != number) rv_k()->gemm_pack_s(b.m, k, b.s, b.s_row, b.s_col, mine.s);
+        *held = number;
+        b.s = mine.s;
+        b.s_packed = true;
+    }
+    rv_k()->gemm_block(&b);
+}
+
+static void serial(const plan *p) {
+    const scratch mine = own_scratch();
+    int64_t held = -1;
+    for (int64_t kb = 0; kb < p->k_blocks; kb++)
+        for (int64_t r = 0; r < p->row_blocks; r++)
+            for (int64_t j = 0; j < p->n; j += p->nr) unit(p, kb, r, j, NULL, mine, &held);
+}
+
+static void parallel(const plan *p, int threads) {
+    /* A panel of V that serves several blocks of rows is packed once, by whoever; else by the one thread that needs it. */
+    const bool share = p->row_blocks > 1;
+    const int64_t deepest = min(p->k, KC), panels = up(p->n, p->nr);
+    const int64_t at_once = share ? min(panels, V_SHARED / (p->nr * (deepest ? deepest : 1))) : panels;
+    rv_real *v = share ? shared_v(at_once * p->nr * deepest) : NULL;
+#pragma omp parallel num_threads(threads)
+    {
+        const scratch mine = own_scratch();
+        for (int64_t first = 0; first < panels; first += at_once) {
+            const int64_t count = min(at_once, panels - first);
+            int64_t held = -1;
+            for (int64_t kb = 0; kb < p->k_blocks; kb++) {
+                const rv_range kr = k_block(p->k, p->k_blocks, kb);
+                const int64_t k = kr.end - kr.begin;
+                if (share) {
+#pragma omp for schedule(static)
+                    for (int64_t q = 0; q < count; q++) {
+                        const int64_t j = (first + q) * p->nr;
+                        rv_k()->gemm_pack_v(p->v_trans, min(p->nr, p->n - j), k, v_at(p, kr.begin, j), p->ldv, v + q * p->nr * k);
+                    }
+                }
+                /* The same thread gets the same part of C for every block of K. */
+#pragma omp for schedule(static) nowait
+                for (int64_t u = 0; u < p->row_blocks * count; u++) {
+                    const int64_t q = u % count;
+                    unit(p, kb, u / count, (first + q) * p->nr, share ? v + q * p->nr * k : NULL, mine, &held);
+                }
+                if (share) {
+#pragma omp barrier
+                }
+            }
+        }
     }
 }
 
-static void one(const rv_gemm *g, int64_t batch, int64_t i, int64_t n0, int64_t n1) {
-    const rv_real *a = g->a + batch * g->stride_a, *b = g->b + batch * g->stride_b;
-    rv_real *c = g->c + batch * g->stride_c, alpha = g->alpha == 0 ? 1 : g->alpha;
-    for (int64_t j = n0; j < n1; j++) {
-        rv_real s = 0;
-        for (int64_t k = 0; k < g->k; k++)
-            s += (g->ta ? a[k * g->lda + i] : a[i * g->lda + k]) * (g->tb ? b[j * g->ldb + k] : b[k * g->ldb + j]);
-        s *= alpha;
-        if (g->bias) s += g->bias[j];
-        rv_real *out = c + i * g->ldc + j;
-        if (g->pre) g->pre[batch * g->stride_c + i * g->ldc + j] = s;
-        *out = g->accumulate ? *out + s : activate(g->act, s);
-    }
-}
+/* Waking another thread costs some microseconds. */
+static int threads_for(double multiplications) { return rv_threads_for(multiplications / 8); }
 
 void rv_gemm_serial(const rv_gemm *g) {
-    for (int64_t b = 0; b < (g->batch ? g->batch : 1); b++)
-        for (int64_t i = 0; i < g->m; i++) one(g, b, i, 0, g->n);
+    for (int64_t b = 0; b < (g->batch ? g->batch : 1); b++) {
+        const plan p = make_plan(g, b);
+        serial(&p);
+    }
 }
 
 void rv_gemm_run(const rv_gemm *g) {
-    int64_t rows = (g->batch ? g->batch : 1) * g->m;
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)rows * (double)g->n * (double)g->k))
-    for (int64_t r = 0; r < rows; r++) one(g, r / g->m, r % g->m, 0, g->n);
+    const int64_t batch = g->batch ? g->batch : 1;
+    const double one = (double)g->m * (double)g->n * (double)g->k;
+    const int threads = threads_for(one * (double)batch);
+    if (threads == 1) {
+        rv_gemm_serial(g);
+    } else if (batch > 1 && (batch >= 4 * threads || threads_for(one) == 1)) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (int64_t b = 0; b < batch; b++) {
+            const plan p = make_plan(g, b);
+            serial(&p);
+        }
+    } else {
+        for (int64_t b = 0; b < batch; b++) {
+            const plan p = make_plan(g, b);
+            parallel(&p, threads);
+        }
+    }
 }
 
-size_t rv_gemm_packed_bytes(int64_t n, int64_t k) { return (size_t)(n * k) * sizeof(rv_real); }
+/* ---- B packed once: block of K after block of K, each panel after panel */
+
+int64_t rv_gemm_panel(void) { return 2 * rv_k()->lanes; }
+size_t rv_gemm_packed_bytes(int64_t n, int64_t k) { return (size_t)(up(n, rv_gemm_panel()) * rv_gemm_panel() * k) * sizeof(rv_real); }
+
+static int64_t packed_at(int64_t n, rv_range kr, int64_t j) {
+    return kr.begin * up(n, rv_gemm_panel()) * rv_gemm_panel() + j * (kr.end - kr.begin);
+}
 
 void rv_gemm_pack_b(bool tb, int64_t n, int64_t k, const rv_real *b, int64_t ldb, void *dst) {
-    rv_real *d = dst;
-    for (int64_t p = 0; p < k; p++)
-        for (int64_t j = 0; j < n; j++) d[p * n + j] = tb ? b[j * ldb + p] : b[p * ldb + j];
+    const int64_t nr = rv_gemm_panel(), panels = up(n, nr), blocks = k_blocks(k);
+#pragma omp parallel for schedule(static) num_threads(threads_for((double)n * (double)k))
+    for (int64_t u = 0; u < panels * blocks; u++) {
+        const rv_range kr = k_block(k, blocks, u / panels);
+        const int64_t j = u % panels * nr;
+        rv_k()->gemm_pack_v(tb, min(nr, n - j), kr.end - kr.begin, b + (tb ? j * ldb + kr.begin : kr.begin * ldb + j), ldb,
+                            (rv_real *)dst + packed_at(n, kr, j));
+    }
 }
 
 void rv_gemm_packed(const rv_gemm *g, const void *packed_b, int64_t n0, int64_t n1) {
     rv_gemm h = *g;
-    h.b = packed_b;
-    h.ldb = g->n;
-    h.tb = false;
-    for (int64_t i = 0; i < g->m; i++) one(&h, 0, i, n0, n1);
+    h.b = NULL; /* nothing to swap with */
+    h.n = n1;
+    const plan p = make_plan(&h, 0);
+    const scratch mine = own_scratch();
+    int64_t held = -1;
+    for (int64_t kb = 0; kb < p.k_blocks; kb++)
+        for (int64_t r = 0; r < p.row_blocks; r++)
+            for (int64_t j = n0; j < n1; j += p.nr)
+                unit(&p, kb, r, j, (const rv_real *)packed_b + packed_at(g->n, k_block(p.k, p.k_blocks, kb), j), mine, &held);
 }
-
-int64_t rv_gemm_panel(void) { return 32; }

@@ -23,10 +23,13 @@
 #endif
 #if defined(__AVX512F__)
 #define RV_VBYTES 64
+#define RV_TILE_ROWS 14 /* 28 of 32 registers accumulate */
 #elif defined(__AVX__)
 #define RV_VBYTES 32
+#define RV_TILE_ROWS 6 /* 12 of 16 */
 #else
 #define RV_VBYTES 16
+#define RV_TILE_ROWS 4
 #endif
 enum { RV_LANES = RV_VBYTES / sizeof(rv_real) };
 

@@ -15,10 +15,12 @@
 typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_COUNT } rv_act;
 
 typedef struct rv_attend rv_attend; /* attention.h */
+typedef struct rv__gemm_block rv__gemm_block; /* gemm_block.h */
 
 typedef struct rv_kernels {
     const char *isa; /**< "avx512", "avx2" or "base" */
     int lanes;       /**< rv_real in a vector */
+    int tile_rows;   /**< of the register tile of the matrix product; it has 2 * lanes columns */
 #define RV_KERNEL(ret, name, args) ret(*name) args;
 #include "kernels/kernels.def"
 #undef RV_KERNEL

@@ -8,6 +8,7 @@ extern const rv_kernels RV_KERNEL_FN(kernels);
 const rv_kernels RV_KERNEL_FN(kernels) = {
     .isa = RV_STR(RV_ISA),
     .lanes = RV_LANES,
+    .tile_rows = RV_TILE_ROWS,
 #define RV_KERNEL(ret, name, args) .name = RV_KERNEL_FN(name),
 #include "kernels/kernels.def"
 #undef RV_KERNEL
