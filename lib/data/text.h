@@ -1,0 +1,45 @@
+/** Text: whole files in memory, UTF-8, normal forms.
+ *
+ *  Everything above works on (bytes, length) pairs, since a text may hold NUL. */
+#ifndef RV_DATA_TEXT_H
+#define RV_DATA_TEXT_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+/** Bytes of a text; a NUL that is not counted follows them. */
+typedef struct {
+    char *bytes;
+    size_t len;
+} rv_text;
+
+/** Largest text read, in bytes (after unpacking): a packed bomb ends here. */
+#define RV_TEXT_MAX ((size_t)4 << 30)
+
+/** Read the whole file `path`, plain or packed with gzip (told by its first bytes, not by its name). It must be UTF-8.
+ *  Errors: RV_EDATA (absent, unreadable, over RV_TEXT_MAX, damaged gzip, or invalid UTF-8, with the byte's offset and
+ *  line), RV_ENOMEM. Free with rv_text_free. */
+RV_API rv_status rv_text_load(const char *path, rv_text *out);
+RV_API void rv_text_free(rv_text *t);
+
+/** Decode one code point at `s`; returns its bytes (1 to 4), or 0 if they are no valid UTF-8 or len is 0. */
+RV_API int rv_utf8_next(const char *s, size_t len, int32_t *code_point);
+/** Offset of the first byte that is not valid UTF-8, or -1. */
+RV_API int64_t rv_utf8_check(const char *s, size_t len);
+/** Number of code points; a byte that is not valid UTF-8 counts as one. */
+RV_API int64_t rv_utf8_count(const char *s, size_t len);
+/** Byte offset of the `n`-th code point (len if there are fewer). */
+RV_API size_t rv_utf8_offset(const char *s, size_t len, int64_t n);
+
+typedef enum { RV_NORMAL_NONE, RV_NORMAL_NFC, RV_NORMAL_NFKC } rv_normal_form;
+
+/** `s` in Unicode normal form `form` [UAX #15], each character lower-cased by its simple mapping if `lowercase`. Bytes
+ *  that are not valid UTF-8 pass unchanged. Errors: RV_ENOMEM. Free with rv_text_free. */
+RV_API rv_status rv_text_normalise(const char *s, size_t len, rv_normal_form form, bool lowercase, rv_text *out);
+
+/** What a code point is to a tokenizer. Marks count as letters (they follow one). */
+typedef enum { RV_CHAR_SPACE, RV_CHAR_LETTER, RV_CHAR_NUMBER, RV_CHAR_OTHER } rv_char_class;
+RV_API rv_char_class rv_char_classify(int32_t code_point);
+
+#endif
