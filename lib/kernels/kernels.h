@@ -8,6 +8,7 @@
 #define RV_KERNELS_KERNELS_H
 
 #include "base/parallel.h"
+#include "base/rng.h"
 #include "kernels/update.h"
 #include "tensor/tensor.h"
 
@@ -16,6 +17,9 @@ typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GEL
 
 typedef struct rv_attend rv_attend; /* attention.h */
 typedef struct rv__gemm_block rv__gemm_block; /* gemm_block.h */
+
+/** Elementwise arithmetic on two operands. */
+typedef enum { RV_ARITH_ADD, RV_ARITH_SUB, RV_ARITH_MUL, RV_ARITH_DIV } rv_arith;
 
 typedef struct rv_kernels {
     const char *isa; /**< "avx512", "avx2" or "base" */
