@@ -120,6 +120,12 @@ static void self_attention_backward(rv_tape *tape, rv_node *n) {
     if (g) run_backward(tape, a, n->out[0]->x, rv_out_grad(n, 0), g, g + d, g + 2 * d);
 }
 
+static void cross_attention_backward(rv_tape *tape, rv_node *n) {
+    const attention *a = n->ctx;
+    rv_real *dq = grad_to_add(n->in[0]), *g = grad_to_add(n->in[1]);
+    if (dq || g) run_backward(tape, a, n->out[0]->x, rv_out_grad(n, 0), dq, g, g ? g + a->heads * a->width : NULL);
+}
+
 /* Check the spec against batch, s and d, and fill in what it leaves open; false after an error. */
 static bool complete(rv_tape *tape, attention *a, const rv_attention_spec *spec, int64_t d) {
     a->spec = *spec;
@@ -181,6 +187,19 @@ rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_s
     return apply(tape, &a, &rv__op_self_attention, 1, &qkv);
 }
 
+rv_tensor *rv_cross_attention(rv_tape *tape, rv_tensor *q, rv_tensor *kv, const rv_attention_spec *spec) {
+    if (!q || !kv) return NULL;
+    if (q->ndim != 3 || kv->ndim != 3 || q->dim[0] != kv->dim[0] || 2 * q->dim[2] != kv->dim[2]) {
+        char sq[RV_SHAPE_TEXT], sk[RV_SHAPE_TEXT];
+        return rv_tape_fail(tape, RV_ESHAPE, "cross-attention needs q (B, T, D) and kv (B, S, 2 D), not %s and %s",
+                            rv_shape_text(q, sq, sizeof sq), rv_shape_text(kv, sk, sizeof sk));
+    }
+    int64_t t = q->dim[1], s = kv->dim[1], d = q->dim[2], ld = 2 * d;
+    attention a = {.batch = q->dim[0], .t = t, .s = s, .q = {q->x, d, t * d}, .k = {kv->x, ld, s * ld}, .v = {kv->x + d, ld, s * ld}};
+    if (!complete(tape, &a, spec, d)) return NULL;
+    return apply(tape, &a, &rv__op_cross_attention, 2, (rv_tensor *[]){q, kv});
+}
+
 rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
     int64_t width = c->dim / c->heads, blocks = (c->queries + RV_ATTEND_QUERIES - 1) / RV_ATTEND_QUERIES, most = 1;
     RV_ASSERT(c->heads > 0 && c->dim % c->heads == 0);
@@ -192,7 +211,7 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
     const rv_kernels *k = rv_k();
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int64_t i = 0; i < c->batch * c->heads * blocks; i++) {
-        int64_t b = i / blocks / c->heads, at = i / blocks % c->heads * width, t0 = i % blocks * RV_ATTEND_QUERIES, left = c->queries - t0;
+        int64_t b = i / blocks / c->heads, row = c->rows ? c->rows[b] : b, at = i / blocks % c->heads * width, t0 = i % blocks * RV_ATTEND_QUERIES, left = c->queries - t0;
         rv_attend block = {
             .rows = left < RV_ATTEND_QUERIES ? left : RV_ATTEND_QUERIES,
             .width = width,
@@ -201,8 +220,8 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
             .first = c->past[b] + t0 + 1,
             .scale = c->scale == 0 ? 1 / sqrt((double)width) : c->scale,
             .q = c->q + b * c->stride_q + t0 * c->ldq + at,
-            .k = c->k + b * c->stride_k + at,
-            .v = c->v + b * c->stride_v + at,
+            .k = c->k + row * c->stride_k + at,
+            .v = c->v + row * c->stride_v + at,
             .y = c->y + b * c->stride_y + t0 * c->ldy + at,
             .ldq = c->ldq,
             .ldk = c->ldk,
@@ -233,23 +252,29 @@ static const struct {
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
-static rv_tensor *sample(rv_tape *tape, int k, bool self) {
+enum { APART, SELF, CROSS };
+static rv_tensor *sample(rv_tape *tape, int k, int kind) {
     if (k >= SAMPLES) return NULL;
-    int64_t b = samples[k].t * samples[k].s > 100 ? 1 : 2, t = self ? samples[k].s : samples[k].t, s = samples[k].s, d = samples[k].d;
+    const rv_attention_spec *spec = &samples[k].spec;
+    int64_t s = samples[k].s, t = kind == SELF ? s : samples[k].t, d = samples[k].d, b = t * s > 100 ? 1 : 2;
     bool was = rv_tape_training(tape);
     rv_tape_set_training(tape, true);
-    rv_tensor *y;
-    if (self) {
-        y = rv_self_attention(tape, rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, t, 3 * d}), &samples[k].spec);
+    rv_tensor *q = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, t, kind == SELF ? 3 * d : d}), *y;
+    if (kind == SELF) {
+        y = rv_self_attention(tape, q, spec);
+    } else if (kind == CROSS) {
+        y = rv_cross_attention(tape, q, rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, 2 * d}), spec);
     } else {
-        rv_tensor *q = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, t, d}), *key = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, d});
-        y = rv_attention(tape, q, key, rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, d}), &samples[k].spec);
+        rv_tensor *key = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, d});
+        y = rv_attention(tape, q, key, rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){b, s, d}), spec);
     }
     rv_tape_set_training(tape, was);
     return y;
 }
-static rv_tensor *attention_sample(rv_tape *tape, int k) { return sample(tape, k, false); }
-static rv_tensor *self_attention_sample(rv_tape *tape, int k) { return sample(tape, k, true); }
+static rv_tensor *attention_sample(rv_tape *tape, int k) { return sample(tape, k, APART); }
+static rv_tensor *self_attention_sample(rv_tape *tape, int k) { return sample(tape, k, SELF); }
+static rv_tensor *cross_attention_sample(rv_tape *tape, int k) { return sample(tape, k, CROSS); }
 
 const rv_op rv__op_attention = {"attention", attention_backward, attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
 const rv_op rv__op_self_attention = {"self_attention", self_attention_backward, self_attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
+const rv_op rv__op_cross_attention = {"cross_attention", cross_attention_backward, cross_attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};

@@ -116,6 +116,8 @@ typedef struct {
 RV_API rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v, const rv_attention_spec *spec);
 /** The same from qkv (B, T, 3 D), q, k and v side by side as one linear layer gives them: nothing is split or copied. */
 RV_API rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_spec *spec);
+/** The same from q (B, T, D) and kv (B, S, 2 D), k and v side by side: cross-attention over a memory. */
+RV_API rv_tensor *rv_cross_attention(rv_tape *tape, rv_tensor *q, rv_tensor *kv, const rv_attention_spec *spec);
 /** Attention for decoding, on plain buffers: T new queries per row of the batch against keys kept from earlier calls.
  *  Heads lie side by side in rows of `dim` elements; ld*: elements from one position to the next, stride_*: from one row
  *  of the batch to the next. */
@@ -124,6 +126,7 @@ typedef struct {
     int heads;
     bool causal;         /**< query t of row b sees keys [0, past[b] + t], its own being the last; else [0, past[b]) */
     const int32_t *past; /**< B counts of keys */
+    const int32_t *rows; /**< the row of k and v that each row reads, or NULL: its own */
     double scale;        /**< 0 stands for 1/sqrt(dim/heads) */
     const rv_real *q, *k, *v;
     rv_real *y;          /**< written: queries x dim per row */

@@ -310,10 +310,10 @@ static double sample_loss(const rv_op *op, int k, rv_tape *tape, rv_tensor **y) 
 }
 
 Test(attention, gradients_of_the_samples) {
-    const rv_op *ops[] = {&rv__op_attention, &rv__op_self_attention};
+    const rv_op *ops[] = {&rv__op_attention, &rv__op_self_attention, &rv__op_cross_attention};
     rv_tape *tape = rv_tape_create();
     rv_tensor *y;
-    for (int o = 0; o < 2; o++)
+    for (int o = 0; o < 3; o++)
         for (int k = 0; sample_loss(ops[o], k, tape, &y), y; k++) {
             int64_t n = rv_numel(y);
             double *dy = malloc((size_t)n * sizeof *dy);

@@ -1,0 +1,152 @@
+#include "nn/transformer.h"
+
+#include <math.h>
+
+#include "base/arena.h"
+#include "nn/transformer_private.h"
+
+rv_transformer_config rv_transformer_defaults(void) {
+    return (rv_transformer_config){.activation = RV_ACT_RELU, .bias = true, .final_norm = true, .norm_eps = 1e-5, .init = {RV_INIT_XAVIER_UNIFORM}};
+}
+
+static linear make_linear(rv_params *ps, const rv_transformer_config *c, rv_init init, int64_t in, int64_t out, const char *prefix, int n,
+                          const char *weight, const char *bias) {
+    linear l = {rv_params_add(ps, init, 2, (int64_t[]){out, in}, "%s.layers.%d.%s", prefix, n, weight), NULL};
+    if (c->bias) l.bias = rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &out, "%s.layers.%d.%s", prefix, n, bias);
+    return l;
+}
+
+static norm make_norm(rv_params *ps, int64_t d, const char *name) {
+    return (norm){rv_params_add(ps, (rv_init){RV_INIT_CONSTANT, 1, 0}, 1, &d, "%s.weight", name),
+                  rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &d, "%s.bias", name)};
+}
+
+static layer make_layer(rv_params *ps, const rv_transformer_config *c, const char *prefix, int n) {
+    int64_t d = c->hidden_size;
+    rv_init residual = c->init;
+    if (c->scale_residual) residual.a = (residual.a == 0 ? 1 : residual.a) / sqrt(2. * c->num_layers);
+    layer l = {
+        .in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "self_attn.in_proj_weight", "self_attn.in_proj_bias"),
+        .out = make_linear(ps, c, residual, d, d, prefix, n, "self_attn.out_proj.weight", "self_attn.out_proj.bias"),
+    };
+    if (c->cross) {
+        l.cross_in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "multihead_attn.in_proj_weight", "multihead_attn.in_proj_bias");
+        l.cross_out = make_linear(ps, c, residual, d, d, prefix, n, "multihead_attn.out_proj.weight", "multihead_attn.out_proj.bias");
+    }
+    l.up = make_linear(ps, c, c->init, d, c->ff_size, prefix, n, "linear1.weight", "linear1.bias");
+    l.down = make_linear(ps, c, residual, c->ff_size, d, prefix, n, "linear2.weight", "linear2.bias");
+    for (int i = 0; i < (c->cross ? 3 : 2); i++) {
+        char name[512];
+        snprintf(name, sizeof name, "%s.layers.%d.norm%d", prefix, n, i + 1);
+        l.norm[i] = make_norm(ps, d, name);
+    }
+    return l;
+}
+
+rv_transformer *rv_transformer_create(rv_params *ps, const rv_transformer_config *c, const char *prefix) {
+    if (c->num_layers < 1 || c->num_heads < 1 || c->hidden_size < 1 || c->ff_size < 1 || c->hidden_size % c->num_heads) {
+        rv_error(RV_EUSAGE,
+                 "%s: num_layers %d, num_heads %d, hidden_size %lld, ff_size %lld do not make a transformer; all must be positive and hidden_size "
+                 "a multiple of num_heads",
+                 prefix, c->num_layers, c->num_heads, (long long)c->hidden_size, (long long)c->ff_size);
+        return NULL;
+    }
+    rv_transformer *tr = rv_alloc(sizeof *tr);
+    layer *layers = rv_alloc(rv_size_mul((size_t)c->num_layers, sizeof *layers));
+    if (!tr || !layers) {
+        rv_free(tr);
+        rv_free(layers);
+        return NULL;
+    }
+    *tr = (rv_transformer){.config = *c, .layers = layers};
+    for (int i = 0; i < c->num_layers; i++) layers[i] = make_layer(ps, c, prefix, i);
+    if (c->final_norm) {
+        char name[512];
+        snprintf(name, sizeof name, "%s.norm", prefix);
+        tr->final = make_norm(ps, c->hidden_size, name);
+    }
+    return tr;
+}
+
+void rv_transformer_destroy(rv_transformer *tr) {
+    if (!tr) return;
+    rv_free(tr->layers);
+    rv_free(tr);
+}
+
+/* ---- forward */
+static rv_tensor *apply_linear(rv_tape *tape, linear l, rv_tensor *x, rv_act act) { return rv_linear(tape, x, l.weight, l.bias, act); }
+
+/* Output features [begin, end) of a linear map, as its own map. */
+static linear part_of(rv_tape *tape, linear l, int64_t begin, int64_t end) {
+    return (linear){rv_slice(tape, l.weight, 0, begin, end), l.bias ? rv_slice(tape, l.bias, 0, begin, end) : NULL};
+}
+
+static rv_tensor *apply_norm(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x) {
+    return rv_layer_norm(tape, x, n.gamma, n.beta, tr->config.norm_eps);
+}
+
+/* What a sublayer sees of the residual stream x, and the stream after its output y. */
+static rv_tensor *enter(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x) {
+    return tr->config.norm == RV_NORM_PRE ? apply_norm(tape, tr, n, x) : x;
+}
+static rv_tensor *leave(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x, rv_tensor *y) {
+    x = rv_add(tape, x, rv_dropout(tape, y, tr->config.dropout));
+    return tr->config.norm == RV_NORM_PRE ? x : apply_norm(tape, tr, n, x);
+}
+
+static rv_attention_spec attention_spec(const rv_transformer *tr, bool causal, const int32_t *lengths) {
+    return (rv_attention_spec){.heads = tr->config.num_heads, .causal = causal, .key_lengths = lengths, .dropout = tr->config.attention_dropout};
+}
+
+rv_tensor *rv__transformer_memory(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *memory) {
+    int64_t d = tr->config.hidden_size;
+    return apply_linear(tape, part_of(tape, tr->layers[layer_index].cross_in, d, 3 * d), memory, RV_ACT_NONE);
+}
+
+rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const attending *how) {
+    int64_t d = tr->config.hidden_size;
+    for (int i = 0; i < tr->config.num_layers; i++) {
+        const layer *l = &tr->layers[i];
+        const norm *n = l->norm;
+        rv_tensor *y = apply_linear(tape, l->in, enter(tape, tr, *n, x), RV_ACT_NONE);
+        y = how->self(tape, tr, i, y, how);
+        x = leave(tape, tr, *n, x, apply_linear(tape, l->out, y, RV_ACT_NONE));
+        if (tr->config.cross) {
+            n++;
+            y = apply_linear(tape, part_of(tape, l->cross_in, 0, d), enter(tape, tr, *n, x), RV_ACT_NONE);
+            y = how->cross(tape, tr, i, y, how);
+            x = leave(tape, tr, *n, x, apply_linear(tape, l->cross_out, y, RV_ACT_NONE));
+        }
+        n++;
+        y = apply_linear(tape, l->up, enter(tape, tr, *n, x), tr->config.activation);
+        y = apply_linear(tape, l->down, rv_dropout(tape, y, tr->config.dropout), RV_ACT_NONE);
+        x = leave(tape, tr, *n, x, y);
+    }
+    return tr->config.final_norm ? apply_norm(tape, tr, tr->final, x) : x;
+}
+
+static rv_tensor *self_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *qkv, const attending *how) {
+    rv_attention_spec spec = attention_spec(tr, tr->config.causal, how->lengths);
+    return rv_self_attention(tape, qkv, &spec);
+}
+
+static rv_tensor *cross_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, const attending *how) {
+    rv_attention_spec spec = attention_spec(tr, false, how->memory_lengths);
+    return rv_cross_attention(tape, q, rv__transformer_memory(tape, tr, layer_index, how->memory), &spec);
+}
+
+bool rv__transformer_fits(rv_tape *tape, const rv_transformer *tr, const char *what, const rv_tensor *x) {
+    if (x->ndim == 3 && x->dim[2] == tr->config.hidden_size) return true;
+    char text[RV_SHAPE_TEXT];
+    return rv_tape_fail(tape, RV_ESHAPE, "transformer: %s must be (batch, positions, %lld), not %s", what, (long long)tr->config.hidden_size,
+                        rv_shape_text(x, text, sizeof text));
+}
+
+rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
+                                  const int32_t *memory_lengths) {
+    if (!x || (tr->config.cross && !memory)) return NULL;
+    if (!rv__transformer_fits(tape, tr, "x", x) || (tr->config.cross && !rv__transformer_fits(tape, tr, "memory", memory))) return NULL;
+    attending how = {self_full, cross_full, .lengths = lengths, .memory = memory, .memory_lengths = memory_lengths};
+    return rv__transformer_run(tape, tr, x, &how);
+}

@@ -1,0 +1,151 @@
+/* Decoding step by step: what self-attention has seen, and the memory's keys and values. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "nn/transformer_private.h"
+
+struct rv_transformer_cache {
+    int64_t layers, batch, capacity, d;
+    int32_t *length, *length_spare;
+    rv_real **kv;   /* per layer: batch x capacity x 2 d, keys and values side by side */
+    rv_real *spare; /* one more such buffer: a layer is reordered into it, then takes its place */
+    int64_t memory_rows, memory_size; /* of the memory: M and S */
+    rv_real **memory_kv;              /* per layer: M x S x 2 d */
+    size_t memory_bytes;              /* room in each */
+    int32_t *memory_row, *memory_row_spare, *memory_past; /* per row: which memory it reads, how many keys that has */
+};
+
+rv_transformer_cache *rv_transformer_cache_create(const rv_transformer *tr, int64_t batch, int64_t capacity) {
+    rv_transformer_cache *c = rv_alloc(sizeof *c);
+    if (!c) return NULL;
+    *c = (rv_transformer_cache){.layers = tr->config.num_layers, .batch = batch, .capacity = capacity, .d = tr->config.hidden_size};
+    size_t bytes = rv_size_mul(rv_size_mul((size_t)batch, (size_t)capacity), (size_t)(2 * c->d) * sizeof(rv_real));
+    c->length = rv_alloc((size_t)(5 * batch) * sizeof *c->length);
+    c->kv = rv_alloc((size_t)(2 * c->layers) * sizeof *c->kv);
+    c->spare = rv_alloc(bytes);
+    bool ok = c->length && c->kv && c->spare;
+    if (ok) {
+        c->length_spare = c->length + batch;
+        c->memory_row = c->length + 2 * batch;
+        c->memory_row_spare = c->length + 3 * batch;
+        c->memory_past = c->length + 4 * batch;
+        c->memory_kv = c->kv + c->layers;
+        for (int64_t i = 0; i < c->layers; i++) ok &= (c->kv[i] = rv_alloc(bytes)) != NULL;
+    }
+    if (ok) return c;
+    rv_transformer_cache_destroy(c);
+    return NULL;
+}
+
+void rv_transformer_cache_destroy(rv_transformer_cache *c) {
+    if (!c) return;
+    for (int64_t i = 0; c->kv && i < 2 * c->layers; i++) rv_free(c->kv[i]);
+    rv_free(c->kv);
+    rv_free(c->spare);
+    rv_free(c->length);
+    rv_free(c);
+}
+
+void rv_transformer_cache_reset(rv_transformer_cache *c) { memset(c->length, 0, (size_t)c->batch * sizeof *c->length); }
+const int32_t *rv_transformer_cache_lengths(const rv_transformer_cache *c) { return c->length; }
+
+void rv_transformer_cache_truncate(rv_transformer_cache *c, int64_t length) {
+    for (int64_t b = 0; b < c->batch; b++)
+        if (c->length[b] > length) c->length[b] = (int32_t)length;
+}
+
+/* x[b] = x[from[b]] by way of spare. */
+static void permute(int32_t *x, int32_t *spare, const int32_t *from, int64_t n) {
+    for (int64_t b = 0; b < n; b++) spare[b] = x[from[b]];
+    memcpy(x, spare, (size_t)n * sizeof *x);
+}
+
+void rv_transformer_cache_reorder(rv_transformer_cache *c, const int32_t *from) {
+    int64_t row = c->capacity * 2 * c->d;
+    for (int64_t i = 0; i < c->layers; i++) {
+        for (int64_t b = 0; b < c->batch; b++)
+            memcpy(c->spare + b * row, c->kv[i] + from[b] * row, (size_t)(c->length[from[b]] * 2 * c->d) * sizeof(rv_real));
+        rv_real *t = c->kv[i];
+        c->kv[i] = c->spare;
+        c->spare = t;
+    }
+    permute(c->length, c->length_spare, from, c->batch);
+    permute(c->memory_row, c->memory_row_spare, from, c->batch);
+    permute(c->memory_past, c->memory_row_spare, from, c->batch);
+}
+
+rv_status rv_transformer_cache_memory(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *c, rv_tensor *memory, const int32_t *lengths) {
+    RV_ASSERT(tr->config.cross && tr->config.num_layers == c->layers);
+    if (!memory || !rv__transformer_fits(tape, tr, "memory", memory)) return rv_tape_status(tape);
+    int64_t rows = memory->dim[0];
+    RV_ASSERT(rows > 0 && c->batch % rows == 0);
+    size_t bytes = (size_t)(rows * memory->dim[1] * 2 * c->d) * sizeof(rv_real);
+    bool old = rv_tape_no_grad(tape, true);
+    for (int i = 0; i < c->layers; i++) {
+        rv_arena_mark mark = rv_tape_mark(tape);
+        if (bytes > c->memory_bytes) {
+            rv_free(c->memory_kv[i]);
+            c->memory_kv[i] = rv_alloc(bytes);
+        }
+        rv_tensor *kv = rv__transformer_memory(tape, tr, i, memory);
+        if (!c->memory_kv[i]) rv_tape_fail(tape, RV_ENOMEM, "%s", rv_error_message());
+        if (kv && c->memory_kv[i]) memcpy(c->memory_kv[i], kv->x, bytes);
+        rv_tape_rewind(tape, mark);
+    }
+    rv_tape_no_grad(tape, old);
+    if (bytes > c->memory_bytes) c->memory_bytes = rv_tape_status(tape) == RV_OK ? bytes : 0;
+    c->memory_rows = rows;
+    c->memory_size = memory->dim[1];
+    for (int64_t b = 0; b < c->batch; b++) {
+        c->memory_row[b] = (int32_t)(b / (c->batch / rows));
+        c->memory_past[b] = lengths ? lengths[c->memory_row[b]] : (int32_t)c->memory_size;
+    }
+    return rv_tape_status(tape);
+}
+
+static rv_tensor *self_cached(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *qkv, const attending *how) {
+    const rv_transformer_cache *c = how->cache;
+    if (!qkv) return NULL;
+    int64_t n = qkv->dim[1], d = c->d, row = c->capacity * 2 * d;
+    rv_real *kv = c->kv[layer_index];
+    rv_tensor *y = rv_tape_tensor(tape, 3, (int64_t[]){c->batch, n, d});
+    if (!y) return NULL;
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t t = 0; t < n; t++)
+            memcpy(kv + b * row + (c->length[b] + t) * 2 * d, qkv->x + (b * n + t) * 3 * d + d, (size_t)(2 * d) * sizeof(rv_real));
+    rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .causal = true, .past = c->length,
+        .q = qkv->x, .k = kv, .v = kv + d, .y = y->x, .ldq = 3 * d, .ldk = 2 * d, .ldv = 2 * d, .ldy = d,
+        .stride_q = n * 3 * d, .stride_k = row, .stride_v = row, .stride_y = n * d};
+    return rv_attention_cached(tape, &a) == RV_OK ? y : NULL;
+}
+
+static rv_tensor *cross_cached(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, const attending *how) {
+    const rv_transformer_cache *c = how->cache;
+    if (!q) return NULL;
+    int64_t n = q->dim[1], d = c->d, row = c->memory_size * 2 * d;
+    const rv_real *kv = c->memory_kv[layer_index];
+    rv_tensor *y = rv_tape_tensor(tape, 3, (int64_t[]){c->batch, n, d});
+    if (!y) return NULL;
+    rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .past = c->memory_past,
+        .rows = c->memory_row, .q = q->x, .k = kv, .v = kv + d, .y = y->x, .ldq = d, .ldk = 2 * d, .ldv = 2 * d, .ldy = d,
+        .stride_q = n * d, .stride_k = row, .stride_v = row, .stride_y = n * d};
+    return rv_attention_cached(tape, &a) == RV_OK ? y : NULL;
+}
+
+rv_tensor *rv_transformer_step(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *c, rv_tensor *x, const int32_t *counts) {
+    RV_ASSERT(tr->config.causal && tr->config.num_layers == c->layers && (!tr->config.cross || c->memory_rows));
+    if (!x || !rv__transformer_fits(tape, tr, "x", x)) return NULL;
+    RV_ASSERT(x->dim[0] == c->batch);
+    int64_t n = x->dim[1];
+    for (int64_t b = 0; b < c->batch; b++)
+        if (c->length[b] + n > c->capacity)
+            return rv_tape_fail(tape, RV_EUSAGE, "decoding: %lld positions after %d do not fit a cache of %lld; generate fewer or shorten the prompt",
+                                (long long)n, (int)c->length[b], (long long)c->capacity);
+    bool no_grad = rv_tape_no_grad(tape, true), training = rv_tape_training(tape);
+    rv_tape_set_training(tape, false);
+    rv_tensor *y = rv__transformer_run(tape, tr, x, &(attending){self_cached, cross_cached, .cache = c});
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    for (int64_t b = 0; y && b < c->batch; b++) c->length[b] += counts ? counts[b] : (int32_t)n;
+    return y;
+}
