@@ -25,5 +25,7 @@
 #include "io/checkpoint.h"
 #include "io/metrics.h"
 #include "io/run_dir.h"
+#include "io/yaml.h"
+#include "train/config.h"
 
 #endif

@@ -1,0 +1,135 @@
+#include "train/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/yaml_private.h"
+#include "train/config_private.h"
+
+rv__value *rv__config_value(const rv_config *c, const char *path) {
+    int i = rv__schema_find(path);
+    RV_ASSERT(i >= 0);
+    return &c->value[i];
+}
+
+void rv_config_destroy(rv_config *c) {
+    if (!c) return;
+    rv_yaml_destroy(c->yaml);
+    free(c->value);
+    free(c);
+}
+
+static rv_config *create(void) {
+    rv_config *c = calloc(1, sizeof *c);
+    if (c && (c->value = calloc((size_t)rv__schema_size, sizeof *c->value)) && (c->yaml = rv_yaml_create())) return c;
+    rv_config_destroy(c);
+    rv_error(RV_ENOMEM, "out of memory while reading settings");
+    return NULL;
+}
+
+/* ${seed} works without a seed in the file: top-level defaults become part of the tree. */
+static void add_top_defaults(rv_config *c) {
+    rv_yaml_node *root = rv_yaml_root(c->yaml);
+    for (int i = 0; i < rv__schema_size; i++) {
+        const rv__key *k = &rv__schema[i];
+        if (rv__schema_is_child(i, "") && k->type != RV__SECTION && k->type != RV__ENUMS && k->dflt && k->dflt != rv__required && !rv_yaml_get(root, k->path))
+            rv_yaml_add(c->yaml, root, k->path, k->dflt);
+    }
+}
+
+static void note_places(rv_config *c) {
+    char buf[1024];
+    for (int i = 0; i < rv__schema_size; i++) {
+        rv__value *v = &c->value[i];
+        if (v->node) rv_yaml_where(v->node, buf, sizeof buf);
+        else snprintf(buf, sizeof buf, "%s", rv_yaml_root(c->yaml)->source->label);
+        v->where = rv__yaml_copy(c->yaml, buf, strlen(buf));
+    }
+}
+
+static rv_status finish(rv_config *c, rv_status status, int n_overrides, const char *const *overrides, rv_config **out) {
+    *out = NULL;
+    for (int i = 0; i < n_overrides && status == RV_OK; i++) status = rv_yaml_override(c->yaml, overrides[i]);
+    if (status == RV_OK && rv_yaml_root(c->yaml)) {
+        add_top_defaults(c);
+        status = rv_yaml_substitute(c->yaml);
+        rv__config_resolve(c);
+        rv__config_cross_check(c);
+    }
+    if (status == RV_OK && !rv_yaml_problems(c->yaml)) note_places(c);
+    if (status == RV_OK) status = rv_yaml_finish(c->yaml);
+    else rv_error(status, "out of memory while reading settings");
+    if (status == RV_OK) *out = c;
+    else rv_config_destroy(c);
+    return status;
+}
+
+rv_status rv_config_load(const char *path, int n_overrides, const char *const *overrides, rv_config **out) {
+    rv_config *c = create();
+    *out = NULL;
+    return c ? finish(c, rv_yaml_load(c->yaml, path), n_overrides, overrides, out) : RV_ENOMEM;
+}
+
+rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides, const char *const *overrides, rv_config **out) {
+    rv_config *c = create();
+    *out = NULL;
+    return c ? finish(c, rv_yaml_parse(c->yaml, label, text, len), n_overrides, overrides, out) : RV_ENOMEM;
+}
+
+/* ---- access ---- */
+
+static const rv__value *value(const rv_config *c, const char *path) { return rv__config_value(c, path); }
+
+static bool type_is(const rv__value *v, unsigned mask) { return !v->key || (mask >> v->key->type & 1); }
+
+double rv_config_real(const rv_config *c, const char *path) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(v->has && type_is(v, 1u << RV__REAL | 1u << RV__INT));
+    return v->real;
+}
+
+int64_t rv_config_int(const rv_config *c, const char *path) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(v->has && type_is(v, 1u << RV__INT));
+    return v->whole;
+}
+
+bool rv_config_bool(const rv_config *c, const char *path) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(v->has && type_is(v, 1u << RV__BOOL));
+    return v->whole != 0;
+}
+
+const char *rv_config_text(const rv_config *c, const char *path) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(type_is(v, 1u << RV__TEXT | 1u << RV__PATH | 1u << RV__ENUM));
+    return v->has ? v->text : NULL;
+}
+
+bool rv_config_has(const rv_config *c, const char *path) { return value(c, path)->has; }
+bool rv_config_given(const rv_config *c, const char *path) { return value(c, path)->node != NULL; }
+int rv_config_count(const rv_config *c, const char *path) { return value(c, path)->count; }
+
+double rv_config_real_at(const rv_config *c, const char *path, int i) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(type_is(v, 1u << RV__REALS) && i >= 0 && i < v->count);
+    return v->reals[i];
+}
+
+const char *rv_config_text_at(const rv_config *c, const char *path, int i) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(type_is(v, 1u << RV__ENUMS) && i >= 0 && i < v->count);
+    return v->texts[i];
+}
+
+bool rv_config_is(const rv_config *c, const char *path, const char *text) {
+    const rv__value *v = value(c, path);
+    return v->has && v->text && !strcmp(v->text, text);
+}
+
+const char *rv_config_where(const rv_config *c, const char *path) {
+    const rv__value *v = value(c, path);
+    return v->where;
+}
+
+const char *rv_config_source(const rv_config *c) { return rv_yaml_source_text(c->yaml); }

@@ -1,0 +1,78 @@
+/* Settings as canonical YAML. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/config_private.h"
+
+static bool plain(const char *s) {
+    if (!*s || !strcmp(s, "~") || !strcmp(s, "null")) return false;
+    for (const char *p = s; *p; p++)
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || strchr("_./", *p) || (p != s && strchr("+-", *p)))) return false;
+    return true;
+}
+
+/* In double quotes; `${` becomes `$${`, and what YAML folds or forbids an escape. */
+static void print_quoted(FILE *f, const char *s) {
+    fputc('"', f);
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        if (*p == '"' || *p == '\\') fprintf(f, "\\%c", *p);
+        else if (*p == '\n') fputs("\\n", f);
+        else if (*p == '\t') fputs("\\t", f);
+        else if (*p < 0x20 || *p == 0x7f) fprintf(f, "\\x%02x", *p);
+        else if (*p == 0xc2 && p[1] < 0xa0) fprintf(f, "\\x%02x", *++p);                                                    /* U+0080..9F */
+        else if (*p == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) fprintf(f, "\\u20%02x", p[2] - 0x80), p += 2;             /* U+2028, 2029 */
+        else if (*p == 0xef && p[1] == 0xbb && p[2] == 0xbf) fputs("\\ufeff", f), p += 2;                                   /* U+FEFF */
+        else if (*p == 0xef && p[1] == 0xbf && p[2] >= 0xbe) fprintf(f, "\\uff%02x", p[2] + 0x40), p += 2;                      /* U+FFFE, FFFF */
+        else if (*p == '$' && p[1] == '{') fputs("$$", f);
+        else fputc(*p, f);
+    }
+    fputc('"', f);
+}
+
+static void print_text(FILE *f, const char *s) {
+    if (plain(s)) fputs(s, f);
+    else print_quoted(f, s);
+}
+
+static bool wanted(const rv_config *c, int i, bool all) {
+    const rv__value *v = &c->value[i];
+    return v->has && (all || v->node);
+}
+
+static void print_section(const rv_config *c, FILE *f, const char *section, int indent, bool all) {
+    for (int i = 0; i < rv__schema_size; i++) {
+        if (!rv__schema_is_child(i, section) || !wanted(c, i, all)) continue;
+        const rv__value *v = &c->value[i];
+        fprintf(f, "%*s%s:", indent, "", rv__schema_leaf(i));
+        if (v->key->type == RV__SECTION) {
+            bool any = false;
+            for (int j = i + 1; j < rv__schema_size; j++) any |= rv__schema_is_child(j, v->key->path) && wanted(c, j, all);
+            fputs(any ? "\n" : " {}\n", f);
+            print_section(c, f, v->key->path, indent + 2, all);
+            continue;
+        }
+        fputc(' ', f);
+        if (v->texts) {
+            for (int e = 0; e < v->count; e++) fputs(e ? ", " : "[", f), print_text(f, v->texts[e]);
+            fputc(']', f);
+        } else print_text(f, v->text);
+        fputc('\n', f);
+    }
+}
+
+static char *print(const rv_config *c, bool all) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (f) {
+        print_section(c, f, "", 0, all);
+        if (!fclose(f)) return text;
+        free(text);
+    }
+    rv_error(RV_ENOMEM, "out of memory while printing settings");
+    return NULL;
+}
+
+char *rv_config_resolved(const rv_config *c) { return print(c, true); }
+char *rv_config_merged(const rv_config *c) { return print(c, false); }

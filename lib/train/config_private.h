@@ -1,0 +1,35 @@
+/* A configuration from inside: one value per row of the schema that is the first of its path. */
+#ifndef RV_TRAIN_CONFIG_PRIVATE_H
+#define RV_TRAIN_CONFIG_PRIVATE_H
+
+#include "io/yaml.h"
+#include "train/config.h"
+#include "train/schema.h"
+
+typedef struct {
+    enum { RV__UNRESOLVED, RV__RESOLVING, RV__RESOLVED } state;
+    const rv__key *key;       /* the row in force, or NULL: does not apply */
+    const rv_yaml_node *node; /* where it was given, or NULL */
+    bool bad;                 /* a mistake was reported; nothing can be said of what depends on it */
+    bool has;
+    double real;
+    int64_t whole;
+    const char *text; /* as it will be printed; lists have elements instead */
+    int count;
+    const char **texts;
+    double *reals;
+    char *where;
+} rv__value;
+
+struct rv_config {
+    rv_yaml *yaml;
+    rv__value *value; /* rv__schema_size */
+};
+
+/* Fill in every value; mistakes go to c->yaml. */
+void rv__config_resolve(rv_config *c);
+/* What one row cannot say: relations between keys. */
+void rv__config_cross_check(rv_config *c);
+rv__value *rv__config_value(const rv_config *c, const char *path);
+
+#endif
