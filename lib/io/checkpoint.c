@@ -253,6 +253,9 @@ static rv_status load(rv_checkpoint *ck, int fd) {
     if (st.st_size < (off_t)sizeof head) return rv_error(RV_ECKPT, "%lld bytes long: not a checkpoint, or cut", (long long)st.st_size);
     RV_TRY(read_exactly(fd, head, sizeof head));
     RV_TRY(rv__manifest_decode_head(head, (uint64_t)st.st_size, &ck->m));
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (ck->m.length > memory) /* a file with holes can be of any length; an overcommitting system would grant it */
+        return rv_error(RV_ECKPT, "%llu bytes long, more than this machine's memory", (unsigned long long)ck->m.length);
     ck->file = rv_alloc(ck->m.length);
     if (!ck->file) return rv_error_context(RV_ENOMEM, "cannot hold the file: ");
     RV_TRY(read_exactly(fd, ck->file, ck->m.length));
