@@ -9,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "kernels/cell.h"
 #include "kernels/update.h"
 #include "tensor/tensor.h"
 
