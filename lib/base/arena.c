@@ -105,7 +105,8 @@ void rv_arena_rewind(rv_arena *a, rv_arena_mark mark) {
 }
 
 void rv_arena_reset(rv_arena *a) {
-    if (a->top && a->top->below) {
+    /* Growth that a rewind already gave back counts too: it would grow again in every step. */
+    if (a->top && (a->top->below || a->grown > a->top->cap)) {
         a->grown = a->peak;
         drop_blocks(a);
         push_block(a, round_up(a->grown + a->grown / 16, RV_ALIGN)); /* failure is found by the next allocation */
