@@ -7,8 +7,8 @@ For MODEL in lstm, gpt (settings are attributes of the group):
     /MODEL/input, /MODEL/target    int32 (step, B, T)
     /MODEL/init/NAME               initial weights; exact in float32
     /MODEL/{f64,f32}/loss, norm    (step): mean cross-entropy in nats before the update; gradient norm before clipping
-    /MODEL/{f64,f32}/grad/NAME     gradient of the first step, not clipped
-    /MODEL/{f64,f32}/final/NAME    weights after the last step
+    /MODEL/f64/grad/NAME           gradient of the first step, not clipped
+    /MODEL/f64/final/NAME          weights after the last step
 The LSTM's state is zero at the start of every batch. The GPT is pre-norm with a causal mask, GELU with erf, learned
 positions, a norm after the last layer, and logits = h @ embedding.T.
 """
@@ -73,14 +73,14 @@ def run(f, path, make, optimiser, init, x, y, dtype, clip):
         o.zero_grad()
         loss = nn.functional.cross_entropy(model(x[t]).reshape(-1, V), y[t].reshape(-1))
         loss.backward()
-        if t == 0:
+        if t == 0 and dtype == torch.float64:
             for k, p in model.named_parameters():
                 f[f"{path}/grad/{k}"] = p.grad.numpy()
         norm_list.append(float(nn.utils.clip_grad_norm_(model.parameters(), clip)))
         loss_list.append(float(loss))
         o.step()
     f[f"{path}/loss"], f[f"{path}/norm"] = loss_list, norm_list
-    for k, p in model.named_parameters():
+    for k, p in model.named_parameters() if dtype == torch.float64 else ():
         f[f"{path}/final/{k}"] = p.detach().numpy()
     print(path, " ".join(f"{v:.4f}" for v in loss_list), "| norms", " ".join(f"{v:.2f}" for v in norm_list))
 
@@ -88,7 +88,7 @@ def run(f, path, make, optimiser, init, x, y, dtype, clip):
 def main():
     torch.set_num_threads(1)
     out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lm.h5")
-    with h5py.File(out, "w") as f:
+    with h5py.File(out, "w", libver="latest") as f:
         for name, (make, optimiser, settings) in MODELS.items():
             torch.manual_seed(11)
             init = {k: v.detach().clone() for k, v in make().state_dict().items()}

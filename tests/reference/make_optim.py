@@ -32,7 +32,7 @@ def main():
     init = {k: rng.normal(size=s) for k, s in SHAPES.items()}
     grad = {k: rng.normal(size=(STEPS, *s)) for k, s in SHAPES.items()}
     out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "optim.h5")
-    with h5py.File(out, "w") as f:
+    with h5py.File(out, "w", libver="latest") as f:
         for k in SHAPES:
             f[f"init/{k}"], f[f"grad/{k}"] = init[k], grad[k]
         for case, (cls, settings, clip) in CASES.items():

@@ -1,0 +1,54 @@
+#!/bin/bash
+# From nothing to every test run: installs what is missing, builds a release and a sanitised build, tests both.
+# Usage: tools/check.sh [BUILD_DIRECTORY_PREFIX]     (build directories PREFIX-release and PREFIX-asan; default build-check)
+# RAVEL_DATA_MIRROR=DIR takes data sets from a folder instead of the network; without it tests of real data are skipped.
+# The last line is 'N passed, N failed, N skipped'; the exit status is 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+. tools/setup.sh
+prefix=${1:-build-check}
+[ -z "${RAVEL_DATA_MIRROR:-}" ] || export RAVEL_DATA_MIRROR=$(realpath "$RAVEL_DATA_MIRROR")
+
+ravel_setup $RAVEL_TEST_PACKAGES || exit 1
+logs=$(mktemp -d) || exit 1
+trap 'rm -rf "$logs"' EXIT
+
+# build NAME [meson options]
+build() {
+    local dir=$prefix-$1
+    shift
+    echo "== $dir: build"
+    meson setup "$dir" "$@" $([ -f "$dir/build.ninja" ] && echo --reconfigure) >"$logs/meson" || { cat "$logs/meson"; return 1; }
+    ninja -C "$dir" all >"$logs/ninja" || { tail -40 "$logs/ninja"; return 1; }
+    ! grep -E 'warning:' "$logs/ninja" || { echo "$dir: the build has warnings"; return 1; }
+}
+
+failed=0
+rm -f "$prefix"-*/meson-logs/*.json
+build release --buildtype=release || exit 1
+echo "== $prefix-release: tests"
+meson test -C "$prefix-release" --no-suite timing --print-errorlogs >"$logs/release" 2>&1 || failed=1
+grep -vE '^ninja|^$' "$logs/release"
+# What measures time runs alone.
+meson test -C "$prefix-release" --suite timing --num-processes 1 --print-errorlogs --logbase timing >"$logs/timing" 2>&1 || failed=1
+grep -vE '^ninja|^$' "$logs/timing"
+
+# A sanitiser's report inside a test process need not fail the test (Criterion forks, leaks are found at exit): every
+# report goes to a file here, and any file is a failure.
+build asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false || exit 1
+mkdir "$logs/reports"
+export ASAN_OPTIONS=log_path=$logs/reports/asan:detect_leaks=1:allocator_may_return_null=1:detect_odr_violation=0
+export UBSAN_OPTIONS=log_path=$logs/reports/ubsan:print_stacktrace=1
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+echo "== $prefix-asan: tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+meson test -C "$prefix-asan" --no-suite timing --no-suite install --timeout-multiplier 4 --print-errorlogs >"$logs/asan" 2>&1 || failed=1
+grep -vE '^ninja|^$' "$logs/asan"
+reports=$(find "$logs/reports" -type f | wc -l)
+if [ "$reports" -gt 0 ]; then
+    echo "sanitizers: $reports reports; the first ones:"
+    find "$logs/reports" -type f | sort | head -3 | xargs head -40
+fi
+
+tests/summary.py --extra-failures "$reports" "$prefix-release/meson-logs/testlog.json" "$prefix-release/meson-logs/timing.json" \
+    "$prefix-asan/meson-logs/testlog.json" || failed=1
+exit $failed
