@@ -44,7 +44,7 @@ static double cost(double m, int64_t n, double k, double moved) {
     return m * (double)up(n, rv_k()->lanes) * k / 2 + moved * (6 / lanes);
 }
 
-static plan make_plan(const rv_gemm *g, int64_t batch) {
+static plan make_plan(const rv_gemm *g, int64_t batch, bool shared) {
     const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
     plan p = {.g = g, .c = g->c + batch * g->stride_c, .pre = g->pre ? g->pre + batch * g->stride_c : NULL};
     p.k = g->k;
@@ -63,7 +63,7 @@ static plan make_plan(const rv_gemm *g, int64_t batch) {
     }
     const int64_t mr = rv_k()->tile_rows, panels = up(p.n, p.nr);
     int64_t tiles = TILES;
-    while (tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2;
+    while (shared && tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2; /* enough parts for the threads */
     p.rows = tiles * mr;
     p.row_blocks = up(p.m, p.rows);
     p.pack_s = panels >= 4;
@@ -184,7 +184,7 @@ static int threads_for(double multiplications) { return rv_threads_for(multiplic
 
 void rv_gemm_serial(const rv_gemm *g) {
     for (int64_t b = 0; b < (g->batch ? g->batch : 1); b++) {
-        const plan p = make_plan(g, b);
+        const plan p = make_plan(g, b, false);
         serial(&p);
     }
 }
@@ -198,12 +198,12 @@ void rv_gemm_run(const rv_gemm *g) {
     } else if (batch > 1 && (batch >= 4 * threads || threads_for(one) == 1)) {
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t b = 0; b < batch; b++) {
-            const plan p = make_plan(g, b);
+            const plan p = make_plan(g, b, false);
             serial(&p);
         }
     } else {
         for (int64_t b = 0; b < batch; b++) {
-            const plan p = make_plan(g, b);
+            const plan p = make_plan(g, b, true);
             parallel(&p, threads);
         }
     }
@@ -233,7 +233,7 @@ void rv_gemm_packed(const rv_gemm *g, const void *packed_b, int64_t n0, int64_t 
     rv_gemm h = *g;
     h.b = NULL; /* nothing to swap with */
     h.n = n1;
-    const plan p = make_plan(&h, 0);
+    const plan p = make_plan(&h, 0, false);
     const scratch mine = own_scratch();
     int64_t held = -1;
     for (int64_t kb = 0; kb < p.k_blocks; kb++)

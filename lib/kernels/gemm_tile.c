@@ -2,7 +2,7 @@
 #include "kernels/gemm_block.h"
 #include "kernels/vmath_inline.h"
 
-enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES };
+enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES /* whole squares to transpose */ };
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -18,21 +18,55 @@ INLINE vec shuffle(vec a, vec b, vec_i from) {
 #endif
 }
 
-/* Transpose a square of vectors by exchanging off-diagonal blocks of side 1, 2, 4, ... */
-INLINE void transpose(vec t[RV_LANES]) {
-    UNROLL for (int s = 1; s < RV_LANES; s *= 2) {
-        vec_i lo, hi;
-        UNROLL for (int l = 0; l < RV_LANES; l++) {
-            lo[l] = l & s ? RV_LANES + l - s : l;
-            hi[l] = l & s ? RV_LANES + l : l + s;
-        }
-        UNROLL for (int i = 0; i < RV_LANES; i++) {
-            if (i & s) continue;
-            vec a = t[i], b = t[i + s];
-            t[i] = shuffle(a, b, lo);
-            t[i + s] = shuffle(a, b, hi);
-        }
+/* Exchanging off-diagonal blocks of side s between rows i and i + s. */
+#define LOW(l, s) ((l) & (s) ? RV_LANES + (l) - (s) : (l))
+#define HIGH(l, s) ((l) & (s) ? RV_LANES + (l) : (l) + (s))
+#ifdef RV_DOUBLE
+#define LANES (RV_VBYTES / 8)
+#else
+#define LANES (RV_VBYTES / 4)
+#endif
+#if LANES == 16
+#define EACH(X, s) X(0, s), X(1, s), X(2, s), X(3, s), X(4, s), X(5, s), X(6, s), X(7, s), X(8, s), X(9, s), X(10, s), X(11, s), X(12, s), \
+                   X(13, s), X(14, s), X(15, s)
+#elif LANES == 8
+#define EACH(X, s) X(0, s), X(1, s), X(2, s), X(3, s), X(4, s), X(5, s), X(6, s), X(7, s)
+#elif LANES == 4
+#define EACH(X, s) X(0, s), X(1, s), X(2, s), X(3, s)
+#else
+#define EACH(X, s) X(0, s), X(1, s)
+#endif
+#define EXCHANGE(s)                                                                                                    \
+    UNROLL for (int i = 0; i < RV_LANES; i++) {                                                                        \
+        if (i & s) continue;                                                                                           \
+        vec a = t[i], b = t[i + s];                                                                                    \
+        t[i] = shuffle(a, b, (vec_i){EACH(LOW, s)});                                                                   \
+        t[i + s] = shuffle(a, b, (vec_i){EACH(HIGH, s)});                                                              \
     }
+
+/* A square of RV_LANES rows, x_ld apart, transposed to y. The rows of y are written in order and may overlap. */
+static __attribute__((noinline)) void turn(const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld) {
+    vec t[RV_LANES];
+    UNROLL for (int i = 0; i < RV_LANES; i++, x += x_ld) t[i] = vec_load(x);
+    EXCHANGE(1)
+#if LANES > 2
+    EXCHANGE(2)
+#endif
+#if LANES > 4
+    EXCHANGE(4)
+#endif
+#if LANES > 8
+    EXCHANGE(8)
+#endif
+    UNROLL for (int i = 0; i < RV_LANES; i++, y += y_ld) vec_store(y, t[i]);
+}
+
+/* m x n (at most square) of x transposed to n rows of y, `width` of each: zeros beyond m. */
+static void turn_edge(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
+    rv_real in[RV_LANES * RV_LANES] __attribute__((aligned(64))), out[RV_LANES * RV_LANES] __attribute__((aligned(64)));
+    for (int64_t i = 0; i < RV_LANES; i++) vec_store(in + i * RV_LANES, i < m ? vec_load_n(x + i * x_ld, n) : vec_set(0));
+    turn(in, RV_LANES, out, RV_LANES);
+    for (int64_t i = 0; i < n; i++) vec_store_n(y + i * y_ld, width, vec_load(out + i * RV_LANES));
 }
 
 /* ---- the epilogue */
@@ -64,16 +98,10 @@ static __attribute__((noinline)) void finish(const rv__gemm_block *b, int64_t m,
 }
 
 static void finish_transposed(const rv__gemm_block *b, int64_t m, const rv_real *sum, int64_t offset, const rv_real *bias) {
-    enum { ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES };
-    rv_real turned[NR * ROWS] __attribute__((aligned(64)));
+    rv_real turned[NR * TILE_ROWS] __attribute__((aligned(64)));
     for (int64_t i = 0; i < m; i += RV_LANES)
-        for (int64_t j = 0; j < b->n; j += RV_LANES) {
-            vec t[RV_LANES];
-            UNROLL for (int l = 0; l < RV_LANES; l++) t[l] = i + l < m ? vec_load(sum + (i + l) * NR + j) : vec_set(0);
-            transpose(t);
-            UNROLL for (int l = 0; l < RV_LANES; l++) vec_store(turned + (j + l) * ROWS + i, t[l]);
-        }
-    finish(b, b->n, m, turned, ROWS, offset, bias);
+        for (int64_t j = 0; j < b->n; j += RV_LANES) turn(sum + i * NR + j, NR, turned + j * TILE_ROWS + i, TILE_ROWS); /* with junk beyond row m */
+    finish(b, b->n, m, turned, TILE_ROWS, offset, bias);
 }
 
 /* ---- the tile */
@@ -125,7 +153,7 @@ ROWS(TILES)
 static tile_fn *const tiles[MR][2][2] = {ROWS(NAMES)};
 
 void RV_KERNEL_FN(gemm_block)(const rv__gemm_block *b) {
-    rv_real sum[MR * NR] __attribute__((aligned(64)));
+    rv_real sum[TILE_ROWS * NR] __attribute__((aligned(64)));
     const int nv = b->n > RV_LANES ? 2 : 1;
     /* Nothing to do but to store: straight to C. */
     const bool plain = !b->c_trans && !b->add && b->alpha == 1 && !b->bias && !b->pre && b->act == RV_ACT_NONE && b->n == nv * RV_LANES;
@@ -163,18 +191,14 @@ void RV_KERNEL_FN(gemm_pack_v)(bool trans, int64_t n, int64_t k, const rv_real *
                 }
         return;
     }
-    for (int64_t p = 0; p < k; p += RV_LANES) {
-        int64_t deep = k - p < RV_LANES ? k - p : RV_LANES;
+    for (int64_t p = 0; p < k; p += RV_LANES)
         for (int j = 0; j < NR; j += RV_LANES) {
-            vec t[RV_LANES]; /* columns j.. of V */
-            if (deep == RV_LANES && n - j >= RV_LANES) {
-                UNROLL for (int l = 0; l < RV_LANES; l++) t[l] = vec_load(x + (j + l) * ld + p);
-            } else
-                UNROLL for (int l = 0; l < RV_LANES; l++) t[l] = j + l < n ? vec_load_n(x + (j + l) * ld + p, deep) : vec_set(0);
-            transpose(t);
-            for (int l = 0; l < deep; l++) vec_store(dst + (p + l) * NR + j, t[l]);
+            const int64_t deep = k - p < RV_LANES ? k - p : RV_LANES, columns = n - j < RV_LANES ? n - j : RV_LANES;
+            if (deep == RV_LANES && columns == RV_LANES)
+                turn(x + j * ld + p, ld, dst + p * NR + j, NR);
+            else
+                turn_edge(columns, deep, x + j * ld + p, ld, dst + p * NR + j, NR, RV_LANES);
         }
-    }
 }
 
 /* m rows of S, k deep, in the tiles of gemm_block: tile after tile, each column by column. Element (i, p) is
@@ -192,11 +216,11 @@ void RV_KERNEL_FN(gemm_pack_s)(int64_t m, int64_t k, const rv_real *x, int64_t r
                 continue;
             }
             for (int64_t p = 0; p < k; p += RV_LANES) {
-                int64_t deep = k - p < RV_LANES ? k - p : RV_LANES;
-                vec t[RV_LANES];
-                UNROLL for (int l = 0; l < RV_LANES; l++) t[l] = l < rows ? vec_load_n(x + (i + l) * row + p, deep) : vec_set(0);
-                transpose(t);
-                for (int64_t l = 0; l < deep; l++) vec_store_n(dst + (p + l) * mr + i, width, t[l]);
+                const int64_t deep = k - p < RV_LANES ? k - p : RV_LANES;
+                if (deep == RV_LANES && rows == RV_LANES && width == RV_LANES)
+                    turn(x + i * row + p, row, dst + p * mr + i, mr);
+                else
+                    turn_edge(rows, deep, x + i * row + p, row, dst + p * mr + i, mr, width);
             }
         }
     }
