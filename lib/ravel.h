@@ -11,6 +11,7 @@
 #include "data/batch.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
+#include "data/generate.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
 #include "kernels/gemm.h"

@@ -70,6 +70,9 @@ RV_API const char *rv_tokenizer_label(const rv_tokenizer *tok, int32_t id, char 
 RV_API rv_status rv_tokenizer_save(const rv_tokenizer *tok, rv_text *vocab, rv_text *merges);
 /** The inverse. The texts may be hostile: every line is checked, and RV_EDATA names the first bad one. */
 RV_API rv_status rv_tokenizer_load(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len, rv_tokenizer **out);
+/** The two texts as files FOLDER/vocab and FOLDER/merges (the folder is made), and back. Errors: RV_EDATA. */
+RV_API rv_status rv_tokenizer_write(const rv_tokenizer *tok, const char *folder);
+RV_API rv_status rv_tokenizer_read(const char *folder, rv_tokenizer **out);
 /** XXH3 of what rv_tokenizer_save gives: equal tokenizers have equal hashes. 0 when memory is short. */
 RV_API uint64_t rv_tokenizer_hash(const rv_tokenizer *tok);
 

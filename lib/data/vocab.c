@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "data/files.h"
 #include "data/tokenizer_private.h"
 
 const char *const rv__special_names[RV_SPECIALS] = {"<pad>", "<bos>", "<eos>", "<unk>", "<mask>"};
@@ -298,5 +299,44 @@ rv_status rv_tokenizer_load(const char *vocab, size_t vocab_len, const char *mer
     free(scratch);
     if (status == RV_OK) *out = tok;
     else rv_tokenizer_destroy(tok);
+    return status;
+}
+
+/* ---- as files ---- */
+
+static rv_status write_text(const char *folder, const char *name, const rv_text *t) {
+    char path[RV__PATH];
+    RV_TRY(rv__path(path, "%s/%s", folder, name));
+    FILE *f = rv__file_begin(path);
+    if (!f) return RV_EDATA;
+    fwrite(t->bytes, 1, t->len, f); /* an error shows at the end */
+    return rv__file_end(f, path, true);
+}
+
+rv_status rv_tokenizer_write(const rv_tokenizer *tok, const char *folder) {
+    rv_text vocab, merges;
+    RV_TRY(rv__make_folders(folder));
+    RV_TRY(rv_tokenizer_save(tok, &vocab, &merges));
+    rv_status status = write_text(folder, "vocab", &vocab);
+    if (status == RV_OK) status = write_text(folder, "merges", &merges);
+    rv_text_free(&vocab);
+    rv_text_free(&merges);
+    return status;
+}
+
+rv_status rv_tokenizer_read(const char *folder, rv_tokenizer **out) {
+    char path[RV__PATH];
+    rv_text vocab = {0}, merges = {0};
+    *out = NULL;
+    RV_TRY(rv__path(path, "%s/vocab", folder));
+    rv_status status = rv_text_load(path, &vocab);
+    if (status == RV_OK) status = rv__path(path, "%s/merges", folder);
+    if (status == RV_OK) status = rv_text_load(path, &merges);
+    if (status == RV_OK) {
+        status = rv_tokenizer_load(vocab.bytes, vocab.len, merges.bytes, merges.len, out);
+        if (status != RV_OK) rv_error_context(status, "%s: ", folder);
+    }
+    rv_text_free(&vocab);
+    rv_text_free(&merges);
     return status;
 }
