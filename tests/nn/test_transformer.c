@@ -2,6 +2,7 @@
  * Compiled for float and for double. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +13,14 @@
 
 static const char *const file = "transformer.h5";
 #ifdef RV_DOUBLE
-static const double rtol = 1e-10, atol = 1e-10;
+static const double tolerance = 1e-10;
 #else
-static const double rtol = 1e-5, atol = 1e-5;
+static const double tolerance = 1e-5;
 #endif
 
 /* ---- PyTorch */
 static double *reference(const char *name, const char *what, int *ndim, int64_t *dims) {
-    char path[256];
+    char path[512];
     snprintf(path, sizeof path, "%s/%s", name, what);
     return rv_ref_read(file, path, ndim, dims);
 }
@@ -29,7 +30,7 @@ static void check(const rv_real *got, int64_t n, const char *name, const char *w
     double *want = reference(name, what, NULL, NULL), size = 0;
     for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(want[i]));
     for (int64_t i = 0; i < n; i++)
-        cr_assert(fabs((double)got[i] - want[i]) <= atol + rtol * size, "%s %s[%d]: %.12g, PyTorch has %.12g", name, what, (int)i, (double)got[i], want[i]);
+        cr_assert(fabs((double)got[i] - want[i]) <= tolerance * (1 + size), "%s %s[%d]: %.12g, PyTorch has %.12g", name, what, (int)i, (double)got[i], want[i]);
     free(want);
 }
 
@@ -100,7 +101,7 @@ static const struct {
     {"post_relu_padded", RV_NORM_POST, RV_ACT_RELU, false, false, false},
     {"post_gelu_causal", RV_NORM_POST, RV_ACT_GELU, true, false, true},
     {"decoder_pre", RV_NORM_PRE, RV_ACT_RELU, true, true, true},
-    {"decoder_post", RV_NORM_POST, RV_ACT_GELU, false, true, false},
+    {"decoder_post", RV_NORM_POST, RV_ACT_GELU, true, true, false},
 };
 
 Test(transformer, equals_pytorch) {
@@ -214,10 +215,10 @@ Test(transformer, cached_equals_full) {
                 t += n;
             }
             cr_assert_eq(rv_transformer_cache_lengths(cache)[1], T);
-            cr_assert_null(rv_transformer_step(tape, m.tr, cache, random_leaf(tape, 9, B, 1, D), NULL));
-            cr_assert_eq(rv_tape_status(tape), RV_EUSAGE);
-            break;
+            if (!round) rv_transformer_cache_reset(cache);
         }
+        cr_assert_null(rv_transformer_step(tape, m.tr, cache, random_leaf(tape, 9, B, 1, D), NULL));
+        cr_assert_eq(rv_tape_status(tape), RV_EUSAGE);
         rv_transformer_cache_destroy(cache);
         rv_tape_destroy(tape);
         free_model(&m);
