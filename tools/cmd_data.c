@@ -88,8 +88,8 @@ static rv_status path(const options *o) {
 
 static rv_status make(const options *o) {
     if (o->n != 2 || !o->out) return rv_error(RV_EUSAGE, "usage: ravel data make TASK --out FOLDER");
-    rv_task t;
-    RV_TRY(rv_task_defaults(o->args[1], &t));
+    rv_generator t;
+    RV_TRY(rv_generator_defaults(o->args[1], &t));
     if (o->seed >= 0) t.seed = (uint64_t)o->seed;
     if (o->train >= 0) t.train = o->train;
     if (o->valid >= 0) t.valid = o->valid;
@@ -97,7 +97,7 @@ static rv_status make(const options *o) {
     if (o->min_length >= 0) t.min_length = o->min_length;
     if (o->max_length >= 0) t.max_length = o->max_length;
     if (mkdir(o->out, 0777) && errno != EEXIST) return rv_error(RV_EDATA, "%s: cannot make the folder: %s", o->out, strerror(errno));
-    return rv_task_write(&t, o->out);
+    return rv_generator_write(&t, o->out);
 }
 
 int rv_cmd_data(int argc, char **argv) {

@@ -168,7 +168,7 @@ static bool same_settings(const rv_dataset *ds) {
     FILE *f = fopen(path, "r");
     if (f && !fgets(have, sizeof have, f)) have[0] = 0;
     if (f) fclose(f);
-    return !strcmp(have, rv_task_text(&ds->m.task, want, sizeof want));
+    return !strcmp(have, rv_generator_text(&ds->m.task, want, sizeof want));
 }
 
 bool rv_dataset_present(const rv_dataset *ds) {
@@ -187,10 +187,10 @@ static rv_status generate(const rv_dataset *ds) {
     RV_TRY(rv__path(path, "%s/settings", ds->folder));
     unlink(path); /* until all files are there, they go with no settings */
     rv_info("%s: generating %s", ds->m.name, ds->folder);
-    RV_TRY(rv_task_write(&ds->m.task, ds->folder));
+    RV_TRY(rv_generator_write(&ds->m.task, ds->folder));
     FILE *f = rv__file_begin(path);
     if (!f) return RV_EDATA;
-    fputs(rv_task_text(&ds->m.task, text, sizeof text), f);
+    fputs(rv_generator_text(&ds->m.task, text, sizeof text), f);
     return rv__file_end(f, path, true);
 }
 

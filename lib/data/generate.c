@@ -14,18 +14,18 @@ typedef struct {
     char source[LINE], target[LINE];
 } example;
 
-static int64_t draw_length(const rv_task *t, rv_rng *r) { return t->min_length + (int64_t)rv_rng_below(r, (uint64_t)(t->max_length - t->min_length + 1)); }
+static int64_t draw_length(const rv_generator *t, rv_rng *r) { return t->min_length + (int64_t)rv_rng_below(r, (uint64_t)(t->max_length - t->min_length + 1)); }
 
-static int64_t letters(const rv_task *t, rv_rng *r, char *out) {
+static int64_t letters(const rv_generator *t, rv_rng *r, char *out) {
     int64_t n = draw_length(t, r);
     for (int64_t i = 0; i < n; i++) out[i] = (char)('a' + rv_rng_below(r, 26));
     out[n] = 0;
     return n;
 }
 
-static void make_copy(const rv_task *t, rv_rng *r, example *e) { memcpy(e->target, e->source, (size_t)letters(t, r, e->source) + 1); }
+static void make_copy(const rv_generator *t, rv_rng *r, example *e) { memcpy(e->target, e->source, (size_t)letters(t, r, e->source) + 1); }
 
-static void make_reverse(const rv_task *t, rv_rng *r, example *e) {
+static void make_reverse(const rv_generator *t, rv_rng *r, example *e) {
     int64_t n = letters(t, r, e->source);
     for (int64_t i = 0; i < n; i++) e->target[i] = e->source[n - 1 - i];
     e->target[n] = 0;
@@ -33,7 +33,7 @@ static void make_reverse(const rv_task *t, rv_rng *r, example *e) {
 
 /* Numbers in [0, 1) in steps of 1e-4, two of them marked with *, one in each half; the answer is their sum
  * [Hochreiter & Schmidhuber 1997, experiment 4]. In whole steps, so that no rounding depends on the machine. */
-static void make_adding(const rv_task *t, rv_rng *r, example *e) {
+static void make_adding(const rv_generator *t, rv_rng *r, example *e) {
     int64_t n = draw_length(t, r), first = (int64_t)rv_rng_below(r, (uint64_t)n / 2), second = n / 2 + (int64_t)rv_rng_below(r, (uint64_t)(n - n / 2));
     int sum = 0;
     char *p = e->source;
@@ -47,7 +47,7 @@ static void make_adding(const rv_task *t, rv_rng *r, example *e) {
 }
 
 /* Key-value pairs with distinct keys, then a key: what was its value? [Graves, Wayne, Danihelka 2014; Ba et al. 2016] */
-static void make_recall(const rv_task *t, rv_rng *r, example *e) {
+static void make_recall(const rv_generator *t, rv_rng *r, example *e) {
     int64_t n = draw_length(t, r), key[26], asked = (int64_t)rv_rng_below(r, (uint64_t)n);
     for (int i = 0; i < 26; i++) key[i] = i;
     rv_rng_shuffle(r, key, 26);
@@ -65,7 +65,7 @@ static const char *const months[] = {"January", "February", "March",     "April"
 static const char *const weekdays[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
 
 /* A day of 1900 to 2099 in one of eight English spellings, half of the time in lower case, as YYYY-MM-DD. */
-static void make_dates(const rv_task *t, rv_rng *r, example *e) {
+static void make_dates(const rv_generator *t, rv_rng *r, example *e) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year = 1900, month = 0, day = (int)rv_rng_below(r, 73049); /* days from 1900-01-01 to 2099-12-31, 49 of them leap days */
     const char *weekday = weekdays[day % 7];                       /* 1900-01-01 was a Monday */
@@ -96,7 +96,7 @@ static void make_dates(const rv_task *t, rv_rng *r, example *e) {
 
 static const struct {
     const char *name, *summary;
-    void (*make)(const rv_task *, rv_rng *, example *);
+    void (*make)(const rv_generator *, rv_rng *, example *);
     bool by_target;                      /* what decides the split */
     int64_t least, most;                 /* bounds of the length; 0: has none */
     int64_t min_length, max_length;      /* defaults */
@@ -109,7 +109,7 @@ static const struct {
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
-bool rv_task_list(int i, const char **name, const char **summary) {
+bool rv_generator_list(int i, const char **name, const char **summary) {
     if (i < 0 || i >= TASKS) return false;
     *name = tasks[i].name, *summary = tasks[i].summary;
     return true;
@@ -124,15 +124,15 @@ static int find(const char *name) {
     return -1;
 }
 
-rv_status rv_task_defaults(const char *name, rv_task *out) {
+rv_status rv_generator_defaults(const char *name, rv_generator *out) {
     int k = find(name);
     if (k < 0) return RV_EUSAGE;
-    *out = (rv_task){.seed = 1, .train = 10000, .valid = 1000, .test = 1000, .min_length = tasks[k].min_length, .max_length = tasks[k].max_length};
+    *out = (rv_generator){.seed = 1, .train = 10000, .valid = 1000, .test = 1000, .min_length = tasks[k].min_length, .max_length = tasks[k].max_length};
     snprintf(out->task, sizeof out->task, "%s", name);
     return RV_OK;
 }
 
-const char *rv_task_text(const rv_task *t, char *buf, size_t size) {
+const char *rv_generator_text(const rv_generator *t, char *buf, size_t size) {
     snprintf(buf, size, "ravel-task 1 %s seed=%llu train=%lld valid=%lld test=%lld min_length=%lld max_length=%lld", t->task, (unsigned long long)t->seed,
              (long long)t->train, (long long)t->valid, (long long)t->test, (long long)t->min_length, (long long)t->max_length);
     return buf;
@@ -145,7 +145,7 @@ static int split_of(const char *key) {
     return v[0] % 10 == 0 ? 1 : v[0] % 10 == 1 ? 2 : 0;
 }
 
-static rv_status write_split(const rv_task *t, int k, int split, const char *name, int64_t n, const char *folder, example *e) {
+static rv_status write_split(const rv_generator *t, int k, int split, const char *name, int64_t n, const char *folder, example *e) {
     char tsv[RV__PATH], txt[RV__PATH];
     RV_TRY(rv__path(tsv, "%s/%s.tsv", folder, name));
     RV_TRY(rv__path(txt, "%s/%s.txt", folder, name));
@@ -167,7 +167,7 @@ static rv_status write_split(const rv_task *t, int k, int split, const char *nam
     return !keep ? status : end_f != RV_OK ? end_f : end_g;
 }
 
-rv_status rv_task_write(const rv_task *t, const char *folder) {
+rv_status rv_generator_write(const rv_generator *t, const char *folder) {
     int k = find(t->task);
     if (k < 0) return RV_EUSAGE;
     if (t->min_length < tasks[k].least || t->max_length > tasks[k].most || t->min_length > t->max_length)

@@ -15,18 +15,18 @@ typedef struct {
     uint64_t seed;
     int64_t train, valid, test;     /**< examples */
     int64_t min_length, max_length; /**< of the sequence: letters, numbers, or pairs; dates has none */
-} rv_task;
+} rv_generator;
 
 enum { RV_TASK_LENGTH_MAX = 4096 };
 
 /** The settings that `name` comes with. Error: RV_EUSAGE, naming the tasks there are. */
-RV_API rv_status rv_task_defaults(const char *name, rv_task *out);
+RV_API rv_status rv_generator_defaults(const char *name, rv_generator *out);
 /** Write all six files into the folder, which must exist. Errors: RV_EUSAGE (settings out of range, or too few distinct
  *  examples), RV_EDATA (cannot write). */
-RV_API rv_status rv_task_write(const rv_task *task, const char *folder);
+RV_API rv_status rv_generator_write(const rv_generator *task, const char *folder);
 /** One line that tells settings apart; equal for equal files. Returns buf. */
-RV_API const char *rv_task_text(const rv_task *task, char *buf, size_t size);
+RV_API const char *rv_generator_text(const rv_generator *task, char *buf, size_t size);
 /** Name and summary of task i; false past the last. */
-RV_API bool rv_task_list(int i, const char **name, const char **summary);
+RV_API bool rv_generator_list(int i, const char **name, const char **summary);
 
 #endif

@@ -76,7 +76,7 @@ static rv_status read_generator(const char *path, json_t *g, rv__manifest *m) {
     const char *task;
     RV_TRY(check_keys(path, "generator", g, " task seed train valid test min_length max_length "));
     RV_TRY(get_string(path, "generator", g, "task", &task));
-    rv_status status = rv_task_defaults(task, &m->task);
+    rv_status status = rv_generator_defaults(task, &m->task);
     if (status != RV_OK) return rv_error_context(RV_EDATA, "%s: generator: ", path);
     int64_t seed = (int64_t)m->task.seed;
     const struct {

@@ -26,7 +26,7 @@ typedef struct {
     } role[RV__DATASET_ROLES];
     int roles;
     bool generated;
-    rv_task task;
+    rv_generator task;
 } rv__manifest;
 
 /* Read the manifest at `path` of the data set `name`. RV_EDATA names file and key. Free with rv__manifest_free. */
