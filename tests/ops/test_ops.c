@@ -1,0 +1,216 @@
+/* Known values, error messages and random masks of the ops. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "ops/ops.h"
+
+#ifdef RV_DOUBLE
+static const double TOL = 1e-12;
+#else
+static const double TOL = 3e-6;
+#endif
+
+static rv_tape *tape;
+static void open_tape(void) {
+    tape = rv_tape_create();
+    rv_tape_seed(tape, 3, 4);
+}
+static void close_tape(void) { rv_tape_destroy(tape); }
+TestSuite(ops, .init = open_tape, .fini = close_tape);
+
+#define DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+static rv_tensor *filled(double value, int ndim, const int64_t *dim) {
+    rv_tensor *t = rv_leaf(tape, true, ndim, dim);
+    for (int64_t i = 0; i < rv_numel(t); i++) t->x[i] = (rv_real)value;
+    return t;
+}
+static rv_tensor *waves(double scale, int ndim, const int64_t *dim) {
+    rv_tensor *t = rv_leaf(tape, true, ndim, dim);
+    for (int64_t i = 0; i < rv_numel(t); i++) t->x[i] = (rv_real)(scale * sin(1.7 * (double)i));
+    return t;
+}
+static void expect_values(const char *what, const rv_real *got, int n, const double *want) {
+    for (int i = 0; i < n; i++)
+        cr_expect_float_eq((double)got[i], want[i], TOL * (1 + fabs(want[i])), "%s[%d] is %.12g, not %.12g", what, i, (double)got[i], want[i]);
+}
+
+Test(ops, cross_entropy_of_zero_logits_is_log_v) {
+    int32_t target[3] = {0, 999, 500};
+    for (int s = 0; s < 2; s++) {
+        rv_tensor *loss = rv_cross_entropy(tape, filled(0, DIMS(3, 1000)), target, -100, s * 0.1);
+        cr_expect_float_eq((double)loss->x[0], log(1000), 1e-5);
+    }
+}
+
+/* torch.nn.functional.cross_entropy of 3 sin(1.7 i) as (3, 5), targets 4, ignored, 1 (PyTorch 1.13, double) */
+Test(ops, cross_entropy_as_pytorch) {
+    static const double loss[2] = {2.6371121749153406, 2.7154778121584773};
+    static const double grad[2][15] = {
+        {0.019592838826220323, 0.3838141936656944, 0.009102424689111465, 0.0012186212375186521, -0.4137280784185449, 0, 0, 0, 0, 0,
+         0.0012973091853603152, -0.48515760429832183, 0.46584988079233886, 0.01675295986977732, 0.0012574544508454093},
+        {0.009592838826220322, 0.3738141936656944, -0.0008975753108885348, -0.008781378762481348, -0.37372807841854494, 0, 0, 0, 0, 0,
+         -0.008702690814639685, -0.44515760429832185, 0.45584988079233885, 0.006752959869777321, -0.00874254554915459}};
+    int32_t target[3] = {4, -100, 1};
+    for (int s = 0; s < 2; s++) {
+        rv_tape_reset(tape);
+        rv_tensor *z = waves(3, DIMS(3, 5)), *y = rv_cross_entropy(tape, z, target, -100, s * 0.1);
+        expect_values("loss", y->x, 1, &loss[s]);
+        cr_assert_eq(rv_backward(tape, y), RV_OK);
+        expect_values("gradient", z->g, 15, grad[s]);
+    }
+}
+
+Test(ops, cross_entropy_with_everything_ignored_is_zero) {
+    int32_t target[2] = {-1, -1};
+    rv_tensor *z = waves(1, DIMS(2, 5)), *y = rv_cross_entropy(tape, z, target, -1, 0.1);
+    cr_expect_eq(y->x[0], 0);
+    cr_assert_eq(rv_backward(tape, y), RV_OK);
+    for (int i = 0; i < 10; i++) cr_expect_eq(z->g[i], 0);
+}
+
+Test(ops, cross_entropy_of_extreme_logits) {
+    int32_t target[2] = {0, 1};
+    rv_tensor *z = filled(-INFINITY, DIMS(2, 2000));
+    z->x[0] = 5; /* the only possible class */
+    z->x[2000 + 1] = 1e4, z->x[2000 + 1999] = 1e4;
+    rv_tensor *y = rv_cross_entropy(tape, z, target, -1, 0);
+    cr_expect_float_eq((double)y->x[0], log(2) / 2, 1e-3, "%g", (double)y->x[0]);
+    cr_assert_eq(rv_backward(tape, y), RV_OK);
+    cr_expect_float_eq((double)z->g[2000 + 1999], 0.25, 1e-3);
+    cr_expect_eq(z->g[7], 0);
+    z->x[9] = NAN;
+    cr_expect(isnan(rv_cross_entropy(tape, z, target, -1, 0)->x[0]), "a NaN must not be lost in a maximum");
+}
+
+Test(ops, softmax_of_equals_is_uniform) {
+    rv_tensor *y = rv_softmax(tape, filled(7, DIMS(2, 37)));
+    for (int i = 0; i < 74; i++) cr_expect_float_eq((double)y->x[i], 1. / 37, 1e-7);
+    y = rv_log_softmax(tape, filled(-90, DIMS(2, 37)));
+    for (int i = 0; i < 74; i++) cr_expect_float_eq((double)y->x[i], -log(37), 1e-5);
+}
+
+Test(ops, gelu_as_pytorch) {
+    static const double in[6] = {-3, -1, -0.1, 0, 0.5, 2};
+    static const double erf_form[6] = {-0.00404969409489031, -0.15865525393145702, -0.0460172162722971, 0, 0.34573123063700656, 1.9544997361036416};
+    static const double tanh_form[6] = {-0.0036373920817729943, -0.15880800939172324, -0.04601724895456484, 0, 0.34571400982514394, 1.954597694087775};
+    rv_tensor *x = filled(0, DIMS(6));
+    for (int i = 0; i < 6; i++) x->x[i] = (rv_real)in[i];
+    expect_values("gelu", rv_gelu(tape, x)->x, 6, erf_form);
+    expect_values("gelu_tanh", rv_gelu_tanh(tape, x)->x, 6, tanh_form);
+}
+
+Test(ops, layer_norm_as_pytorch) {
+    static const double want[10] = {-2.0466250440054337, 1.1383615655802242, -1.2115860706516033, -4.289266914000574, 4.985881658767572,
+                                    -1.5195716483147919, -2.8749435886343284, -2.82339837385607, 4.67633584538502, 3.6563751581820103};
+    rv_tensor *gamma = filled(0, DIMS(5)), *beta = filled(0, DIMS(5));
+    for (int i = 0; i < 5; i++) gamma->x[i] = (rv_real)(i + 0.5), beta->x[i] = (rv_real)(i - 2);
+    expect_values("layer_norm", rv_layer_norm(tape, waves(1, DIMS(2, 5)), gamma, beta, 1e-5)->x, 10, want);
+    rv_tensor *y = rv_layer_norm(tape, filled(1234.5, DIMS(3, 5)), gamma, beta, 1e-5);
+    for (int i = 0; i < 15; i++) cr_expect_eq(y->x[i], beta->x[i % 5], "a constant row gives beta");
+}
+
+Test(ops, broadcasting_and_sums) {
+    rv_tensor *a = filled(0, DIMS(2, 1, 3)), *b = filled(0, DIMS(2, 1));
+    for (int i = 0; i < 6; i++) a->x[i] = (rv_real)i;
+    b->x[0] = 10, b->x[1] = 20;
+    static const double sum[12] = {10, 11, 12, 20, 21, 22, 13, 14, 15, 23, 24, 25}, by_axis[3][6] = {{23, 25, 27, 43, 45, 47}, {30, 32, 34, 36, 38, 40}, {33, 63, 42, 72}};
+    rv_tensor *y = rv_add(tape, a, b);
+    cr_assert(y->ndim == 3 && y->dim[0] == 2 && y->dim[1] == 2 && y->dim[2] == 3);
+    expect_values("sum", y->x, 12, sum);
+    for (int axis = 0; axis < 3; axis++) expect_values("sum over an axis", rv_sum(tape, y, axis - 3)->x, axis == 2 ? 4 : 6, by_axis[axis]);
+    cr_expect_float_eq((double)rv_mean_all(tape, y)->x[0], 17.5, 1e-5);
+}
+
+Test(ops, errors_are_sticky_and_name_both_shapes) {
+    rv_tensor *a = filled(1, DIMS(2, 3)), *b = filled(1, DIMS(4, 5));
+    cr_expect_null(rv_matmul(tape, a, b));
+    cr_expect_eq(rv_tape_status(tape), RV_ESHAPE);
+    cr_expect(strstr(rv_error_message(), "matmul") && strstr(rv_error_message(), "(2, 3)") && strstr(rv_error_message(), "(4, 5)"), "%s", rv_error_message());
+    cr_expect_null(rv_add(tape, a, b)); /* not what is reported: the first error stays */
+    rv_tensor *y = rv_sum_all(tape, rv_gelu(tape, NULL));
+    cr_expect_null(y);
+    cr_expect_eq(rv_backward(tape, y), RV_ESHAPE);
+    cr_expect(strstr(rv_error_message(), "matmul"));
+    rv_tape_reset(tape);
+    cr_expect_eq(rv_tape_status(tape), RV_OK);
+}
+
+#define EXPECT_ERROR(expr, code, text)                                                                                 \
+    do {                                                                                                               \
+        rv_tape_reset(tape);                                                                                           \
+        rv_tensor *a = filled(1, DIMS(2, 3)), *b = filled(1, DIMS(4, 5)), *v = filled(1, DIMS(5)), *s = filled(1, 0, NULL); \
+        (void)a, (void)b, (void)v, (void)s;                                                                            \
+        cr_expect_null(expr);                                                                                          \
+        cr_expect_eq(rv_tape_status(tape), code);                                                                      \
+        cr_expect(strstr(rv_error_message(), text), "no '%s' in: %s", text, rv_error_message());                       \
+    } while (0)
+
+Test(ops, every_wrong_shape_is_refused) {
+    static const int32_t ids[4] = {0, 1, 2, 7};
+    EXPECT_ERROR(rv_linear(tape, a, b, NULL, RV_ACT_NONE), RV_ESHAPE, "(4, 5)");
+    EXPECT_ERROR(rv_linear(tape, filled(1, DIMS(2, 5)), b, v, RV_ACT_NONE), RV_ESHAPE, "bias");
+    EXPECT_ERROR(rv_matmul(tape, a, s), RV_ESHAPE, "()");
+    EXPECT_ERROR(rv_add(tape, a, v), RV_ESHAPE, "add: shapes (2, 3) and (5)");
+    EXPECT_ERROR(rv_div(tape, a, b), RV_ESHAPE, "div");
+    EXPECT_ERROR(rv_sum(tape, a, 2), RV_ESHAPE, "axis 2");
+    EXPECT_ERROR(rv_reshape(tape, a, DIMS(4, -1)), RV_ESHAPE, "(4, -1)");
+    EXPECT_ERROR(rv_transpose(tape, a, ((int[]){0, 0})), RV_ESHAPE, "permutation");
+    EXPECT_ERROR(rv_slice(tape, a, 1, 2, 4), RV_ESHAPE, "[2, 4)");
+    EXPECT_ERROR(rv_concat(tape, 2, ((rv_tensor *[]){a, b}), 0), RV_ESHAPE, "(4, 5)");
+    EXPECT_ERROR(rv_concat(tape, 2, ((rv_tensor *[]){a, v}), 0), RV_ESHAPE, "(5)");
+    EXPECT_ERROR(rv_softmax(tape, s), RV_ESHAPE, "softmax");
+    EXPECT_ERROR(rv_layer_norm(tape, a, v, v, 1e-5), RV_ESHAPE, "gamma");
+    EXPECT_ERROR(rv_mse(tape, a, b), RV_ESHAPE, "mse");
+    EXPECT_ERROR(rv_embedding(tape, v, ids, 4, 1), RV_ESHAPE, "(5)");
+    EXPECT_ERROR(rv_embedding(tape, b, ids, 4, 1), RV_EDATA, "id 7 at position 3");
+    EXPECT_ERROR(rv_cross_entropy(tape, b, ids, -1, 0), RV_EDATA, "target 7 at position 3");
+    rv_tape_set_training(tape, true);
+    EXPECT_ERROR(rv_dropout(tape, a, 1), RV_EUSAGE, "probability 1");
+}
+
+Test(ops, dropout_draws_what_the_generator_says) {
+    enum { N = 10007 };
+    static const char *const isa[] = {"avx512", "avx2", "base"};
+    rv_rng_key key = rv_rng_make_key(3, rv_rng_stream("tape")); /* the first call of the step */
+    for (int s = 0; s < 3; s++) {
+        if (rv_select_isa(isa[s]) != RV_OK) continue;
+        rv_tape_reset(tape);
+        rv_tape_set_training(tape, true);
+        rv_tensor *x = filled(1, DIMS(N)), *y = rv_dropout(tape, x, 0.25), *z = rv_dropout(tape, x, 0.25);
+        int kept = 0, differ = 0;
+        for (int i = 0; i < N; i++) {
+            uint32_t r[4];
+            rv_rng_block(key, 4, (uint64_t)i / 4, r);
+            bool keep = r[i % 4] >= 0x40000000u;
+            cr_assert_float_eq((double)y->x[i], keep ? 4. / 3 : 0, 1e-6, "%s, element %d", isa[s], i);
+            kept += keep;
+            differ += y->x[i] != z->x[i];
+        }
+        cr_expect_float_eq(kept / (double)N, 0.75, 0.02);
+        cr_expect_gt(differ, N / 4, "two calls must drop different elements");
+        cr_assert_eq(rv_backward(tape, rv_sum_all(tape, y)), RV_OK);
+        for (int i = 0; i < N; i++) cr_assert_eq(x->g[i], y->x[i]);
+    }
+    rv_tape_set_training(tape, false);
+    rv_tensor *x = filled(1, DIMS(3));
+    cr_expect_eq(rv_dropout(tape, x, 0.5), x);
+    rv_tape_set_training(tape, true);
+    cr_expect_eq(rv_dropout(tape, x, 0), x);
+}
+
+Test(ops, random_numbers_by_vector) {
+    enum { BLOCKS = 45 };
+    rv_rng_key key = {{123, 456}};
+    uint64_t first = 0xfffffff0u; /* the counter's carry into its second word is among them */
+    uint32_t got[4 * BLOCKS], want[4];
+    static const char *const isa[] = {"avx512", "avx2", "base"};
+    for (int s = 0; s < 3; s++) {
+        if (rv_select_isa(isa[s]) != RV_OK) continue;
+        rv_k()->vrandom(key, 0x123456789abu, first, BLOCKS, got);
+        for (int b = 0; b < BLOCKS; b++) {
+            rv_rng_block(key, 0x123456789abu, first + (uint64_t)b, want);
+            cr_expect(!memcmp(got + 4 * b, want, sizeof want), "%s: block %d", isa[s], b);
+        }
+    }
+}
