@@ -135,7 +135,7 @@ static bool next_event(reader *r, yaml_event_t *ev) {
     r->stop = true;
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR) r->y->no_memory = true;
-    else if (p->context)
+    else if (p->context && p->context_mark.line != p->problem_mark.line)
         PROBLEM(r, p->problem_mark, "%s (%s that starts at line %d); check indentation, brackets and quotes", p->problem, p->context,
                 (int)p->context_mark.line + 1);
     else PROBLEM(r, p->problem_mark, "%s; check indentation, brackets and quotes", p->problem ? p->problem : "cannot be read");
