@@ -12,7 +12,7 @@
 
 enum {
     KC = 512,         /* deep: a panel of V of 32 columns is 64 KiB and is read along by the prefetcher */
-    TILES = 10,       /* register tiles in a block of rows of S */
+    TILES = 20,       /* register tiles in a block of rows of S */
     V_SHARED = 1 << 20 /* elements of V packed at a time for all threads: 4 MiB */
 };
 
@@ -25,7 +25,8 @@ typedef struct {
     rv_real *c, *pre;
     int64_t s_row, s_col;
     int64_t ldv;
-    bool v_trans, pack_s, direct_v;
+    bool v_trans, pack_s;
+    bool direct_v, edge_v; /* V is read where it is; so is the last, narrower panel */
     int64_t rows;          /* in a block of S */
     int64_t row_blocks, k_blocks;
     int64_t nr;            /* columns in a panel of V */
@@ -64,10 +65,11 @@ static plan make_plan(const rv_gemm *g, int64_t batch, bool shared) {
     const int64_t mr = rv_k()->tile_rows, panels = up(p.n, p.nr);
     int64_t tiles = TILES;
     while (shared && tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2; /* enough parts for the threads */
-    p.rows = tiles * mr;
-    p.row_blocks = up(p.m, p.rows);
+    p.row_blocks = up(p.m, tiles * mr);
+    p.rows = up(up(p.m, p.row_blocks), mr) * mr;
     p.pack_s = panels >= 4;
     p.direct_v = !p.v_trans && p.m <= 2 * mr;
+    p.edge_v = rv_k()->masked;
     return p;
 }
 
@@ -115,7 +117,7 @@ static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const 
         b.act = g->act;
         b.pre = p->pre ? p->pre + offset : NULL;
     }
-    if (!packed_v && p->direct_v && b.n == p->nr) {
+    if (!packed_v && p->direct_v && (b.n == p->nr || p->edge_v)) {
         b.v = v_at(p, kr.begin, j);
         b.v_row = p->ldv;
     } else if (!packed_v) {

@@ -44,10 +44,11 @@ INLINE vec shuffle(vec a, vec b, vec_i from) {
         t[i + s] = shuffle(a, b, (vec_i){EACH(HIGH, s)});                                                              \
     }
 
-/* A square of RV_LANES rows, x_ld apart, transposed to y. The rows of y are written in order and may overlap. */
-static __attribute__((noinline)) void turn(const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld) {
+/* m rows of n (at most a square) of x, x_ld apart, transposed to n rows of y, `width` of each with zeros beyond m. The rows
+ * of y are written in order and may overlap. */
+INLINE void turn_(const bool full, int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
     vec t[RV_LANES];
-    UNROLL for (int i = 0; i < RV_LANES; i++, x += x_ld) t[i] = vec_load(x);
+    UNROLL for (int i = 0; i < RV_LANES; i++, x += x_ld) t[i] = full ? vec_load(x) : i < m ? vec_load_n(x, n) : vec_set(0);
     EXCHANGE(1)
 #if LANES > 2
     EXCHANGE(2)
@@ -58,15 +59,24 @@ static __attribute__((noinline)) void turn(const rv_real *x, int64_t x_ld, rv_re
 #if LANES > 8
     EXCHANGE(8)
 #endif
-    UNROLL for (int i = 0; i < RV_LANES; i++, y += y_ld) vec_store(y, t[i]);
+    UNROLL for (int i = 0; i < RV_LANES; i++, y += y_ld) {
+        if (full || (i < n && width == RV_LANES))
+            vec_store(y, t[i]);
+        else if (i < n)
+            vec_store_n(y, width, t[i]);
+    }
 }
-
-/* m x n (at most square) of x transposed to n rows of y, `width` of each: zeros beyond m. */
-static void turn_edge(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
-    rv_real in[RV_LANES * RV_LANES] __attribute__((aligned(64))), out[RV_LANES * RV_LANES] __attribute__((aligned(64)));
-    for (int64_t i = 0; i < RV_LANES; i++) vec_store(in + i * RV_LANES, i < m ? vec_load_n(x + i * x_ld, n) : vec_set(0));
-    turn(in, RV_LANES, out, RV_LANES);
-    for (int64_t i = 0; i < n; i++) vec_store_n(y + i * y_ld, width, vec_load(out + i * RV_LANES));
+static __attribute__((noinline)) void turn_square(const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld) {
+    turn_(true, RV_LANES, RV_LANES, x, x_ld, y, y_ld, RV_LANES);
+}
+static __attribute__((noinline)) void turn_part(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
+    turn_(false, m, n, x, x_ld, y, y_ld, width);
+}
+static void turn(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
+    if (m == RV_LANES && n == RV_LANES && width == RV_LANES)
+        turn_square(x, x_ld, y, y_ld);
+    else
+        turn_part(m, n, x, x_ld, y, y_ld, width);
 }
 
 /* ---- the epilogue */
@@ -82,40 +92,57 @@ static vec activate(rv_act act, vec x) {
     }
 }
 
-/* m x n sums, ld apart, into C at the offset. Not inlined: its bits must be one compilation's everywhere. */
-static __attribute__((noinline)) void finish(const rv__gemm_block *b, int64_t m, int64_t n, const rv_real *sum, int64_t ld, int64_t offset,
-                                             const rv_real *bias) {
+/* pre and act on m x n of C at the offset, which is still in the nearest cache. Not inlined: one compilation's bits. */
+static __attribute__((noinline)) void finish(const rv__gemm_block *b, int64_t m, int64_t n, int64_t offset) {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j += RV_LANES) {
-            int64_t count = n - j < RV_LANES ? n - j : RV_LANES, at = offset + i * b->ldc + j;
-            vec old = b->add ? vec_load_n(b->c + at, count) : vec_set((rv_real)-0.0); /* x + -0 is x, even for -0 */
-            vec x = b->alpha * vec_load(sum + i * ld + j) + old;
-            if (bias) x += vec_load_n(bias + j, count);
+            const int64_t count = n - j < RV_LANES ? n - j : RV_LANES, at = offset + i * b->ldc + j;
+            vec x = vec_load_n(b->c + at, count);
             if (b->pre) vec_store_n(b->pre + at, count, x);
-            if (b->act != RV_ACT_NONE) x = activate(b->act, x);
-            vec_store_n(b->c + at, count, x);
+            if (b->act != RV_ACT_NONE) vec_store_n(b->c + at, count, activate(b->act, x));
         }
 }
 
-static void finish_transposed(const rv__gemm_block *b, int64_t m, const rv_real *sum, int64_t offset, const rv_real *bias) {
+/* One vector of sums into C: alpha sum + (what is in C, or else the bias), and then the bias if it is still to be added.
+ * x + -0 is x, even for -0. */
+INLINE void put(const rv__gemm_block *b, rv_real *c, int64_t count, vec sum, const rv_real *bias) {
+    const vec none = vec_set((rv_real)-0.0);
+    const vec add = bias ? vec_load_n(bias, count) : none;
+    vec x = b->alpha * sum + (b->add ? vec_load_n(c, count) : add);
+    if (b->add) x += add;
+    vec_store_n(c, count, x);
+}
+
+static void put_transposed(const rv__gemm_block *b, int64_t m, const rv_real *sum, rv_real *c, const rv_real *bias) {
     rv_real turned[NR * TILE_ROWS] __attribute__((aligned(64)));
     for (int64_t i = 0; i < m; i += RV_LANES)
-        for (int64_t j = 0; j < b->n; j += RV_LANES) turn(sum + i * NR + j, NR, turned + j * TILE_ROWS + i, TILE_ROWS); /* with junk beyond row m */
-    finish(b, b->n, m, turned, TILE_ROWS, offset, bias);
+        for (int64_t j = 0; j < b->n; j += RV_LANES) turn_square(sum + i * NR + j, NR, turned + j * TILE_ROWS + i, TILE_ROWS);
+    for (int64_t j = 0; j < b->n; j++)
+        for (int64_t i = 0; i < m; i += RV_LANES) /* the junk beyond row m is not read */
+            put(b, c + j * b->ldc + i, m - i < RV_LANES ? m - i : RV_LANES, vec_load(turned + j * TILE_ROWS + i), bias ? bias + i : NULL);
 }
 
 /* ---- the tile */
 
-/* mr x (nv vectors), k products deep, the sums to out. by_row: the elements of a row of S are neighbours, and s_step is
- * from row to row; otherwise those of a column are, and s_step is from column to column. */
-INLINE void tile(const int mr, const int nv, const bool by_row, int64_t k, const rv_real *s, int64_t s_step, const rv_real *v, int64_t v_row,
-                 rv_real *out, int64_t ld) {
+/* Masked loads cost no more than others: V need not be packed for its edge. */
+#if RV_VBYTES == 64 && !defined(RV_DOUBLE)
+#define LAST(p, n) vec_load_n(p, n)
+#else
+#define LAST(p, n) vec_load(p)
+#endif
+
+/* mr x (nv vectors) of C at c. by_row: the elements of a row of S are neighbours, and s_step is from row to row; otherwise
+ * those of a column are, and s_step is from column to column. */
+INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c,
+                 const rv_real *bias) {
+    const int64_t v_row = b->v_row, n_last = b->n - (nv - 1) * RV_LANES, depth = b->k;
+    const rv_real *v = b->v;
     vec acc[MR][2];
     UNROLL for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = vec_set(0);
     const rv_real *row[(MR + 2) / 3]; /* every third row; the others are addressed from it */
     UNROLL for (int g = 0; 3 * g < mr; g++) row[g] = s + 3 * g * s_step;
-    for (int64_t p = 0; p < k; p++, v += v_row) {
-        vec v0 = vec_load(v), v1 = nv == 2 ? vec_load(v + RV_LANES) : v0;
+    for (int64_t p = 0; p < depth; p++, v += v_row) {
+        vec v0 = nv == 2 ? vec_load(v) : LAST(v, n_last), v1 = nv == 2 ? LAST(v + RV_LANES, n_last) : v0;
         UNROLL for (int i = 0; i < mr; i++) {
             vec a = vec_set(by_row ? row[i / 3][i % 3 * s_step] : s[i]);
             acc[i][0] += a * v0;
@@ -126,19 +153,28 @@ INLINE void tile(const int mr, const int nv, const bool by_row, int64_t k, const
         } else
             s += s_step;
     }
-    UNROLL for (int i = 0; i < mr; i++) {
-        vec_store(out + i * ld, acc[i][0]);
-        if (nv == 2) vec_store(out + i * ld + RV_LANES, acc[i][1]);
+    if (b->c_trans) {
+        rv_real sum[TILE_ROWS * NR] __attribute__((aligned(64)));
+        UNROLL for (int i = 0; i < mr; i++) {
+            vec_store(sum + i * NR, acc[i][0]);
+            if (nv == 2) vec_store(sum + i * NR + RV_LANES, acc[i][1]);
+        }
+        put_transposed(b, mr, sum, c, bias);
+        return;
+    }
+    UNROLL for (int i = 0; i < mr; i++, c += b->ldc) {
+        put(b, c, nv == 2 ? RV_LANES : n_last, acc[i][0], bias);
+        if (nv == 2) put(b, c + RV_LANES, n_last, acc[i][1], bias ? bias + RV_LANES : NULL);
     }
 }
 
-typedef void tile_fn(int64_t k, const rv_real *s, int64_t s_step, const rv_real *v, int64_t v_row, rv_real *out, int64_t ld);
+typedef void tile_fn(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias);
 #define TILE(mr, nv)                                                                                                   \
-    static void by_row_##mr##_##nv(int64_t k, const rv_real *s, int64_t s_step, const rv_real *v, int64_t v_row, rv_real *out, int64_t ld) {    \
-        tile(mr, nv, true, k, s, s_step, v, v_row, out, ld);                                                           \
+    static void by_row_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias) {    \
+        tile(mr, nv, true, b, s, s_step, c, bias);                                                                     \
     }                                                                                                                  \
-    static void by_column_##mr##_##nv(int64_t k, const rv_real *s, int64_t s_step, const rv_real *v, int64_t v_row, rv_real *out, int64_t ld) { \
-        tile(mr, nv, false, k, s, s_step, v, v_row, out, ld);                                                          \
+    static void by_column_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias) { \
+        tile(mr, nv, false, b, s, s_step, c, bias);                                                                    \
     }
 #if RV_TILE_ROWS == 14
 #define ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -153,22 +189,15 @@ ROWS(TILES)
 static tile_fn *const tiles[MR][2][2] = {ROWS(NAMES)};
 
 void RV_KERNEL_FN(gemm_block)(const rv__gemm_block *b) {
-    rv_real sum[TILE_ROWS * NR] __attribute__((aligned(64)));
     const int nv = b->n > RV_LANES ? 2 : 1;
-    /* Nothing to do but to store: straight to C. */
-    const bool plain = !b->c_trans && !b->add && b->alpha == 1 && !b->bias && !b->pre && b->act == RV_ACT_NONE && b->n == nv * RV_LANES;
     const bool by_row = !b->s_packed && b->s_col == 1;
     const int64_t count = (b->m + MR - 1) / MR;
     for (int64_t t = 0, i = 0, mr; t < count; t++, i += mr) {
         mr = b->m / count + (t < b->m % count); /* equal heights: a low tile leaves the multipliers idle */
         const rv_real *s = b->s_packed ? b->s + i * b->k : b->s + i * b->s_row;
-        int64_t step = b->s_packed ? mr : by_row ? b->s_row : b->s_col;
-        int64_t offset = b->c_trans ? i : i * b->ldc;
-        tiles[mr - 1][by_row][nv - 1](b->k, s, step, b->v, b->v_row, plain ? b->c + offset : sum, plain ? b->ldc : NR);
-        if (b->c_trans)
-            finish_transposed(b, mr, sum, offset, b->bias ? b->bias + i : NULL);
-        else if (!plain)
-            finish(b, mr, b->n, sum, NR, offset, b->bias);
+        const int64_t step = b->s_packed ? mr : by_row ? b->s_row : b->s_col, offset = b->c_trans ? i : i * b->ldc;
+        tiles[mr - 1][by_row][nv - 1](b, s, step, b->c + offset, b->bias && b->c_trans ? b->bias + i : b->bias);
+        if (b->pre || b->act != RV_ACT_NONE) finish(b, b->c_trans ? b->n : mr, b->c_trans ? mr : b->n, offset);
     }
 }
 
@@ -194,10 +223,7 @@ void RV_KERNEL_FN(gemm_pack_v)(bool trans, int64_t n, int64_t k, const rv_real *
     for (int64_t p = 0; p < k; p += RV_LANES)
         for (int j = 0; j < NR; j += RV_LANES) {
             const int64_t deep = k - p < RV_LANES ? k - p : RV_LANES, columns = n - j < RV_LANES ? n - j : RV_LANES;
-            if (deep == RV_LANES && columns == RV_LANES)
-                turn(x + j * ld + p, ld, dst + p * NR + j, NR);
-            else
-                turn_edge(columns, deep, x + j * ld + p, ld, dst + p * NR + j, NR, RV_LANES);
+            turn(columns, deep, x + j * ld + p, ld, dst + p * NR + j, NR, RV_LANES);
         }
 }
 
@@ -217,10 +243,7 @@ void RV_KERNEL_FN(gemm_pack_s)(int64_t m, int64_t k, const rv_real *x, int64_t r
             }
             for (int64_t p = 0; p < k; p += RV_LANES) {
                 const int64_t deep = k - p < RV_LANES ? k - p : RV_LANES;
-                if (deep == RV_LANES && rows == RV_LANES && width == RV_LANES)
-                    turn(x + i * row + p, row, dst + p * mr + i, mr);
-                else
-                    turn_edge(rows, deep, x + i * row + p, row, dst + p * mr + i, mr, width);
+                turn(rows, deep, x + i * row + p, row, dst + p * mr + i, mr, width);
             }
         }
     }

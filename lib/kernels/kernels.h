@@ -26,6 +26,7 @@ typedef struct rv_kernels {
     const char *isa; /**< "avx512", "avx2" or "base" */
     int lanes;       /**< rv_real in a vector */
     int tile_rows;   /**< of the register tile of the matrix product; it has 2 * lanes columns */
+    bool masked;     /**< masked loads are as fast as whole ones */
 #define RV_KERNEL(ret, name, args) ret(*name) args;
 #include "kernels/kernels.def"
 #undef RV_KERNEL
