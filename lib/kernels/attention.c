@@ -72,11 +72,11 @@ static void multiply(product p) {
 
 /* ---- tiles */
 /* rows x width, times scale, into rows of pad(width), filled up with zeros. */
-static void load_rows(rv_real *dst, const rv_real *src, int64_t ld, int64_t rows, int64_t width, rv_real scale) {
-    int64_t wide = pad(width);
+static void load_rows(rv_real *restrict dst, const rv_real *restrict src, int64_t ld, int64_t rows, int64_t width, rv_real scale) {
+    int64_t wide = pad(width), whole = width / RV_LANES * RV_LANES;
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t d = 0; d < width; d++) dst[i * wide + d] = scale * src[i * ld + d];
-        for (int64_t d = width; d < wide; d++) dst[i * wide + d] = 0;
+        for (int64_t d = 0; d < whole; d += RV_LANES) vec_store(dst + i * wide + d, scale * vec_load(src + i * ld + d));
+        if (whole < wide) vec_store(dst + i * wide + whole, scale * vec_load_n(src + i * ld + whole, width - whole));
     }
 }
 
@@ -95,16 +95,82 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Keys that row i sees. */
 static int64_t sees(const rv_attend *a, int64_t i) { return a->causal ? least(most(a->first + i, 0), a->keys) : a->keys; }
 
-/* Where a tile of n keys from key s0 is masked: rows s of column i with s >= ends[i]; true if any is. */
-static bool mask_ends(const rv_attend *a, int64_t s0, int64_t n, int64_t *ends) {
-    for (int64_t i = 0; i < a->rows; i++) ends[i] = most(least(sees(a, i) - s0, n), 0);
-    for (int64_t i = a->rows; i < pad(a->rows); i++) ends[i] = n;
-    return ends[0] < n; /* the first row sees least */
+/* Which keys of a tile, n from key s0, are seen by which columns: column i sees ends[i], and the CHUNK columns from c
+ * together limits[c / CHUNK], rounded up to whole chunks of keys; what lies beyond is neither computed nor read. Later
+ * columns see more. */
+enum { CHUNK = 16 };
+typedef struct {
+    int64_t n, rows, across;
+    int64_t ends[QUERIES], limits[QUERIES / CHUNK];
+} seen;
+
+static void find_seen(const rv_attend *a, int64_t s0, int64_t n, seen *t) {
+    t->n = n, t->rows = a->rows, t->across = pad(a->rows);
+    for (int64_t i = 0; i < t->across; i++) t->ends[i] = most(least(sees(a, least(i, t->rows - 1)) - s0, n), 0);
+    for (int64_t c = 0; c < t->across; c += CHUNK) {
+        int64_t end = t->ends[least(c + CHUNK, t->across) - 1];
+        t->limits[c / CHUNK] = least((end + CHUNK - 1) / CHUNK * CHUNK, n);
+    }
 }
 
-static void fill_masked(rv_real *tile, int64_t n, int64_t across, const int64_t *ends, rv_real value) {
-    for (int64_t i = 0; i < across; i++)
-        for (int64_t s = ends[i]; s < n; s++) tile[s * across + i] = value;
+/* The first column, in whole chunks, that sees key s or a later one. */
+static int64_t first_column(const seen *t, int64_t s) {
+    int64_t c = 0;
+    while (c < t->across && t->limits[c / CHUNK] <= s) c += CHUNK;
+    return least(c, t->across);
+}
+
+/* c (keys x queries) = a b */
+static void multiply_scores(product p, const seen *t) {
+    if (t->limits[0] == t->n) {
+        multiply(p);
+        return;
+    }
+    for (int64_t s = 0; s < t->n; s += CHUNK) {
+        int64_t c = first_column(t, s);
+        product part = p;
+        part.m = least(CHUNK, t->n - s), part.n = t->across - c;
+        part.a += s * p.ai, part.b += c, part.c += s * p.ldc + c;
+        multiply(part);
+    }
+}
+
+/* c (queries x width), a sum over the keys */
+static void multiply_by_query(product p, const seen *t) {
+    if (t->limits[0] == t->n) {
+        multiply(p);
+        return;
+    }
+    for (int64_t c = 0; c < t->rows; c += CHUNK) {
+        product part = p;
+        part.m = least(CHUNK, t->rows - c), part.k = t->limits[c / CHUNK];
+        part.a += c * p.ai, part.c += c * p.ldc;
+        multiply(part);
+    }
+}
+
+/* c (keys x width), a sum over the queries */
+static void multiply_by_key(product p, const seen *t) {
+    if (t->limits[0] == t->n) {
+        multiply(p);
+        return;
+    }
+    for (int64_t s = 0; s < t->n; s += CHUNK) {
+        int64_t c = least(first_column(t, s), t->rows);
+        product part = p;
+        part.m = least(CHUNK, t->n - s), part.k = t->rows - c;
+        part.a += s * p.ai + c * p.ak, part.b += c * p.ldb, part.c += s * p.ldc;
+        multiply(part);
+    }
+}
+
+/* Scores of keys that a column does not see. */
+static void mask(rv_real *score, const seen *t) {
+    for (int64_t c = 0; c < t->across; c += CHUNK) {
+        int64_t last = least(c + CHUNK, t->across);
+        for (int64_t s = t->ends[c]; s < t->limits[c / CHUNK]; s++)
+            for (int64_t i = c; i < last && t->ends[i] <= s; i++) score[s * t->across + i] = -(rv_real)INFINITY;
+    }
 }
 
 /* Philox4x32-10 [Salmon 2011], the numbers of rv_rng_block at `count` counters (step, index[i]); loops over i are innermost so that
@@ -161,7 +227,7 @@ static vec soften(rv_real *tile, int64_t n, int64_t across, rv_real *max, rv_rea
 }
 
 void RV_KERNEL_FN(attend)(const rv_attend *a) {
-    int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1), ends[QUERIES];
+    int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1);
     rv_real *q = a->scratch, *qt = q + size, *k = qt + size, *v = k + size, *score = v + size, *keep = score + size, *sums = keep + size;
     rv_real max[QUERIES], sum[QUERIES] = {0}, alpha[QUERIES];
     for (int i = 0; i < QUERIES; i++) max[i] = -(rv_real)INFINITY;
@@ -169,19 +235,22 @@ void RV_KERNEL_FN(attend)(const rv_attend *a) {
     transpose(qt, q, a->rows, a->width);
     for (int64_t s0 = 0; s0 < last; s0 += KEYS) {
         int64_t n = least(KEYS, last - s0);
+        seen t;
+        find_seen(a, s0, n, &t);
         load_rows(k, a->k + s0 * a->ldk, a->ldk, n, a->width, 1);
         load_rows(v, a->v + s0 * a->ldv, a->ldv, n, a->width, 1);
-        multiply((product){.m = n, .n = across, .k = a->width, .a = k, .ai = wide, .ak = 1, .b = qt, .ldb = across, .c = score, .ldc = across});
-        if (mask_ends(a, s0, n, ends)) fill_masked(score, n, across, ends, -(rv_real)INFINITY);
-        for (int64_t i = 0; i < across; i += RV_LANES) vec_store(alpha + i, soften(score + i, n, across, max + i, sum + i));
+        multiply_scores((product){.n = across, .m = n, .k = a->width, .a = k, .ai = wide, .ak = 1, .b = qt, .ldb = across, .c = score, .ldc = across}, &t);
+        mask(score, &t);
+        for (int64_t i = 0; i < across; i += RV_LANES)
+            vec_store(alpha + i, soften(score + i, t.limits[i / CHUNK], across, max + i, sum + i));
         if (s0)
             for (int64_t i = 0; i < a->rows; i++)
-                for (int64_t d = 0; d < wide; d++) sums[i * wide + d] *= alpha[i];
+                for (int64_t d = 0; d < wide; d += RV_LANES) vec_store(sums + i * wide + d, alpha[i] * vec_load(sums + i * wide + d));
         if (a->drop > 0) {
             dropout_tile(a, keep, s0, n);
-            for (int64_t e = 0; e < n * across; e++) score[e] *= keep[e];
+            for (int64_t e = 0; e < n * across; e += RV_LANES) vec_store(score + e, vec_load(score + e) * vec_load(keep + e));
         }
-        multiply((product){.m = a->rows, .n = wide, .k = n, .a = score, .ai = 1, .ak = across, .b = v, .ldb = wide, .c = sums, .ldc = wide, .add = s0 > 0});
+        multiply_by_query((product){.m = a->rows, .n = wide, .k = n, .a = score, .ai = 1, .ak = across, .b = v, .ldb = wide, .c = sums, .ldc = wide, .add = s0 > 0}, &t);
     }
     for (int64_t i = 0; i < a->rows; i++) {
         bool any = sum[i] != 0;
@@ -208,14 +277,14 @@ static void harden(rv_real *score, rv_real *grad, const rv_real *keep, int64_t n
 }
 
 /* dst (rows x width, ld) += scale * tile */
-static void add_rows(rv_real *dst, int64_t ld, const rv_real *tile, int64_t rows, int64_t width, rv_real scale) {
+static void add_rows(rv_real *restrict dst, int64_t ld, const rv_real *restrict tile, int64_t rows, int64_t width, rv_real scale) {
     int64_t wide = pad(width);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t d = 0; d < width; d++) dst[i * ld + d] += scale * tile[i * wide + d];
 }
 
 void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
-    int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1), ends[QUERIES];
+    int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1);
     rv_real *q = a->scratch, *qt = q + size, *dy = qt + size, *dyt = dy + size, *k = dyt + size, *v = k + size, *score = v + size,
             *grad = score + size, *dq = grad + size, *temp = dq + size, *keep = a->drop > 0 ? temp + size : NULL;
     rv_real max[QUERIES] = {0}, inv[QUERIES] = {0}, delta[QUERIES] = {0};
@@ -233,29 +302,31 @@ void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
     }
     for (int64_t s0 = 0; s0 < last; s0 += KEYS) {
         int64_t n = least(KEYS, last - s0);
+        seen t;
+        find_seen(a, s0, n, &t);
         load_rows(k, a->k + s0 * a->ldk, a->ldk, n, a->width, 1);
         load_rows(v, a->v + s0 * a->ldv, a->ldv, n, a->width, 1);
         product scores = {.m = n, .n = across, .k = a->width, .a = k, .ai = wide, .ak = 1, .b = qt, .ldb = across, .c = score, .ldc = across};
-        multiply(scores);
+        multiply_scores(scores, &t);
         scores.a = v, scores.b = dyt, scores.c = grad;
-        multiply(scores);
-        if (mask_ends(a, s0, n, ends)) fill_masked(score, n, across, ends, -(rv_real)INFINITY);
+        multiply_scores(scores, &t);
+        mask(score, &t);
         if (keep) dropout_tile(a, keep, s0, n);
         for (int64_t i = 0; i < across; i += RV_LANES)
-            harden(score + i, grad + i, keep ? keep + i : NULL, n, across, vec_load(max + i), vec_load(inv + i), vec_load(delta + i));
+            harden(score + i, grad + i, keep ? keep + i : NULL, t.limits[i / CHUNK], across, vec_load(max + i), vec_load(inv + i), vec_load(delta + i));
         product keyed = {.m = n, .n = wide, .k = a->rows, .ai = across, .ak = 1, .ldb = wide, .c = temp, .ldc = wide};
         if (a->dv) {
             keyed.a = score, keyed.b = dy;
-            multiply(keyed);
+            multiply_by_key(keyed, &t);
             add_rows(a->dv + s0 * a->ldv, a->ldv, temp, n, a->width, 1);
         }
         if (a->dk) {
             keyed.a = grad, keyed.b = q;
-            multiply(keyed);
+            multiply_by_key(keyed, &t);
             add_rows(a->dk + s0 * a->ldk, a->ldk, temp, n, a->width, 1);
         }
         if (a->dq)
-            multiply((product){.m = a->rows, .n = wide, .k = n, .a = grad, .ai = 1, .ak = across, .b = k, .ldb = wide, .c = dq, .ldc = wide, .add = s0 > 0});
+            multiply_by_query((product){.m = a->rows, .n = wide, .k = n, .a = grad, .ai = 1, .ak = across, .b = k, .ldb = wide, .c = dq, .ldc = wide, .add = s0 > 0}, &t);
     }
     if (a->dq && last > 0) add_rows(a->dq, a->ldq, dq, a->rows, a->width, (rv_real)a->scale);
 }

@@ -75,8 +75,24 @@ static bool run_forward(rv_tape *tape, const attention *a, rv_real *y) {
     return true;
 }
 
-/* Gradients to be added to, laid out as q, k and v; NULL where none is wanted. */
-static void run_backward(rv_tape *tape, const attention *a, const rv_real *out, const rv_real *dy, rv_real *dq, rv_real *dk, rv_real *dv) {
+/* A gradient laid out as q, k or v: pointer to the first head of the first row; NULL where none is wanted. */
+typedef struct {
+    rv_real *g;
+    bool acc; /* add to it; else nothing is there yet */
+} gradient;
+
+/* Head h of row b in a gradient, zeroed if nothing is there yet. */
+static rv_real *head_gradient(const attention *a, gradient g, rows_view view, int64_t rows, int64_t b, int64_t h) {
+    if (!g.g) return NULL;
+    rv_real *x = g.g + b * view.stride + h * a->width;
+    if (!g.acc)
+        for (int64_t i = 0; i < rows; i++) memset(x + i * view.ld, 0, (size_t)a->width * sizeof *x);
+    return x;
+}
+
+static void run_backward(rv_tape *tape, const rv_node *n, gradient dq, gradient dk, gradient dv) {
+    const attention *a = n->ctx;
+    const rv_real *out = n->out[0]->x, *dy = rv_out_grad(n, 0);
     int threads = rv_threads_for(2.5 * work(a));
     rv_arena_mark mark = rv_tape_mark(tape);
     rv_real *scratch = make_scratch(tape, threads, a->width);
@@ -84,46 +100,43 @@ static void run_backward(rv_tape *tape, const attention *a, const rv_real *out, 
     const rv_kernels *k = rv_k();
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int64_t head = 0; head < a->batch * a->heads; head++) {
-        int64_t b = head / a->heads, h = head % a->heads, at = h * a->width;
+        int64_t b = head / a->heads, h = head % a->heads;
+        rv_real *hq = head_gradient(a, dq, a->q, a->t, b, h), *hk = head_gradient(a, dk, a->k, a->s, b, h), *hv = head_gradient(a, dv, a->v, a->s, b, h);
         for (int64_t t0 = 0; t0 < a->t; t0 += RV_ATTEND_QUERIES) {
             rv_attend block = make_block(a, b, h, t0, scratch + omp_get_thread_num() * rv_attend_scratch(a->width));
-            int64_t y = (b * a->t + t0) * block.ldy + at;
+            int64_t y = (b * a->t + t0) * block.ldy + h * a->width;
             block.out = out + y;
             block.dy = dy + y;
-            block.dq = dq ? dq + b * a->q.stride + t0 * a->q.ld + at : NULL;
-            block.dk = dk ? dk + b * a->k.stride + at : NULL;
-            block.dv = dv ? dv + b * a->v.stride + at : NULL;
+            block.dq = hq ? hq + t0 * a->q.ld : NULL;
+            block.dk = hk;
+            block.dv = hv;
             k->attend_backward(&block);
         }
     }
     rv_tape_rewind(tape, mark);
 }
 
-/* The gradient of t, zeroed if nothing is in it yet. */
-static rv_real *grad_to_add(rv_tensor *t) {
-    bool acc;
-    rv_real *g = rv_grad(t, &acc);
-    if (g && !acc) memset(g, 0, (size_t)rv_numel(t) * sizeof *g);
+static gradient gradient_of(rv_tensor *t) {
+    gradient g = {0};
+    g.g = rv_grad(t, &g.acc);
     return g;
 }
+static gradient offset(gradient g, int64_t by) { return (gradient){g.g ? g.g + by : NULL, g.acc}; }
+static int64_t model_width(const rv_node *n) { return rv_dim(n->out[0], -1); }
 
 static void attention_backward(rv_tape *tape, rv_node *n) {
-    const rv_real *dy = rv_out_grad(n, 0);
-    rv_real *dq = grad_to_add(n->in[0]), *dk = grad_to_add(n->in[1]), *dv = grad_to_add(n->in[2]);
-    if (dq || dk || dv) run_backward(tape, n->ctx, n->out[0]->x, dy, dq, dk, dv);
+    gradient dq = gradient_of(n->in[0]), dk = gradient_of(n->in[1]), dv = gradient_of(n->in[2]);
+    run_backward(tape, n, dq, dk, dv);
 }
 
 static void self_attention_backward(rv_tape *tape, rv_node *n) {
-    const attention *a = n->ctx;
-    int64_t d = a->heads * a->width;
-    rv_real *g = grad_to_add(n->in[0]);
-    if (g) run_backward(tape, a, n->out[0]->x, rv_out_grad(n, 0), g, g + d, g + 2 * d);
+    gradient g = gradient_of(n->in[0]);
+    run_backward(tape, n, g, offset(g, model_width(n)), offset(g, 2 * model_width(n)));
 }
 
 static void cross_attention_backward(rv_tape *tape, rv_node *n) {
-    const attention *a = n->ctx;
-    rv_real *dq = grad_to_add(n->in[0]), *g = grad_to_add(n->in[1]);
-    if (dq || g) run_backward(tape, a, n->out[0]->x, rv_out_grad(n, 0), dq, g, g ? g + a->heads * a->width : NULL);
+    gradient dq = gradient_of(n->in[0]), g = gradient_of(n->in[1]);
+    run_backward(tape, n, dq, g, offset(g, model_width(n)));
 }
 
 /* Check the spec against batch, s and d, and fill in what it leaves open; false after an error. */
