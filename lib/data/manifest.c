@@ -22,9 +22,9 @@ static rv_status check_keys(const char *path, const char *where, json_t *object,
     json_t *value;
     json_object_foreach(object, key, value) {
         size_t n = strlen(key);
-        const char *at = known;
-        while ((at = strstr(at, key)) && !(at[-1] == ' ' && at[n] == ' ')) at++;
-        if (!n || !at) return rv_error(RV_EDATA, "%s: %s%sunknown key '%s'; there are:%s", path, where, *where ? ": " : "", key, known);
+        const char *at = n ? strstr(known + 1, key) : NULL;
+        while (at && !(at[-1] == ' ' && at[n] == ' ')) at = strstr(at + 1, key);
+        if (!at) return rv_error(RV_EDATA, "%s: %s%sunknown key '%s'; there are:%s", path, where, *where ? ": " : "", key, known);
     }
     return RV_OK;
 }

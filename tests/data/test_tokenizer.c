@@ -33,10 +33,13 @@ static void round_trip(rv_tokenizer *tok, const char *text, size_t len) {
 static const char *ids_text(rv_tokenizer *tok, const char *text, char *buf) {
     int32_t *ids;
     int64_t n;
-    char *p = buf;
-    *p = 0;
+    buf[0] = 0;
     cr_assert_eq(rv_tokenizer_encode(tok, text, strlen(text), &ids, &n), RV_OK, "%s", rv_error_message());
-    for (int64_t i = 0; i < n; i++) p += sprintf(p, "%s%d", i ? " " : "", ids[i]);
+    for (int64_t i = 0; i < n; i++) {
+        char one[16];
+        snprintf(one, sizeof one, "%s%d", i ? " " : "", ids[i]);
+        strcat(buf, one);
+    }
     free(ids);
     return buf;
 }
@@ -44,10 +47,13 @@ static const char *ids_text(rv_tokenizer *tok, const char *text, char *buf) {
 static const char *labels(rv_tokenizer *tok, const char *text, char *buf) {
     int32_t *ids;
     int64_t n;
-    char *p = buf, one[64];
-    *p = 0;
+    char one[64];
+    buf[0] = 0;
     cr_assert_eq(rv_tokenizer_encode(tok, text, strlen(text), &ids, &n), RV_OK, "%s", rv_error_message());
-    for (int64_t i = 0; i < n; i++) p += sprintf(p, "%s%s", i ? " " : "", rv_tokenizer_label(tok, ids[i], one, sizeof one));
+    for (int64_t i = 0; i < n; i++) {
+        if (i) strcat(buf, " ");
+        strcat(buf, rv_tokenizer_label(tok, ids[i], one, sizeof one));
+    }
     free(ids);
     return buf;
 }
