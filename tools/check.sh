@@ -19,7 +19,7 @@ build() {
     shift
     echo "== $dir: build"
     meson setup "$dir" "$@" $([ -f "$dir/build.ninja" ] && echo --reconfigure) >"$logs/meson" || { cat "$logs/meson"; return 1; }
-    ninja -C "$dir" all >"$logs/ninja" || { tail -40 "$logs/ninja"; return 1; }
+    ninja -C "$dir" all meson-test-prereq >"$logs/ninja" || { tail -40 "$logs/ninja"; return 1; }
     ! grep -E 'warning:' "$logs/ninja" || { echo "$dir: the build has warnings"; return 1; }
 }
 
