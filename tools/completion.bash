@@ -1,7 +1,16 @@
 # bash completion for ravel. Commands and options are asked of the program itself, so that they are never out of date.
 
+# Keys of the schema below the section that is being typed: "train." after "tr", "train.max_steps" after "train.m".
+# $1 ravel, $2 what is typed, $3 what follows a complete key
+_ravel_keys() {
+    local section=
+    [[ $2 == *.* ]] && section=${2%.*}
+    "$1" config explain $section 2>/dev/null |
+        sed -nE "/^  keys:/,\$s/^    ([a-z_0-9]+) .*\(a section\)\$/${section:+$section.}\1./p; /^  keys:/,\$s/^    ([a-z_0-9]+) .*[^)]\$/${section:+$section.}\1$3/p"
+}
+
 _ravel() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} ravel=${COMP_WORDS[0]} command=${COMP_WORDS[1]}
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} ravel=${COMP_WORDS[0]} command=${COMP_WORDS[1]} word file=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         COMPREPLY=($(compgen -W "$("$ravel" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p') --help --version" -- "$cur"))
@@ -11,17 +20,16 @@ _ravel() {
         COMPREPLY=($(compgen -W "$("$ravel" "$command" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*' | sort -u)" -- "$cur"))
         return
     fi
-    case $prev in
-    explain) COMPREPLY=($(compgen -W "$("$ravel" config explain 2>/dev/null | grep -oE '^ *[a-z_]+(\.[a-z_]+)*' | sort -u)" -- "$cur")); return ;;
-    esac
-    # Experiment files, checkpoints and run folders; after a file, keys to replace.
-    local file=
     for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do [[ $word == *.yaml ]] && file=$word; done
-    if [ -n "$file" ] && [[ $cur != */* && $cur != *=* ]]; then
-        COMPREPLY=($(compgen -S = -W "$("$ravel" config explain 2>/dev/null | grep -oE '^ *[a-z_]+(\.[a-z_]+)*' | sort -u)" -- "$cur"))
+    if [ "$prev" = explain ]; then
+        COMPREPLY=($(compgen -W "$(_ravel_keys "$ravel" "$cur" "")" -- "$cur"))
         compopt -o nospace
+    elif [ -n "$file" ] && [[ $cur != */* ]]; then # after an experiment file: the key of a value to replace
+        COMPREPLY=($(compgen -W "$(_ravel_keys "$ravel" "$cur" =)" -- "$cur"))
+        compopt -o nospace
+    else # experiment files, checkpoints, run folders
+        compopt -o filenames
+        COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.@(yaml|h5|txt)' -- "$cur"))
     fi
-    COMPREPLY+=($(compgen -d -S / -- "$cur") $(compgen -f -X '!*.@(yaml|h5|txt)' -- "$cur"))
-    [ ${#COMPREPLY[@]} -eq 1 ] && [[ ${COMPREPLY[0]} == */ ]] && compopt -o nospace
 }
 complete -F _ravel ravel

@@ -13,17 +13,21 @@ ninja -C build tools/ravel
 echo "== 3/3 train"
 build/tools/ravel train experiments/quickstart/dates.yaml
 
+echo
+echo "== what it learned: a date as people write it = the date as ISO 8601 has it"
+build/tools/ravel generate runs/quickstart
+build/tools/ravel generate runs/quickstart --prompt "March 3, 2001="
+
 cat <<'END'
 
-Done: a model was trained on this machine. Look at
-  runs/quickstart-dates/samples/        what it writes, as training went on
-  runs/quickstart-dates/metrics.jsonl   loss, rate and time of every report
-  runs/quickstart-dates/*.h5            its checkpoints; each opens in Python with h5py
+Done: a model was trained on this machine, and wrote the lines above. Look at
+  runs/quickstart/metrics.jsonl   loss, rate and time, report by report
+  runs/quickstart/*.h5            its checkpoints; each opens in Python with h5py
 
 Next
-  build/tools/ravel generate runs/quickstart-dates     more of its writing
-  build/tools/ravel summary experiments/quickstart/dates.yaml
-  build/tools/ravel train experiments/quickstart/dates.yaml train.max_steps=2000   go on from the last checkpoint
-  build/tools/ravel --help                             all commands
-  tools/check.sh                                       build and run every test
+  build/tools/ravel generate runs/quickstart --prompt "7 June 1950="
+  build/tools/ravel eval runs/quickstart
+  build/tools/ravel train experiments/quickstart/dates.yaml name=wider model.decoder.hidden_size=384
+  build/tools/ravel --help        all commands
+  tools/check.sh                  build and run every test
 END
