@@ -28,10 +28,10 @@ rm -f "$prefix"-*/meson-logs/*.json
 build release --buildtype=release || exit 1
 echo "== $prefix-release: tests"
 meson test -C "$prefix-release" --no-suite timing --print-errorlogs >"$logs/release" 2>&1 || failed=1
-grep -vE '^ninja|^$' "$logs/release"
+grep -vE '^ninja|^$|^Full log|^No suitable' "$logs/release"
 # What measures time runs alone.
 meson test -C "$prefix-release" --suite timing --num-processes 1 --print-errorlogs --logbase timing >"$logs/timing" 2>&1 || failed=1
-grep -vE '^ninja|^$' "$logs/timing"
+grep -vE '^ninja|^$|^Full log|^No suitable' "$logs/timing"
 
 # A sanitiser's report inside a test process need not fail the test (Criterion forks, leaks are found at exit): every
 # report goes to a file here, and any file is a failure.
@@ -42,7 +42,7 @@ export UBSAN_OPTIONS=log_path=$logs/reports/ubsan:print_stacktrace=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 echo "== $prefix-asan: tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 meson test -C "$prefix-asan" --no-suite timing --no-suite install --timeout-multiplier 4 --print-errorlogs >"$logs/asan" 2>&1 || failed=1
-grep -vE '^ninja|^$' "$logs/asan"
+grep -vE '^ninja|^$|^Full log|^No suitable' "$logs/asan"
 reports=$(find "$logs/reports" -type f | wc -l)
 if [ "$reports" -gt 0 ]; then
     echo "sanitizers: $reports reports; the first ones:"

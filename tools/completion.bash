@@ -6,7 +6,7 @@ _ravel_keys() {
     local section=
     [[ $2 == *.* ]] && section=${2%.*}
     "$1" config explain $section 2>/dev/null |
-        sed -nE "/^  keys:/,\$s/^    ([a-z_0-9]+) .*\(a section\)\$/${section:+$section.}\1./p; /^  keys:/,\$s/^    ([a-z_0-9]+) .*[^)]\$/${section:+$section.}\1$3/p"
+        sed -nE "0,/^  keys:/d; s/^    ([a-z_0-9]+) .*\(a section\)\$/${section:+$section.}\1./p; t; s/^    ([a-z_0-9]+) .*/${section:+$section.}\1$3/p"
 }
 
 _ravel() {
@@ -29,7 +29,7 @@ _ravel() {
         compopt -o nospace
     else # experiment files, checkpoints, run folders
         compopt -o filenames
-        COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.@(yaml|h5|txt)' -- "$cur"))
+        COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.yaml' -- "$cur") $(compgen -f -X '!*.h5' -- "$cur"))
     fi
 }
 complete -F _ravel ravel
