@@ -35,7 +35,7 @@ static rv_status orthogonal(rv_real *x, int64_t rows, int64_t cols, double gain,
     return RV_OK;
 }
 
-rv_status rv__init_fill(rv_param *p, uint64_t seed) {
+static rv_status fill(rv_param *p, uint64_t seed) {
     rv_real *x = p->t.x;
     int64_t n = rv_numel(&p->t), gates = p->init.gates ? p->init.gates : 1;
     double fan_out = (double)(p->t.ndim ? p->t.dim[0] : 1) / (double)gates, fan_in = p->t.ndim > 1 ? (double)rv_dim(&p->t, -1) : fan_out;
@@ -62,5 +62,15 @@ rv_status rv__init_fill(rv_param *p, uint64_t seed) {
     case RV_INIT_KAIMING_UNIFORM: bound = sqrt(6 / ((1 + a * a) * fan_in)); break;
     }
     for (int64_t i = 0; i < n; i++) x[i] = (rv_real)(bound * (2 * rv_rng_uniform(&rng) - 1));
+    return RV_OK;
+}
+
+rv_status rv__init_fill(rv_param *p, uint64_t seed) {
+    RV_TRY(fill(p, seed));
+    if (!p->init.fixed) return RV_OK;
+    RV_ASSERT(p->init.fixed <= p->init.gates);
+    int64_t n = rv_numel(&p->t) / p->init.gates;
+    rv_real *part = p->t.x + (p->init.fixed - 1) * n;
+    for (int64_t i = 0; i < n; i++) part[i] = (rv_real)p->init.b;
     return RV_OK;
 }

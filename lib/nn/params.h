@@ -23,6 +23,8 @@ typedef struct {
     rv_init_kind kind;
     double a;
     int gates; /**< stacked matrices (4 for an LSTM's weight_hh); fan and orthogonality are per matrix; 0 stands for 1 */
+    int fixed; /**< not 0: the fixed-th of the `gates` stacked parts (from 1) is the constant b instead (a forget gate's bias) */
+    double b;
 } rv_init;
 
 typedef struct {

@@ -17,7 +17,7 @@ static linear make_linear(rv_params *ps, const rv_transformer_config *c, rv_init
 }
 
 static norm make_norm(rv_params *ps, int64_t d, const char *name) {
-    return (norm){rv_params_add(ps, (rv_init){RV_INIT_CONSTANT, 1, 0}, 1, &d, "%s.weight", name),
+    return (norm){rv_params_add(ps, (rv_init){.kind = RV_INIT_CONSTANT, .a = 1}, 1, &d, "%s.weight", name),
                   rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &d, "%s.bias", name)};
 }
 
