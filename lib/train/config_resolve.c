@@ -107,7 +107,8 @@ static void expected(rv_config *c, const rv__key *k, const rv_yaml_node *n) {
     else if (n->kind == RV_YAML_LIST) snprintf(got, sizeof got, "a list");
     else if (!n->len) snprintf(got, sizeof got, n->quoted ? "an empty text" : "nothing");
     else snprintf(got, sizeof got, "'%.60s'", n->text);
-    int near = k->type == RV__ENUM || k->type == RV__ENUMS ? rv_yaml_nearest(n->text, nth_word, k->range) : -1;
+    bool one_word = k->type == RV__ENUM || (k->type == RV__ENUMS && !n->key); /* not a word where a list is wanted */
+    int near = one_word ? rv_yaml_nearest(n->text, nth_word, k->range) : -1;
     char hint[96] = "";
     if (near >= 0) snprintf(hint, sizeof hint, "; did you mean '%s'?", nth_word(k->range, near));
     rv_yaml_problem(c->yaml, n, "%s: expected %s, got %s%s", k->path, want, got, hint);
@@ -171,7 +172,8 @@ static void set_default_list(rv_config *c, rv__value *v) {
         size_t n = strcspn(p, ",]");
         char *word = rv__yaml_copy(c->yaml, p, n);
         if (!word) return;
-        RV_ASSERT(scalar_fits(c, v->key, word, &v->texts[v->count], &v->reals[v->count]));
+        bool fits = scalar_fits(c, v->key, word, &v->texts[v->count], &v->reals[v->count]);
+        RV_ASSERT(fits || c->yaml->no_memory);
         p += n + strspn(p + n, ", ]");
     }
     v->has = true;
