@@ -49,11 +49,6 @@ void rv_transformer_cache_destroy(rv_transformer_cache *c) {
 void rv_transformer_cache_reset(rv_transformer_cache *c) { memset(c->length, 0, (size_t)c->batch * sizeof *c->length); }
 const int32_t *rv_transformer_cache_lengths(const rv_transformer_cache *c) { return c->length; }
 
-void rv_transformer_cache_truncate(rv_transformer_cache *c, int64_t length) {
-    for (int64_t b = 0; b < c->batch; b++)
-        if (c->length[b] > length) c->length[b] = (int32_t)length;
-}
-
 /* x[b] = x[from[b]] by way of spare. */
 static void permute(int32_t *x, int32_t *spare, const int32_t *from, int64_t n) {
     for (int64_t b = 0; b < n; b++) spare[b] = x[from[b]];

@@ -226,24 +226,26 @@ Test(transformer, cached_equals_full) {
 }
 
 /* Rows with prompts of different lengths, then reordered as beams are: each row goes on as if alone. */
-Test(transformer, cache_of_ragged_rows_reordered) {
-    enum { B = 3, D = 24, N = 6 };
-    static const int32_t counts[B] = {6, 2, 4}, from[B] = {2, 0, 0};
-    model m = make_model(true, false);
+static void check_reorder(bool cross) {
+    enum { B = 3, D = 24, N = 6, S = 8 };
+    static const int32_t counts[B] = {6, 2, 4}, from[B] = {2, 0, 0}, memory_lengths[B] = {8, 3, 5};
+    model m = make_model(true, cross);
     rv_tape *tape = rv_tape_create();
-    rv_tensor *prompts = random_leaf(tape, 1, B, N, D), *next = random_leaf(tape, 2, B, 1, D);
+    rv_tensor *prompts = random_leaf(tape, 1, B, N, D), *next = random_leaf(tape, 2, B, 1, D), *memory = random_leaf(tape, 3, B, S, D);
     rv_transformer_cache *cache = rv_transformer_cache_create(m.tr, B, 20);
+    if (cross) cr_assert_eq(rv_transformer_cache_memory(tape, m.tr, cache, memory, memory_lengths), RV_OK);
     cr_assert(rv_transformer_step(tape, m.tr, cache, prompts, counts));
     rv_transformer_cache_reorder(cache, from);
     rv_tensor *y = rv_transformer_step(tape, m.tr, cache, next, NULL);
     cr_assert(y);
     for (int b = 0; b < B; b++) {
-        int64_t n = counts[from[b]];
+        int64_t row = from[b], n = counts[row];
         cr_assert_eq(rv_transformer_cache_lengths(cache)[b], n + 1);
         rv_tensor *x = rv_leaf(tape, false, 3, (int64_t[]){1, n + 1, D});
-        memcpy(x->x, prompts->x + from[b] * N * D, (size_t)(n * D) * sizeof(rv_real));
+        memcpy(x->x, prompts->x + row * N * D, (size_t)(n * D) * sizeof(rv_real));
         memcpy(x->x + n * D, next->x + b * D, D * sizeof(rv_real));
-        rv_tensor *full = rv_transformer_forward(tape, m.tr, x, NULL, NULL, NULL);
+        rv_tensor *mine = cross ? rv_constant(tape, 3, (int64_t[]){1, S, D}, memory->x + row * S * D) : NULL;
+        rv_tensor *full = rv_transformer_forward(tape, m.tr, x, NULL, mine, memory_lengths + row);
         equal(y->x + b * D, full->x + n * D, D, "row");
     }
     rv_transformer_cache_reset(cache);
@@ -251,6 +253,10 @@ Test(transformer, cache_of_ragged_rows_reordered) {
     rv_transformer_cache_destroy(cache);
     rv_tape_destroy(tape);
     free_model(&m);
+}
+Test(transformer, cache_of_ragged_rows_reordered) {
+    check_reorder(false);
+    check_reorder(true);
 }
 
 /* Outputs and gradients of a row alone, and padded among others. */
