@@ -9,7 +9,8 @@
 
 enum { KEYS = RV_ATTEND_KEYS, QUERIES = RV_ATTEND_QUERIES };
 
-static int64_t pad(int64_t n) { return (n + RV_LANES - 1) / RV_LANES * RV_LANES; }
+enum { GRAIN = RV_LANES < 4 ? 4 : RV_LANES };
+static int64_t pad(int64_t n) { return (n + GRAIN - 1) / GRAIN * GRAIN; }
 
 /* ---- products of tiles: c (m x n) = or += a b, each element a chain of multiply-adds in the order of k.
  * a(i, k) is a[i * ai + k * ak], so a transposed operand costs nothing; n and ldb, ldc are multiples of RV_LANES. */
@@ -71,22 +72,35 @@ static void multiply(product p) {
 }
 
 /* ---- tiles */
-/* rows x width, times scale, into rows of pad(width), filled up with zeros. */
+/* rows x width, times scale, into rows of pad(width) filled up with zeros. */
 static void load_rows(rv_real *restrict dst, const rv_real *restrict src, int64_t ld, int64_t rows, int64_t width, rv_real scale) {
     int64_t wide = pad(width), whole = width / RV_LANES * RV_LANES;
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t d = 0; d < whole; d += RV_LANES) vec_store(dst + i * wide + d, scale * vec_load(src + i * ld + d));
-        if (whole < wide) vec_store(dst + i * wide + whole, scale * vec_load_n(src + i * ld + whole, width - whole));
+        for (int64_t d = whole; d < wide; d += RV_LANES)
+            vec_store(dst + i * wide + d, d < width ? scale * vec_load_n(src + i * ld + d, width - d) : (vec){0});
     }
 }
 
-/* The tile's transpose: width x pad(rows), filled up with zeros. */
-static void transpose(rv_real *dst, const rv_real *src, int64_t rows, int64_t width) {
+/* The tile's transpose: pad(width) x pad(rows), its rows behind `rows` being zeroed first. Squares of four. */
+typedef rv_real quad __attribute__((vector_size(4 * sizeof(rv_real))));
+typedef rv_real quad_u __attribute__((vector_size(4 * sizeof(rv_real)), aligned(sizeof(rv_real)), may_alias));
+#define SHUFFLE __builtin_shufflevector
+
+static void transpose(rv_real *restrict dst, rv_real *restrict src, int64_t rows, int64_t width) {
     int64_t wide = pad(width), across = pad(rows);
-    for (int64_t d = 0; d < width; d++) {
-        for (int64_t i = 0; i < rows; i++) dst[d * across + i] = src[i * wide + d];
-        for (int64_t i = rows; i < across; i++) dst[d * across + i] = 0;
-    }
+    memset(src + rows * wide, 0, (size_t)((across - rows) * wide) * sizeof *src);
+    for (int64_t i = 0; i < across; i += 4)
+        for (int64_t d = 0; d < wide; d += 4) {
+            const rv_real *x = src + i * wide + d;
+            quad a = *(const quad_u *)x, b = *(const quad_u *)(x + wide), c = *(const quad_u *)(x + 2 * wide), e = *(const quad_u *)(x + 3 * wide);
+            quad ab = SHUFFLE(a, b, 0, 4, 1, 5), AB = SHUFFLE(a, b, 2, 6, 3, 7), ce = SHUFFLE(c, e, 0, 4, 1, 5), CE = SHUFFLE(c, e, 2, 6, 3, 7);
+            rv_real *y = dst + d * across + i;
+            *(quad_u *)y = SHUFFLE(ab, ce, 0, 1, 4, 5);
+            *(quad_u *)(y + across) = SHUFFLE(ab, ce, 2, 3, 6, 7);
+            *(quad_u *)(y + 2 * across) = SHUFFLE(AB, CE, 0, 1, 4, 5);
+            *(quad_u *)(y + 3 * across) = SHUFFLE(AB, CE, 2, 3, 6, 7);
+        }
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
