@@ -1,4 +1,5 @@
-/* rv_recurrent: against plain loops, against finite differences, and what must never change a bit. */
+/* rv_recurrent: against plain loops, a cell composed of elementary ops and finite differences; and what must never change
+ * a bit. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -75,8 +76,40 @@ static rv_real *keep(const rv_real *v, int64_t n) {
     return r;
 }
 
+/* The same layer step by step from elementary ops (no lengths, not reversed; biases and states are there). */
+static rv_tensor *gate(rv_tape *t, rv_tensor *a, int k, int64_t H) { return rv_slice(t, a, -1, k * H, (k + 1) * H); }
+
+static rv_sequence composed(rv_tape *t, rv_cell cell, rv_tensor *const *in) {
+    enum { MAX_STEPS = 16 };
+    int64_t T = in[X]->dim[0], B = in[X]->dim[1], H = in[W_HH]->dim[1];
+    rv_tensor *h = in[H0], *c = in[C0], *y[MAX_STEPS];
+    cr_assert_leq(T, MAX_STEPS);
+    for (int64_t step = 0; step < T; step++) {
+        rv_tensor *x = rv_reshape(t, rv_slice(t, in[X], 0, step, step + 1), 2, (int64_t[]){B, -1});
+        rv_tensor *a = rv_linear(t, x, in[W_IH], in[B_IH], RV_ACT_NONE), *b = rv_linear(t, h, in[W_HH], in[B_HH], RV_ACT_NONE), *s = rv_add(t, a, b);
+        if (cell == RV_CELL_RNN_TANH || cell == RV_CELL_RNN_RELU) {
+            h = cell == RV_CELL_RNN_TANH ? rv_tanh(t, s) : rv_relu(t, s);
+        } else if (cell == RV_CELL_LSTM) {
+            rv_tensor *i = rv_sigmoid(t, gate(t, s, 0, H)), *f = rv_sigmoid(t, gate(t, s, 1, H));
+            rv_tensor *g = rv_tanh(t, gate(t, s, 2, H)), *o = rv_sigmoid(t, gate(t, s, 3, H));
+            c = rv_add(t, rv_mul(t, f, c), rv_mul(t, i, g));
+            h = rv_mul(t, o, rv_tanh(t, c));
+        } else {
+            rv_tensor *r = rv_sigmoid(t, gate(t, s, 0, H)), *z = rv_sigmoid(t, gate(t, s, 1, H)), *inner = gate(t, b, 2, H);
+            if (cell == RV_CELL_GRU_RESET_BEFORE)
+                inner = gate(t, rv_linear(t, rv_mul(t, r, h), in[W_HH], in[B_HH], RV_ACT_NONE), 2, H);
+            else
+                inner = rv_mul(t, r, inner);
+            rv_tensor *n = rv_tanh(t, rv_add(t, gate(t, a, 2, H), inner));
+            h = rv_add(t, rv_mul(t, rv_affine(t, z, -1, 1), n), rv_mul(t, z, h));
+        }
+        y[step] = rv_reshape(t, h, 3, (int64_t[]){1, B, H});
+    }
+    return (rv_sequence){rv_concat(t, (int)T, y, 0), h, cell == RV_CELL_LSTM ? c : NULL};
+}
+
 /* `used`: bit i set means that output i enters the loss. */
-static answer run(const problem *p, unsigned used) {
+static answer run_as(const problem *p, unsigned used, bool fused) {
     rv_tape *tape = rv_tape_create();
     int64_t GH = rv_cell_gates(p->cell) * p->H, dim[INPUTS][3] = {{p->T, p->B, p->I}, {GH, p->I}, {GH, p->H}, {GH}, {GH}, {p->B, p->H}, {p->B, p->H}};
     static const int ndim[INPUTS] = {3, 2, 2, 1, 1, 2, 2};
@@ -92,7 +125,8 @@ static answer run(const problem *p, unsigned used) {
         leaf[i] = (rv_tensor){.x = p->in[i], .g = a.grad[i], .ndim = ndim[i], .needs_grad = true, .owns_grad = true};
         memcpy(leaf[i].dim, dim[i], sizeof dim[i]);
     }
-    rv_sequence s = rv_recurrent(tape, p->cell, in[X], in[W_IH], in[W_HH], in[B_IH], in[B_HH], in[H0], in[C0], p->lengths, p->reverse);
+    rv_sequence s = fused ? rv_recurrent(tape, p->cell, in[X], in[W_IH], in[W_HH], in[B_IH], in[B_HH], in[H0], in[C0], p->lengths, p->reverse)
+                          : composed(tape, p->cell, in);
     cr_assert_eq(rv_tape_status(tape), RV_OK, "%s", rv_error_message());
     rv_tensor *out[OUTPUTS] = {s.y, s.hn, s.cn}, *in_loss[OUTPUTS];
     for (int i = 0; i < OUTPUTS; i++) {
@@ -103,6 +137,8 @@ static answer run(const problem *p, unsigned used) {
     rv_tape_destroy(tape);
     return a;
 }
+
+static answer run(const problem *p, unsigned used) { return run_as(p, used, true); }
 
 static bool same_bits(const rv_real *a, const rv_real *b, int64_t n) { return memcmp(a, b, (size_t)n * sizeof *a) == 0; }
 
@@ -181,6 +217,24 @@ Test(recurrent, equals_plain_loops) {
         for (int64_t i = 0; i < out_size(&p, CN); i++) cr_assert_float_eq(a.out[CN][i], cn[i], tolerance, "cell %d variant %d cn", cell, v);
         free(y);
         drop_answer(&a);
+        drop(&p);
+    }
+}
+
+Test(recurrent, equals_composed_cell) {
+    double tolerance = sizeof(rv_real) == 8 ? 1e-12 : 2e-5;
+    EACH_CELL(cell)
+    for (int steps = 3; steps <= 9; steps += 6) {
+        problem p = make(cell, steps, 6, 5, 37, NULL, false, true);
+        answer a = run(&p, 7), b = run_as(&p, 7, false);
+        for (int i = 0; i < OUTPUTS; i++)
+            for (int64_t j = 0; j < out_size(&p, i); j++) cr_assert_float_eq(a.out[i][j], b.out[i][j], tolerance, "cell %d output %d", cell, i);
+        for (int i = 0; i < INPUTS; i++)
+            for (int64_t j = 0; j < in_size(&p, i); j++)
+                cr_assert_float_eq(a.grad[i][j], b.grad[i][j], tolerance * (1 + fabs((double)b.grad[i][j])), "cell %d gradient %d[%d]: %g, composed %g", cell, i,
+                                   (int)j, (double)a.grad[i][j], (double)b.grad[i][j]);
+        drop_answer(&a);
+        drop_answer(&b);
         drop(&p);
     }
 }
