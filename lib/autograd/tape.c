@@ -212,6 +212,7 @@ rv_tensor *rv_sample_leaf(rv_tape *t, double lo, double hi, int ndim, const int6
     *link = (sample_link){r, t->sample_list};
     t->sample_list = link;
     int me = t->samples++;
+    if (t->sample_keep) return r;
     rv_rng rng = rv_rng_make(1, "sample", (uint64_t)me);
     for (int64_t i = 0, n = rv_numel(r); i < n; i++) r->x[i] = (rv_real)(lo + (hi - lo) * rv_rng_uniform(&rng));
     if (me == t->perturb_leaf) r->x[t->perturb_elem] += (rv_real)t->perturb_eps;
@@ -223,6 +224,8 @@ void rv_sample_perturb(rv_tape *t, int leaf, int64_t elem, double eps) {
     t->perturb_elem = elem;
     t->perturb_eps = eps;
 }
+
+void rv_sample_keep(rv_tape *t, bool on) { t->sample_keep = on; }
 
 int rv_sample_count(const rv_tape *t) { return t->samples; }
 

@@ -106,6 +106,9 @@ RV_API rv_rng rv_tape_rng(rv_tape *tape);
 RV_API rv_tensor *rv_sample_leaf(rv_tape *tape, double lo, double hi, int ndim, const int64_t *dim);
 /** Make sample leaf `leaf`'s element `elem` differ by `eps` in the samples built from now on; leaf < 0: none. */
 RV_API void rv_sample_perturb(rv_tape *tape, int leaf, int64_t elem, double eps);
+/** While on, sample leaves keep what their memory holds, which after two builds of one sample is that sample's values:
+ *  a benchmark then times the op alone. */
+RV_API void rv_sample_keep(rv_tape *tape, bool on);
 /** Number of sample leaves since reset, and the i-th of them. */
 RV_API int rv_sample_count(const rv_tape *tape);
 RV_API rv_tensor *rv_sample_get(const rv_tape *tape, int i);

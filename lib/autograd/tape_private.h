@@ -15,7 +15,7 @@ struct rv_tape {
     int nodes;
     rv_real *grads; /* the gradient buffer; grows only */
     size_t grads_cap;
-    bool no_grad, training;
+    bool no_grad, training, sample_keep;
     rv_status status;
     char message[1024];
     uint64_t seed, step, calls;
