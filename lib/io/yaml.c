@@ -359,6 +359,7 @@ static bool includes_itself(const char *path, const rv_yaml_node *from) {
 
 static rv_yaml_node *check_root(rv_yaml *y, const rv_yaml_source *source, rv_yaml_node *root, int problems_before) {
     if (root && root->bad) return NULL;
+    if (root && root->replace) rv_yaml_problem(y, root, "!replace at the top has nothing to replace; remove it");
     if (root && root->kind == RV_YAML_MAP) return root;
     if (root) rv_yaml_problem(y, root, "expected 'key: value' lines at the top of the file");
     else if (y->problems == problems_before && !y->no_memory) rv__yaml_problem_at(y, source, 1, 1, "the file is empty; it needs at least 'name:'");

@@ -21,7 +21,6 @@ static void take_child(rv_yaml_node *into, rv_yaml_node *child) {
 }
 
 void rv__yaml_merge(rv_yaml_node *into, rv_yaml_node *over) {
-    if (over->replace) into->first = NULL, into->count = 0;
     for (rv_yaml_node *c = over->first, *next; c; c = next) {
         next = c->next;
         take_child(into, c);

@@ -58,6 +58,7 @@ static const refusal refusals[] = {
     {"a: 1\n b: 2\n", 0, "t.yaml:2:3: mapping values are not allowed"},
     {"a: 'x\n", 0, "t.yaml:2:1: found unexpected end of stream"},
     {"- 1\n", 0, "t.yaml:1:1: expected 'key: value' lines"},
+    {"!replace\na: 1\n", 0, "t.yaml:1:1: !replace at the top has nothing to replace"},
     {"just text\n", 0, "t.yaml:1:1: expected 'key: value' lines"},
     {"", 0, "t.yaml:1:1: the file is empty"},
     {"# nothing\n", 0, "t.yaml:1:1: the file is empty"},

@@ -1,0 +1,86 @@
+/* ravel config: check experiment files, show what they come to, explain keys. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const char doc[] =
+    "Check experiment files, show what they come to, explain keys."
+    "\v  check    report every mistake of each file\n"
+    "  show     print the settings, includes and assignments merged\n"
+    "  explain  print a key's values, default and meaning, or a section's keys\n"
+    "\n"
+    "Examples:\n"
+    "  ravel config check experiments/*.yaml\n"
+    "  ravel config show --resolved gpt.yaml train.optimizer.lr=1e-3\n"
+    "  ravel config explain train.lr_scheduler\n";
+
+typedef struct {
+    bool resolved;
+    char **arg;
+    int n;
+} arguments;
+
+static error_t parse_option(int key, char *arg, struct argp_state *state) {
+    arguments *a = state->input;
+    switch (key) {
+    case 'r': a->resolved = true; return 0;
+    case ARGP_KEY_ARGS:
+        a->arg = state->argv + state->next;
+        a->n = state->argc - state->next;
+        return 0;
+    case ARGP_KEY_NO_ARGS: argp_usage(state); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"resolved", 'r', NULL, 0, "with 'show': defaults filled in", 0},
+    {0},
+};
+static const struct argp argp = {options, parse_option, "check FILE...\nshow [--resolved] FILE [KEY.PATH=VALUE...]\nexplain [KEY]", doc, NULL, NULL, NULL};
+
+static int usage(const char *why) {
+    return rv__tool_finish(rv_error(RV_EUSAGE, "%s; 'ravel config --help' shows how", why));
+}
+
+static int check(int n, char **file) {
+    int result = 0;
+    for (int i = 0; i < n; i++) {
+        rv_config *c;
+        rv_status status = rv_config_load(file[i], 0, NULL, &c);
+        rv_config_destroy(c);
+        if (status == RV_OK) {
+            printf("%s: ok\n", file[i]);
+            continue;
+        }
+        fflush(stdout);
+        fprintf(stderr, "%s\n", rv_error_message()); /* each line begins with file:line:column, as editors want it */
+        result = rv_exit_code(status);
+    }
+    return result ? result : rv__tool_finish(RV_OK);
+}
+
+static int show(const char *file, int n, char **overrides, bool resolved) {
+    rv_config *c;
+    rv_status status = rv_config_load(file, n, (const char *const *)overrides, &c);
+    if (status != RV_OK) return rv__tool_finish(status);
+    char *text = resolved ? rv_config_resolved(c) : rv_config_merged(c);
+    if (text) fputs(text, stdout);
+    else status = RV_ENOMEM;
+    free(text);
+    rv_config_destroy(c);
+    return rv__tool_finish(status);
+}
+
+int rv_cmd_config(int argc, char **argv) {
+    arguments a = {0};
+    rv__tool_parse(&argp, argc, argv, &a);
+    const char *what = a.arg[0];
+    if (!strcmp(what, "check")) return a.n < 2 ? usage("check: which file?") : check(a.n - 1, a.arg + 1);
+    if (!strcmp(what, "show")) return a.n < 2 ? usage("show: which file?") : show(a.arg[1], a.n - 2, a.arg + 2, a.resolved);
+    if (!strcmp(what, "explain")) return a.n > 2 ? usage("explain: one key at a time") : rv__tool_finish(rv_config_explain(a.n < 2 ? "" : a.arg[1], stdout));
+    rv_error(RV_EUSAGE, "unknown action '%.64s'; it is check, show or explain", what);
+    return rv__tool_finish(RV_EUSAGE);
+}
