@@ -39,19 +39,20 @@ static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static rv_range k_block(int64_t k, int64_t blocks, int64_t i) { return (rv_range){k * i / blocks, k * (i + 1) / blocks}; }
 static int64_t k_blocks(int64_t k) { return k > KC ? up(k, KC) : 1; }
 
-/* Cycles, roughly: multiplying with whole vectors of n, and rearranging elements. */
+/* Cycles times lanes, roughly: multiplying with whole vectors of n, and rearranging elements. */
 static double cost(double m, int64_t n, double k, double moved) {
-    const double lanes = rv_k()->lanes;
-    return m * (double)up(n, rv_k()->lanes) * k / 2 + moved * (6 / lanes);
+    const int64_t lanes = rv_k()->lanes; /* a power of two */
+    return m * (double)((n + lanes - 1) & -lanes) * k / 2 + moved * 6;
 }
 
-static plan make_plan(const rv_gemm *g, int64_t batch, bool shared) {
+/* The first product of the batch; shared: by several threads. */
+static plan make_plan(const rv_gemm *g, bool shared) {
     const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
-    plan p = {.g = g, .c = g->c + batch * g->stride_c, .pre = g->pre ? g->pre + batch * g->stride_c : NULL};
+    plan p = {.g = g, .c = g->c, .pre = g->pre};
     p.k = g->k;
     p.k_blocks = k_blocks(g->k);
     p.nr = 2 * rv_k()->lanes;
-    const rv_real *a = g->a + batch * g->stride_a, *b = g->b ? g->b + batch * g->stride_b : NULL;
+    const rv_real *a = g->a, *b = g->b;
     p.swap = b && cost(n, g->m, k, (g->ta ? m * k / 4 : m * k) + m * n * (double)p.k_blocks) < cost(m, g->n, k, g->tb ? n * k : n * k / 4);
     if (p.swap) {
         p.m = g->n, p.n = g->m;
@@ -63,13 +64,23 @@ static plan make_plan(const rv_gemm *g, int64_t batch, bool shared) {
         p.v = b, p.ldv = g->ldb, p.v_trans = g->tb;
     }
     const int64_t mr = rv_k()->tile_rows, panels = up(p.n, p.nr);
-    int64_t tiles = TILES;
+    int64_t tiles = p.m <= TILES * mr ? TILES : TILES / 2;
     while (shared && tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2; /* enough parts for the threads */
     p.row_blocks = up(p.m, tiles * mr);
     p.rows = up(up(p.m, p.row_blocks), mr) * mr;
     p.pack_s = panels >= 4;
     p.direct_v = !p.v_trans && p.m <= 2 * mr;
     p.edge_v = rv_k()->masked;
+    return p;
+}
+
+static plan nth(const plan *first, int64_t batch) {
+    plan p = *first;
+    const rv_gemm *g = p.g;
+    p.s += batch * (p.swap ? g->stride_b : g->stride_a);
+    if (p.v) p.v += batch * (p.swap ? g->stride_a : g->stride_b);
+    p.c += batch * g->stride_c;
+    if (p.pre) p.pre += batch * g->stride_c;
     return p;
 }
 
@@ -185,8 +196,9 @@ static void parallel(const plan *p, int threads) {
 static int threads_for(double multiplications) { return rv_threads_for(multiplications / 8); }
 
 void rv_gemm_serial(const rv_gemm *g) {
+    const plan first = make_plan(g, false);
     for (int64_t b = 0; b < (g->batch ? g->batch : 1); b++) {
-        const plan p = make_plan(g, b, false);
+        const plan p = nth(&first, b);
         serial(&p);
     }
 }
@@ -198,14 +210,16 @@ void rv_gemm_run(const rv_gemm *g) {
     if (threads == 1) {
         rv_gemm_serial(g);
     } else if (batch > 1 && (batch >= 4 * threads || threads_for(one) == 1)) {
+        const plan first = make_plan(g, false);
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t b = 0; b < batch; b++) {
-            const plan p = make_plan(g, b, false);
+            const plan p = nth(&first, b);
             serial(&p);
         }
     } else {
+        const plan first = make_plan(g, true);
         for (int64_t b = 0; b < batch; b++) {
-            const plan p = make_plan(g, b, true);
+            const plan p = nth(&first, b);
             parallel(&p, threads);
         }
     }
@@ -235,7 +249,7 @@ void rv_gemm_packed(const rv_gemm *g, const void *packed_b, int64_t n0, int64_t 
     rv_gemm h = *g;
     h.b = NULL; /* nothing to swap with */
     h.n = n1;
-    const plan p = make_plan(&h, 0, false);
+    const plan p = make_plan(&h, false);
     const scratch mine = own_scratch();
     int64_t held = -1;
     for (int64_t kb = 0; kb < p.k_blocks; kb++)

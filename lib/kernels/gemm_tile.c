@@ -105,12 +105,15 @@ static __attribute__((noinline)) void finish(const rv__gemm_block *b, int64_t m,
 
 /* One vector of sums into C: alpha sum + (what is in C, or else the bias), and then the bias if it is still to be added.
  * x + -0 is x, even for -0. */
-INLINE void put(const rv__gemm_block *b, rv_real *c, int64_t count, vec sum, const rv_real *bias) {
+INLINE void put(const rv__gemm_block *b, const bool full, rv_real *c, int64_t count, vec sum, const rv_real *bias) {
     const vec none = vec_set((rv_real)-0.0);
-    const vec add = bias ? vec_load_n(bias, count) : none;
-    vec x = b->alpha * sum + (b->add ? vec_load_n(c, count) : add);
+    const vec add = !bias ? none : full ? vec_load(bias) : vec_load_n(bias, count);
+    vec x = b->alpha * sum + (!b->add ? add : full ? vec_load(c) : vec_load_n(c, count));
     if (b->add) x += add;
-    vec_store_n(c, count, x);
+    if (full)
+        vec_store(c, x);
+    else
+        vec_store_n(c, count, x);
 }
 
 static void put_transposed(const rv__gemm_block *b, int64_t m, const rv_real *sum, rv_real *c, const rv_real *bias) {
@@ -119,7 +122,7 @@ static void put_transposed(const rv__gemm_block *b, int64_t m, const rv_real *su
         for (int64_t j = 0; j < b->n; j += RV_LANES) turn_square(sum + i * NR + j, NR, turned + j * TILE_ROWS + i, TILE_ROWS);
     for (int64_t j = 0; j < b->n; j++)
         for (int64_t i = 0; i < m; i += RV_LANES) /* the junk beyond row m is not read */
-            put(b, c + j * b->ldc + i, m - i < RV_LANES ? m - i : RV_LANES, vec_load(turned + j * TILE_ROWS + i), bias ? bias + i : NULL);
+            put(b, false, c + j * b->ldc + i, m - i < RV_LANES ? m - i : RV_LANES, vec_load(turned + j * TILE_ROWS + i), bias ? bias + i : NULL);
 }
 
 /* ---- the tile */
@@ -162,9 +165,17 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
         put_transposed(b, mr, sum, c, bias);
         return;
     }
+    /* Masked stores are slow on some CPUs: whole vectors where they fit. */
+    if (n_last == RV_LANES) {
+        UNROLL for (int i = 0; i < mr; i++, c += b->ldc) {
+            put(b, true, c, RV_LANES, acc[i][0], bias);
+            if (nv == 2) put(b, true, c + RV_LANES, RV_LANES, acc[i][1], bias ? bias + RV_LANES : NULL);
+        }
+        return;
+    }
     UNROLL for (int i = 0; i < mr; i++, c += b->ldc) {
-        put(b, c, nv == 2 ? RV_LANES : n_last, acc[i][0], bias);
-        if (nv == 2) put(b, c + RV_LANES, n_last, acc[i][1], bias ? bias + RV_LANES : NULL);
+        put(b, nv == 2, c, nv == 2 ? RV_LANES : n_last, acc[i][0], bias);
+        if (nv == 2) put(b, false, c + RV_LANES, n_last, acc[i][1], bias ? bias + RV_LANES : NULL);
     }
 }
 
