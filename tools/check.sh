@@ -39,7 +39,6 @@ build asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=
 mkdir "$logs/reports"
 export ASAN_OPTIONS=log_path=$logs/reports/asan:detect_leaks=1:allocator_may_return_null=1:detect_odr_violation=0
 export UBSAN_OPTIONS=log_path=$logs/reports/ubsan:print_stacktrace=1
-export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 echo "== $prefix-asan: tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 meson test -C "$prefix-asan" --no-suite timing --no-suite install --timeout-multiplier 4 --print-errorlogs >"$logs/asan" 2>&1 || failed=1
 grep -vE '^ninja|^$|^Full log|^No suitable' "$logs/asan"
