@@ -34,9 +34,6 @@ static void check_data(rv_config *c) {
         rv_yaml_problem(c->yaml, section->node->key, "data: missing the text; give one of data.dataset, data.path and data.train");
     if (known(c, "data.train") && !known(c, "data.valid") && !rv__config_value(c, "data.valid")->bad)
         rv_yaml_problem(c->yaml, section->node->key, "data: missing key 'valid' (text file to validate on); it goes with data.train");
-    if (known(c, "data.train_fraction") && known(c, "data.valid_fraction") && real(c, "data.train_fraction") + real(c, "data.valid_fraction") > 1 + 1e-9)
-        rv_yaml_problem(c->yaml, given(c, "data.train_fraction", "data.valid_fraction"), "data.train_fraction %g and data.valid_fraction %g add up to more than 1",
-                        real(c, "data.train_fraction"), real(c, "data.valid_fraction"));
 }
 
 static void check_model(rv_config *c) {
@@ -59,6 +56,10 @@ static void check_model(rv_config *c) {
 }
 
 static void check_train(rv_config *c) {
+    if (known(c, "checkpoint.average_last") && known(c, "checkpoint.keep_last") && whole(c, "checkpoint.average_last") > whole(c, "checkpoint.keep_last"))
+        rv_yaml_problem(c->yaml, given(c, "checkpoint.average_last", "checkpoint.keep_last"),
+                        "checkpoint.average_last %lld is more than checkpoint.keep_last %lld keeps", whole(c, "checkpoint.average_last"),
+                        whole(c, "checkpoint.keep_last"));
     if (is(c, "train.batch.sampling", "contiguous") && is(c, "model.decoder.type", "transformer"))
         rv_yaml_problem(c->yaml, given(c, "train.batch.sampling", NULL), "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled");
     if (is(c, "train.batch.type", "tokens") && known(c, "train.batch.size") && known(c, "train.batch.length") &&

@@ -187,7 +187,7 @@ Test(config, one_mistake_each) {
         {"model.encoder={type: rnn}", "unknown key 'encoder' in model; did you mean 'decoder'?"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, train, checkpoint, generate, metrics, runtime"},
         {"data.dataset=x", "data.path besides data.dataset; give exactly one of data.dataset, data.path and data.train"},
-        {"data.train_fraction=0.95", "data.train_fraction 0.95 and data.valid_fraction 0.1 add up to more than 1"},
+        {"checkpoint.average_last=5", "checkpoint.average_last 5 is more than checkpoint.keep_last 3 keeps"},
         {"name=../x", "name: expected a name of letters, digits, '.', '_' and '-', got '../x'"},
         {"name=''", "name: expected a name of letters, digits, '.', '_' and '-', got an empty text"},
         {"train.optimizer={type: sgd, nesterov: true, betas: null}", "train.optimizer.nesterov needs a train.optimizer.momentum above 0"},

@@ -1,0 +1,63 @@
+/** Decoders: what turns token ids into hidden states, seeing only the past.
+ *
+ *  One kind per file, listed in models.def. A decoder declares its parameters under "decoder." and runs on ids laid
+ *  out as it likes best (time_major). With a state it continues where that state stopped and leaves it advanced: the
+ *  carried hidden state of a recurrent decoder, the key/value cache of a transformer. */
+#ifndef RV_MODELS_DECODER_H
+#define RV_MODELS_DECODER_H
+
+#include "nn/position.h"
+#include "nn/recurrent.h"
+#include "nn/transformer.h"
+#include "ops/ops.h"
+
+typedef struct rv_decoder_kind rv_decoder_kind;
+
+/** What every decoder needs to know; rnn or transformer is read by the kind of that name. */
+typedef struct {
+    const rv_decoder_kind *kind;
+    int64_t vocab_size;
+    int64_t embedding_dim;
+    double dropout;            /**< on embeddings and on the output of a recurrent stack */
+    bool scale_embeddings;     /**< times sqrt(embedding_dim)                [Vaswani 2017, 3.4] */
+    rv_init embedding_init;
+    rv_rnn_config rnn;
+    rv_transformer_config transformer;
+    rv_position_kind position;
+    int64_t max_length;        /**< positions that a learned table holds */
+} rv_decoder_config;
+
+typedef struct rv_decoder rv_decoder;
+typedef struct rv_decoder_state rv_decoder_state;
+
+struct rv_decoder_kind {
+    const char *name;
+    bool time_major; /**< ids are (T, B) and hidden states (T, B, D); else (B, T) and (B, T, D) */
+    rv_decoder *(*create)(rv_params *params, const rv_decoder_config *config);
+    void (*destroy)(rv_decoder *d);
+    /** ids: B T values in the decoder's layout, kept by the caller until backward. state: NULL for a fresh start. In
+     *  training a state is a constant (truncated back-propagation). NULL after an error (sticky). */
+    rv_tensor *(*forward)(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state);
+    /** A zero state for B rows that can hold `capacity` positions (a recurrent state holds any number). NULL without
+     *  memory. */
+    rv_decoder_state *(*state_create)(const rv_decoder *d, int64_t B, int64_t capacity);
+    void (*state_destroy)(rv_decoder_state *s);
+    void (*state_reset)(rv_decoder_state *s);
+    /** Positions the state can still take; INT64_MAX for a recurrent one. */
+    int64_t (*state_room)(const rv_decoder_state *s);
+    /** The state's numbers as one flat array, for checkpoints; NULL if the kind has none to save. */
+    rv_real *(*state_data)(rv_decoder_state *s, int64_t *n);
+    int64_t (*hidden_size)(const rv_decoder_config *config);
+    /** Multiply-adds of attention per position when T positions are seen (0 for recurrence); weights not counted. */
+    double (*attention_macs)(const rv_decoder_config *config, int64_t T);
+    rv_tensor *(*embedding)(const rv_decoder *d);
+};
+
+#define RV_DECODER(name) RV_API extern const rv_decoder_kind rv__decoder_##name;
+#include "models/models.def"
+#undef RV_DECODER
+
+/** By name, or NULL. */
+RV_API const rv_decoder_kind *rv_decoder_find(const char *name);
+
+#endif

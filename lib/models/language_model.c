@@ -1,0 +1,85 @@
+#include "models/language_model.h"
+
+#include <string.h>
+
+struct rv_lm {
+    rv_lm_config config;
+    rv_decoder *decoder;
+    rv_tensor *head_weight, *head_bias; /* weight is the embedding when tied */
+};
+
+rv_lm *rv_lm_create(rv_params *params, const rv_lm_config *config) {
+    rv_lm *lm = rv_alloc(sizeof *lm);
+    if (!lm) return NULL;
+    lm->config = *config;
+    const rv_decoder_kind *kind = config->decoder.kind;
+    lm->decoder = kind->create(params, &config->decoder);
+    if (!lm->decoder) {
+        rv_free(lm);
+        return NULL;
+    }
+    int64_t V = config->decoder.vocab_size, D = kind->hidden_size(&config->decoder);
+    if (config->tie_embeddings) {
+        RV_ASSERT(D == config->decoder.embedding_dim);
+        lm->head_weight = kind->embedding(lm->decoder);
+    } else {
+        lm->head_weight = rv_params_add(params, config->head_init, 2, (int64_t[]){V, D}, "head.weight");
+    }
+    if (config->head_bias) lm->head_bias = rv_params_add(params, config->head_bias_init, 1, &V, "head.bias");
+    return lm;
+}
+
+void rv_lm_destroy(rv_lm *lm) {
+    if (!lm) return;
+    lm->config.decoder.kind->destroy(lm->decoder);
+    rv_free(lm);
+}
+
+const rv_lm_config *rv_lm_get_config(const rv_lm *lm) { return &lm->config; }
+
+int64_t rv_lm_row(const rv_lm *lm, int64_t B, int64_t T, int64_t b, int64_t t) {
+    return lm->config.decoder.kind->time_major ? t * B + b : b * T + t;
+}
+
+/* ids (B, T) copied to the tape in the decoder's layout. */
+static const int32_t *arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids, int64_t B, int64_t T) {
+    int32_t *r = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *r);
+    for (int64_t b = 0; r && b < B; b++)
+        for (int64_t t = 0; t < T; t++) r[rv_lm_row(lm, B, T, b, t)] = ids[b * T + t];
+    return r;
+}
+
+rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state) {
+    const int32_t *ids = arrange(tape, lm, x, B, T);
+    if (!ids) return NULL;
+    rv_tensor *h = lm->config.decoder.kind->forward(tape, lm->decoder, ids, B, T, state);
+    if (!h) return NULL;
+    h = rv_reshape(tape, h, 2, (int64_t[]){B * T, rv_dim(h, -1)});
+    return rv_linear(tape, h, lm->head_weight, lm->head_bias, RV_ACT_NONE);
+}
+
+rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing) {
+    const int32_t *targets = arrange(tape, lm, y, B, T);
+    return logits && targets ? rv_cross_entropy(tape, logits, targets, -1, label_smoothing) : NULL;
+}
+
+rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
+                      double label_smoothing) {
+    return rv_lm_logits_loss(tape, lm, rv_lm_logits(tape, lm, x, B, T, state), y, B, T, label_smoothing);
+}
+
+rv_decoder_state *rv_lm_state_create(const rv_lm *lm, int64_t B, int64_t capacity) {
+    return lm->config.decoder.kind->state_create(lm->decoder, B, capacity);
+}
+
+double rv_lm_weight_flops(const rv_lm *lm, const rv_param *p) {
+    bool looked_up = !strcmp(p->name, "decoder.embedding.weight") || !strcmp(p->name, "decoder.position.weight");
+    return p->t.ndim >= 2 && (!looked_up || &p->t == lm->head_weight) ? 2 * (double)rv_numel(&p->t) : 0;
+}
+
+double rv_lm_flops(const rv_lm *lm, const rv_params *params, int64_t T) {
+    const rv_decoder_config *d = &lm->config.decoder;
+    double flops = 2 * d->kind->attention_macs(d, T);
+    for (int i = 0; i < params->n; i++) flops += rv_lm_weight_flops(lm, params->p[i]);
+    return flops;
+}

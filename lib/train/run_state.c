@@ -1,0 +1,148 @@
+#include "train/run_state.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/items.h"
+
+static const rv_ck_type real_type = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
+
+#define FIELD(path, type, member) {path, type, offsetof(rv_run_state, member), 0}
+static const rv_field fields[] = {
+    FIELD("/trainer/step", RV_CK_I64, step),
+    FIELD("/trainer/epoch", RV_CK_I64, epoch),
+    FIELD("/trainer/tokens", RV_CK_I64, tokens),
+    FIELD("/trainer/running_loss", RV_CK_F64, running_loss),
+    {"/trainer/best_value", RV_CK_F64, offsetof(rv_run_state, best_value), RV_BEST_MAX},
+    {"/trainer/best_step", RV_CK_I64, offsetof(rv_run_state, best_step), RV_BEST_MAX},
+    FIELD("/trainer/n_best", RV_CK_I64, n_best),
+    FIELD("/trainer/bad_validations", RV_CK_I64, bad_validations),
+    FIELD("/trainer/stopped", RV_CK_I64, stopped),
+    FIELD("/trainer/schedule_seen", RV_CK_U8, schedule.seen),
+    FIELD("/trainer/schedule_best", RV_CK_F64, schedule.best),
+    FIELD("/trainer/schedule_bad", RV_CK_I64, schedule.bad),
+    FIELD("/trainer/schedule_cuts", RV_CK_I64, schedule.cuts),
+    FIELD("/rng/seed", RV_CK_U64, seed),
+    FIELD("/rng/step", RV_CK_U64, rng_step),
+    {0},
+};
+
+rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir) {
+    rv_items items = {0};
+    const rv_params *ps = parts->params;
+    for (int i = 0; i < ps->n; i++) rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, ps->p[i]->t.x, "/model/%s", ps->p[i]->name);
+    for (int s = 0; s < rv_optim_slots(parts->optim); s++)
+        for (int i = 0; i < ps->n; i++)
+            rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, rv_optim_slot(parts->optim, s, ps->p[i]), "/optimizer/%s/%s",
+                         rv_optim_slot_name(parts->optim, s), ps->p[i]->name);
+    rv_items_add_fields(&items, fields, parts->state);
+    const char *source = rv_config_source(parts->config);
+    char *resolved = rv_config_resolved(parts->config);
+    rv_status status = resolved ? parts->task->kind->save(parts->task, &items) : RV_ENOMEM;
+    if (status == RV_OK) {
+        rv_items_add_text(&items, "/config/source", source, strlen(source));
+        rv_items_add_text(&items, "/config/resolved", resolved, strlen(resolved));
+        status = rv_items_status(&items);
+    }
+    if (status == RV_OK) status = rv_run_dir_save(dir, parts->state->step, items.n, items.item, NULL);
+    free(resolved);
+    rv_items_free(&items);
+    return status;
+}
+
+/* Copy the item named `group/name` into x, whose shape must be t's. */
+static rv_status read_tensor(const rv_checkpoint *saved, const char *group, const char *name, const rv_tensor *t, rv_real *x) {
+    char path[768], want[RV_SHAPE_TEXT], got[RV_SHAPE_TEXT];
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    const rv_ck_item *it = rv_checkpoint_find(saved, path);
+    if (!it) return rv_error(RV_ECKPT, "the checkpoint has no tensor %s: it is of another model", path);
+    rv_tensor shape = {.ndim = it->ndim};
+    memcpy(shape.dim, it->dim, sizeof shape.dim);
+    if (!rv_same_shape(t, &shape) || it->type != real_type)
+        return rv_error(RV_ECKPT, "tensor %s is %s in the checkpoint and %s in this model: it is of another model", path,
+                        rv_shape_text(&shape, got, sizeof got), rv_shape_text(t, want, sizeof want));
+    memcpy(x, it->data, (size_t)rv_numel(t) * sizeof *x);
+    return RV_OK;
+}
+
+rv_status rv_run_load_params(rv_params *ps, const rv_checkpoint *saved) {
+    for (int i = 0; i < ps->n; i++) RV_TRY(read_tensor(saved, "/model", ps->p[i]->name, &ps->p[i]->t, ps->p[i]->t.x));
+    for (int i = 0; i < rv_checkpoint_count(saved); i++) {
+        const char *path = rv_checkpoint_item(saved, i)->path;
+        if (!strncmp(path, "/model/", 7) && !rv_params_find(ps, path + 7))
+            return rv_error(RV_ECKPT, "the checkpoint's tensor %s has no place in this model: it is of another model", path);
+    }
+    return RV_OK;
+}
+
+rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved) {
+    rv_params *ps = parts->params;
+    RV_TRY(rv_run_load_params(ps, saved));
+    for (int s = 0; s < rv_optim_slots(parts->optim); s++) {
+        char group[64];
+        snprintf(group, sizeof group, "/optimizer/%s", rv_optim_slot_name(parts->optim, s));
+        for (int i = 0; i < ps->n; i++)
+            RV_TRY(read_tensor(saved, group, ps->p[i]->name, &ps->p[i]->t, rv_optim_slot(parts->optim, s, ps->p[i])));
+    }
+    RV_TRY(rv_items_read_fields(saved, fields, parts->state));
+    if (parts->state->n_best < 0 || parts->state->n_best > RV_BEST_MAX || parts->state->step < 0)
+        return rv_error(RV_ECKPT, "the checkpoint's /trainer holds impossible numbers");
+    rv_optim_set_steps(parts->optim, parts->state->step);
+    return parts->task->kind->restore(parts->task, saved);
+}
+
+/* The lines of a resolved configuration from `key:` at the margin to the next such line. */
+static const char *section(const char *text, size_t bytes, const char *key, size_t *len) {
+    size_t k = strlen(key);
+    const char *end = text + bytes, *start = NULL;
+    for (const char *line = text; line < end;) {
+        const char *nl = memchr(line, '\n', (size_t)(end - line)), *next = nl ? nl + 1 : end;
+        if (start && *line != ' ' && *line != '-') {
+            *len = (size_t)(line - start);
+            return start;
+        }
+        if (!start && (size_t)(end - line) > k && !memcmp(line, key, k) && line[k] == ':') start = line;
+        line = next;
+    }
+    *len = start ? (size_t)(end - start) : 0;
+    return start ? start : text;
+}
+
+/* The first lines in which two sections differ go into the message. */
+static rv_status describe_difference(const char *path, const char *key, const char *a, size_t na, const char *b, size_t nb) {
+    size_t i = 0, line = 0;
+    while (i < na && i < nb && a[i] == b[i]) {
+        i++;
+        if (a[i - 1] == '\n') line = i;
+    }
+    const char *ea = memchr(a + line, '\n', na - line), *eb = memchr(b + line, '\n', nb - line);
+    int la = (int)((ea ? ea : a + na) - (a + line)), lb = (int)((eb ? eb : b + nb) - (b + line));
+    return rv_error(RV_ECKPT,
+                    "%s was trained with '%.*s' under %s, but the experiment says '%.*s'; put the experiment back, or give the changed one another name "
+                    "or checkpoint.dir",
+                    path, la, a + line, key, lb, b + line);
+}
+
+rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
+    const char *checkpoint_path = rv_checkpoint_path(saved);
+    static const char *const fixed[] = {"task", "model", "tokenizer"}; /* another value is another model */
+    const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
+    if (!it) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", checkpoint_path);
+    char *now = rv_config_resolved(config);
+    if (!now) return RV_ENOMEM;
+    const char *then = it->data;
+    size_t now_len = strlen(now), then_len = (size_t)it->dim[0];
+    rv_status status = RV_OK;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed && status == RV_OK; i++) {
+        size_t na, nb;
+        const char *a = section(then, then_len, fixed[i], &na), *b = section(now, now_len, fixed[i], &nb);
+        if (na != nb || memcmp(a, b, na)) status = describe_difference(checkpoint_path, fixed[i], a, na, b, nb);
+    }
+    if (status == RV_OK && (now_len != then_len || memcmp(now, then, now_len)))
+        rv_warn("some settings differ from those that %s was trained with; training goes on with the new ones", checkpoint_path);
+    free(now);
+    return status;
+}

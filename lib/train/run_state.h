@@ -1,0 +1,51 @@
+/** The state of a run as checkpoints keep it, and the road there and back. */
+#ifndef RV_TRAIN_RUN_STATE_H
+#define RV_TRAIN_RUN_STATE_H
+
+#include "io/run_dir.h"
+#include "optim/optim.h"
+#include "optim/schedule.h"
+#include "train/task.h"
+
+enum { RV_BEST_MAX = 16 }; /**< most checkpoints that keep_best can ask for */
+
+/** The trainer's own numbers. */
+typedef struct {
+    int64_t step;         /**< updates done */
+    int64_t epoch;
+    int64_t tokens;       /**< predictions trained on */
+    double running_loss;  /**< exponential mean, for the progress bar */
+    double best_value[RV_BEST_MAX]; /**< the watched metric's best values, best first ... */
+    int64_t best_step[RV_BEST_MAX]; /**< ... and the steps that had them */
+    int64_t n_best;
+    int64_t bad_validations;        /**< in a row without a new best */
+    int64_t stopped;      /**< 1: early stopping ended the run */
+    rv_schedule_state schedule;
+    uint64_t seed;
+    uint64_t rng_step;    /**< counter of the tape's random numbers */
+} rv_run_state;
+
+/** Parts that a checkpoint is made from. */
+typedef struct {
+    const rv_config *config;
+    rv_task *task;
+    rv_params *params;
+    rv_optim *optim;
+    rv_run_state *state;
+} rv_run_parts;
+
+/** Write a checkpoint of the run into its folder. */
+RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir);
+/** Load parameters (and with optimiser and state where parts has them) from an open checkpoint. RV_ECKPT names the
+ *  tensor that is missing, left over or of another shape. */
+RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved);
+/** Compare the resolved configuration with the one in the checkpoint: RV_ECKPT when task, model or tokenizer differ (the
+ *  line is named), a warning for other keys that differ. */
+RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
+/** Parameters alone. */
+RV_API rv_status rv_run_load_params(rv_params *params, const rv_checkpoint *saved);
+/** Write the mean of the weights of the last n checkpoints in folder `dir` (all, if there are fewer) beside them, as
+ *  average.h5; everything else in it is the latest's.                                  [Vaswani 2017, section 6.1] */
+RV_API rv_status rv_run_average(const char *dir, int n);
+
+#endif

@@ -1,0 +1,70 @@
+/** Tasks: what the trainer needs to know about data, model and measures of one kind of experiment.
+ *
+ *  A task owns its data, tokenizer and model; the trainer owns the step, the optimiser, checkpoints and the log. One
+ *  kind per file, listed in tasks.def. */
+#ifndef RV_TRAIN_TASK_H
+#define RV_TRAIN_TASK_H
+
+#include "autograd/tape.h"
+#include "io/checkpoint.h"
+#include "nn/params.h"
+#include "train/config.h"
+#include "train/items.h"
+
+typedef struct rv_task rv_task;
+
+enum { RV_METRICS_MAX = 8 };
+typedef struct {
+    const char *name; /**< as in the configuration: loss, ppl, bpc, accuracy */
+    double value;
+} rv_metric;
+typedef struct {
+    rv_metric m[RV_METRICS_MAX];
+    int n;
+    int64_t tokens; /**< predictions they are means over */
+} rv_metrics_result;
+/** The value of that name; NaN if there is none. */
+RV_API double rv_metrics_value(const rv_metrics_result *r, const char *name);
+/** True when smaller is better. */
+RV_API bool rv_metric_minimised(const char *name);
+
+/** A part of the data. */
+typedef enum { RV_SUBSET_TRAIN, RV_SUBSET_VALID, RV_SUBSET_TEST } rv_subset;
+
+typedef struct {
+    const char *name;
+    /** Load the data and declare the model's parameters. saved: a checkpoint whose tokenizer to use, or NULL to make
+     *  one from the training data. with_data false: the model alone (generation). */
+    rv_status (*create)(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out);
+    void (*destroy)(rv_task *task);
+    /** Fetch the next training batch; *tokens: predictions in it. There always is one: data is read in epochs. */
+    rv_status (*next_batch)(rv_task *task, int64_t *tokens);
+    /** Mean loss of the fetched batch -> scalar. NULL: sticky error on the tape. */
+    rv_tensor *(*loss)(rv_tape *tape, rv_task *task);
+    /** The step succeeded: the batches fetched and the state carried since the last commit count from now on. Saves
+     *  made before a commit see the cursor and state of the commit before. */
+    void (*commit)(rv_task *task);
+    /** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none. Leaves the training
+     *  cursor and state as they were. */
+    rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, rv_metrics_result *out);
+    /** Append what exact resume needs beyond the parameters: cursor, carried state, corpus hash, tokenizer. */
+    rv_status (*save)(rv_task *task, rv_items *items);
+    /** Take it back; RV_ECKPT with the remedy when it does not belong to this data or model. */
+    rv_status (*restore)(rv_task *task, const rv_checkpoint *saved);
+    int64_t (*epoch)(const rv_task *task);
+    /** Forward FLOPs and positions of one batch, for summaries. */
+    void (*cost)(const rv_task *task, const rv_params *params, double *flops, int64_t *positions);
+} rv_task_kind;
+
+struct rv_task {
+    const rv_task_kind *kind; /* first member of every task's own struct */
+};
+
+#define RV_TASK(name) RV_API extern const rv_task_kind rv__task_##name;
+#include "train/tasks.def"
+#undef RV_TASK
+
+/** The kind that `task:` names. The configuration has been checked: never NULL. */
+RV_API const rv_task_kind *rv_task_find(const char *name);
+
+#endif

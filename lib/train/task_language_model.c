@@ -1,0 +1,296 @@
+/* task: language_model. A text, cut into training and validation parts, a tokenizer, and a decoder that predicts the
+ * next token. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "data/batch.h"
+#include "data/corpus.h"
+#include "data/dataset.h"
+#include "data/tokenizer.h"
+#include "train/language_model_task.h"
+#include "train/lm_config.h"
+
+typedef struct {
+    rv_task base;
+    const rv_config *config;
+    rv_corpus corpus;      /* and its tokenizer */
+    rv_text vocab, merges; /* the tokenizer as checkpoints keep it */
+    rv_lm *lm;
+    rv_lm_batches *batches;
+    int32_t *x, *y; /* the fetched batch (B, T) */
+    int64_t B, T;
+    double smoothing;
+    /* Carried state of truncated back-propagation, NULL otherwise. `kept` is what it was at the last commit. */
+    rv_decoder_state *state;
+    rv_real *kept;
+    rv_cursor committed;
+    bool carry; /* the fetched batch continues the one before */
+} lm_task;
+
+/* ---- creation */
+
+static rv_status saved_tokenizer(const rv_checkpoint *saved, rv_tokenizer **out) {
+    const rv_ck_item *vocab = rv_checkpoint_find(saved, "/tokenizer/vocab"), *merges = rv_checkpoint_find(saved, "/tokenizer/merges");
+    if (!vocab || !merges) return rv_error(RV_ECKPT, "%s holds no tokenizer; it was not written by ravel train", rv_checkpoint_path(saved));
+    return rv_tokenizer_load(vocab->data, (size_t)rv_ck_count(vocab), merges->data, (size_t)rv_ck_count(merges), out);
+}
+
+static rv_tokenizer_spec tokenizer_spec(const rv_config *c) {
+    rv_tokenizer_spec spec = {0};
+    rv_tokenizer_type_parse(rv_config_text(c, "tokenizer.type"), &spec.type);
+    if (rv_config_has(c, "tokenizer.vocab_size")) spec.vocab_size = rv_config_int(c, "tokenizer.vocab_size");
+    if (rv_config_has(c, "tokenizer.min_frequency")) spec.min_frequency = rv_config_int(c, "tokenizer.min_frequency");
+    if (rv_config_has(c, "tokenizer.lowercase")) spec.lowercase = rv_config_bool(c, "tokenizer.lowercase");
+    if (rv_config_has(c, "tokenizer.normalization")) rv_normal_form_parse(rv_config_text(c, "tokenizer.normalization"), &spec.normalization);
+    return spec;
+}
+
+static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
+    const rv_config *c = t->config;
+    rv_corpus_files files = {.text = rv_config_text(c, "data.path")};
+    rv_tokenizer_spec spec = tokenizer_spec(c);
+    rv_dataset *dataset = NULL;
+    rv_status status = RV_OK;
+    if (rv_config_has(c, "data.dataset")) {
+        status = rv_dataset_resolve(rv_config_text(c, "data.dataset"), &dataset);
+        if (status == RV_OK) status = rv_dataset_lm_files(dataset, NULL, &files);
+    } else if (rv_config_has(c, "data.train")) {
+        files.train = rv_config_text(c, "data.train");
+        files.valid = rv_config_text(c, "data.valid");
+        files.test = rv_config_text(c, "data.test");
+    }
+    if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
+    if (status == RV_OK) status = rv_corpus_load(&files, &spec, tokenizer, &t->corpus);
+    else rv_tokenizer_destroy(tokenizer);
+    rv_dataset_destroy(dataset);
+    return status;
+}
+
+/* Only the tokenizer without data: to generate needs no corpus. */
+static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
+    rv_tokenizer *tokenizer = NULL;
+    if (saved) RV_TRY(saved_tokenizer(saved, &tokenizer));
+    if (with_data) RV_TRY(load_data(t, tokenizer));
+    else t->corpus.tokenizer = tokenizer;
+    return rv_tokenizer_save(t->corpus.tokenizer, &t->vocab, &t->merges);
+}
+
+static rv_status make_batches(lm_task *t) {
+    const rv_config *c = t->config;
+    rv_sampling sampling = RV_SAMPLE_RANDOM;
+    rv_sampling_parse(rv_config_text(c, "train.batch.sampling"), &sampling);
+    RV_TRY(rv_lm_batches_create(t->corpus.train.ids, t->corpus.train.n, t->B, t->T, sampling, (uint64_t)rv_config_int(c, "seed"), &t->batches));
+    t->committed = rv_lm_batches_cursor(t->batches);
+    size_t ids = rv_size_mul((size_t)(t->B * t->T), sizeof *t->x);
+    t->x = rv_alloc(ids);
+    t->y = rv_alloc(ids);
+    if (!t->x || !t->y) return RV_ENOMEM;
+    if (sampling != RV_SAMPLE_CONTIGUOUS) return RV_OK;
+    t->state = rv_lm_state_create(t->lm, t->B, t->T);
+    if (!t->state) return RV_ENOMEM;
+    int64_t n = 0;
+    rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
+    t->kept = rv_alloc((size_t)n * sizeof *t->kept);
+    return t->kept ? RV_OK : RV_ENOMEM;
+}
+
+static void destroy(rv_task *task) {
+    lm_task *t = (lm_task *)task;
+    if (t->state) rv_lm_get_config(t->lm)->decoder.kind->state_destroy(t->state);
+    rv_lm_batches_destroy(t->batches);
+    rv_lm_destroy(t->lm);
+    rv_corpus_free(&t->corpus);
+    rv_text_free(&t->vocab);
+    rv_text_free(&t->merges);
+    rv_free(t->x);
+    rv_free(t->y);
+    rv_free(t->kept);
+    rv_free(t);
+}
+
+static rv_status create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out) {
+    lm_task *t = rv_alloc(sizeof *t);
+    if (!t) return RV_ENOMEM;
+    t->base.kind = &rv__task_language_model;
+    t->config = config;
+    t->T = rv_config_int(config, "train.batch.length");
+    t->B = rv_config_int(config, "train.batch.size");
+    if (rv_config_is(config, "train.batch.type", "tokens")) t->B = t->B > t->T ? t->B / t->T : 1;
+    t->smoothing = rv_config_real(config, "train.label_smoothing");
+    rv_status status = load(t, saved, with_data);
+    if (status == RV_OK) {
+        rv_lm_config lc = rv_lm_config_read(config, rv_tokenizer_size(t->corpus.tokenizer));
+        t->lm = rv_lm_create(params, &lc);
+        status = t->lm ? RV_OK : RV_ENOMEM;
+    }
+    if (status == RV_OK && with_data) status = make_batches(t);
+    if (status != RV_OK) {
+        destroy(&t->base);
+        return status;
+    }
+    *out = &t->base;
+    return RV_OK;
+}
+
+/* ---- training */
+
+static rv_status next_batch(rv_task *task, int64_t *tokens) {
+    lm_task *t = (lm_task *)task;
+    t->carry = rv_lm_batches_next(t->batches, t->x, t->y);
+    *tokens = t->B * t->T;
+    return RV_OK;
+}
+
+static rv_tensor *loss(rv_tape *tape, rv_task *task) {
+    lm_task *t = (lm_task *)task;
+    if (t->state && !t->carry) rv_lm_get_config(t->lm)->decoder.kind->state_reset(t->state);
+    return rv_lm_loss(tape, t->lm, t->x, t->y, t->B, t->T, t->state, t->smoothing);
+}
+
+static void commit(rv_task *task) {
+    lm_task *t = (lm_task *)task;
+    t->committed = rv_lm_batches_cursor(t->batches);
+    if (!t->state) return;
+    int64_t n;
+    const rv_real *now = rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
+    memcpy(t->kept, now, (size_t)n * sizeof *now);
+}
+
+static int64_t epoch(const rv_task *task) { return ((const lm_task *)task)->committed.epoch; }
+
+static void cost(const rv_task *task, const rv_params *params, double *flops, int64_t *positions) {
+    const lm_task *t = (const lm_task *)task;
+    *positions = t->B * t->T;
+    *flops = rv_lm_flops(t->lm, params, t->T) * (double)*positions;
+}
+
+/* ---- evaluation */
+
+static bool wants(const rv_config *c, const char *metric) {
+    for (int i = 0, n = rv_config_count(c, "metrics"); i < n; i++)
+        if (!strcmp(rv_config_text_at(c, "metrics", i), metric)) return true;
+    return false;
+}
+
+/* Targets that are the argmax of their row of logits, ties to the lower id. */
+static int64_t count_correct(const lm_task *t, const rv_tensor *logits, const int32_t *y, int64_t B, int64_t T) {
+    int64_t V = rv_dim(logits, -1), correct = 0;
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < T; i++) {
+            if (y[b * T + i] < 0) continue;
+            const rv_real *row = logits->x + rv_lm_row(t->lm, B, T, b, i) * V;
+            int64_t best = 0;
+            for (int64_t v = 1; v < V; v++)
+                if (row[v] > row[best]) best = v;
+            correct += best == y[b * T + i];
+        }
+    return correct;
+}
+
+static void set_metrics(const lm_task *t, double nats, double correct, int64_t tokens, int64_t chars, rv_metrics_result *out) {
+    double mean = nats / (double)tokens;
+    *out = (rv_metrics_result){.tokens = tokens};
+    for (int i = 0, n = rv_config_count(t->config, "metrics"); i < n && out->n < RV_METRICS_MAX; i++) {
+        const char *name = rv_config_text_at(t->config, "metrics", i);
+        double v = !strcmp(name, "loss")  ? mean
+                   : !strcmp(name, "ppl") ? exp(mean)
+                   : !strcmp(name, "bpc") ? nats / (double)chars / log(2.)
+                                          : correct / (double)tokens;
+        out->m[out->n++] = (rv_metric){name, v};
+    }
+    /* The loss is always there: early stopping and the choice of the best checkpoint look at it. */
+    if (out->n < RV_METRICS_MAX && isnan(rv_metrics_value(out, "loss"))) out->m[out->n++] = (rv_metric){"loss", mean};
+}
+
+static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, rv_metrics_result *out) {
+    lm_task *t = (lm_task *)task;
+    const rv_decoder_kind *kind = rv_lm_get_config(t->lm)->decoder.kind;
+    const rv_split *part = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
+    rv_lm_pass pass;
+    int64_t B = t->B, T = t->T, tokens = 0, correct = 0, limit = rv_config_int(t->config, "train.validate_batches");
+    bool carry = t->state != NULL, continues;
+    if (part->n == 0) return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
+    RV_TRY(rv_lm_pass_make(part->ids, part->n, B, T, carry, &pass));
+    rv_decoder_state *state = carry ? rv_lm_state_create(t->lm, B, T) : NULL;
+    int32_t *x = rv_alloc((size_t)(2 * B * T) * sizeof *x), *y = x ? x + B * T : NULL;
+    rv_status status = x && (state || !carry) ? RV_OK : RV_ENOMEM;
+    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true), accuracy = wants(t->config, "accuracy");
+    rv_tape_set_training(tape, false);
+    double nats = 0;
+    for (int64_t k = 0, n; status == RV_OK && (!limit || k < limit) && (n = rv_lm_pass_next(&pass, x, y, &continues)) > 0; k++) {
+        rv_tape_reset(tape);
+        if (state && !continues) kind->state_reset(state);
+        rv_tensor *logits = rv_lm_logits(tape, t->lm, x, B, T, state);
+        if (logits && accuracy) correct += count_correct(t, logits, y, B, T);
+        rv_tensor *l = rv_lm_logits_loss(tape, t->lm, logits, y, B, T, 0);
+        status = rv_tape_status(tape);
+        if (status != RV_OK) break;
+        nats += (double)l->x[0] * (double)n;
+        tokens += n;
+    }
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    if (state) kind->state_destroy(state);
+    rv_free(x);
+    if (status == RV_OK) set_metrics(t, nats, (double)correct, tokens, (int64_t)((double)part->chars * (double)tokens / (double)(part->n - 1)), out);
+    return status;
+}
+
+/* ---- checkpoints */
+
+static const rv_field cursor_fields[] = {
+    {"/data/epoch", RV_CK_I64, offsetof(rv_cursor, epoch), 0},
+    {"/data/position", RV_CK_I64, offsetof(rv_cursor, position), 0},
+    {"/data/step", RV_CK_I64, offsetof(rv_cursor, step), 0},
+    {0},
+};
+
+static rv_status save(rv_task *task, rv_items *items) {
+    lm_task *t = (lm_task *)task;
+    rv_items_add_fields(items, cursor_fields, &t->committed);
+    rv_items_add(items, RV_CK_U64, 0, NULL, &t->corpus.hash, "/data/corpus_hash");
+    rv_items_add_text(items, "/tokenizer/vocab", t->vocab.bytes, t->vocab.len);
+    rv_items_add_text(items, "/tokenizer/merges", t->merges.bytes, t->merges.len);
+    if (!t->state) return RV_OK;
+    int64_t n;
+    rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
+    rv_items_add(items, sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64, 1, &n, t->kept, "/data/carried_state");
+    return RV_OK;
+}
+
+static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
+    lm_task *t = (lm_task *)task;
+    uint64_t hash;
+    RV_TRY(rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &hash));
+    if (hash != t->corpus.hash)
+        return rv_error(RV_ECKPT, "the run was trained on other data: the text has changed since; put the old text back or start a new run (another name or checkpoint.dir)");
+    rv_cursor cursor;
+    RV_TRY(rv_items_read_fields(saved, cursor_fields, &cursor));
+    RV_TRY(rv_lm_batches_seek(t->batches, cursor));
+    t->committed = cursor;
+    if (!t->state) return RV_OK;
+    int64_t n;
+    rv_real *now = rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
+    RV_TRY(rv_checkpoint_read(saved, "/data/carried_state", sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64, n, now));
+    memcpy(t->kept, now, (size_t)n * sizeof *now);
+    return RV_OK;
+}
+
+rv_lm *rv_lm_task_model(rv_task *task) { return ((lm_task *)task)->lm; }
+rv_tokenizer *rv_lm_task_tokenizer(rv_task *task) { return ((lm_task *)task)->corpus.tokenizer; }
+
+const rv_task_kind rv__task_language_model = {
+    .name = "language_model",
+    .create = create,
+    .destroy = destroy,
+    .next_batch = next_batch,
+    .loss = loss,
+    .commit = commit,
+    .evaluate = evaluate,
+    .save = save,
+    .restore = restore,
+    .epoch = epoch,
+    .cost = cost,
+};

@@ -1,0 +1,22 @@
+/** A trained model opened for use: from a run's folder (its best checkpoint) or a checkpoint file, which carries its own
+ *  configuration and tokenizer. */
+#ifndef RV_TRAIN_TRAINED_H
+#define RV_TRAIN_TRAINED_H
+
+#include "train/task.h"
+
+typedef struct {
+    char path[4096]; /**< of the checkpoint */
+    rv_config *config;
+    rv_checkpoint *saved;
+    rv_params *params;
+    rv_task *task;
+} rv_trained;
+
+/** Open `path`: a checkpoint, or a run's folder (best.h5 if there is one, else the latest that verifies). overrides are
+ *  applied to the configuration in the checkpoint. with_data: load the data set too. On an error nothing is kept.
+ *  Release with rv_trained_close. */
+RV_API rv_status rv_trained_open(const char *path, int n_overrides, const char *const *overrides, bool with_data, rv_trained *out);
+RV_API void rv_trained_close(rv_trained *t);
+
+#endif

@@ -1,0 +1,324 @@
+#include "train/trainer.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parallel.h"
+#include "kernels/kernels.h"
+#include "io/metrics.h"
+#include "io/run_dir.h"
+#include "optim/clip.h"
+#include "train/optim_config.h"
+#include "train/run_state.h"
+#include "train/stop.h"
+
+typedef struct {
+    const rv_config *config;
+    const rv_train_options *options;
+    rv_task *task;
+    rv_params *params;
+    rv_optim *optim;
+    rv_schedule schedule;
+    rv_tape *tape;
+    rv_run_dir *dir;
+    rv_metrics *metrics;
+    rv_run_state s;
+    int64_t max_steps, accumulate, validate_every, checkpoint_every, log_every, saved_step;
+    double clip;
+    const char *watched; /* the metric that decides what is best */
+    bool minimise;
+    int failed_saves, keep_last, keep_best;
+} run;
+
+static rv_run_parts parts_of(run *r) { return (rv_run_parts){r->config, r->task, r->params, r->optim, &r->s}; }
+
+/* ---- one step */
+
+static double learning_rate(const run *r) { return rv_schedule_lr(&r->schedule, &r->s.schedule, r->s.step + 1); }
+
+static rv_status diverged(run *r, rv_status status);
+
+/* Gradients of one step's micro-batches; *loss is their mean. */
+static rv_status gradients(run *r, double *loss, int64_t *tokens) {
+    *loss = 0;
+    *tokens = 0;
+    rv_params_zero_grad(r->params);
+    for (int64_t i = 0; i < r->accumulate; i++) {
+        int64_t n = 0;
+        rv_tape_reset(r->tape);
+        rv_tape_seed(r->tape, r->s.seed, r->s.rng_step++);
+        RV_TRY(r->task->kind->next_batch(r->task, &n));
+        rv_tensor *l = r->task->kind->loss(r->tape, r->task);
+        rv_real share = (rv_real)(1. / (double)r->accumulate);
+        RV_TRY(rv_backward_from(r->tape, l, &share));
+        *loss += (double)l->x[0] / (double)r->accumulate;
+        *tokens += n;
+    }
+    rv_params_finish_grad(r->params);
+    return RV_OK;
+}
+
+static rv_status train_step(run *r) {
+    double t0 = rv_now(), loss, lr = learning_rate(r);
+    int64_t tokens;
+    uint64_t rng_before = r->s.rng_step;
+    RV_TRY(gradients(r, &loss, &tokens));
+    double norm;
+    rv_status status = rv_grad_norm(r->params, &norm);
+    if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g", loss);
+    if (status != RV_OK) {
+        r->s.rng_step = rng_before;
+        return diverged(r, status);
+    }
+    rv_optim_step(r->optim, lr, rv_clip_factor(norm, r->clip));
+    r->task->kind->commit(r->task);
+    r->s.step++;
+    r->s.tokens += tokens;
+    r->s.epoch = r->task->kind->epoch(r->task);
+    r->s.running_loss = r->s.step == 1 ? loss : 0.98 * r->s.running_loss + 0.02 * loss;
+    double seconds = rv_now() - t0;
+    if (r->s.step % r->log_every == 0) {
+        rv_metrics_begin(r->metrics, r->s.step, "train");
+        rv_metrics_real(r->metrics, "loss", loss);
+        rv_metrics_real(r->metrics, "grad_norm", norm);
+        rv_metrics_real(r->metrics, "lr", lr);
+        rv_metrics_int(r->metrics, "epoch", r->s.epoch);
+        rv_metrics_int(r->metrics, "tokens", r->s.tokens);
+        rv_metrics_real(r->metrics, "tokens_per_second", (double)tokens / seconds);
+        rv_metrics_int(r->metrics, "peak_memory_bytes", rv_peak_memory());
+        rv_metrics_end(r->metrics);
+    }
+    return RV_OK;
+}
+
+/* ---- checkpoints */
+
+static rv_status save(run *r, bool last) {
+    if (r->saved_step == r->s.step) return RV_OK;
+    rv_run_parts parts = parts_of(r);
+    rv_metrics_sync(r->metrics);
+    rv_status status = rv_run_save(&parts, r->dir);
+    if (status == RV_OK) {
+        r->saved_step = r->s.step;
+        r->failed_saves = 0;
+        if (r->s.n_best && r->s.best_step[0] == r->s.step) status = rv_run_dir_mark_best(r->dir, r->s.step);
+        if (status == RV_OK) status = rv_run_dir_prune(r->dir, r->keep_last, r->s.best_step, (int)r->s.n_best);
+    }
+    if (status != RV_ECKPT || last || ++r->failed_saves >= RV_SAVE_ATTEMPTS) return status;
+    rv_warn("%s; training goes on (failed save %d of %d)", rv_error_message(), r->failed_saves, RV_SAVE_ATTEMPTS);
+    return RV_OK;
+}
+
+/* The error record says what is not finite. Nothing was updated: the state before the step is kept. */
+static rv_status diverged(run *r, rv_status status) {
+    if (status != RV_EDIVERGED) return status;
+    char what[1024], kept[1024] = "is saved";
+    snprintf(what, sizeof what, "%s", rv_error_message());
+    if (r->s.step == 0) snprintf(kept, sizeof kept, "is the initial one");
+    else if (save(r, true) != RV_OK) snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
+    return rv_error(RV_EDIVERGED, "step %lld diverged: %s. The state before it %s. Lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up",
+                    (long long)r->s.step + 1, what, kept);
+}
+
+/* ---- validation */
+
+/* Put a validation's value in its place among the best; returns the place, counted from 0. The best value is known even
+ * when no best checkpoint is kept. NaN comes last. */
+static int rank_value(run *r, double value) {
+    int keep = r->keep_best > 1 ? r->keep_best : 1, n = (int)r->s.n_best, at = n;
+    while (at > 0 && !(r->minimise ? value >= r->s.best_value[at - 1] : value <= r->s.best_value[at - 1]) && !isnan(value)) at--;
+    if (at >= keep) return at;
+    if (n == keep) n--;
+    for (int i = n; i > at; i--) {
+        r->s.best_value[i] = r->s.best_value[i - 1];
+        r->s.best_step[i] = r->s.best_step[i - 1];
+    }
+    r->s.best_value[at] = value;
+    r->s.best_step[at] = r->s.step;
+    r->s.n_best = n + 1;
+    return at;
+}
+
+static rv_status validate(run *r) {
+    rv_metrics_result result;
+    RV_TRY(r->task->kind->evaluate(r->tape, r->task, RV_SUBSET_VALID, &result));
+    rv_metrics_begin(r->metrics, r->s.step, "valid");
+    char line[256] = "";
+    for (int i = 0; i < result.n; i++) {
+        rv_metrics_real(r->metrics, result.m[i].name, result.m[i].value);
+        size_t at = strlen(line);
+        snprintf(line + at, sizeof line - at, "  %s %.4f", result.m[i].name, result.m[i].value);
+    }
+    rv_metrics_end(r->metrics);
+    double value = rv_metrics_value(&result, r->watched);
+    if (rv_schedule_observe(&r->schedule, &r->s.schedule, value)) rv_info("the learning rate is cut to %g", learning_rate(r));
+    int rank = rank_value(r, value);
+    r->s.bad_validations = rank == 0 ? 0 : r->s.bad_validations + 1;
+    rv_info("step %-7lld valid%s%s", (long long)r->s.step, line, rank == 0 ? "  (best so far)" : "");
+    if (rv_config_has(r->config, "train.early_stopping") && r->s.bad_validations >= rv_config_int(r->config, "train.early_stopping.patience")) {
+        r->s.stopped = 1;
+        rv_info("early stopping: %s has not improved on %.4f (step %lld) in %lld validations", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
+                (long long)r->s.bad_validations);
+    }
+    return rank < r->keep_best ? save(r, false) : RV_OK;
+}
+
+/* ---- the loop */
+
+static rv_status loop(run *r) {
+    rv_progress *bar = rv_progress_start("training", "steps", r->s.step, r->max_steps);
+    rv_status status = RV_OK;
+    double t0 = rv_now();
+    int64_t tokens0 = r->s.tokens;
+    while (status == RV_OK && r->s.step < r->max_steps && !r->s.stopped) {
+        status = train_step(r);
+        if (status != RV_OK) break;
+        bool last = r->s.step == r->max_steps;
+        if (r->validate_every && (r->s.step % r->validate_every == 0 || last)) status = validate(r);
+        if (status != RV_OK) break;
+        rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
+        rv_status stop = rv_stop_requested();
+        if (stop == RV_OK && r->options->on_step && !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss)) stop = RV_ETERM;
+        if (last || r->s.stopped || stop != RV_OK || (r->checkpoint_every && r->s.step % r->checkpoint_every == 0))
+            status = save(r, last || stop != RV_OK);
+        if (status == RV_OK && stop != RV_OK)
+            status = rv_error(stop, "stopped by a signal; step %lld is saved in %s. The same command continues", (long long)r->s.step, rv_run_dir_path(r->dir));
+    }
+    rv_progress_finish(bar);
+    return status;
+}
+
+static rv_status dry_run(run *r) {
+    double loss, flops;
+    int64_t tokens, positions;
+    RV_TRY(gradients(r, &loss, &tokens)); /* the arenas reach their size */
+    double t0 = rv_now();
+    RV_TRY(gradients(r, &loss, &tokens));
+    rv_optim_step(r->optim, 0, 1);
+    double seconds = rv_now() - t0;
+    r->task->kind->cost(r->task, r->params, &flops, &positions);
+    flops *= 3. * (double)r->accumulate; /* backward costs twice the forward pass */
+    printf("parameters        %lld\nFLOPs per step    %.4g\ntokens per step   %lld\nfirst loss        %.4f\npeak memory       %.1f MiB (activations %.1f, gradients %.1f)\n"
+           "time per step     %.4g s (%.1f GFLOP/s)\nexpected in all   %.3g minutes for %lld steps, without validation\n",
+           (long long)rv_params_count(r->params), flops, (long long)tokens, loss, (double)rv_peak_memory() / 1048576.,
+           (double)rv_tape_step_bytes(r->tape) / 1048576., (double)rv_tape_grad_bytes(r->tape) / 1048576., seconds, flops / seconds * 1e-9,
+           seconds * (double)r->max_steps / 60, (long long)r->max_steps);
+    return RV_OK;
+}
+
+/* ---- beginning and end */
+
+static rv_status open_saved(run *r, rv_checkpoint **saved) {
+    const char *resume = r->options->resume ? r->options->resume : "auto", *dir = rv_run_dir_path(r->dir);
+    bool automatic = !strcmp(resume, "auto"), never = !strcmp(resume, "never");
+    *saved = NULL;
+    if (automatic || never) RV_TRY(rv_run_dir_latest(dir, saved));
+    else RV_TRY(rv_checkpoint_open(resume, saved));
+    if (!*saved) return RV_OK;
+    if (!never) return rv_run_check_config(r->config, *saved);
+    rv_status status = rv_error(RV_EUSAGE, "%s already holds checkpoints (the latest is %s), which --resume never would overwrite; remove the folder or choose another checkpoint.dir",
+                                dir, rv_checkpoint_path(*saved));
+    rv_checkpoint_close(*saved);
+    *saved = NULL;
+    return status;
+}
+
+static void read_settings(run *r) {
+    const rv_config *c = r->config;
+    r->max_steps = rv_config_int(c, "train.max_steps");
+    r->accumulate = rv_config_int(c, "train.accumulate");
+    r->validate_every = rv_config_int(c, "train.validate_every");
+    r->log_every = rv_config_int(c, "train.log_every");
+    r->checkpoint_every = rv_config_int(c, "checkpoint.every");
+    r->keep_last = (int)rv_config_int(c, "checkpoint.keep_last");
+    r->keep_best = (int)rv_config_int(c, "checkpoint.keep_best");
+    r->clip = rv_config_real(c, "train.clip_grad_norm");
+    r->watched = rv_config_has(c, "train.early_stopping") ? rv_config_text(c, "train.early_stopping.metric") : "loss";
+    r->minimise = rv_config_has(c, "train.early_stopping") ? rv_config_is(c, "train.early_stopping.mode", "min") : true;
+    r->s.seed = (uint64_t)rv_config_int(c, "seed");
+    r->saved_step = -1;
+}
+
+static rv_status prepare(run *r, rv_checkpoint *saved) {
+    const rv_config *c = r->config;
+    r->params = rv_params_create();
+    r->tape = rv_tape_create();
+    if (!r->params || !r->tape) return RV_ENOMEM;
+    RV_TRY(rv_task_find(rv_config_text(c, "task"))->create(c, saved, true, r->params, &r->task));
+    RV_TRY(rv_params_materialise(r->params, r->s.seed));
+    RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
+    RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
+    rv_tape_set_training(r->tape, true);
+    rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
+            rv_k()->isa, rv_config_text(c, "checkpoint.dir"));
+    if (!saved) return RV_OK;
+    rv_run_parts parts = parts_of(r);
+    rv_status status = rv_run_restore(&parts, saved);
+    if (status != RV_OK) return rv_error_context(status, "%s: ", rv_checkpoint_path(saved));
+    r->saved_step = r->s.step;
+    if (r->s.step < r->max_steps && !r->s.stopped) rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
+    return RV_OK;
+}
+
+/* The resolved configuration beside the checkpoints, for people. */
+static rv_status write_config(const run *r) {
+    char path[RV_PATH_MAX];
+    rv_run_dir_file(r->dir, "experiment.yaml", path);
+    char *text = rv_config_resolved(r->config);
+    FILE *f = text ? fopen(path, "w") : NULL;
+    bool ok = f && fputs(text, f) >= 0;
+    if (f && fclose(f)) ok = false;
+    free(text);
+    return ok ? RV_OK : rv_error(RV_EUSAGE, "cannot write %s: %s", path, strerror(errno));
+}
+
+static rv_status finish(run *r) {
+    int average = (int)rv_config_int(r->config, "checkpoint.average_last");
+    const char *dir = rv_run_dir_path(r->dir);
+    if (average > 1) RV_TRY(rv_run_average(dir, average));
+    rv_info("done: step %lld, epoch %lld, %lld tokens; last %s %.4f", (long long)r->s.step, (long long)r->s.epoch, (long long)r->s.tokens,
+            "training loss (running mean)", r->s.running_loss);
+    if (r->s.n_best) rv_info("best validation %s %.4f after step %lld: %s/best.h5", r->watched, r->s.best_value[0], (long long)r->s.best_step[0], dir);
+    rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   write: ravel generate %s", dir, dir, dir);
+    return RV_OK;
+}
+
+static rv_status run_it(run *r) {
+    rv_set_threads((int)rv_config_int(r->config, "runtime.threads")); /* auto is 0 */
+    read_settings(r);
+    if (r->options->dry_run) {
+        RV_TRY(prepare(r, NULL));
+        return dry_run(r);
+    }
+    rv_checkpoint *saved = NULL;
+    RV_TRY(rv_run_dir_open(rv_config_text(r->config, "checkpoint.dir"), &r->dir));
+    rv_status status = open_saved(r, &saved);
+    if (status == RV_OK) status = prepare(r, saved);
+    int64_t resume_step = saved ? r->s.step : -1;
+    rv_checkpoint_close(saved);
+    RV_TRY(status);
+    RV_TRY(rv_run_dir_set_aside(r->dir, resume_step));
+    char path[RV_PATH_MAX];
+    rv_run_dir_file(r->dir, "metrics.jsonl", path);
+    RV_TRY(rv_metrics_open(path, resume_step, &r->metrics));
+    RV_TRY(write_config(r));
+    rv_stop_install();
+    RV_TRY(loop(r));
+    return finish(r);
+}
+
+rv_status rv_train(const rv_config *config, const rv_train_options *options) {
+    run r = {.config = config, .options = options};
+    rv_status status = run_it(&r);
+    if (r.metrics) rv_metrics_close(r.metrics);
+    if (r.dir) rv_run_dir_close(r.dir);
+    if (r.task) r.task->kind->destroy(r.task);
+    if (r.optim) rv_optim_destroy(r.optim);
+    rv_params_destroy(r.params);
+    rv_tape_destroy(r.tape);
+    return status;
+}

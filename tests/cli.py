@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
+import json, os, random, re, resource, signal, subprocess, sys, tempfile, time, unittest
+
+RAVEL = os.path.abspath(sys.argv.pop(1))
+LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
+GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
+BASE = """name: test
+data: {path: text}
+model: %s
+train:
+  batch: {size: 4, length: 16}
+  max_steps: 20
+  optimizer: {type: adam, lr: 1e-2}
+  validate_every: 10
+checkpoint: {every: 10}
+"""
+
+
+def ravel(*args, **kw):
+    return subprocess.run([RAVEL, *args], capture_output=True, text=True, timeout=120, **kw)
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(self.tmp.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.tmp.name)
+        random.seed(2)
+        with open("text", "w") as f: f.write("".join(random.choice(["to be ", "or not ", "that is\n", "the question. "]) for _ in range(600)))
+        self.write("lstm.yaml", BASE % LSTM)
+        self.write("gpt.yaml", BASE % GPT)
+
+    def write(self, name, text):
+        with open(name, "w") as f: f.write(text)
+
+    def check(self, result, code, *patterns):
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        for p in patterns: self.assertRegex(result.stderr, p)
+        if code: self.assertLessEqual(sum(l.startswith("ravel: ") for l in result.stderr.splitlines()), 1, "one error, not several: " + result.stderr)
+
+    def test_help_of_every_command_has_an_example(self):
+        top = ravel("--help")
+        self.assertEqual(top.returncode, 0)
+        names = re.findall(r"^  ([a-z]+) ", top.stdout, re.M)
+        self.assertGreater(len(names), 8)
+        for name in names:
+            h = ravel(name, "--help")
+            self.assertEqual(h.returncode, 0, name)
+            self.assertRegex(h.stdout, r"(?i)example", name)
+
+    def test_usage(self):
+        self.check(ravel("tran"), 2, "did you mean 'train'")
+        self.check(ravel("train"), 2, "name an experiment file")
+        self.check(ravel("train", "--no-such-option"), 2)
+        self.check(ravel("train", "none.yaml"), 2, "none.yaml")
+        self.check(ravel("train", "lstm.yaml", "nonsense"), 2, "key.path=value")
+
+    def test_all_mistakes_at_once(self):
+        self.write("bad.yaml", BASE.replace("validate_every", "validate_evry").replace("lr: 1e-2", "lr: fast").replace("size: 4", "size: -4") % LSTM)
+        self.check(ravel("train", "bad.yaml"), 2, r"bad.yaml:8:3.*validate_evry.*did you mean 'validate_every'", r"bad.yaml:7:\d+", r"bad.yaml:5:\d+")
+        self.assertFalse(os.path.exists("runs"))
+
+    def test_train_eval_generate(self):
+        for name in "lstm", "gpt":
+            self.check(ravel("train", name + ".yaml", "name=" + name), 0, "done: step 20")
+            for f in "metrics.jsonl", "experiment.yaml", "best.h5", "step-000000020.h5": self.assertTrue(os.path.exists(f"runs/{name}/{f}"), f)
+            lines = [json.loads(l) for l in open(f"runs/{name}/metrics.jsonl")]
+            self.assertEqual([l["step"] for l in lines if l["kind"] == "train"], list(range(1, 21)))
+            for key in "loss", "grad_norm", "lr", "tokens_per_second", "peak_memory_bytes": self.assertIn(key, lines[0])
+            valid = [l for l in lines if l["kind"] == "valid"]
+            e = ravel("eval", "--json", f"runs/{name}")
+            self.check(e, 0)
+            self.assertAlmostEqual(json.loads(e.stdout)["loss"], min(l["loss"] for l in valid), places=6)
+            a, b, c = (ravel("generate", f"runs/{name}", "--prompt", "to ", "--length", "40", "--seed", s) for s in "112")
+            self.check(a, 0)
+            self.assertTrue(a.stdout.startswith("to "))
+            self.assertEqual(len(a.stdout), 3 + 40 + 1)
+            self.assertEqual(a.stdout, b.stdout)
+            self.assertNotEqual(a.stdout, c.stdout)
+            one, two = (ravel("generate", f"runs/{name}", "-p", "to", "--temperature", "0", "runtime.threads=" + n).stdout for n in "12")
+            self.assertEqual(one, two)
+            again = ravel("train", name + ".yaml", "name=" + name)
+            self.check(again, 0, "done: step 20")
+            self.check(ravel("summary", f"runs/{name}"), 0)
+            self.check(ravel("summary", name + ".yaml"), 0)
+            self.check(ravel("train", "--dry-run", name + ".yaml"), 0)
+
+    def test_generation_longer_than_the_context(self):
+        self.check(ravel("train", "-q", "gpt.yaml"), 0)
+        self.assertEqual(len(ravel("generate", "runs/test", "--prompt", "to be or not to be or not", "--length", "100").stdout), 25 + 100 + 1)
+
+    def test_more_steps_continue(self):
+        self.check(ravel("train", "lstm.yaml"), 0)
+        self.check(ravel("train", "lstm.yaml", "train.max_steps=30"), 0, "resuming from .* after step 20", "done: step 30")
+
+    def test_data_errors(self):
+        self.check(ravel("train", "lstm.yaml", "data.path=absent"), 3, "absent")
+        with open("bytes", "wb") as f: f.write(b"abc\xff\xfe" * 100)
+        self.check(ravel("train", "lstm.yaml", "data.path=bytes"), 3, "bytes", "UTF-8")
+        self.write("tiny", "to be")
+        self.check(ravel("train", "lstm.yaml", "data.path=tiny"), 3)
+        self.write("empty", "")
+        self.check(ravel("train", "lstm.yaml", "data.path=empty"), 3, "empty")
+        self.check(ravel("train", "lstm.yaml"), 0)
+        self.check(ravel("generate", "runs/test", "--prompt", "\u00e9"), 3, "\u00e9|U\\+00E9")
+
+    def test_changed_data_is_not_resumed_on(self):
+        self.check(ravel("train", "lstm.yaml"), 0)
+        with open("text", "a") as f: f.write("to be\n" * 50)
+        self.check(ravel("train", "lstm.yaml", "train.max_steps=30"), 4, "other data")
+
+    def test_checkpoint_of_another_model(self):
+        self.check(ravel("train", "lstm.yaml"), 0)
+        before = sorted(os.listdir("runs/test"))
+        self.check(ravel("train", "gpt.yaml", "train.max_steps=30"), 4, "model")
+        self.check(ravel("train", "lstm.yaml", "train.max_steps=30", "model.decoder.hidden_size=40"), 4, "hidden_size")
+        self.assertEqual(before, sorted(os.listdir("runs/test")))
+        self.check(ravel("train", "gpt.yaml", "name=other", "--resume", "runs/test/best.h5"), 4)
+        self.check(ravel("train", "lstm.yaml", "--resume", "never"), 2, "already holds checkpoints")
+        self.check(ravel("train", "lstm.yaml", "--resume", "text"), 4, "text")
+
+    def test_damaged_checkpoint(self):
+        self.check(ravel("train", "lstm.yaml"), 0)
+        last = "runs/test/step-000000020.h5"
+        with open(last, "r+b") as f:
+            f.seek(os.path.getsize(last) // 2)
+            f.write(b"\xff\x00\xff")
+        self.check(ravel("ckpt", "verify", last), 6)
+        self.check(ravel("train", "lstm.yaml"), 0, "step-000000020.h5", "resuming from .*step-000000010.h5")
+
+    def test_folder_cannot_be_made(self):
+        self.write("file", "")
+        self.check(ravel("train", "lstm.yaml", "checkpoint.dir=file/run"), 2, "file/run")
+
+    def test_two_runs_in_one_folder(self):
+        first = subprocess.Popen([RAVEL, "train", "-q", "lstm.yaml", "train.max_steps=100000000"])
+        try:
+            for _ in range(200):
+                if os.path.exists("runs/test/metrics.jsonl"): break
+                time.sleep(0.02)
+            self.check(ravel("train", "lstm.yaml"), 2, str(first.pid))
+        finally:
+            first.kill()
+            first.wait()
+
+    def test_signals_save_first(self):
+        for sig, code in (signal.SIGTERM, 75), (signal.SIGINT, 130):
+            p = subprocess.Popen([RAVEL, "train", "lstm.yaml", f"name=sig{code}", "train.max_steps=100000000", "checkpoint.every=1000000000"], stderr=subprocess.PIPE, text=True)
+            time.sleep(0.6)
+            p.send_signal(sig)
+            err = p.communicate(timeout=30)[1]
+            self.assertEqual(p.returncode, code, err)
+            step = int(re.search(r"step (\d+) is saved", err)[1])
+            self.assertTrue(os.path.exists(f"runs/sig{code}/step-{step:09d}.h5"))
+            self.check(ravel("train", "lstm.yaml", f"name=sig{code}", f"train.max_steps={step + 5}"), 0, f"after step {step}")
+
+    def test_divergence(self):
+        r = ravel("train", "lstm.yaml", "train.optimizer={type: sgd, lr: 1e30}", "checkpoint.every=1000")
+        self.check(r, 5, r"step \d+ diverged", "lr")
+        step = int(re.search(r"step (\d+) diverged", r.stderr)[1])
+        if step > 1: self.check(ravel("ckpt", "verify", f"runs/test/step-{step - 1:09d}.h5"), 0)
+
+    def test_full_disk(self):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (90000, 90000))
+        r = subprocess.run([RAVEL, "train", "lstm.yaml", "train.max_steps=40"], capture_output=True, text=True, preexec_fn=limit)
+        self.check(r, 4, "failed save 1 of 3", "failed save 2 of 3")
+        self.assertFalse([f for f in os.listdir("runs/test") if "tmp" in f])
+        self.check(ravel("train", "lstm.yaml"), 0, "done: step 20")
+
+    def test_forced_instruction_sets(self):
+        losses = set()
+        for isa in "avx512", "avx2", "base":
+            r = ravel("train", "lstm.yaml", "name=" + isa, env={**os.environ, "RAVEL_ISA": isa})
+            if r.returncode == 2 and "this CPU has no" in r.stderr: continue
+            self.check(r, 0, isa + " kernels")
+            losses.add(round([json.loads(l) for l in open(f"runs/{isa}/metrics.jsonl")][-1]["loss"], 2))
+        self.assertEqual(len(losses), 1)
+        self.check(ravel("doctor", env={**os.environ, "RAVEL_ISA": "mmx"}), 2, "mmx")
+
+
+unittest.main(verbosity=1)

@@ -1,0 +1,270 @@
+/* Whole language models: ten training steps against PyTorch's, and what must hold of any of them. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "optim/clip.h"
+#include "optim/optim.h"
+#include "ravel.h"
+#include "support/reference.h"
+
+enum { STEPS = 10, V = 11, T = 12, B = 4, MODELS = 4 };
+
+static rv_lm_config recurrent(rv_cell cell, int layers) {
+    rv_lm_config c = {.head_bias = true, .head_init = {RV_INIT_UNIFORM, 0.25, 0}, .decoder = {.kind = rv_decoder_find("rnn")}};
+    c.decoder.vocab_size = V;
+    c.decoder.embedding_dim = 8;
+    c.decoder.embedding_init = (rv_init){RV_INIT_NORMAL, 1, 0};
+    c.decoder.rnn = (rv_rnn_config){.cell = cell, .num_layers = layers, .input_size = 8, .hidden_size = 16, .bias = true,
+                                          .weight_init = {RV_INIT_UNIFORM, 0.25, 0}, .recurrent_init = {RV_INIT_UNIFORM, 0.25, 0}};
+    return c;
+}
+
+static rv_lm_config gpt(void) {
+    rv_lm_config c = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("transformer")}};
+    c.decoder.vocab_size = V;
+    c.decoder.embedding_dim = 16;
+    c.decoder.embedding_init = (rv_init){RV_INIT_NORMAL, 0.3, 0};
+    c.decoder.position = RV_POSITION_LEARNED;
+    c.decoder.max_length = T;
+    rv_transformer_config *t = &c.decoder.transformer;
+    *t = rv_transformer_defaults();
+    t->num_layers = 2;
+    t->num_heads = 2;
+    t->hidden_size = 16;
+    t->ff_size = 64;
+    t->activation = RV_ACT_GELU;
+    t->causal = true;
+    return c;
+}
+
+static rv_lm_config model(int i) { return i == 0 ? recurrent(RV_CELL_RNN_TANH, 1) : i == 1 ? recurrent(RV_CELL_LSTM, 2) : i == 2 ? recurrent(RV_CELL_GRU, 2) : gpt(); }
+
+/* ---- parity */
+
+static void close_to(const char *what, const rv_real *got, const char *path, int64_t n) {
+    /* Adam divides by the root of a squared gradient: where a gradient is near 0 its rounding is a direction. */
+    double rtol = sizeof(rv_real) == 8 ? 1e-9 : 1e-5, atol = sizeof(rv_real) == 8 ? 1e-10 : strstr(what, "final") ? 1e-4 : 1e-5;
+    double *want = rv_ref_read("lm.h5", path, NULL, NULL);
+    for (int64_t i = 0; i < n; i++)
+        cr_assert(fabs((double)got[i] - want[i]) <= atol + rtol * fabs(want[i]), "%s[%lld] is %.9g, PyTorch has %.9g (%s)", what, (long long)i,
+                  (double)got[i], want[i], path);
+    free(want);
+}
+
+static int32_t *ids_of(const char *name, const char *which) {
+    char path[64];
+    snprintf(path, sizeof path, "/%s/%s", name, which);
+    double *v = rv_ref_read("lm.h5", path, NULL, NULL);
+    int32_t *ids = malloc(STEPS * B * T * sizeof *ids);
+    for (int i = 0; i < STEPS * B * T; i++) ids[i] = (int32_t)v[i];
+    free(v);
+    return ids;
+}
+
+static void parity(const char *name, const rv_lm_config *config, rv_optim_kind kind, double decay) {
+    const char *precision = sizeof(rv_real) == 8 ? "f64" : "f32";
+    char path[256];
+    rv_params *ps = rv_params_create();
+    rv_lm *lm = rv_lm_create(ps, config);
+    cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
+    for (int i = 0; i < ps->n; i++) {
+        snprintf(path, sizeof path, "/%s/init/%s", name, ps->p[i]->name);
+        double *v = rv_ref_read("lm.h5", path, NULL, NULL);
+        for (int64_t j = 0; j < rv_numel(&ps->p[i]->t); j++) ps->p[i]->t.x[j] = (rv_real)v[j];
+        free(v);
+    }
+    rv_optim_settings s = rv_optim_defaults(kind);
+    s.weight_decay = decay;
+    rv_optim *o;
+    cr_assert_eq(rv_optim_create(kind, &s, ps, &o), RV_OK);
+    int32_t *x = ids_of(name, "input"), *y = ids_of(name, "target");
+    rv_tape *tape = rv_tape_create();
+    rv_tape_set_training(tape, true);
+    rv_real losses[STEPS], norms[STEPS];
+    for (int t = 0; t < STEPS; t++) {
+        rv_tape_reset(tape);
+        rv_params_zero_grad(ps);
+        rv_tensor *loss = rv_lm_loss(tape, lm, x + t * B * T, y + t * B * T, B, T, NULL, 0);
+        cr_assert_eq(rv_backward(tape, loss), RV_OK, "%s", rv_error_message());
+        rv_params_finish_grad(ps);
+        if (t == 0)
+            for (int i = 0; i < ps->n; i++) {
+                snprintf(path, sizeof path, "/%s/%s/grad/%s", name, precision, ps->p[i]->name);
+                close_to("gradient", ps->p[i]->t.g, path, rv_numel(&ps->p[i]->t));
+            }
+        double norm;
+        cr_assert_eq(rv_grad_norm(ps, &norm), RV_OK);
+        norms[t] = (rv_real)norm;
+        losses[t] = loss->x[0];
+        rv_optim_step(o, 1e-2, rv_clip_factor(norm, 1));
+    }
+    snprintf(path, sizeof path, "/%s/%s/loss", name, precision);
+    close_to("loss", losses, path, STEPS);
+    snprintf(path, sizeof path, "/%s/%s/norm", name, precision);
+    close_to("norm", norms, path, STEPS);
+    for (int i = 0; i < ps->n; i++) {
+        snprintf(path, sizeof path, "/%s/%s/final/%s", name, precision, ps->p[i]->name);
+        close_to("final", ps->p[i]->t.x, path, rv_numel(&ps->p[i]->t));
+    }
+    rv_tape_destroy(tape);
+    rv_optim_destroy(o);
+    rv_lm_destroy(lm);
+    rv_params_destroy(ps);
+    free(x);
+    free(y);
+}
+
+Test(language_model, lstm_as_pytorch) {
+    rv_lm_config c = recurrent(RV_CELL_LSTM, 2);
+    parity("lstm", &c, RV_OPTIM_adam, 0);
+}
+
+Test(language_model, gpt_as_pytorch) {
+    rv_lm_config c = gpt();
+    parity("gpt", &c, RV_OPTIM_adamw, 0.1);
+}
+
+/* ---- invariants */
+
+typedef struct {
+    rv_params *ps;
+    rv_lm *lm;
+    rv_tape *tape;
+    int32_t x[B * T], y[B * T];
+} fixture;
+
+static fixture open_model(int i) {
+    fixture f = {.ps = rv_params_create(), .tape = rv_tape_create()};
+    rv_lm_config c = model(i);
+    f.lm = rv_lm_create(f.ps, &c);
+    cr_assert_eq(rv_params_materialise(f.ps, 7), RV_OK);
+    rv_rng rng = rv_rng_make(1, "ids", 0);
+    for (int k = 0; k < B * T; k++) f.x[k] = (int32_t)rv_rng_below(&rng, V), f.y[k] = (int32_t)rv_rng_below(&rng, V);
+    return f;
+}
+
+static void close_model(fixture *f) {
+    rv_tape_destroy(f->tape);
+    rv_lm_destroy(f->lm);
+    rv_params_destroy(f->ps);
+}
+
+Test(language_model, begins_near_log_v) {
+    fixture f = open_model(3); /* small weights: nearly uniform */
+    rv_tensor *loss = rv_lm_loss(f.tape, f.lm, f.x, f.y, B, T, NULL, 0);
+    cr_assert_float_eq((double)loss->x[0], log(V), 0.5);
+    close_model(&f);
+}
+
+Test(language_model, a_position_does_not_see_the_future) {
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_tape_no_grad(f.tape, true);
+        rv_real *before = malloc(B * T * V * sizeof *before);
+        memcpy(before, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x, B * T * V * sizeof *before);
+        for (int b = 0; b < B; b++) f.x[b * T + 8] = (f.x[b * T + 8] + 1) % V; /* change one token */
+        rv_tape_reset(f.tape);
+        const rv_real *after = rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x;
+        for (int b = 0; b < B; b++)
+            for (int t = 0; t < T; t++) {
+                int64_t r = rv_lm_row(f.lm, B, T, b, t) * V;
+                bool same = !memcmp(before + r, after + r, V * sizeof *after);
+                cr_assert_eq(same, t < 8, "model %d, position %d", i, t);
+            }
+        free(before);
+        close_model(&f);
+    }
+}
+
+Test(language_model, step_by_step_is_the_whole_sequence) {
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_tape_no_grad(f.tape, true);
+        rv_real *whole = malloc(B * T * V * sizeof *whole);
+        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x, B * T * V * sizeof *whole);
+        const rv_decoder_kind *kind = rv_lm_get_config(f.lm)->decoder.kind;
+        rv_decoder_state *s = rv_lm_state_create(f.lm, B, T);
+        for (int t = 0; t < T;) {
+            int n = t == 0 ? 5 : 1; /* a prompt, then one by one */
+            int32_t part[B * T];
+            for (int b = 0; b < B; b++)
+                for (int k = 0; k < n; k++) part[b * n + k] = f.x[b * T + t + k];
+            rv_tape_reset(f.tape);
+            rv_tensor *l = rv_lm_logits(f.tape, f.lm, part, B, n, s);
+            cr_assert(l, "%s", rv_tape_status(f.tape) == RV_OK ? "" : rv_error_message());
+            for (int b = 0; b < B; b++)
+                for (int k = 0; k < n; k++)
+                    cr_assert_arr_eq(l->x + rv_lm_row(f.lm, B, n, b, k) * V, whole + rv_lm_row(f.lm, B, T, b, t + k) * V, V * sizeof *whole,
+                                     "model %d, position %d", i, t + k);
+            t += n;
+        }
+        kind->state_destroy(s);
+        free(whole);
+        close_model(&f);
+    }
+}
+
+Test(language_model, batch_mates_change_nothing) {
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_tape_no_grad(f.tape, true);
+        rv_real *whole = malloc(B * T * V * sizeof *whole);
+        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x, B * T * V * sizeof *whole);
+        for (int b = 0; b < B; b++) {
+            rv_tape_reset(f.tape);
+            rv_tensor *l = rv_lm_logits(f.tape, f.lm, f.x + b * T, 1, T, NULL);
+            for (int t = 0; t < T; t++)
+                cr_assert_arr_eq(l->x + t * V, whole + rv_lm_row(f.lm, B, T, b, t) * V, V * sizeof *whole, "model %d, row %d, position %d", i, b, t);
+        }
+        free(whole);
+        close_model(&f);
+    }
+}
+
+Test(language_model, one_batch_can_be_learnt_by_heart) {
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_optim *o;
+        rv_optim_settings s = rv_optim_defaults(RV_OPTIM_adam);
+        cr_assert_eq(rv_optim_create(RV_OPTIM_adam, &s, f.ps, &o), RV_OK);
+        /* One row: what follows is a function of the past, so that loss 0 exists. */
+        double loss = 0, norm;
+        for (int step = 0; step < 600; step++) {
+            rv_tape_reset(f.tape);
+            rv_params_zero_grad(f.ps);
+            rv_tensor *l = rv_lm_loss(f.tape, f.lm, f.x, f.y, 1, T, NULL, 0);
+            cr_assert_eq(rv_backward(f.tape, l), RV_OK);
+            rv_params_finish_grad(f.ps);
+            cr_assert_eq(rv_grad_norm(f.ps, &norm), RV_OK);
+            rv_optim_step(o, 1e-2, rv_clip_factor(norm, 1));
+            loss = (double)l->x[0];
+        }
+        cr_assert_lt(loss, 0.01, "model %d ends at %g", i, loss);
+        rv_optim_destroy(o);
+        close_model(&f);
+    }
+}
+
+Test(language_model, sampling_settings) {
+    rv_real logits[4] = {1, 3, 2, (rv_real)-1};
+    char scratch[256];
+    cr_assert_leq(rv_sampler_scratch(4), sizeof scratch);
+    rv_rng rng = rv_rng_make(1, "draws", 0);
+    int seen[4] = {0};
+    for (int i = 0; i < 4000; i++) seen[rv_sample_token(logits, 4, &(rv_sampler){1, 0, 1}, &rng, scratch)]++;
+    double total = exp(1) + exp(3) + exp(2) + exp(-1);
+    cr_assert_float_eq(seen[1] / 4000., exp(3) / total, 0.03);
+    cr_assert_float_eq(seen[0] / 4000., exp(1) / total, 0.03);
+    cr_assert_gt(seen[3], 0);
+    for (int i = 0; i < 300; i++) {
+        cr_assert_eq(rv_sample_token(logits, 4, &(rv_sampler){0, 0, 1}, &rng, scratch), 1);
+        int k2 = rv_sample_token(logits, 4, &(rv_sampler){1, 2, 1}, &rng, scratch), p = rv_sample_token(logits, 4, &(rv_sampler){1, 0, 0.7}, &rng, scratch);
+        cr_assert(k2 == 1 || k2 == 2);
+        cr_assert(p == 1 || p == 2); /* 0.64 and 0.24: the first alone is not enough */
+    }
+    logits[2] = NAN;
+    cr_assert_eq(rv_sample_token(logits, 4, &(rv_sampler){1, 0, 1}, &rng, scratch), -1);
+}

@@ -1,0 +1,154 @@
+/* Exact resume and equal bits at every thread count, for every kind of model: a run that is stopped after step s and
+ * started again with another number of threads ends in the same state, to the bit, as one that never stopped, and its
+ * metrics.jsonl is the same but for times. Stopped at EVERY step of 50. [reliability: G6, G7] */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ravel.h"
+
+enum { STEPS = 50 };
+
+static const struct {
+    const char *name, *model, *train;
+} kinds[] = {
+    {"rnn", "{decoder: {type: rnn, cell: rnn, num_layers: 1, hidden_size: 24}, embedding_dim: 12}", "{size: 3, length: 10}"},
+    {"lstm", "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: shuffled}"},
+    {"gru", "{decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.1}", "{size: 3, length: 10}"},
+    {"carried", "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: contiguous}"},
+    {"gpt", "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, dropout: 0.1}", "{size: 3, length: 10, sampling: shuffled}"},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static char folder[64];
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *f) {
+    (void)s, (void)type, (void)f;
+    return remove(path);
+}
+static void remove_tree(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+
+static void setup(void) {
+    rv_log_set_level(RV_LOG_QUIET);
+    strcpy(folder, "/tmp/ravel-test-XXXXXX");
+    cr_assert(mkdtemp(folder));
+    char path[128];
+    snprintf(path, sizeof path, "%s/text", folder);
+    FILE *f = fopen(path, "w");
+    rv_rng rng = rv_rng_make(5, "text", 0);
+    for (int i = 0; i < 1500; i++) fputc("abcdefgh \n"[rv_rng_below(&rng, 10)], f);
+    fclose(f);
+}
+static void teardown(void) { remove_tree(folder); }
+
+static bool stop_at(void *ctx, int64_t step, double loss) {
+    (void)loss;
+    return step != *(int *)ctx;
+}
+
+/* Train kind k in RUN until STEPS, or until `stop`; returns the status. */
+static rv_status train(int k, const char *run, int threads, int stop) {
+    char text[2048];
+    int n = snprintf(text, sizeof text,
+                     "name: %s\nseed: 3\ndata: {path: %s/text, train_fraction: 0.8}\nmodel: %s\n"
+                     "train:\n  batch: %s\n  max_steps: %d\n  accumulate: 2\n  optimizer: {type: adamw, lr: 1e-2}\n"
+                     "  lr_scheduler: {type: plateau, patience: 0, warmup_steps: 5}\n"
+                     "  clip_grad_norm: 1\n  validate_every: 10\n"
+                     "checkpoint: {dir: %s/%s, every: 20, keep_last: 2, keep_best: 1}\nruntime: {threads: %d}\n",
+                     kinds[k].name, folder, kinds[k].model, kinds[k].train, STEPS, folder, run, threads);
+    rv_config *config;
+    rv_status status = rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config);
+    cr_assert_eq(status, RV_OK, "%s", rv_error_message());
+    rv_train_options options = {.on_step = stop_at, .on_step_ctx = &stop};
+    status = rv_train(config, &options);
+    rv_config_destroy(config);
+    return status;
+}
+
+static void final_hash(const char *run, char hash[RV_CK_HASH_TEXT]) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s/step-%09d.h5", folder, run, STEPS);
+    rv_checkpoint *ck;
+    cr_assert_eq(rv_checkpoint_open(path, &ck), RV_OK, "%s", rv_error_message());
+    strcpy(hash, rv_checkpoint_state_hash(ck));
+    rv_checkpoint_close(ck);
+}
+
+/* metrics.jsonl without the values that are times or memory; malloc'd. */
+static char *metrics(const char *run) {
+    char path[256], line[4096];
+    snprintf(path, sizeof path, "%s/%s/metrics.jsonl", folder, run);
+    FILE *f = fopen(path, "r");
+    cr_assert(f);
+    char *all = calloc(1, 1 << 20);
+    while (fgets(line, sizeof line, f)) {
+        static const char *const vary[] = {"\"tokens_per_second\":", "\"peak_memory_bytes\":"};
+        for (int i = 0; i < 2; i++) {
+            char *at = strstr(line, vary[i]);
+            if (!at) continue;
+            char *end = at + strcspn(at, ",}");
+            memmove(at, end, strlen(end) + 1);
+        }
+        strcat(all, line);
+    }
+    fclose(f);
+    return all;
+}
+
+ParameterizedTestParameters(resume, every_step) {
+    static int k[KINDS];
+    for (int i = 0; i < KINDS; i++) k[i] = i;
+    return cr_make_param_array(int, k, KINDS);
+}
+
+ParameterizedTest(int *kind, resume, every_step, .init = setup, .fini = teardown) {
+    char want[RV_CK_HASH_TEXT], got[RV_CK_HASH_TEXT];
+    cr_assert_eq(train(*kind, "whole", 1, -1), RV_OK, "%s", rv_error_message());
+    final_hash("whole", want);
+    char *want_metrics = metrics("whole");
+    cr_assert(strstr(want_metrics, "\"valid\""));
+    for (int s = 1; s < STEPS; s++) {
+        char run[32];
+        snprintf(run, sizeof run, "stop-%d", s);
+        cr_assert_eq(train(*kind, run, s % 4 + 1, s), RV_ETERM);
+        cr_assert_eq(train(*kind, run, (s + 1) % 4 + 1, -1), RV_OK, "%s", rv_error_message());
+        final_hash(run, got);
+        cr_assert_str_eq(got, want, "%s, stopped after step %d", kinds[*kind].name, s);
+        char *got_metrics = metrics(run);
+        cr_assert_str_eq(got_metrics, want_metrics, "%s, stopped after step %d", kinds[*kind].name, s);
+        free(got_metrics);
+    }
+    free(want_metrics);
+}
+
+ParameterizedTestParameters(resume, threads) {
+    static int k[KINDS];
+    for (int i = 0; i < KINDS; i++) k[i] = i;
+    return cr_make_param_array(int, k, KINDS);
+}
+
+ParameterizedTest(int *kind, resume, threads, .init = setup, .fini = teardown) {
+    char want[RV_CK_HASH_TEXT], got[RV_CK_HASH_TEXT];
+    static const int counts[] = {1, 2, 3, 4, 8};
+    for (int i = 0; i < 5; i++) {
+        char run[32];
+        snprintf(run, sizeof run, "threads-%d", counts[i]);
+        cr_assert_eq(train(*kind, run, counts[i], -1), RV_OK, "%s", rv_error_message());
+        final_hash(run, i ? got : want);
+        if (i) cr_assert_str_eq(got, want, "%s with %d threads", kinds[*kind].name, counts[i]);
+    }
+}
+
+Test(resume, another_seed_gives_another_state, .init = setup, .fini = teardown) {
+    /* The hash would also be equal if it did not look at the state at all. */
+    char a[RV_CK_HASH_TEXT], b[RV_CK_HASH_TEXT];
+    cr_assert_eq(train(0, "a", 1, -1), RV_OK);
+    cr_assert_eq(train(1, "b", 1, -1), RV_OK);
+    final_hash("a", a);
+    final_hash("b", b);
+    cr_assert_str_neq(a, b);
+}

@@ -1,0 +1,89 @@
+/* ravel summary */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+typedef struct {
+    const char *path, *overrides[64];
+    int n;
+} arguments;
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    arguments *a = state->input;
+    if (key == ARGP_KEY_NO_ARGS) argp_error(state, "name an experiment file, a run's folder or a checkpoint");
+    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
+    if (!a->path) a->path = arg;
+    else if (!strchr(arg, '=')) argp_error(state, "'%s' is not of the form key.path=value", arg);
+    else if (a->n == (int)(sizeof a->overrides / sizeof *a->overrides)) argp_error(state, "too many overrides");
+    else a->overrides[a->n++] = arg;
+    return 0;
+}
+
+/* The part that a parameter belongs to: its name without the last word, or, in a recurrent stack, with the layer. */
+static void part_name(const char *name, char *part, size_t size) {
+    const char *dot = strrchr(name, '.'), *layer = strstr(dot ? dot : name, "_l");
+    snprintf(part, size, "%.*s%s%s", dot ? (int)(dot - name) : (int)strlen(name), name, layer ? "." : "", layer ? layer + 1 : "");
+}
+
+static rv_status print(const rv_params *ps, rv_task *task) {
+    rv_lm *lm = rv_lm_task_model(task);
+    double flops, in_weights = 0;
+    int64_t positions;
+    task->kind->cost(task, ps, &flops, &positions);
+    flops /= (double)positions;
+    printf("%-44s %-20s %12s %16s\n", "part", "largest shape", "parameters", "FLOPs/token");
+    for (int i = 0; i < ps->n;) {
+        char part[256], next[256], shape[RV_SHAPE_TEXT] = "";
+        int64_t count = 0, largest = 0;
+        double part_flops = 0;
+        part_name(ps->p[i]->name, part, sizeof part);
+        for (; i < ps->n; i++) {
+            const rv_tensor *t = &ps->p[i]->t;
+            part_name(ps->p[i]->name, next, sizeof next);
+            if (strcmp(part, next)) break;
+            count += rv_numel(t);
+            part_flops += rv_lm_weight_flops(lm, ps->p[i]);
+            if (rv_numel(t) > largest) rv_shape_text(t, shape, sizeof shape);
+            if (rv_numel(t) > largest) largest = rv_numel(t);
+        }
+        in_weights += part_flops;
+        printf("%-44s %-20s %12lld %16.0f\n", part, shape, (long long)count, part_flops);
+    }
+    if (flops > in_weights) printf("%-44s %-20s %12s %16.0f\n", "attention: q k^T and weights v", "", "", flops - in_weights);
+    printf("%-44s %-20s %12lld %16.0f\n", "total", "", (long long)rv_params_count(ps), flops);
+    printf("\nFLOPs are of the forward pass, two per multiply-add; training takes three times as many: %.4g per step of %lld tokens.\n",
+           3 * flops * (double)positions, (long long)positions);
+    return RV_OK;
+}
+
+int rv_cmd_summary(int argc, char **argv) {
+    static const struct argp argp = {0, parse, "EXPERIMENT.yaml|RUN|CHECKPOINT [key.path=value ...]",
+                                     "Parameters and FLOPs of a model, part by part.\v"
+                                     "example: ravel summary experiments/shakespeare/gpt.yaml",
+                                     0, 0, 0};
+    arguments a = {0};
+    rv__tool_parse(&argp, argc, argv, &a);
+    size_t len = strlen(a.path);
+    bool yaml = (len > 5 && !strcmp(a.path + len - 5, ".yaml")) || (len > 4 && !strcmp(a.path + len - 4, ".yml"));
+    rv_status status;
+    if (!yaml) {
+        rv_trained t;
+        status = rv_trained_open(a.path, a.n, a.overrides, false, &t);
+        if (status != RV_OK) return rv__tool_finish(status);
+        status = print(t.params, t.task);
+        rv_trained_close(&t);
+        return rv__tool_finish(status);
+    }
+    rv_config *config = NULL;
+    rv_task *task = NULL;
+    rv_params *params = rv_params_create();
+    status = params ? rv_config_load(a.path, a.n, a.overrides, &config) : RV_ENOMEM;
+    if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
+    if (status == RV_OK) status = print(params, task);
+    if (task) task->kind->destroy(task);
+    rv_params_destroy(params);
+    rv_config_destroy(config);
+    return rv__tool_finish(status);
+}

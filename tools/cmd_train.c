@@ -1,0 +1,55 @@
+/* ravel train */
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+typedef struct {
+    const char *file, *overrides[256];
+    int n;
+    rv_train_options options;
+} arguments;
+
+static const struct argp_option options[] = {
+    {"resume", 'r', "auto|never|CKPT", 0, "Where to start: the run folder's latest good checkpoint if there is one (auto, the default), afresh (never), or a checkpoint file", 0},
+    {"dry-run", 'n', 0, 0, "Run one batch and print parameters, FLOPs, memory and the expected time", 0},
+    {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    arguments *a = state->input;
+    switch (key) {
+    case 'r': a->options.resume = arg; return 0;
+    case 'n': a->options.dry_run = true; return 0;
+    case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
+    case ARGP_KEY_ARG:
+        if (!a->file) a->file = arg;
+        else if (!strchr(arg, '=')) argp_error(state, "'%s' is not of the form key.path=value", arg);
+        else if (a->n == (int)(sizeof a->overrides / sizeof *a->overrides)) argp_error(state, "too many overrides");
+        else a->overrides[a->n++] = arg;
+        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "name an experiment file"); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int rv_cmd_train(int argc, char **argv) {
+    static const struct argp argp = {
+        options, parse, "EXPERIMENT.yaml [key.path=value ...]",
+        "Train the model of an experiment file.\v"
+        "The same command again continues where it stopped. Everything goes into the run's folder (checkpoint.dir): checkpoints, metrics.jsonl, "
+        "the resolved configuration.\n\n"
+        "examples:\n"
+        "  ravel train experiments/shakespeare/gpt.yaml\n"
+        "  ravel train experiments/shakespeare/lstm.yaml seed=2 name=lstm-2 train.max_steps=500\n"
+        "  ravel train --dry-run experiments/shakespeare/gpt.yaml",
+        0, 0, 0};
+    arguments a = {0};
+    rv__tool_parse(&argp, argc, argv, &a);
+    rv_config *config = NULL;
+    rv_status status = rv_config_load(a.file, a.n, a.overrides, &config);
+    if (status == RV_OK) status = rv_train(config, &a.options);
+    rv_config_destroy(config);
+    return rv__tool_finish(status);
+}
