@@ -25,13 +25,13 @@ int64_t rv_ck_count(const rv_ck_item *item) {
     return n;
 }
 
-/* Groups and a name, without empty, "." or ".." parts, which HDF5 would resolve. */
+/* Groups and a name in printable ASCII, without empty, "." or ".." parts, which HDF5 would resolve. */
 static bool good_path(const char *p, size_t n) {
     if (n < 2 || n > RV_CK_MAX_PATH || p[0] != '/') return false;
     for (size_t i = 0; i < n;) {
         size_t k = ++i; /* p[i - 1] is the '/' */
         for (; i < n && p[i] != '/'; i++)
-            if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f) return false;
+            if (p[i] < 0x20 || p[i] > 0x7e) return false;
         if (i == k || (i == k + 1 && p[k] == '.') || (i == k + 2 && p[k] == '.' && p[k + 1] == '.')) return false;
     }
     return true;
@@ -51,7 +51,7 @@ static bool array_bytes(int type, int ndim, const int64_t *dim, uint64_t *bytes)
 
 rv_status rv__manifest_check_item(const rv_ck_item *it, uint64_t *bytes) {
     if (!it->path || !good_path(it->path, strlen(it->path)))
-        return rv_error(RV_ECKPT, "checkpoint item '%.600s': a path is '/group/name', at most %d bytes, without empty parts", it->path ? it->path : "(null)",
+        return rv_error(RV_ECKPT, "checkpoint item '%.600s': a path is '/group/name', at most %d bytes of ASCII, without empty parts", it->path ? it->path : "(null)",
                         RV_CK_MAX_PATH);
     if (!array_bytes((int)it->type, it->ndim, it->dim, bytes)) return rv_error(RV_ECKPT, "checkpoint item '%s': bad type or shape", it->path);
     if (*bytes && !it->data) return rv_error(RV_ECKPT, "checkpoint item '%s' has no data", it->path);

@@ -106,7 +106,7 @@ Test(checkpoint, never_overwrites) {
 }
 
 Test(checkpoint, refuses_bad_items) {
-    static const char *const paths[] = {"", "x", "/", "//x", "/a/", "/a//b", "/./a", "/a/..", "/a/../b", "/a\nb", "/a\x7f"};
+    static const char *const paths[] = {"", "x", "/", "//x", "/a/", "/a//b", "/./a", "/a/..", "/a/../b", "/a\nb", "/a\x7f", "/\xc3\xa9"};
     float x = 0;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         rv_ck_item it = {paths[i], RV_CK_F32, 0, {0}, &x};

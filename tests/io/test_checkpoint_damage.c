@@ -157,8 +157,8 @@ Test(damage, hostile_items) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hostile64(e + 16, sizes[i], "damaged");
     static const uint64_t dims[] = {0, 1, 1ull << 61, 1ull << 62, 1ull << 63, ~0ull, 0x5555555555555556ull};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) hostile64(e + 24, dims[i], "damaged");
-    int64_t wrap[2] = {1ll << 32, (1ll << 32) + 6}; /* the product is 6 * 2^32 modulo 2^64 */
-    hostile(e + 24, wrap, sizeof wrap, "damaged");
+    int64_t wrap[2] = {5, 0xcccccccccccccce}; /* 5 * this * 4 bytes is 24 modulo 2^64, as it should be */
+    hostile(e + 24, wrap, sizeof wrap, "type, shape or size");
     hostile(e + 40, "/model/../../../", 16, "damaged");
     hostile(e + 40, "/model/\0", 8, "damaged");
     hostile(e + 40, "model/x", 7, "damaged");
