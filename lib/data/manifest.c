@@ -107,7 +107,6 @@ static rv_status check(const char *path, const char *name, rv__manifest *m) {
     RV_TRY(get_string(path, "", m->json, "description", &m->description));
     RV_TRY(get_string(path, "", m->json, "licence", &m->licence));
     RV_TRY(get_string(path, "", m->json, "format", &m->format));
-    m->home = json_string_value(json_object_get(m->json, "home"));
     if (strcmp(m->name, name)) return bad(path, "", "name", "must be the folder's name");
     size_t f = 0;
     while (f < sizeof formats / sizeof *formats && strcmp(formats[f], m->format)) f++;

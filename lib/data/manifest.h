@@ -18,7 +18,7 @@ typedef struct {
 /* All strings belong to `json`. */
 typedef struct {
     json_t *json;
-    const char *name, *description, *licence, *home, *format;
+    const char *name, *description, *licence, *format;
     rv__dataset_file file[RV__DATASET_FILES];
     int files;
     struct {
