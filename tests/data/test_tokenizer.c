@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
+#include "data/tokenizer_private.h"
 
 static rv_tokenizer *train(rv_tokenizer_spec spec, const char *text, size_t len) {
     rv_tokenizer *tok;
@@ -139,6 +140,89 @@ Test(tokenizer, bpe_characters_are_tokens_and_overlaps_join_leftmost) {
     rv_tokenizer_destroy(tok);
 }
 
+Test(tokenizer, bpe_chunks) {
+    static const struct {
+        const char *text, *chunks;
+    } cases[] = {
+        {"a bc", "[a][ bc]"},           {"a  bc", "[a][ ][ bc]"},    {"a\n bc ", "[a][\n][ bc][ ]"}, {"\n\n  ", "[\n\n  ]"},
+        {"it's 12.5!", "[it]['][s][ 12][.][5][!]"}, {" \xc3\xa9t\xc3\xa9.", "[ \xc3\xa9t\xc3\xa9][.]"}, {"a\t b", "[a][\t][ b]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char got[64] = "";
+        size_t len = strlen(cases[i].text);
+        for (size_t k, at = 0; at < len; at += k) {
+            k = rv__bpe_chunk(cases[i].text + at, len - at);
+            snprintf(got + strlen(got), sizeof got - strlen(got), "[%.*s]", (int)k, cases[i].text + at);
+        }
+        cr_assert_str_eq(got, cases[i].chunks);
+    }
+    char run[200];
+    memset(run, 'x', sizeof run);
+    cr_assert_eq(rv__bpe_chunk(run, sizeof run), 64);
+}
+
+/* The definition, counted anew for every merge, on texts of a, b and blanks. */
+enum { PLAIN_MAX = 400, PLAIN_LEN = 300 };
+typedef struct {
+    char name[PLAIN_MAX][80];
+    int n, size, v[PLAIN_LEN], start[PLAIN_LEN]; /* start: does symbol i begin a chunk? */
+} plain;
+
+static void plain_bpe(plain *p, const char *text, int vocab, char *merges) {
+    static int64_t count[PLAIN_MAX][PLAIN_MAX];
+    static char known[PLAIN_MAX][PLAIN_MAX];
+    memset(known, 0, sizeof known);
+    *merges = 0;
+    p->n = 256, p->size = (int)strlen(text);
+    for (int i = 0; i < 256; i++) p->name[i][0] = (char)i, p->name[i][1] = 0;
+    strcpy(p->name[' '], "\\s");
+    for (int i = 0, left = 0; i < p->size; i++, left--) {
+        p->v[i] = (unsigned char)text[i];
+        p->start[i] = left == 0;
+        if (left == 0) left = (int)rv__bpe_chunk(text + i, (size_t)(p->size - i));
+    }
+    while (p->n < vocab) {
+        int a = -1, b = -1, c = 0, m = 0;
+        memset(count, 0, sizeof count);
+        for (int i = 0; i + 1 < p->size; i++) count[p->v[i]][p->v[i + 1]] += !p->start[i + 1];
+        for (int l = 0; l < p->n; l++)
+            for (int r = 0; r < p->n; r++)
+                if (count[l][r] > (a < 0 ? 1 : count[a][b])) a = l, b = r;
+        if (a < 0) return;
+        char joined[160];
+        snprintf(joined, sizeof joined, "%s%s", p->name[a], p->name[b]);
+        while (c < p->n && strcmp(p->name[c], joined)) c++;
+        if (c == p->n) strcpy(p->name[p->n++], joined);
+        if (!known[a][b]) sprintf(merges + strlen(merges), "%s %s\n", p->name[a], p->name[b]);
+        known[a][b] = 1;
+        for (int i = 0; i < p->size; i++, m++) {
+            bool pair = i + 1 < p->size && p->v[i] == a && p->v[i + 1] == b && !p->start[i + 1];
+            p->start[m] = p->start[i];
+            p->v[m] = pair ? c : p->v[i];
+            i += pair;
+        }
+        p->size = m;
+    }
+}
+
+Test(tokenizer, bpe_learns_what_the_definition_says) {
+    static plain p;
+    static char want[PLAIN_MAX * 160];
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        rv_rng r = rv_rng_make(seed, "test.bpe", 0);
+        char text[PLAIN_LEN + 1] = "";
+        for (int i = 0; i < PLAIN_LEN; i++) text[i] = "aaabb c d"[rv_rng_below(&r, 5 + seed % 5)];
+        int vocab = 260 + (int)rv_rng_below(&r, 100);
+        plain_bpe(&p, text, vocab, want);
+        rv_tokenizer *tok = train((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = vocab}, text, PLAIN_LEN);
+        rv_text v, m;
+        cr_assert_eq(rv_tokenizer_save(tok, &v, &m), RV_OK);
+        cr_assert_str_eq(m.bytes, want, "seed %llu", (unsigned long long)seed);
+        rv_text_free(&v), rv_text_free(&m);
+        rv_tokenizer_destroy(tok);
+    }
+}
+
 static char *noise(uint64_t seed, size_t *len) {
     rv_rng r = rv_rng_make(seed, "test", 0);
     *len = rv_rng_below(&r, 400);
@@ -225,7 +309,7 @@ Test(tokenizer, hostile_files_are_refused) {
         "ravel-tokenizer 1 type=chars normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\n",
         "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials=eos,bos tokens=3\n<eos>\n<bos>\na\n",
         "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=99999999999\na\n",
-        "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=2\na\na\n",
+        "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\na\n",
         "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=1\nab\n",
         "ravel-tokenizer 1 type=byte normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\n",
         "ravel-tokenizer 1 type=word normalization=none lowercase=0 min_frequency=0 specials=unk tokens=2\n<unk>\n\\q\n",
