@@ -5,6 +5,7 @@
  * only where the numbers lie and who multiplies them, never in which order [Goto 2008]. */
 #include "kernels/gemm.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -90,11 +91,29 @@ typedef struct {
     rv_real *s, *v;
 } scratch;
 
+/* The buffers go with their thread: OpenMP ends threads when fewer are asked for. */
+enum { OWN, SHARED, BUFFERS };
+static pthread_key_t at_thread_end[BUFFERS];
+
+static void make_keys(void) {
+    for (int i = 0; i < BUFFERS; i++)
+        if (pthread_key_create(&at_thread_end[i], rv_free)) RV_ASSERT(!"a free thread key");
+}
+
+static void free_at_thread_end(int which, void *buffer) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_keys);
+    pthread_setspecific(at_thread_end[which], buffer);
+}
+
 static scratch own_scratch(void) {
     static _Thread_local rv_real *mine;
     const int64_t s = TILES * 16 * KC + 64, v = 32 * KC; /* at most 16 rows in a tile, 32 columns in a panel */
-    if (!mine) mine = rv_alloc((size_t)(s + v) * sizeof *mine);
-    RV_ASSERT(mine && "3 MiB of memory for packing a matrix product");
+    if (!mine) {
+        mine = rv_alloc((size_t)(s + v) * sizeof *mine);
+        RV_ASSERT(mine && "3 MiB of memory for packing a matrix product");
+        free_at_thread_end(OWN, mine);
+    }
     return (scratch){mine, mine + s};
 }
 
@@ -105,6 +124,7 @@ static rv_real *shared_v(int64_t elements) {
         rv_free(buffer);
         buffer = rv_alloc((size_t)elements * sizeof *buffer);
         RV_ASSERT(buffer && "8 MiB of memory for packing a matrix product");
+        free_at_thread_end(SHARED, buffer);
         size = elements;
     }
     return buffer;
