@@ -65,7 +65,6 @@ static int32_t *ids_of(const char *name, const char *which) {
 }
 
 static void parity(const char *name, const rv_lm_config *config, rv_optim_kind kind, double decay) {
-    const char *precision = sizeof(rv_real) == 8 ? "f64" : "f32";
     char path[256];
     rv_params *ps = rv_params_create();
     rv_lm *lm = rv_lm_create(ps, config);
@@ -92,7 +91,7 @@ static void parity(const char *name, const rv_lm_config *config, rv_optim_kind k
         rv_params_finish_grad(ps);
         if (t == 0)
             for (int i = 0; i < ps->n; i++) {
-                snprintf(path, sizeof path, "/%s/%s/grad/%s", name, precision, ps->p[i]->name);
+                snprintf(path, sizeof path, "/%s/f64/grad/%s", name, ps->p[i]->name);
                 close_to("gradient", ps->p[i]->t.g, path, rv_numel(&ps->p[i]->t));
             }
         double norm;
@@ -101,12 +100,12 @@ static void parity(const char *name, const rv_lm_config *config, rv_optim_kind k
         losses[t] = loss->x[0];
         rv_optim_step(o, 1e-2, rv_clip_factor(norm, 1));
     }
-    snprintf(path, sizeof path, "/%s/%s/loss", name, precision);
+    snprintf(path, sizeof path, "/%s/f64/loss", name);
     close_to("loss", losses, path, STEPS);
-    snprintf(path, sizeof path, "/%s/%s/norm", name, precision);
+    snprintf(path, sizeof path, "/%s/f64/norm", name);
     close_to("norm", norms, path, STEPS);
     for (int i = 0; i < ps->n; i++) {
-        snprintf(path, sizeof path, "/%s/%s/final/%s", name, precision, ps->p[i]->name);
+        snprintf(path, sizeof path, "/%s/f64/final/%s", name, ps->p[i]->name);
         close_to("final", ps->p[i]->t.x, path, rv_numel(&ps->p[i]->t));
     }
     rv_tape_destroy(tape);

@@ -1,7 +1,8 @@
 /* Exact resume and equal bits at every thread count, for every kind of model: a run that is stopped after step s and
  * started again with another number of threads ends in the same state, to the bit, as one that never stopped, and its
  * metrics.jsonl is the same but for times. Stopped at EVERY step of 50. [reliability: G6, G7] */
-#define _XOPEN_SOURCE 700 /* nftw */
+#define _GNU_SOURCE /* nftw */
+#define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <ftw.h>

@@ -1,4 +1,4 @@
-#include "bench_ops.h"
+#include "ops.h"
 
 #include <stdlib.h>
 #include <time.h>
