@@ -204,20 +204,27 @@ static void plain(const problem *p, double *y, double *hn, double *cn) {
 #define EACH_CELL(c) for (rv_cell c = RV_CELL_RNN_TANH; c <= RV_CELL_GRU_RESET_BEFORE; c++)
 static const int32_t ragged[] = {4, 9, 1, 0, 9, 6};
 
-Test(recurrent, equals_plain_loops) {
+static void expect_plain(rv_cell cell, int v) {
     double tolerance = sizeof(rv_real) == 8 ? 1e-13 : 2e-6;
-    EACH_CELL(cell)
-    for (int v = 0; v < 8; v++) {
-        problem p = make(cell, v & 4 ? 9 : 2, 6, 5, 37, v & 4 && v & 1 ? ragged : NULL, v & 2, v != 2 && v != 4);
-        double *y = calloc((size_t)out_size(&p, Y), sizeof *y), hn[6 * 37], cn[6 * 37];
-        plain(&p, y, hn, cn);
-        answer a = run(&p, 7);
-        for (int64_t i = 0; i < out_size(&p, Y); i++) cr_assert_float_eq(a.out[Y][i], y[i], tolerance, "cell %d variant %d y[%d]", cell, v, (int)i);
-        for (int64_t i = 0; i < out_size(&p, HN); i++) cr_assert_float_eq(a.out[HN][i], hn[i], tolerance, "cell %d variant %d hn", cell, v);
-        for (int64_t i = 0; i < out_size(&p, CN); i++) cr_assert_float_eq(a.out[CN][i], cn[i], tolerance, "cell %d variant %d cn", cell, v);
-        free(y);
-        drop_answer(&a);
-        drop(&p);
+    problem p = make(cell, v & 4 ? 9 : 2, 6, 5, 37, v & 4 && v & 1 ? ragged : NULL, v & 2, v != 2 && v != 4);
+    double *y = calloc((size_t)out_size(&p, Y), sizeof *y), hn[6 * 37], cn[6 * 37], *want[OUTPUTS] = {y, hn, cn};
+    plain(&p, y, hn, cn);
+    answer a = run(&p, 7);
+    for (int i = 0; i < OUTPUTS; i++)
+        for (int64_t j = 0; j < out_size(&p, i); j++)
+            cr_assert_float_eq(a.out[i][j], want[i][j], tolerance, "%s, cell %d, variant %d: output %d[%d] is %.9g, not %.9g", rv_k()->isa, cell, v, i, (int)j,
+                               (double)a.out[i][j], want[i][j]);
+    free(y);
+    drop_answer(&a);
+    drop(&p);
+}
+
+Test(recurrent, equals_plain_loops) {
+    static const char *const isa[] = {"base", "avx2", "avx512"};
+    for (int k = 0; k < 3; k++) {
+        if (rv_select_isa(isa[k]) != RV_OK) continue; /* not on this CPU */
+        EACH_CELL(cell)
+        for (int v = 0; v < 8; v++) expect_plain(cell, v);
     }
 }
 
