@@ -97,19 +97,20 @@ rv_rnn_carry *rv_rnn_carry_create(const rv_rnn *r, int64_t batch) {
     rv_rnn_carry *k = rv_alloc(sizeof *k);
     if (!k) return NULL;
     *k = (rv_rnn_carry){.n = r->config.num_layers * r->directions, .batch = batch, .size = r->config.hidden_size};
-    size_t bytes = rv_size_mul((size_t)k->n * sizeof(rv_real), state_elems(k));
+    size_t elems = (size_t)k->n * state_elems(k);
     bool lstm = r->config.cell == RV_CELL_LSTM;
-    k->h = rv_alloc(bytes);
-    if (lstm) k->c = rv_alloc(bytes);
-    if (k->h && (k->c || !lstm)) return k;
-    rv_rnn_carry_destroy(k);
-    return NULL;
+    k->h = rv_alloc(rv_size_mul(elems * (lstm ? 2 : 1), sizeof(rv_real)));
+    if (!k->h) {
+        rv_free(k);
+        return NULL;
+    }
+    if (lstm) k->c = k->h + elems;
+    return k;
 }
 
 void rv_rnn_carry_destroy(rv_rnn_carry *k) {
     if (!k) return;
     rv_free(k->h);
-    rv_free(k->c);
     rv_free(k);
 }
 

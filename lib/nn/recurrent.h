@@ -50,7 +50,7 @@ RV_API rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, c
 typedef struct {
     int n;               /**< as in rv_rnn_state */
     int64_t batch, size; /**< B, H */
-    rv_real *h, *c;      /**< (n, B, H); c is NULL unless LSTM */
+    rv_real *h, *c;      /**< (n, B, H) each, c right behind h; c is NULL unless LSTM */
 } rv_rnn_carry;
 /** All zeros; free with rv_rnn_carry_destroy. NULL: RV_ENOMEM. */
 RV_API rv_rnn_carry *rv_rnn_carry_create(const rv_rnn *r, int64_t batch);

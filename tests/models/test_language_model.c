@@ -106,7 +106,11 @@ static void parity(const char *name, const rv_lm_config *config, rv_optim_kind k
     close_to("norm", norms, path, STEPS);
     for (int i = 0; i < ps->n; i++) {
         snprintf(path, sizeof path, "/%s/f64/final/%s", name, ps->p[i]->name);
-        close_to("final", ps->p[i]->t.x, path, rv_numel(&ps->p[i]->t));
+        /* A bias of the keys moves all scores of a row alike, so its gradient is 0 but for rounding, and Adam makes a
+         * full step of any rounding: there is nothing to agree on. It is the middle third of the bias. */
+        bool has_keys = strstr(ps->p[i]->name, "in_proj_bias") != NULL;
+        int64_t n = rv_numel(&ps->p[i]->t);
+        close_to("final", ps->p[i]->t.x, path, has_keys ? n / 3 : n);
     }
     rv_tape_destroy(tape);
     rv_optim_destroy(o);
@@ -152,9 +156,11 @@ static void close_model(fixture *f) {
 }
 
 Test(language_model, begins_near_log_v) {
-    fixture f = open_model(3); /* small weights: nearly uniform */
+    fixture f = open_model(3);
+    rv_param *e = rv_params_find(f.ps, "decoder.embedding.weight"); /* the head, too: small logits are nearly uniform */
+    for (int64_t i = 0; i < rv_numel(&e->t); i++) e->t.x[i] *= (rv_real)0.03;
     rv_tensor *loss = rv_lm_loss(f.tape, f.lm, f.x, f.y, B, T, NULL, 0);
-    cr_assert_float_eq((double)loss->x[0], log(V), 0.5);
+    cr_assert_float_eq((double)loss->x[0], log(V), 0.05);
     close_model(&f);
 }
 
