@@ -16,6 +16,7 @@
 #include "data/tokenizer.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
+#include "kernels/peak.h"
 #include "autograd/tape.h"
 #include "ops/ops.h"
 #include "nn/params.h"

@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <yaml.h>
 
-#include "kernels/peak.h"
 #include "tool.h"
 
 enum { TEXT = 256 };
