@@ -168,14 +168,6 @@ static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const 
     rv_k()->gemm_block(&b);
 }
 
-static void serial(const plan *p) {
-    const scratch mine = own_scratch();
-    int64_t held = -1;
-    for (int64_t kb = 0; kb < p->k_blocks; kb++)
-        for (int64_t r = 0; r < p->row_blocks; r++)
-            for (int64_t j = 0; j < p->n; j += p->nr) unit(p, kb, r, j, NULL, mine, &held);
-}
-
 static void parallel(const plan *p, int threads) {
     /* A panel of V that serves several blocks of rows is packed once, by whoever; else by the one thread that needs it. */
     const bool share = p->row_blocks > 1;
@@ -210,6 +202,17 @@ static void parallel(const plan *p, int threads) {
             }
         }
     }
+}
+
+static void serial(const plan *p) {
+    if (p->row_blocks > 1) { /* V is packed once for all of them */
+        parallel(p, 1);
+        return;
+    }
+    const scratch mine = own_scratch();
+    int64_t held = -1;
+    for (int64_t kb = 0; kb < p->k_blocks; kb++)
+        for (int64_t j = 0; j < p->n; j += p->nr) unit(p, kb, 0, j, NULL, mine, &held);
 }
 
 /* Waking another thread costs some microseconds. */
