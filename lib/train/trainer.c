@@ -69,7 +69,7 @@ static rv_status train_step(run *r) {
     RV_TRY(gradients(r, &loss, &tokens));
     double norm;
     rv_status status = rv_grad_norm(r->params, &norm);
-    if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g", loss);
+    if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up", loss);
     if (status != RV_OK) {
         r->s.rng_step = rng_before;
         return diverged(r, status);
@@ -120,8 +120,7 @@ static rv_status diverged(run *r, rv_status status) {
     snprintf(what, sizeof what, "%s", rv_error_message());
     if (r->s.step == 0) snprintf(kept, sizeof kept, "is the initial one");
     else if (save(r, true) != RV_OK) snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
-    return rv_error(RV_EDIVERGED, "step %lld diverged: %s. The state before it %s. Lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up",
-                    (long long)r->s.step + 1, what, kept);
+    return rv_error(RV_EDIVERGED, "step %lld diverged: %s. Nothing was updated, and the state before it %s", (long long)r->s.step + 1, what, kept);
 }
 
 /* ---- validation */

@@ -75,7 +75,8 @@ rv_status rv__peer_steps(rv_peer *p, int n, double *ms, int *got) {
 }
 
 void rv__peer_stop(rv_peer *p) {
-    if (p->to) fclose(p->to);
+    if (p->to) fclose(p->to); /* the end of its input ends the peer */
+    while (p->from && fgetc(p->from) != EOF) {}
     if (p->from) fclose(p->from);
     if (p->pid > 0) waitpid(p->pid, NULL, 0);
     free(p);
