@@ -25,7 +25,7 @@ Done: a model was trained on this machine, and wrote the lines above. Look at
   runs/quickstart/*.h5            its checkpoints; each opens in Python with h5py
 
 Next
-  build/tools/ravel generate runs/quickstart --prompt $'\\n7 June 1950='
+  build/tools/ravel generate runs/quickstart --prompt $'\n7 June 1950='
   build/tools/ravel eval runs/quickstart
   build/tools/ravel train experiments/quickstart/dates.yaml name=wider model.decoder.hidden_size=384
   build/tools/ravel --help        all commands
