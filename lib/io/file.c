@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,12 +82,10 @@ void rv__file_rename(rv__file *f, const char *to, bool replace) {
 
 void rv__file_fsync_dir(rv__file *f, const char *path) {
     if (f->error) return;
+    /* No heap: a lack of memory here would report a save as failed that is there. */
+    char dir[PATH_MAX] = ".";
     const char *slash = strrchr(path, '/');
-    char *dir = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
-    if (!dir) {
-        latch(f, ENOMEM, "fsync of the directory");
-        return;
-    }
+    if (slash) snprintf(dir, sizeof dir, "%.*s", slash == path ? 1 : (int)(slash - path), path);
     int e = ask(RV__IO_FSYNC_DIR, dir, NULL, NULL, 0);
     if (!e) {
         int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -94,7 +93,6 @@ void rv__file_fsync_dir(rv__file *f, const char *path) {
         if (e == EINVAL) e = 0; /* some network file systems know no fsync of a directory */
         if (fd >= 0) close(fd);
     }
-    free(dir);
     latch(f, e, "fsync of the directory");
 }
 

@@ -36,6 +36,7 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t
     (void)name, (void)flags, (void)maxaddr;
     const driver_info *info = H5Pget_driver_info(fapl);
     memory_file *f = info ? calloc(1, sizeof *f) : NULL;
+    if (info && !f) info->layout->no_memory = true;
     if (!f) return NULL;
     f->layout = info->layout;
     return &f->pub;

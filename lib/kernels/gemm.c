@@ -106,28 +106,43 @@ static void free_at_thread_end(int which, void *buffer) {
     pthread_setspecific(at_thread_end[which], buffer);
 }
 
+static _Thread_local rv_real *own_buffer, *shared_buffer;
+static _Thread_local int64_t shared_size;
+static const int64_t own_s = TILES * 16 * KC + 64, own_v = 32 * KC; /* at most 16 rows in a tile, 32 columns in a panel */
+
+static bool have_own(void) {
+    if (own_buffer) return true;
+    own_buffer = rv_alloc((size_t)(own_s + own_v) * sizeof *own_buffer);
+    free_at_thread_end(OWN, own_buffer);
+    return own_buffer;
+}
+
+static bool have_shared(int64_t elements) {
+    if (elements <= shared_size) return true;
+    rv_free(shared_buffer);
+    shared_buffer = rv_alloc((size_t)elements * sizeof *shared_buffer);
+    free_at_thread_end(SHARED, shared_buffer);
+    shared_size = shared_buffer ? elements : 0;
+    return shared_buffer;
+}
+
 static scratch own_scratch(void) {
-    static _Thread_local rv_real *mine;
-    const int64_t s = TILES * 16 * KC + 64, v = 32 * KC; /* at most 16 rows in a tile, 32 columns in a panel */
-    if (!mine) {
-        mine = rv_alloc((size_t)(s + v) * sizeof *mine);
-        RV_ASSERT(mine && "3 MiB of memory for packing a matrix product");
-        free_at_thread_end(OWN, mine);
-    }
-    return (scratch){mine, mine + s};
+    bool have = have_own();
+    RV_ASSERT(have && "3 MiB of memory for packing a matrix product");
+    return (scratch){own_buffer, own_buffer + own_s};
 }
 
 static rv_real *shared_v(int64_t elements) {
-    static _Thread_local rv_real *buffer;
-    static _Thread_local int64_t size;
-    if (elements > size) {
-        rv_free(buffer);
-        buffer = rv_alloc((size_t)elements * sizeof *buffer);
-        RV_ASSERT(buffer && "8 MiB of memory for packing a matrix product");
-        free_at_thread_end(SHARED, buffer);
-        size = elements;
-    }
-    return buffer;
+    bool have = have_shared(elements);
+    RV_ASSERT(have && "4 MiB of memory for packing a matrix product");
+    return shared_buffer;
+}
+
+rv_status rv_gemm_reserve(void) {
+    bool missing = !have_shared(V_SHARED);
+#pragma omp parallel num_threads(rv_threads())
+    if (!have_own()) __atomic_store_n(&missing, true, __ATOMIC_RELAXED);
+    return missing ? rv_error(RV_ENOMEM, "out of memory: %d threads need 3 MiB each for packing matrix products; use fewer threads", rv_threads()) : RV_OK;
 }
 
 /* ---- the work */

@@ -29,6 +29,10 @@ RV_API void rv_gemm_run(const rv_gemm *g);
 /** The same bits on the calling thread, from inside a parallel region (e.g. a tile of attention). */
 RV_API void rv_gemm_serial(const rv_gemm *g);
 
+/** Allocate now what the products of this thread and its team of rv_threads() pack into; RV_ENOMEM if there is no memory.
+ *  Without it the first products allocate, and abort when they cannot. */
+RV_API rv_status rv_gemm_reserve(void);
+
 /** B packed once for many products with it: the recurrent weights of a sequence. Same bits as unpacked. */
 RV_API size_t rv_gemm_packed_bytes(int64_t n, int64_t k);
 /** Pack op(B) (k x n) into dst (rv_gemm_packed_bytes, 64-byte aligned). Runs on all threads. */

@@ -33,10 +33,13 @@ rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *d
     va_end(ap);
     RV_ASSERT(len > 0 && len < (int)sizeof name && !rv_params_find(ps, name));
     rv_param *p = rv_alloc(sizeof *p), **list = realloc(ps->p, (size_t)(ps->n + 1) * sizeof *list);
-    RV_ASSERT(p && list); /* a few hundred bytes while the model is built */
-    ps->p = list;
+    if (list) ps->p = list;
+    if (!p || !list || !(p->name = strdup(name))) {
+        rv_free(p);
+        ps->no_memory = true;
+        return &ps->spare;
+    }
     ps->p[ps->n++] = p;
-    p->name = strdup(name);
     p->init = init;
     p->t = (rv_tensor){.ndim = ndim, .needs_grad = true, .owns_grad = true};
     for (int i = 0; i < ndim; i++) p->t.dim[i] = dim[i];
@@ -48,6 +51,7 @@ rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *d
 
 rv_status rv_params_materialise(rv_params *ps, uint64_t seed) {
     RV_ASSERT(!ps->x);
+    if (ps->no_memory) return rv_error(RV_ENOMEM, "out of memory while the model was built");
     ps->x = rv_alloc(rv_size_mul((size_t)ps->size, sizeof(rv_real)));
     ps->g = rv_alloc(rv_size_mul((size_t)ps->size, sizeof(rv_real)));
     if (!ps->x || !ps->g) return RV_ENOMEM;

@@ -41,12 +41,14 @@ typedef struct {
     int n;
     rv_real *x, *g; /**< flat, `size` elements; gaps between tensors are 0 */
     int64_t size;
+    bool no_memory;  /**< for a declaration; rv_params_materialise reports it */
+    rv_tensor spare; /**< what rv_params_add returns then, so that layers need not look */
 } rv_params;
 
 RV_API rv_params *rv_params_create(void);
 RV_API void rv_params_destroy(rv_params *ps);
 /** Declare a tensor named by the printf-like pattern; decay is set for 2 and more dimensions. The result is owned by
- *  ps; its x is NULL until rv_params_materialise. Aborts on a name used twice. */
+ *  ps; its x is NULL until rv_params_materialise, which also reports a lack of memory here. Aborts on a name used twice. */
 RV_API rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *dim, const char *name_fmt, ...) RV_PRINTF(5, 6);
 /** Allocate, and draw initial values; each tensor's are a function of (seed, name, shape, init) only. */
 RV_API rv_status rv_params_materialise(rv_params *ps, uint64_t seed);

@@ -67,7 +67,7 @@ static char *print(const rv_config *c, bool all) {
     FILE *f = open_memstream(&text, &size);
     if (f) {
         print_section(c, f, "", 0, all);
-        if (!fclose(f)) return text;
+        if (!fclose(f) && text) return text;
         free(text);
     }
     rv_error(RV_ENOMEM, "out of memory while printing settings");

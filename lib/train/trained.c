@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "io/run_dir.h"
+#include "kernels/gemm.h"
 #include "train/run_state.h"
 
 static bool is_folder(const char *path) {
@@ -37,6 +38,7 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     if (!t->params) return RV_ENOMEM;
     RV_TRY(rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task));
     RV_TRY(rv_params_materialise(t->params, 0));
+    RV_TRY(rv_gemm_reserve());
     rv_status status = rv_run_load_params(t->params, t->saved);
     return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", t->path);
 }

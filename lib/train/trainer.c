@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/parallel.h"
+#include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "io/metrics.h"
 #include "io/run_dir.h"
@@ -249,6 +250,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     if (!r->params || !r->tape) return RV_ENOMEM;
     RV_TRY(rv_task_find(rv_config_text(c, "task"))->create(c, saved, true, r->params, &r->task));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
+    RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
     rv_tape_set_training(r->tape, true);
