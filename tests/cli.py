@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
-import json, os, random, re, resource, signal, subprocess, sys, tempfile, time, unittest
+import filecmp, json, math, os, random, re, resource, signal, subprocess, sys, tempfile, time, unittest
 
 RAVEL = os.path.abspath(sys.argv.pop(1))
 LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
@@ -183,6 +183,124 @@ class Cli(unittest.TestCase):
             losses.add(round(metrics(isa)[-1]["loss"], 2))
         self.assertEqual(len(losses), 1)
         self.check(ravel("doctor", env={**os.environ, "RAVEL_ISA": "mmx"}), 2, "mmx")
+
+    def parsed(self, *args, code=0):
+        r = ravel(*args)
+        self.check(r, code)
+        return json.loads(r.stdout)
+
+    def test_checkpoint_info(self):
+        self.check(ravel("train", "-q", "lstm.yaml"), 0)
+        info = self.parsed("ckpt", "info", "--json", "runs/test")
+        self.assertEqual((info["file"], info["step"]), ("runs/test/step-000000020.h5", 20))
+        self.assertEqual(info["bytes"], os.path.getsize(info["file"]))
+        sizes = [math.prod(i["shape"]) for i in info["items"] if i["path"].startswith("/model/")]
+        self.assertEqual(info["model_parameters"], sum(sizes))
+        self.assertIn("/model/decoder.rnn.weight_ih_l0", ravel("ckpt", "info", info["file"]).stdout)
+        text = ravel("ckpt", "info", "--text", "/config/resolved", info["file"])
+        self.check(text, 0)
+        with open("runs/test/experiment.yaml") as f: self.assertEqual(text.stdout, f.read())
+        self.check(ravel("ckpt", "info", "--text", "/nothing", "runs/test"), 2, "/nothing")
+        self.check(ravel("ckpt", "info", "absent.h5"), 4, "absent.h5")
+        self.check(ravel("ckpt", "info"), 2)
+        self.check(ravel("ckpt", "infos"), 2, "info")
+
+    def test_checkpoint_verify_diff_average(self):
+        self.check(ravel("train", "-q", "lstm.yaml"), 0)
+        a, b = "runs/test/step-000000010.h5", "runs/test/step-000000020.h5"
+        self.assertEqual([(v["file"], v["verdict"]) for v in self.parsed("ckpt", "verify", "--json", "runs/test")], [(a, "good"), (b, "good")])
+        with open(a, "rb") as f: damaged = bytearray(f.read())
+        damaged[len(damaged) // 2] ^= 1
+        with open("damaged.h5", "wb") as f: f.write(damaged)
+        verdicts = self.parsed("ckpt", "verify", "--json", b, "damaged.h5", code=6)
+        self.assertEqual([v["verdict"] for v in verdicts], ["good", "bad"])
+        self.assertIn("damaged", verdicts[1]["reason"])
+        self.check(ravel("ckpt", "verify", "absent.h5"), 4)
+        self.check(ravel("ckpt", "diff", a, a), 0)
+        self.check(ravel("ckpt", "diff", a, "absent.h5"), 4, "absent.h5")
+        self.check(ravel("ckpt", "diff", a), 2, "missing")
+        weight, only = "/model/decoder.rnn.weight_hh_l0", ("--json", "--only", "/model")
+        whole = {i["path"]: i for i in self.parsed("ckpt", "diff", *only, a, b, code=6)}
+        self.assertTrue(all(path.startswith("/model/") for path in whole))
+        self.assertGreater(whole[weight]["max_abs"], 0)
+        self.check(ravel("ckpt", "average", "mean.h5", a, b), 0)
+        self.check(ravel("ckpt", "verify", "mean.h5"), 0)
+        for end in a, b:
+            half = {i["path"]: i for i in self.parsed("ckpt", "diff", *only, "mean.h5", end, code=6)}
+            self.assertAlmostEqual(half[weight]["max_abs"], whole[weight]["max_abs"] / 2, places=6)
+        self.check(ravel("ckpt", "average", "mean.h5", a, b), 4, "exists already")
+        self.check(ravel("generate", "mean.h5", "--prompt", "to", "--length", "4"), 0)
+
+    def test_config(self):
+        self.check(ravel("config", "check", "lstm.yaml", "gpt.yaml"), 0)
+        self.write("bad.yaml", BASE.replace("max_steps: 20", "max_stps: 20") % LSTM)
+        self.check(ravel("config", "check", "bad.yaml"), 2, r"bad.yaml:6:3.*max_stps.*did you mean 'max_steps'")
+        self.check(ravel("config", "check", "absent.yaml"), 2, "absent.yaml")
+        merged = ravel("config", "show", "lstm.yaml", "train.max_steps=3")
+        self.check(merged, 0)
+        self.assertRegex(merged.stdout, r"max_steps: 3\n")
+        self.assertNotIn("accumulate", merged.stdout)
+        resolved = ravel("config", "show", "--resolved", "lstm.yaml")
+        self.assertRegex(resolved.stdout, r"accumulate: 1\n")
+        self.write("again.yaml", resolved.stdout)
+        self.assertEqual(ravel("config", "show", "--resolved", "again.yaml").stdout, resolved.stdout)
+        one = ravel("config", "explain", "train.max_steps")
+        self.check(one, 0)
+        self.assertIn("default:", one.stdout)
+        self.assertIn("max_steps", ravel("config", "explain", "train").stdout)
+        self.check(ravel("config", "explain", "train.max_stps"), 2, "did you mean")
+
+    def test_tokenizer(self):
+        for kind, more in ("bpe", ["--vocab-size", "270"]), ("word", []), ("char", []), ("byte", []):
+            self.check(ravel("tokenizer", "train", "--type", kind, *more, "--out", kind, "text"), 0)
+            line = "to be or not\n"
+            ids = ravel("tokenizer", "encode", kind, input=line)
+            self.check(ids, 0)
+            back = ravel("tokenizer", "decode", kind, input=ids.stdout)
+            self.check(back, 0)
+            self.assertEqual(back.stdout.split(), line.split(), kind)
+            self.assertIn(kind, ravel("tokenizer", "info", kind).stdout)
+        self.assertEqual(ravel("tokenizer", "encode", "byte", input="to").stdout.split()[:2], ["116", "111"])
+        self.check(ravel("tokenizer", "train", "--type", "bpe", "--vocab-size", "40", "--out", "x", "text"), 2, "at least 256")
+        self.check(ravel("tokenizer", "train", "--type", "letters", "--out", "x", "text"), 2, "letters")
+        self.check(ravel("tokenizer", "info", "absent"), 3, "absent")
+        self.check(ravel("tokenizer", "train", "--out", "x", "absent"), 3, "absent")
+
+    def test_data_make(self):
+        sizes = ["--train", "50", "--valid", "7", "--test", "5"]
+        for task in "copy", "reverse", "adding", "recall", "dates":
+            for out in "one", "two": self.check(ravel("data", "make", task, "--out", f"{out}-{task}", *sizes), 0)
+            self.check(ravel("data", "make", task, "--out", f"other-{task}", "--seed", "2", *sizes), 0)
+            names = sorted(os.listdir(f"one-{task}"))
+            self.assertEqual(filecmp.cmpfiles(f"one-{task}", f"two-{task}", names, shallow=False)[0], names)
+            self.assertFalse(filecmp.cmp(f"one-{task}/train.tsv", f"other-{task}/train.tsv", shallow=False), task)
+        with open("one-dates/train.tsv") as f: lines = f.read().splitlines()
+        self.assertEqual(len(lines), 50)
+        for l in lines: self.assertRegex(l, r"^.+\t\d{4}-\d\d-\d\d$")
+        with open("one-reverse/valid.tsv") as f:
+            for l in f.read().splitlines():
+                source, target = l.split("\t")
+                self.assertEqual(source.split() if " " in source else list(source), (target.split() if " " in target else list(target))[::-1])
+        self.check(ravel("data", "make", "nonsense", "--out", "x"), 2, "copy, reverse")
+        self.check(ravel("data", "path", "absent"), 3, "absent")
+
+    def test_bench(self):
+        b = self.parsed("bench", "--tiny", "rnn_lm", "--json", "-s", "0.05")
+        self.assertEqual([w["workload"] for w in b["workloads"]], ["rnn_lm"])
+        for key in ("threads", "ms", "ms_p10", "ms_p90", "forward_ms", "backward_ms", "clip_ms", "optimiser_ms", "tokens_per_second", "gflops",
+                    "share_of_peak", "peak_mb", "loss", "steps", "parameters"):
+            self.assertGreater(b["workloads"][0][key], 0, key)
+        self.check(ravel("bench", "nonsense"), 2, "rnn_lm")
+        self.check(ravel("bench", "rnn_lm", "--seconds", "never"), 2, "never")
+
+    def test_doctor(self):
+        d = self.parsed("doctor", "--json")
+        self.assertLessEqual({"versions", "cpu", "threads", "memory", "speed", "warnings"}, set(d))
+        self.assertIn(d["cpu"]["instructions"], d["cpu"]["supported"])
+        self.assertEqual(d["speed"][0]["threads"], 1)
+        plain = ravel("doctor")
+        self.check(plain, 0)
+        self.assertIn(d["versions"]["hdf5"], plain.stdout)
 
 
 unittest.main(verbosity=1)
