@@ -3,11 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "overrides.h"
 #include "tool.h"
 
 typedef struct {
-    const char *path, *split, *overrides[64];
-    int n;
+    rv_overrides over;
+    const char *split;
     bool json;
 } arguments;
 
@@ -23,14 +24,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 's': a->split = arg; return 0;
     case 'j': a->json = true; return 0;
-    case ARGP_KEY_ARG:
-        if (!a->path) a->path = arg;
-        else if (!strchr(arg, '=')) argp_error(state, "'%s' is not of the form key.path=value", arg);
-        else if (a->n == (int)(sizeof a->overrides / sizeof *a->overrides)) argp_error(state, "too many overrides");
-        else a->overrides[a->n++] = arg;
-        return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "name a run's folder or a checkpoint"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return rv__overrides_parse(&a->over, "a run's folder or a checkpoint", key, arg, state);
     }
 }
 
@@ -62,7 +56,7 @@ int rv_cmd_eval(int argc, char **argv) {
     while (split < 3 && strcmp(splits[split], a.split)) split++;
     if (split == 3) return rv__tool_finish(rv_error(RV_EUSAGE, "unknown split '%s'; there are train, valid and test", a.split));
     rv_trained t;
-    rv_status status = rv_trained_open(a.path, a.n, a.overrides, true, &t);
+    rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, true, &t);
     if (status != RV_OK) return rv__tool_finish(status);
     rv_tape *tape = rv_tape_create();
     rv_metrics_result result;

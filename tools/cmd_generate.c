@@ -1,14 +1,14 @@
 /* ravel generate */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "overrides.h"
 #include "tool.h"
 
 typedef struct {
-    const char *path, *overrides[64], *prompt, *prompt_file;
-    int n;
+    rv_overrides over;
+    const char *prompt, *prompt_file;
     long seed;
 } arguments;
 
@@ -31,12 +31,8 @@ static const struct argp_option options[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
-    const int most = sizeof a->overrides / sizeof *a->overrides;
     if (key >= OPT_SHORTHAND && key < OPT_SHORTHAND + SHORTHANDS) {
-        char *o;
-        if (a->n == most) argp_error(state, "too many overrides");
-        if (asprintf(&o, "%s=%s", shorthands[key - OPT_SHORTHAND].key, arg) < 0) abort();
-        a->overrides[a->n++] = o; /* lives as long as the process */
+        rv__overrides_set(&a->over, shorthands[key - OPT_SHORTHAND].key, arg, state);
         return 0;
     }
     switch (key) {
@@ -48,36 +44,44 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (*end || a->seed < 0) argp_error(state, "--seed takes a whole number, not '%s'", arg);
         return 0;
     }
-    case ARGP_KEY_ARG:
-        if (!a->path) a->path = arg;
-        else if (!strchr(arg, '=')) argp_error(state, "'%s' is not of the form key.path=value", arg);
-        else if (a->n == most) argp_error(state, "too many overrides");
-        else a->overrides[a->n++] = arg;
-        return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "name a run's folder or a checkpoint"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return rv__overrides_parse(&a->over, "a run's folder or a checkpoint", key, arg, state);
     }
 }
 
-/* Streaming: a token may end inside a character, so what is shown are whole characters of the decoded tail. */
+/* Streaming: a token may end inside a character, so what is shown are whole characters; and what a token looks like may
+ * depend on the one before (a space between words), so that one is decoded along. */
 typedef struct {
     rv_tokenizer *tokenizer;
-    int32_t pending[64]; /* ids since the last whole character was shown */
+    int32_t ids[64]; /* the last one shown, then those since */
     int n;
+    size_t shown; /* bytes of ids[0] */
 } stream;
+
+static rv_status begin_at(stream *s, int32_t id) {
+    rv_text text;
+    s->ids[0] = id;
+    s->n = 1;
+    RV_TRY(rv_tokenizer_decode(s->tokenizer, s->ids, 1, &text));
+    s->shown = text.len;
+    rv_text_free(&text);
+    return RV_OK;
+}
 
 static rv_status show(void *ctx, int32_t id) {
     stream *s = ctx;
-    s->pending[s->n++] = id;
+    s->ids[s->n++] = id;
     rv_text text;
-    RV_TRY(rv_tokenizer_decode(s->tokenizer, s->pending, s->n, &text));
-    if (rv_utf8_check(text.bytes, text.len) < 0 || s->n == (int)(sizeof s->pending / sizeof *s->pending)) {
-        fwrite(text.bytes, 1, text.len, stdout);
+    RV_TRY(rv_tokenizer_decode(s->tokenizer, s->ids, s->n, &text));
+    const char *fresh = text.bytes + s->shown;
+    size_t len = text.len - s->shown;
+    bool whole = rv_utf8_check(fresh, len) < 0 || s->n == (int)(sizeof s->ids / sizeof *s->ids);
+    if (whole) {
+        fwrite(fresh, 1, len, stdout);
         fflush(stdout);
-        s->n = 0;
     }
     rv_text_free(&text);
-    return ferror(stdout) ? rv_error(RV_EDATA, "cannot write to standard output") : RV_OK;
+    if (ferror(stdout)) return rv_error(RV_EDATA, "cannot write to standard output");
+    return whole ? begin_at(s, id) : RV_OK;
 }
 
 static rv_status read_prompt(const arguments *a, const rv_config *config, rv_text *out) {
@@ -85,7 +89,7 @@ static rv_status read_prompt(const arguments *a, const rv_config *config, rv_tex
     const char *text = a->prompt ? a->prompt : rv_config_text(config, "generate.prompt");
     out->bytes = strdup(text && *text ? text : "\n"); /* something must come first: a line begins */
     out->len = out->bytes ? strlen(out->bytes) : 0;
-    return out->bytes ? RV_OK : RV_ENOMEM;
+    return out->bytes ? RV_OK : rv_error(RV_ENOMEM, "no memory for the prompt");
 }
 
 static rv_status generate(const arguments *a, rv_trained *t) {
@@ -107,6 +111,7 @@ static rv_status generate(const arguments *a, rv_trained *t) {
     };
     rv_tape *tape = rv_tape_create();
     if (status == RV_OK && !tape) status = RV_ENOMEM;
+    if (status == RV_OK) status = begin_at(&s, ids[n - 1]);
     if (status == RV_OK) {
         fwrite(prompt.bytes, 1, prompt.len, stdout);
         status = rv_generate(tape, lm, ids, n, &o, show, &s);
@@ -129,7 +134,7 @@ int rv_cmd_generate(int argc, char **argv) {
     arguments a = {.seed = 1};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_trained t;
-    rv_status status = rv_trained_open(a.path, a.n, a.overrides, false, &t);
+    rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, false, &t);
     if (status == RV_OK) {
         status = generate(&a, &t);
         rv_trained_close(&t);

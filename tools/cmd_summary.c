@@ -3,22 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overrides.h"
 #include "tool.h"
 
-typedef struct {
-    const char *path, *overrides[64];
-    int n;
-} arguments;
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
-    arguments *a = state->input;
-    if (key == ARGP_KEY_NO_ARGS) argp_error(state, "name an experiment file, a run's folder or a checkpoint");
-    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
-    if (!a->path) a->path = arg;
-    else if (!strchr(arg, '=')) argp_error(state, "'%s' is not of the form key.path=value", arg);
-    else if (a->n == (int)(sizeof a->overrides / sizeof *a->overrides)) argp_error(state, "too many overrides");
-    else a->overrides[a->n++] = arg;
-    return 0;
+    return rv__overrides_parse(state->input, "an experiment file, a run's folder or a checkpoint", key, arg, state);
 }
 
 /* The part that a parameter belongs to: its name without the last word, or, in a recurrent stack, with the layer. */
@@ -27,7 +16,7 @@ static void part_name(const char *name, char *part, size_t size) {
     snprintf(part, size, "%.*s%s%s", dot ? (int)(dot - name) : (int)strlen(name), name, layer ? "." : "", layer ? layer + 1 : "");
 }
 
-static rv_status print(const rv_params *ps, rv_task *task) {
+static void print(const rv_params *ps, rv_task *task) {
     rv_lm *lm = rv_lm_task_model(task);
     double flops, in_weights = 0;
     int64_t positions;
@@ -55,7 +44,6 @@ static rv_status print(const rv_params *ps, rv_task *task) {
     printf("%-44s %-20s %12lld %16.0f\n", "total", "", (long long)rv_params_count(ps), flops);
     printf("\nFLOPs are of the forward pass, two per multiply-add; training takes three times as many: %.4g per step of %lld tokens.\n",
            3 * flops * (double)positions, (long long)positions);
-    return RV_OK;
 }
 
 int rv_cmd_summary(int argc, char **argv) {
@@ -63,25 +51,25 @@ int rv_cmd_summary(int argc, char **argv) {
                                      "Parameters and FLOPs of a model, part by part.\v"
                                      "example: ravel summary experiments/shakespeare/gpt.yaml",
                                      0, 0, 0};
-    arguments a = {0};
+    rv_overrides a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     size_t len = strlen(a.path);
     bool yaml = (len > 5 && !strcmp(a.path + len - 5, ".yaml")) || (len > 4 && !strcmp(a.path + len - 4, ".yml"));
     rv_status status;
     if (!yaml) {
         rv_trained t;
-        status = rv_trained_open(a.path, a.n, a.overrides, false, &t);
+        status = rv_trained_open(a.path, a.n, a.text, false, &t);
         if (status != RV_OK) return rv__tool_finish(status);
-        status = print(t.params, t.task);
+        print(t.params, t.task);
         rv_trained_close(&t);
         return rv__tool_finish(status);
     }
     rv_config *config = NULL;
     rv_task *task = NULL;
     rv_params *params = rv_params_create();
-    status = params ? rv_config_load(a.path, a.n, a.overrides, &config) : RV_ENOMEM;
+    status = params ? rv_config_load(a.path, a.n, a.text, &config) : RV_ENOMEM;
     if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
-    if (status == RV_OK) status = print(params, task);
+    if (status == RV_OK) print(params, task);
     if (task) task->kind->destroy(task);
     rv_params_destroy(params);
     rv_config_destroy(config);

@@ -1,12 +1,9 @@
 /* ravel train */
-#include <stdio.h>
-#include <string.h>
-
+#include "overrides.h"
 #include "tool.h"
 
 typedef struct {
-    const char *file, *overrides[256];
-    int n;
+    rv_overrides over;
     rv_train_options options;
 } arguments;
 
@@ -23,14 +20,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'r': a->options.resume = arg; return 0;
     case 'n': a->options.dry_run = true; return 0;
     case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
-    case ARGP_KEY_ARG:
-        if (!a->file) a->file = arg;
-        else if (!strchr(arg, '=')) argp_error(state, "'%s' is not of the form key.path=value", arg);
-        else if (a->n == (int)(sizeof a->overrides / sizeof *a->overrides)) argp_error(state, "too many overrides");
-        else a->overrides[a->n++] = arg;
-        return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "name an experiment file"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return rv__overrides_parse(&a->over, "an experiment file", key, arg, state);
     }
 }
 
@@ -48,7 +38,7 @@ int rv_cmd_train(int argc, char **argv) {
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_config *config = NULL;
-    rv_status status = rv_config_load(a.file, a.n, a.overrides, &config);
+    rv_status status = rv_config_load(a.over.path, a.over.n, a.over.text, &config);
     if (status == RV_OK) status = rv_train(config, &a.options);
     rv_config_destroy(config);
     return rv__tool_finish(status);

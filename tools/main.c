@@ -38,15 +38,9 @@ static void help(FILE *to) {
                 "example: ravel train experiments/shakespeare/gpt.yaml\n");
 }
 
-static const char *nearest(const char *name) {
-    const char *best = NULL;
-    size_t best_common = 1;
-    for (int i = 0; i < COMMANDS; i++) {
-        size_t k = 0;
-        while (name[k] && name[k] == commands[i].name[k]) k++;
-        if (k > best_common) best = commands[i].name, best_common = k;
-    }
-    return best;
+static const char *command_name(const void *ctx, int i) {
+    (void)ctx;
+    return i < COMMANDS ? commands[i].name : NULL;
 }
 
 int main(int argc, char **argv) {
@@ -73,7 +67,8 @@ int main(int argc, char **argv) {
         argv[1] = title; /* argp names the program by argv[0] */
         return commands[i].run(argc - 1, argv + 1);
     }
-    const char *near = nearest(name);
+    int at = rv_yaml_nearest(name, command_name, NULL);
+    const char *near = at < 0 ? NULL : commands[at].name;
     fprintf(stderr, "ravel: unknown command '%s'%s%s%s; 'ravel --help' lists them\n", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return 2;
 }
