@@ -1,17 +1,12 @@
 #include "ops.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "ravel.h"
 
 enum { REPEATS = 15, WARM = 3 }; /* WARM builds also settle the arena, see rv_sample_keep */
 
-static double now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
+static double now_us(void) { return rv_now() * 1e6; }
 
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;

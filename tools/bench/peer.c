@@ -41,10 +41,13 @@ static void child(const char *workload, int threads, bool tiny, int in, int out)
 
 rv_status rv__peer_start(const char *workload, int threads, bool tiny, rv_peer **out) {
     int down[2], up[2];
-    if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) return rv_error(RV_EINTERNAL, "pipe: %s", strerror(errno));
-    signal(SIGPIPE, SIG_IGN); /* a peer that died shows in its answer */
     rv_peer *p = calloc(1, sizeof *p);
-    if (!p) return RV_ENOMEM;
+    if (!p) return rv_error(RV_ENOMEM, "no memory for the peer");
+    if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
+        free(p);
+        return rv_error(RV_EINTERNAL, "pipe: %s", strerror(errno));
+    }
+    signal(SIGPIPE, SIG_IGN); /* a peer that died shows in its answer */
     p->pid = fork();
     if (p->pid == 0) child(workload, threads, tiny, down[0], up[1]);
     close(down[0]);
