@@ -107,7 +107,7 @@ rv_status rv_lm_batches_seek(rv_lm_batches *b, rv_cursor c) {
     int64_t limit = b->sampling == RV_SAMPLE_RANDOM ? b->n : b->windows;
     if (c.epoch < 0 || c.step < 0 || c.position < 0 || c.position >= limit)
         return rv_error(RV_ECKPT, "data cursor (epoch %lld, position %lld, step %lld) does not fit %lld positions per epoch: corpus, batch or sequence length "
-                                  "have changed since the checkpoint; restore them, or start anew with --resume never",
+                                  "have changed since the checkpoint; restore them, or choose another name or checkpoint.dir",
                         (long long)c.epoch, (long long)c.position, (long long)c.step, (long long)limit);
     b->at = c;
     return RV_OK;

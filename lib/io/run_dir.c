@@ -54,7 +54,9 @@ static rv_status take_lock(rv_run_dir *run) {
             return RV_OK;
         }
         long owner = read_pid(run->lock);
-        return rv_error(RV_EUSAGE, "%s: another ravel (pid %ld) is running in this folder; wait for it, or choose another checkpoint.dir", run->path, owner);
+        char who[48] = "";
+        if (owner > 0) snprintf(who, sizeof who, " (pid %ld)", owner);
+        return rv_error(RV_EUSAGE, "%s: another ravel%s is running in this folder; wait for it, or choose another checkpoint.dir", run->path, who);
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(run->lock, 0) || pwrite(run->lock, pid, (size_t)n, 0) != n) /* the lock holds all the same */
@@ -179,7 +181,7 @@ rv_status rv_run_dir_latest(const char *path, rv_checkpoint **out) {
     free(steps);
     if (*out || !n) return RV_OK;
     if (st == RV_ENOMEM) return st;
-    return rv_error(RV_ECKPT, "%s: none of the %d checkpoints can be used; move them away, or start afresh with --resume never", path, n);
+    return rv_error(RV_ECKPT, "%s: none of the %d checkpoints can be used; move them away, or choose another checkpoint.dir", path, n);
 }
 
 /* best.h5 without its file would be a trap for readers. */

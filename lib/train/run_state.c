@@ -58,7 +58,9 @@ static rv_status read_tensor(const rv_checkpoint *saved, const char *group, cons
     char path[768], want[RV_SHAPE_TEXT], got[RV_SHAPE_TEXT];
     snprintf(path, sizeof path, "%s/%s", group, name);
     const rv_ck_item *it = rv_checkpoint_find(saved, path);
-    if (!it) return rv_error(RV_ECKPT, "the checkpoint has no tensor %s: it is of another model", path);
+    if (!it)
+        return rv_error(RV_ECKPT, "the checkpoint has no tensor %s: it is of another %s; put the experiment back, or give it another name or checkpoint.dir", path,
+                        strcmp(group, "/model") ? "optimizer" : "model");
     rv_tensor shape = {.ndim = it->ndim};
     memcpy(shape.dim, it->dim, sizeof shape.dim);
     if (!rv_same_shape(t, &shape) || it->type != real_type)
@@ -128,7 +130,7 @@ static rv_status describe_difference(const char *path, const char *key, const ch
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     const char *checkpoint_path = rv_checkpoint_path(saved);
-    static const char *const fixed[] = {"task", "model", "tokenizer"}; /* another value is another model */
+    static const char *const fixed[] = {"task", "seed", "model", "tokenizer"}; /* another value is another run */
     const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
     if (!it) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", checkpoint_path);
     char *now = rv_config_resolved(config);

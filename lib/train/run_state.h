@@ -39,8 +39,8 @@ RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir);
 /** Load parameters (and with optimiser and state where parts has them) from an open checkpoint. RV_ECKPT names the
  *  tensor that is missing, left over or of another shape. */
 RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved);
-/** Compare the resolved configuration with the one in the checkpoint: RV_ECKPT when task, model or tokenizer differ (the
- *  line is named), a warning for other keys that differ. */
+/** Compare the resolved configuration with the one in the checkpoint: RV_ECKPT when task, seed, model or tokenizer differ
+ *  (the line is named), a warning for other keys that differ. */
 RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
 /** Parameters alone. */
 RV_API rv_status rv_run_load_params(rv_params *params, const rv_checkpoint *saved);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/parallel.h"
 #include "io/run_dir.h"
 #include "kernels/gemm.h"
@@ -18,10 +19,15 @@ static bool is_folder(const char *path) {
 static rv_status open_checkpoint(const char *path, rv_trained *t) {
     if (!is_folder(path)) {
         snprintf(t->path, sizeof t->path, "%s", path);
+        if (access(path, F_OK)) return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml", path);
         return rv_checkpoint_open(path, &t->saved);
     }
     snprintf(t->path, sizeof t->path, "%s/best.h5", path);
-    if (access(t->path, R_OK) == 0 && rv_checkpoint_open(t->path, &t->saved) == RV_OK) return RV_OK;
+    if (access(t->path, R_OK) == 0) {
+        rv_status status = rv_checkpoint_open(t->path, &t->saved);
+        if (status == RV_OK || status == RV_ENOMEM) return status;
+        rv_warn("passing over the best checkpoint: %s", rv_error_message());
+    }
     RV_TRY(rv_run_dir_latest(path, &t->saved));
     if (t->saved) snprintf(t->path, sizeof t->path, "%s", rv_checkpoint_path(t->saved));
     else return rv_error(RV_ECKPT, "%s holds no checkpoint; train first: ravel train EXPERIMENT.yaml", path);

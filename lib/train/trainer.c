@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/parallel.h"
@@ -28,7 +29,8 @@ typedef struct {
     rv_run_dir *dir;
     rv_metrics *metrics;
     rv_run_state s;
-    int64_t max_steps, accumulate, validate_every, checkpoint_every, log_every, saved_step;
+    int64_t max_steps, accumulate, validate_every, checkpoint_every, log_every;
+    int64_t saved_step, shown_best; /* of the latest checkpoint, and of the one that best.h5 shows; -1: none */
     double clip;
     const char *watched; /* the metric that decides what is best */
     bool minimise;
@@ -98,16 +100,39 @@ static rv_status train_step(run *r) {
 
 /* ---- checkpoints */
 
+/* The best step's checkpoint is in the folder. It is not when the run was resumed from elsewhere. */
+static bool best_is_there(const run *r) {
+    char name[32], path[RV_PATH_MAX];
+    if (!r->s.n_best || !r->keep_best) return false;
+    rv_run_dir_name(r->s.best_step[0], name);
+    rv_run_dir_file(r->dir, name, path);
+    return access(path, F_OK) == 0;
+}
+
+/* best.h5 shows the best checkpoint, and old ones go. The latest is safe already: a failure is worth a warning only. */
+static void tidy(run *r) {
+    rv_status status = RV_OK;
+    if (best_is_there(r) && r->shown_best != r->s.best_step[0]) {
+        status = rv_run_dir_mark_best(r->dir, r->s.best_step[0]);
+        if (status == RV_OK) r->shown_best = r->s.best_step[0];
+    }
+    int best = r->s.n_best < r->keep_best ? (int)r->s.n_best : r->keep_best;
+    if (status == RV_OK) status = rv_run_dir_prune(r->dir, r->keep_last, r->s.best_step, best);
+    if (status != RV_OK) rv_warn("%s; it is tried again after the next checkpoint", rv_error_message());
+}
+
 static rv_status save(run *r, bool last) {
     if (r->saved_step == r->s.step) return RV_OK;
     rv_run_parts parts = parts_of(r);
+    rv_status status = rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
+    if (status != RV_OK) return rv_error_context(status, "after step %lld: ", (long long)r->s.step);
     rv_metrics_sync(r->metrics);
-    rv_status status = rv_run_save(&parts, r->dir);
+    status = rv_run_save(&parts, r->dir);
     if (status == RV_OK) {
         r->saved_step = r->s.step;
         r->failed_saves = 0;
-        if (r->s.n_best && r->s.best_step[0] == r->s.step) status = rv_run_dir_mark_best(r->dir, r->s.step);
-        if (status == RV_OK) status = rv_run_dir_prune(r->dir, r->keep_last, r->s.best_step, (int)r->s.n_best);
+        tidy(r);
+        return RV_OK;
     }
     if (status != RV_ECKPT || last || ++r->failed_saves >= RV_SAVE_ATTEMPTS) return status;
     rv_warn("%s; training goes on (failed save %d of %d)", rv_error_message(), r->failed_saves, RV_SAVE_ATTEMPTS);
@@ -127,12 +152,13 @@ static rv_status diverged(run *r, rv_status status) {
 /* ---- validation */
 
 /* Put a validation's value in its place among the best; returns the place, counted from 0. The best value is known even
- * when no best checkpoint is kept. NaN comes last. */
+ * when no best checkpoint is kept. NaN has no place. */
 static int rank_value(run *r, double value) {
     int keep = r->keep_best > 1 ? r->keep_best : 1, n = (int)r->s.n_best, at = n;
-    while (at > 0 && !(r->minimise ? value >= r->s.best_value[at - 1] : value <= r->s.best_value[at - 1]) && !isnan(value)) at--;
+    if (isnan(value)) return RV_BEST_MAX;
+    while (at > 0 && (r->minimise ? value < r->s.best_value[at - 1] : value > r->s.best_value[at - 1])) at--;
     if (at >= keep) return at;
-    if (n == keep) n--;
+    if (n >= keep) n = keep - 1; /* it is more when keep_best was lowered on resuming */
     for (int i = n; i > at; i--) {
         r->s.best_value[i] = r->s.best_value[i - 1];
         r->s.best_step[i] = r->s.best_step[i - 1];
@@ -143,7 +169,14 @@ static int rank_value(run *r, double value) {
     return at;
 }
 
-static rv_status validate(run *r) {
+/* Validations without improvement have used the patience up. Patience 0 is that of 1: the first one ends the run. */
+static bool out_of_patience(const run *r) {
+    return rv_config_has(r->config, "train.early_stopping") && r->s.bad_validations > 0 &&
+           r->s.bad_validations >= rv_config_int(r->config, "train.early_stopping.patience");
+}
+
+/* *keep: this step is among the best, so its checkpoint is wanted. */
+static rv_status validate(run *r, bool *keep) {
     rv_metrics_result result;
     RV_TRY(r->task->kind->evaluate(r->tape, r->task, RV_SUBSET_VALID, &result));
     rv_metrics_begin(r->metrics, r->s.step, "valid");
@@ -159,15 +192,23 @@ static rv_status validate(run *r) {
     int rank = rank_value(r, value);
     r->s.bad_validations = rank == 0 ? 0 : r->s.bad_validations + 1;
     rv_info("step %-7lld valid%s%s", (long long)r->s.step, line, rank == 0 ? "  (best so far)" : "");
-    if (rv_config_has(r->config, "train.early_stopping") && r->s.bad_validations >= rv_config_int(r->config, "train.early_stopping.patience")) {
-        r->s.stopped = 1;
+    *keep = rank < r->keep_best;
+    r->s.stopped = out_of_patience(r);
+    if (r->s.stopped && r->s.n_best)
         rv_info("early stopping: %s has not improved on %.4f (step %lld) in %lld validations", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
                 (long long)r->s.bad_validations);
-    }
-    return rank < r->keep_best ? save(r, false) : RV_OK;
+    else if (r->s.stopped)
+        rv_info("early stopping: %s was not a number in %lld validations", r->watched, (long long)r->s.bad_validations);
+    return RV_OK;
 }
 
 /* ---- the loop */
+
+static void forget_best(rv_run_state *s, const rv_run_state *before) {
+    memcpy(s->best_value, before->best_value, sizeof s->best_value);
+    memcpy(s->best_step, before->best_step, sizeof s->best_step);
+    s->n_best = before->n_best;
+}
 
 static rv_status loop(run *r) {
     rv_progress *bar = rv_progress_start("training", "steps", r->s.step, r->max_steps);
@@ -177,14 +218,16 @@ static rv_status loop(run *r) {
     while (status == RV_OK && r->s.step < r->max_steps && !r->s.stopped) {
         status = train_step(r);
         if (status != RV_OK) break;
-        bool last = r->s.step == r->max_steps;
-        if (r->validate_every && (r->s.step % r->validate_every == 0 || last)) status = validate(r);
+        bool last = r->s.step == r->max_steps, best = false;
+        rv_run_state before = r->s;
+        if (r->s.step % r->validate_every == 0 || last) status = validate(r, &best);
         if (status != RV_OK) break;
         rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
         rv_status stop = rv_stop_requested();
         if (stop == RV_OK && r->options->on_step && !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss)) stop = RV_ETERM;
-        if (last || r->s.stopped || stop != RV_OK || (r->checkpoint_every && r->s.step % r->checkpoint_every == 0))
-            status = save(r, last || stop != RV_OK);
+        bool end = last || r->s.stopped || stop != RV_OK;
+        if (end || best || r->s.step % r->checkpoint_every == 0) status = save(r, end);
+        if (best && r->saved_step != r->s.step) forget_best(&r->s, &before); /* the save failed: the older ones stay the best */
         if (status == RV_OK && stop != RV_OK)
             status = rv_error(stop, "stopped by a signal; step %lld is saved in %s. The same command continues", (long long)r->s.step, rv_run_dir_path(r->dir));
     }
@@ -214,17 +257,18 @@ static rv_status dry_run(run *r) {
 
 static rv_status open_saved(run *r, rv_checkpoint **saved) {
     const char *resume = r->options->resume ? r->options->resume : "auto", *dir = rv_run_dir_path(r->dir);
-    bool automatic = !strcmp(resume, "auto"), never = !strcmp(resume, "never");
     *saved = NULL;
-    if (automatic || never) RV_TRY(rv_run_dir_latest(dir, saved));
+    if (!strcmp(resume, "never")) { /* good or damaged, they are not to be lost */
+        int64_t *steps;
+        int n;
+        RV_TRY(rv_run_dir_list(dir, &steps, &n));
+        free(steps);
+        return n ? rv_error(RV_EUSAGE, "%s already holds checkpoints, which --resume never leaves alone; remove the folder, or choose another name or checkpoint.dir", dir)
+                 : RV_OK;
+    }
+    if (!strcmp(resume, "auto")) RV_TRY(rv_run_dir_latest(dir, saved));
     else RV_TRY(rv_checkpoint_open(resume, saved));
-    if (!*saved) return RV_OK;
-    if (!never) return rv_run_check_config(r->config, *saved);
-    rv_status status = rv_error(RV_EUSAGE, "%s already holds checkpoints (the latest is %s), which --resume never would overwrite; remove the folder or choose another checkpoint.dir",
-                                dir, rv_checkpoint_path(*saved));
-    rv_checkpoint_close(*saved);
-    *saved = NULL;
-    return status;
+    return *saved ? rv_run_check_config(r->config, *saved) : RV_OK;
 }
 
 static void read_settings(run *r) {
@@ -240,7 +284,7 @@ static void read_settings(run *r) {
     r->watched = rv_config_has(c, "train.early_stopping") ? rv_config_text(c, "train.early_stopping.metric") : "loss";
     r->minimise = rv_config_has(c, "train.early_stopping") ? rv_config_is(c, "train.early_stopping.mode", "min") : true;
     r->s.seed = (uint64_t)rv_config_int(c, "seed");
-    r->saved_step = -1;
+    r->saved_step = r->shown_best = -1;
 }
 
 static rv_status prepare(run *r, rv_checkpoint *saved) {
@@ -261,7 +305,10 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     rv_status status = rv_run_restore(&parts, saved);
     if (status != RV_OK) return rv_error_context(status, "%s: ", rv_checkpoint_path(saved));
     r->saved_step = r->s.step;
-    if (r->s.step < r->max_steps && !r->s.stopped) rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
+    r->s.stopped = out_of_patience(r); /* the patience may have been raised since */
+    if (r->s.stopped) rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to go on", (long long)r->s.step);
+    else if (r->s.step >= r->max_steps) rv_info("the run is complete: it has done %lld of %lld steps; raise train.max_steps to go on", (long long)r->s.step, (long long)r->max_steps);
+    else rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
     return RV_OK;
 }
 
@@ -273,17 +320,21 @@ static rv_status write_config(const run *r) {
     FILE *f = text ? fopen(path, "w") : NULL;
     bool ok = f && fputs(text, f) >= 0;
     if (f && fclose(f)) ok = false;
+    bool printed = text != NULL;
     free(text);
-    return ok ? RV_OK : rv_error(RV_EUSAGE, "cannot write %s: %s", path, strerror(errno));
+    if (!printed) return RV_ENOMEM;
+    return ok ? RV_OK : rv_error(RV_EUSAGE, "cannot write %s: %s (free some space, or choose another checkpoint.dir)", path, strerror(errno));
 }
 
 static rv_status finish(run *r) {
     int average = (int)rv_config_int(r->config, "checkpoint.average_last");
     const char *dir = rv_run_dir_path(r->dir);
     if (average > 1) RV_TRY(rv_run_average(dir, average));
-    rv_info("done: step %lld, epoch %lld, %lld tokens; last %s %.4f", (long long)r->s.step, (long long)r->s.epoch, (long long)r->s.tokens,
-            "training loss (running mean)", r->s.running_loss);
-    if (r->s.n_best) rv_info("best validation %s %.4f after step %lld: %s/best.h5", r->watched, r->s.best_value[0], (long long)r->s.best_step[0], dir);
+    rv_info("done: step %lld, epoch %lld, %lld tokens; training loss (running mean) %.4f", (long long)r->s.step, (long long)r->s.epoch,
+            (long long)r->s.tokens, r->s.running_loss);
+    if (r->s.n_best)
+        rv_info("best validation %s %.4f after step %lld%s", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
+                r->shown_best == r->s.best_step[0] ? ": best.h5" : "");
     rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   write: ravel generate %s", dir, dir, dir);
     return RV_OK;
 }
@@ -307,6 +358,7 @@ static rv_status run_it(run *r) {
     rv_run_dir_file(r->dir, "metrics.jsonl", path);
     RV_TRY(rv_metrics_open(path, resume_step, &r->metrics));
     RV_TRY(write_config(r));
+    if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
     rv_stop_install();
     RV_TRY(loop(r));
     return finish(r);
