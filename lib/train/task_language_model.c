@@ -168,7 +168,9 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 
 /* ---- evaluation */
 
+/* The loss is always measured, and so is what early stopping watches. */
 static bool wants(const rv_config *c, const char *metric) {
+    if (!strcmp(metric, "loss") || (rv_config_has(c, "train.early_stopping") && rv_config_is(c, "train.early_stopping.metric", metric))) return true;
     for (int i = 0, n = rv_config_count(c, "metrics"); i < n; i++)
         if (!strcmp(rv_config_text_at(c, "metrics", i), metric)) return true;
     return false;
@@ -189,19 +191,19 @@ static int64_t count_correct(const lm_task *t, const rv_tensor *logits, const in
     return correct;
 }
 
-static void set_metrics(const lm_task *t, double nats, double correct, int64_t tokens, int64_t chars, rv_metrics_result *out) {
-    double mean = nats / (double)tokens;
+static void set_metrics(const lm_task *t, const rv_split *part, double nats, double correct, int64_t tokens, rv_metrics_result *out) {
+    const struct {
+        const char *name;
+        double value;
+    } known[] = {
+        {"loss", nats / (double)tokens},
+        {"ppl", exp(nats / (double)tokens)},
+        {"bpc", nats / (double)tokens * (double)part->n / (double)part->chars / log(2.)},
+        {"accuracy", correct / (double)tokens},
+    };
     *out = (rv_metrics_result){.tokens = tokens};
-    for (int i = 0, n = rv_config_count(t->config, "metrics"); i < n && out->n < RV_METRICS_MAX; i++) {
-        const char *name = rv_config_text_at(t->config, "metrics", i);
-        double v = !strcmp(name, "loss")  ? mean
-                   : !strcmp(name, "ppl") ? exp(mean)
-                   : !strcmp(name, "bpc") ? nats / (double)chars / log(2.)
-                                          : correct / (double)tokens;
-        out->m[out->n++] = (rv_metric){name, v};
-    }
-    /* The loss is always there: early stopping and the choice of the best checkpoint look at it. */
-    if (out->n < RV_METRICS_MAX && isnan(rv_metrics_value(out, "loss"))) out->m[out->n++] = (rv_metric){"loss", mean};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (wants(t->config, known[i].name)) out->m[out->n++] = (rv_metric){known[i].name, known[i].value};
 }
 
 static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, rv_metrics_result *out) {
@@ -234,7 +236,7 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, rv_met
     rv_tape_no_grad(tape, no_grad);
     if (state) kind->state_destroy(state);
     rv_free(x);
-    if (status == RV_OK) set_metrics(t, nats, (double)correct, tokens, (int64_t)((double)part->chars * (double)tokens / (double)(part->n - 1)), out);
+    if (status == RV_OK) set_metrics(t, part, nats, (double)correct, tokens, out);
     return status;
 }
 
