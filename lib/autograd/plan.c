@@ -112,6 +112,14 @@ static void plan_input(pool *p, rv_node *n, rv_tensor *t, bool *out_taken) {
     set_offset(t, pool_take(p, grad_bytes(t)));
 }
 
+/* Without a buffer the offsets must not be taken for pointers. */
+static void forget_offsets(rv_tape *tape, rv_tensor *root) {
+    if (!root->owns_grad) root->g = NULL;
+    for (rv_node *n = tape->last; n; n = n->prev)
+        for (int i = 0; i < n->nin + n->nout; i++)
+            if (n->in[i] && !root_of(n->in[i])->owns_grad) root_of(n->in[i])->g = NULL;
+}
+
 rv_status rv__plan_gradients(rv_tape *tape, rv_tensor *root) {
     int count = mark_live(tape, root);
     rv_arena_mark mark = rv_arena_get_mark(tape->arena);
@@ -138,7 +146,10 @@ rv_status rv__plan_gradients(rv_tape *tape, rv_tensor *root) {
         rv_free(tape->grads);
         tape->grads_cap = 0;
         tape->grads = rv_alloc(p.peak);
-        if (!tape->grads) return RV_ENOMEM;
+        if (!tape->grads) {
+            forget_offsets(tape, root);
+            return RV_ENOMEM;
+        }
         tape->grads_cap = p.peak;
     }
     /* Each tensor is the output of one node or a leaf seen as an input; `uses` marks those still to be turned. */
