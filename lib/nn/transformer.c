@@ -24,7 +24,9 @@ static norm make_norm(rv_params *ps, int64_t d, const char *name) {
 static layer make_layer(rv_params *ps, const rv_transformer_config *c, const char *prefix, int n) {
     int64_t d = c->hidden_size;
     rv_init residual = c->init;
-    if (c->scale_residual) residual.a = (residual.a == 0 ? 1 : residual.a) / sqrt(2. * c->num_layers);
+    if (c->scale_residual && residual.kind == RV_INIT_KAIMING_UNIFORM) /* its a is a slope: the bound shrinks with sqrt(1 + a^2) */
+        residual.a = sqrt((1 + residual.a * residual.a) * 2 * c->num_layers - 1);
+    else if (c->scale_residual) residual.a = (residual.a == 0 ? 1 : residual.a) / sqrt(2. * c->num_layers);
     layer l = {
         .in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "self_attn.in_proj_weight", "self_attn.in_proj_bias"),
         .out = make_linear(ps, c, residual, d, d, prefix, n, "self_attn.out_proj.weight", "self_attn.out_proj.bias"),

@@ -36,7 +36,7 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
         next = seen;
         int32_t id = rv_sample_token(logits, V, &o->sampling, &rng, scratch);
         if (id < 0) {
-            status = rv_error(RV_EDIVERGED, "the model's logits are not numbers (NaN); it has diverged in training");
+            status = rv_error(RV_EDIVERGED, "the model's logits are NaN or infinite: it has diverged in training; take an earlier checkpoint");
             goto done;
         }
         history[seen++] = id;

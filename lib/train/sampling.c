@@ -20,7 +20,7 @@ int32_t rv_sample_token(const rv_real *logits, int64_t V, const rv_sampler *s, r
     candidate *c = scratch;
     int32_t best = 0;
     for (int64_t i = 0; i < V; i++) {
-        if (isnan(logits[i])) return -1;
+        if (isnan(logits[i]) || logits[i] == INFINITY) return -1;
         if (logits[i] > logits[best]) best = (int32_t)i;
         c[i] = (candidate){(double)logits[i], (int32_t)i};
     }

@@ -14,7 +14,7 @@ typedef struct {
 /** Scratch that rv_sample_token needs for a vocabulary of V tokens, in bytes. */
 RV_API size_t rv_sampler_scratch(int64_t V);
 /** One token id drawn from softmax(logits / temperature) over the V tokens that top_k and top_p leave, or -1 if a logit
- *  is not a number. Equal probabilities are ordered by id, so the draw is a function of its arguments. */
+ *  is NaN or +infinity. Equal probabilities are ordered by id, so the draw is a function of its arguments. */
 RV_API int32_t rv_sample_token(const rv_real *logits, int64_t V, const rv_sampler *s, rv_rng *rng, void *scratch);
 
 #endif
