@@ -160,6 +160,38 @@ class Cli(unittest.TestCase):
             self.assertTrue(os.path.exists(f"runs/sig{code}/step-{step:09d}.h5"))
             self.check(ravel("train", "lstm.yaml", f"name=sig{code}", f"train.max_steps={step + 5}"), 0, f"after step {step}")
 
+    def test_early_stopping(self):
+        quick = ["train.validate_every=1", "train.optimizer.lr=0", "train.early_stopping={metric: accuracy, patience: 2}", "checkpoint.keep_best=3"]
+        self.check(ravel("train", "lstm.yaml", *quick), 0, r"early stopping: accuracy has not improved on 0\.\d+ \(step 1\) in 2 validations", "done: step 3")
+        self.assertEqual([set(m) & {"accuracy", "loss", "ppl", "bpc"} for m in metrics("test") if m["kind"] == "valid"][0], {"accuracy", "loss", "ppl"})
+        self.check(ravel("train", "lstm.yaml", *quick), 0, "complete: early stopping ended it after step 3", "done: step 3")
+        quick[2] = "train.early_stopping={metric: accuracy, patience: 4}"
+        self.check(ravel("train", "lstm.yaml", *quick[:3]), 0, "resuming from .* after step 3", "in 4 validations", "done: step 5")
+        quick[2] = "train.early_stopping={patience: 0}"
+        self.check(ravel("train", "lstm.yaml", "name=none", *quick), 0, "in 1 validations", "done: step 2")
+
+    def test_best_checkpoint_is_shown_again(self):
+        self.check(ravel("train", "lstm.yaml"), 0, "best.h5")
+        best = os.readlink("runs/test/best.h5")
+        os.remove("runs/test/best.h5")  # as after a death between a save and the link
+        self.check(ravel("train", "lstm.yaml"), 0, "is complete: it has done 20 of 20 steps", "best validation loss .*best.h5")
+        self.assertEqual(os.readlink("runs/test/best.h5"), best)
+
+    def test_another_seed_is_another_run(self):
+        self.check(ravel("train", "lstm.yaml"), 0)
+        self.check(ravel("train", "lstm.yaml", "seed=2"), 4, "seed: 1.*seed: 2.*checkpoint.dir")
+
+    def test_metrics_of_characters(self):
+        self.check(ravel("train", "lstm.yaml", "metrics=[bpc]"), 0)
+        last = [m for m in metrics("test") if m["kind"] == "valid"][-1]
+        self.assertAlmostEqual(last["bpc"], last["loss"] / 0.6931471805599453, delta=1e-6)
+
+    def test_words_are_written_with_spaces(self):
+        self.check(ravel("train", "lstm.yaml", "tokenizer.type=word"), 0)
+        r = ravel("generate", "runs/test", "--prompt", "to be", "--length", "40")
+        self.check(r, 0)
+        self.assertLessEqual(set(r.stdout.split()), set("to be or not that is the question.".split()))
+
     def test_divergence(self):
         self.write("relu.yaml", (BASE % "{decoder: {type: rnn, cell: rnn, nonlinearity: relu, num_layers: 1, hidden_size: 32}}").replace("adam, lr: 1e-2", "sgd, lr: 1e6"))
         r = ravel("train", "relu.yaml", "checkpoint.every=1000")
