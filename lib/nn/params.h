@@ -54,7 +54,7 @@ RV_API rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int
 RV_API rv_status rv_params_materialise(rv_params *ps, uint64_t seed);
 /** By exact name, or NULL. */
 RV_API rv_param *rv_params_find(const rv_params *ps, const char *name);
-/** Trainable elements, without the gaps. */
+/** Elements of all tensors, without the gaps. */
 RV_API int64_t rv_params_count(const rv_params *ps);
 /** Start a new sum of gradients: nothing is written, the next backward overwrites. */
 RV_API void rv_params_zero_grad(rv_params *ps);
