@@ -113,38 +113,35 @@ static const char *section(const char *text, size_t bytes, const char *key, size
     return start ? start : text;
 }
 
-/* The first lines in which two sections differ go into the message. */
-static rv_status describe_difference(const char *path, const char *key, const char *a, size_t na, const char *b, size_t nb) {
+/* The first lines in which two sections differ, as "'a' ... 'b'" around `middle`, into text; false if they are equal. */
+static bool difference(const char *key, const char *a, size_t na, const char *b, size_t nb, const char *middle, char *text, size_t size) {
+    const char *sa = section(a, na, key, &na), *sb = section(b, nb, key, &nb);
+    if (na == nb && !memcmp(sa, sb, na)) return false;
     size_t i = 0, line = 0;
-    while (i < na && i < nb && a[i] == b[i]) {
-        i++;
-        if (a[i - 1] == '\n') line = i;
-    }
-    const char *ea = memchr(a + line, '\n', na - line), *eb = memchr(b + line, '\n', nb - line);
-    int la = (int)((ea ? ea : a + na) - (a + line)), lb = (int)((eb ? eb : b + nb) - (b + line));
-    return rv_error(RV_ECKPT,
-                    "%s was trained with '%.*s' under %s, but the experiment says '%.*s'; put the experiment back, or give the changed one another name "
-                    "or checkpoint.dir",
-                    path, la, a + line, key, lb, b + line);
+    while (i < na && i < nb && sa[i] == sb[i])
+        if (sa[i++] == '\n') line = i;
+    while (line < na && line < nb && sa[line] == ' ') line++; /* both are indented alike up to here, or differ in it */
+    const char *ea = memchr(sa + line, '\n', na - line), *eb = memchr(sb + line, '\n', nb - line);
+    int la = (int)((ea ? ea : sa + na) - (sa + line)), lb = (int)((eb ? eb : sb + nb) - (sb + line));
+    snprintf(text, size, "'%.*s' under %s%s'%.*s'", la, sa + line, key, middle, lb, sb + line);
+    return true;
 }
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
-    const char *checkpoint_path = rv_checkpoint_path(saved);
     static const char *const fixed[] = {"task", "seed", "model", "tokenizer"}; /* another value is another run */
+    static const char *const noted[] = {"data", "train"};                      /* may change, and changes results */
+    const char *path = rv_checkpoint_path(saved);
     const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
-    if (!it) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", checkpoint_path);
-    char *now = rv_config_resolved(config);
+    if (!it) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", path);
+    char *now = rv_config_resolved(config), text[512];
     if (!now) return RV_ENOMEM;
-    const char *then = it->data;
-    size_t now_len = strlen(now), then_len = (size_t)it->dim[0];
     rv_status status = RV_OK;
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed && status == RV_OK; i++) {
-        size_t na, nb;
-        const char *a = section(then, then_len, fixed[i], &na), *b = section(now, now_len, fixed[i], &nb);
-        if (na != nb || memcmp(a, b, na)) status = describe_difference(checkpoint_path, fixed[i], a, na, b, nb);
-    }
-    if (status == RV_OK && (now_len != then_len || memcmp(now, then, now_len)))
-        rv_warn("some settings differ from those that %s was trained with; training goes on with the new ones", checkpoint_path);
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed && status == RV_OK; i++)
+        if (difference(fixed[i], it->data, (size_t)it->dim[0], now, strlen(now), ", but the experiment says ", text, sizeof text))
+            status = rv_error(RV_ECKPT, "%s was trained with %s; put the experiment back, or give the changed one another name or checkpoint.dir", path, text);
+    for (size_t i = 0; i < sizeof noted / sizeof *noted && status == RV_OK; i++)
+        if (difference(noted[i], it->data, (size_t)it->dim[0], now, strlen(now), ", and now goes on with ", text, sizeof text))
+            rv_warn("%s was trained with %s", path, text);
     free(now);
     return status;
 }
