@@ -170,6 +170,12 @@ class Cli(unittest.TestCase):
         quick[2] = "train.early_stopping={patience: 0}"
         self.check(ravel("train", "lstm.yaml", "name=none", *quick), 0, "in 1 validations", "done: step 2")
 
+    def test_fewer_best_checkpoints_are_kept(self):
+        self.check(ravel("train", "lstm.yaml", "train.validate_every=1", "checkpoint.keep_best=16"), 0)
+        self.assertGreaterEqual(len([f for f in os.listdir("runs/test") if f.startswith("step-")]), 16)
+        self.check(ravel("train", "lstm.yaml", "train.validate_every=1", "checkpoint.keep_best=1", "train.max_steps=60"), 0, "best.h5")
+        self.assertLessEqual(len([f for f in os.listdir("runs/test") if f.startswith("step-")]), 4)
+
     def test_best_checkpoint_is_shown_again(self):
         self.check(ravel("train", "lstm.yaml"), 0, "best.h5")
         best = os.readlink("runs/test/best.h5")

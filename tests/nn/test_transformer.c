@@ -362,27 +362,34 @@ Test(transformer, same_bits_at_every_thread_count) {
     free_model(&m);
 }
 
+/* By 1/sqrt(2 x 8 layers) = 1/4. PyTorch's default, Kaiming's with slope sqrt(5), is uniform below 1/sqrt(fan in), whose
+ * deviation is a sqrt(3)-th of that. */
 Test(transformer, residual_projections_start_smaller) {
-    rv_params *ps = rv_params_create();
-    rv_transformer_config c = rv_transformer_defaults();
-    c.num_layers = 8, c.num_heads = 4, c.hidden_size = 64, c.ff_size = 256, c.init = (rv_init){RV_INIT_NORMAL, 0.02, 0}, c.scale_residual = true;
-    rv_transformer *tr = rv_transformer_create(ps, &c, "gpt");
-    cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
+    static const rv_init inits[] = {{RV_INIT_NORMAL, 0.02, 0}, {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}};
     static const struct {
         const char *name;
-        double deviation;
-    } want[] = {{"gpt.layers.7.linear1.weight", 0.02}, {"gpt.layers.0.self_attn.in_proj_weight", 0.02}, {"gpt.layers.3.linear2.weight", 0.005},
-                {"gpt.layers.3.self_attn.out_proj.weight", 0.005}};
-    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
-        const rv_param *p = rv_params_find(ps, want[i].name);
-        double sum = 0;
-        cr_assert(p, "%s", want[i].name);
-        for (int64_t e = 0; e < rv_numel(&p->t); e++) sum += (double)p->t.x[e] * (double)p->t.x[e];
-        double deviation = sqrt(sum / (double)rv_numel(&p->t));
-        cr_assert(fabs(deviation / want[i].deviation - 1) < 0.05, "%s: %g", want[i].name, deviation);
+        double deviation[2]; /* of each init */
+    } want[] = {{"gpt.layers.7.linear1.weight", {0.02, 0.07217}},
+                {"gpt.layers.0.self_attn.in_proj_weight", {0.02, 0.07217}},
+                {"gpt.layers.3.linear2.weight", {0.005, 0.03608 / 4}},
+                {"gpt.layers.3.self_attn.out_proj.weight", {0.005, 0.07217 / 4}}};
+    for (int k = 0; k < 2; k++) {
+        rv_params *ps = rv_params_create();
+        rv_transformer_config c = rv_transformer_defaults();
+        c.num_layers = 8, c.num_heads = 4, c.hidden_size = 64, c.ff_size = 256, c.init = inits[k], c.scale_residual = true;
+        rv_transformer *tr = rv_transformer_create(ps, &c, "gpt");
+        cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
+        for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+            const rv_param *p = rv_params_find(ps, want[i].name);
+            double sum = 0;
+            cr_assert(p, "%s", want[i].name);
+            for (int64_t e = 0; e < rv_numel(&p->t); e++) sum += (double)p->t.x[e] * (double)p->t.x[e];
+            double deviation = sqrt(sum / (double)rv_numel(&p->t));
+            cr_assert(fabs(deviation / want[i].deviation[k] - 1) < 0.05, "%s, init %d: %g", want[i].name, k, deviation);
+        }
+        rv_transformer_destroy(tr);
+        rv_params_destroy(ps);
     }
-    rv_transformer_destroy(tr);
-    rv_params_destroy(ps);
 }
 
 Test(transformer, sizes_that_do_not_fit) {

@@ -145,7 +145,7 @@ ParameterizedTest(int *kind, resume, threads, .init = setup, .fini = teardown) {
     }
 }
 
-Test(resume, another_seed_gives_another_state, .init = setup, .fini = teardown) {
+Test(resume, another_model_gives_another_state, .init = setup, .fini = teardown) {
     /* The hash would also be equal if it did not look at the state at all. */
     char a[RV_CK_HASH_TEXT], b[RV_CK_HASH_TEXT];
     cr_assert_eq(train(0, "a", 1, -1), RV_OK);
