@@ -1,6 +1,7 @@
 #!/bin/bash
 # From nothing to every test run: installs what is missing, builds a release and a sanitised build, tests both.
-# Usage: tools/check.sh [BUILD_DIRECTORY_PREFIX]     (build directories PREFIX-release and PREFIX-asan; default build-check)
+# Usage: tools/check.sh [BUILD_DIRECTORY_PREFIX]     (build directories PREFIX-release, -asan and -tsan; default build-check)
+# Where clang, its sanitizers and libomp are installed (Debian: clang libomp-dev), data races are looked for too.
 # RAVEL_DATA_MIRROR=DIR takes data sets from a folder instead of the network; without it tests of real data are skipped.
 # The last line is 'N passed, N failed, N skipped'; the exit status is 0 only if nothing failed.
 set -uo pipefail
@@ -48,6 +49,21 @@ if [ "$reports" -gt 0 ]; then
     find "$logs/reports" -type f | sort | head -3 | xargs head -40
 fi
 
+# GCC's OpenMP cannot tell ThreadSanitizer about its barriers; libomp can, through Archer.
+clang=$(command -v clang || command -v clang-14)
+if [ -z "$clang" ] || [ -z "$(find /usr/lib/llvm* -name libarcher.so 2>/dev/null)" ] ||
+    ! echo 'int main(void) { return 0; }' | $clang -fsanitize=thread -fopenmp -x c - -o "$logs/probe" 2>/dev/null; then
+    echo "== $prefix-tsan: skipped, no clang with ThreadSanitizer, libomp and Archer (Debian: clang libomp-dev)"
+else
+    dir=$prefix-tsan
+    echo "== $dir: data races under ThreadSanitizer"
+    { [ -f "$dir/build.ninja" ] || CC=$clang meson setup "$dir" --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false; } >"$logs/meson" 2>&1 ||
+        { cat "$logs/meson"; failed=1; }
+    ninja -C "$dir" tests/race >"$logs/ninja" 2>&1 || { tail -40 "$logs/ninja"; failed=1; }
+    meson test -C "$dir" --no-rebuild --suite race --print-errorlogs >"$logs/tsan" 2>&1 || failed=1
+    grep -vE '^ninja|^$|^Full log|^No suitable' "$logs/tsan"
+fi
+
 tests/summary.py --extra-failures "$reports" "$prefix-release/meson-logs/testlog.json" "$prefix-release/meson-logs/timing.json" \
-    "$prefix-asan/meson-logs/testlog.json" || failed=1
+    "$prefix-asan/meson-logs/testlog.json" "$prefix-tsan/meson-logs/testlog.json" || failed=1
 exit $failed

@@ -33,6 +33,12 @@ static inline void mul_wide(u32v a, uint32_t m, u32v *hi, u32v *lo) {
 
 /* Two vectors' lanes in turn. */
 static inline void zip(u32v a, u32v b, u32v *first, u32v *second) {
+#ifdef __clang__ /* knows shuffles by constants only */
+    for (uint32_t i = 0; i < LANES; i++) {
+        (*first)[i] = i % 2 ? b[i / 2] : a[i / 2];
+        (*second)[i] = i % 2 ? b[LANES / 2 + i / 2] : a[LANES / 2 + i / 2];
+    }
+#else
     u32v lo, hi;
     for (uint32_t i = 0; i < LANES; i++) {
         lo[i] = i / 2 + i % 2 * LANES;
@@ -40,6 +46,7 @@ static inline void zip(u32v a, u32v b, u32v *first, u32v *second) {
     }
     *first = __builtin_shuffle(a, b, lo);
     *second = __builtin_shuffle(a, b, hi);
+#endif
 }
 
 static inline void philox(rv_rng_key key, uint64_t step, uint64_t first, uint32_t *out) {
