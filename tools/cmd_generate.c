@@ -131,7 +131,7 @@ int rv_cmd_generate(int argc, char **argv) {
                                      "  ravel generate runs/shakespeare-gpt --prompt 'ROMEO:' --length 500\n"
                                      "  ravel generate runs/shakespeare-lstm --temperature 0.8 --top-k 10 --seed 7",
                                      0, 0, 0};
-    arguments a = {.seed = 1};
+    static arguments a = {.seed = 1}; /* what the shorthands made is referred to until the end */
     rv__tool_parse(&argp, argc, argv, &a);
     rv_trained t;
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, false, &t);
