@@ -102,8 +102,8 @@ static int info(int argc, char **argv) {
         JSON_OPTION, {"text", KEY_TEXT, "ITEM", 0, "Print one item's bytes alone, for example /config/resolved", 0}, {0}};
     static const struct argp argp = {options, take, "FILE|RUN_FOLDER",
                                      "What a checkpoint, or the latest good one of a run's folder, holds.\v"
-                                     "examples:\n  ravel ckpt info runs/bahdanau-enfr\n"
-                                     "  ravel ckpt info --text /config/resolved runs/bahdanau-enfr/best.h5", NULL, NULL, NULL};
+                                     "examples:\n  ravel ckpt info runs/quickstart\n"
+                                     "  ravel ckpt info --text /config/resolved runs/quickstart/best.h5", NULL, NULL, NULL};
     arguments a = {.min = 1, .max = 1};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_checkpoint *ck;
@@ -173,7 +173,7 @@ static int verify(int argc, char **argv) {
     static const struct argp argp = {options, take, "FILE|RUN_FOLDER...",
                                      "Check every byte of checkpoints against the hash they were written with.\v"
                                      "Exit code 0: all are good; 6: one is damaged; 4: one cannot be read, or a folder has none.\n"
-                                     "example: ravel ckpt verify runs/bahdanau-enfr", NULL, NULL, NULL};
+                                     "example: ravel ckpt verify runs/quickstart", NULL, NULL, NULL};
     arguments a = {.min = 1, .max = 1 << 30};
     rv__tool_parse(&argp, argc, argv, &a);
     verdict v = {.list = a.json ? json_array() : NULL};
@@ -360,7 +360,7 @@ enum { ACTIONS = sizeof actions / sizeof *actions };
 static void help(FILE *to) {
     fprintf(to, "Usage: ravel ckpt ACTION [OPTION...] FILE...\nLook into checkpoints and work with them.\n\n");
     for (int i = 0; i < ACTIONS; i++) fprintf(to, "  %-8s %s\n", actions[i].name, actions[i].summary);
-    fprintf(to, "\n'ravel ckpt ACTION --help' explains one, with an example.\nexample: ravel ckpt verify runs/bahdanau-enfr\n");
+    fprintf(to, "\n'ravel ckpt ACTION --help' explains one, with an example.\nexample: ravel ckpt verify runs/quickstart\n");
 }
 
 int rv_cmd_ckpt(int argc, char **argv) {

@@ -11,9 +11,9 @@ static const char doc[] =
     "  show     print the settings, includes and assignments merged\n"
     "  explain  print a key's values, default and meaning, or a section's keys\n"
     "\n"
-    "Examples:\n"
-    "  ravel config check experiments/*.yaml\n"
-    "  ravel config show --resolved gpt.yaml train.optimizer.lr=1e-3\n"
+    "examples:\n"
+    "  ravel config check experiments/*/*.yaml\n"
+    "  ravel config show --resolved experiments/shakespeare/gpt.yaml train.optimizer.lr=1e-3\n"
     "  ravel config explain train.lr_scheduler\n";
 
 typedef struct {

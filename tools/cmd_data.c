@@ -117,8 +117,8 @@ int rv_cmd_data(int argc, char **argv) {
         "Get, list and generate data sets.\n\n"
         "Files are kept in ${RAVEL_DATA:-data-cache}/NAME. They come from $RAVEL_DATA_MIRROR/NAME if that is set, else from the address in the manifest, "
         "and are checked against its sha256. Manifests: $RAVEL_DATASETS, or ./datasets and the installed ones.\v"
-        "Tasks for 'make': copy, reverse, adding, recall, dates.\n\nexample: ravel data get tinyshakespeare multi30k\n"
-        "example: ravel data make dates --out /tmp/dates --train 5000",
+        "Tasks for 'make': copy, reverse, adding, recall, dates.\n\nexamples:\n  ravel data get tinyshakespeare multi30k\n"
+        "  ravel data make dates --out /tmp/dates --train 5000",
         NULL, NULL, NULL};
     static const char *const actions[] = {"get", "list", "path", "make"};
     options o = {.seed = -1, .train = -1, .valid = -1, .test = -1, .min_length = -1, .max_length = -1};

@@ -111,7 +111,7 @@ static void threads(json_t *report) {
     double load;
     if (getloadavg(&load, 1) == 1) {
         put_number(o, "load", load);
-        if (load > 0.5 * (double)online) warning(report, "other work is running (load %.1f on %d CPUs): the speeds below are lower for it", load, (int)online);
+        if (load > 0.5 * (double)online) warning(report, "other work is running (load %.1f on %d CPUs): these speeds are lower for it", load, (int)online);
     }
 }
 
@@ -152,7 +152,7 @@ static void speed(json_t *report) {
         for (int i = 0; i < 2; i++) {
             const double rate = gemm_speed(shapes[i].m, shapes[i].k, shapes[i].n);
             put_number(o, shapes[i].name, rate);
-            if (rate < 0.5 * peak) warning(report, "%s runs at %.0f%% of the peak on %d threads: is other work running?", shapes[i].name, 100 * rate / peak, n);
+            if (rate < 0.5 * peak) warning(report, "%s runs at %.0f%% of the peak with %d thread%s: is other work running?", shapes[i].name, 100 * rate / peak, n, n == 1 ? "" : "s");
         }
         if (peak < 0.7 * n * one_thread)
             warning(report, "%d threads reach %.1f times the peak of one: the CPUs share cores (hyper-threads), or other work is running", n,
@@ -234,7 +234,7 @@ int rv_cmd_doctor(int argc, char **argv) {
                                      "Look at this machine: the CPU, the instruction set chosen (RAVEL_ISA=avx512, avx2 or base forces one), threads "
                                      "and what limits them, caches, memory, library versions, and how fast two matrix products run beside the CPU's "
                                      "peak (GFLOP/s, on one thread and on all). Takes about a second. Warnings come last.\v"
-                                     "example: ravel doctor\n         RAVEL_ISA=avx2 ravel doctor --json",
+                                     "examples:\n  ravel doctor\n  RAVEL_ISA=avx2 ravel doctor --json",
                                      NULL, NULL, NULL};
     bool as_json = false;
     rv__tool_parse(&argp, argc, argv, &as_json);

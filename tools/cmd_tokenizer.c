@@ -163,8 +163,8 @@ int rv_cmd_tokenizer(int argc, char **argv) {
     };
     static const struct argp argp = {opts, parse, "train --out FOLDER [TEXT ...]\nencode FOLDER [TEXT ...]\ndecode FOLDER [IDS ...]\ninfo FOLDER",
                                      "Train a tokenizer; encode and decode text.\n\nWithout files, standard input is read.\v"
-                                     "example: ravel tokenizer train --type bpe --vocab-size 8000 --out tok input.txt\n"
-                                     "example: ravel tokenizer encode tok --labels < sentence.txt",
+                                     "examples:\n  ravel tokenizer train --type bpe --vocab-size 8000 --out tok input.txt\n"
+                                     "  ravel tokenizer encode tok --labels < sentence.txt",
                                      NULL, NULL, NULL};
     static const char *const actions[] = {"train", "encode", "decode", "info"};
     options o = {.spec = {.type = RV_TOKENS_BPE}};

@@ -28,6 +28,7 @@ int rv__tool_finish(rv_status status) {
 
 void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input) {
     argp_err_exit_status = 2;
+    setenv("ARGP_HELP_FMT", "no-dup-args-note,rmargin=120", 0); /* no boilerplate, and examples that can be pasted */
     argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
@@ -35,7 +36,7 @@ static void help(FILE *to) {
     fprintf(to, "usage: ravel COMMAND [ARGUMENT ...]\n\nTrain and compare sequence models on ordinary CPUs.\n\ncommands:\n");
     for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\n'ravel COMMAND --help' explains one command, with an example.\n"
-                "example: ravel train experiments/shakespeare/gpt.yaml\n");
+                "example: ravel train experiments/quickstart/dates.yaml\n");
 }
 
 static const char *command_name(const void *ctx, int i) {
