@@ -202,13 +202,15 @@ static rv_status bench(const arguments *a) {
 }
 
 int rv_cmd_bench(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "WORKLOAD...|all",
-                                     "Time training steps of the fixed workloads: zero gradients, forward, loss, backward, clip, Adam.\v"
-                                     "Medians over steps. peak% is the share of the FMA peak measured in the same run.\n\n"
-                                     "examples:\n"
-                                     "  ravel bench lstm_lm gpt_char --threads 1,2\n"
-                                     "  ravel bench all --peer pytorch --json",
-                                     0, 0, 0};
+    char doc[1024] = "Time training steps of the fixed workloads: zero gradients, forward, loss, backward, clip, Adam.\vWorkloads:";
+    size_t used = strlen(doc);
+    for (const rv_workload *w = rv__workloads(false); w->name; w++) used += (size_t)snprintf(doc + used, sizeof doc - used, " %s", w->name);
+    snprintf(doc + used, sizeof doc - used,
+             "\nMedians over steps. peak%% is the share of the FMA peak measured in the same run.\n\n"
+             "examples:\n"
+             "  ravel bench lstm_lm gpt_char --threads 1,2\n"
+             "  ravel bench all --peer pytorch --json");
+    const struct argp argp = {options, parse, "WORKLOAD...|all", doc, 0, 0, 0};
     arguments a = {.seconds = 4};
     rv__tool_parse(&argp, argc, argv, &a);
     if (!a.n_threads) {

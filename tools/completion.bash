@@ -20,6 +20,19 @@ _ravel() {
         COMPREPLY=($(compgen -W "$("$ravel" "$command" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*' | sort -u)" -- "$cur"))
         return
     fi
+    if [ "$COMP_CWORD" -eq 2 ] && [[ $command == @(config|data|ckpt|tokenizer) ]]; then # actions, from the usage lines or their table
+        COMPREPLY=($(compgen -W "$("$ravel" "$command" --help 2>/dev/null |
+            sed -nE 's/^(Usage|  or): *ravel [a-z]+ \[OPTION\.\.\.\] ([a-z]+).*/\2/p; s/^  ([a-z]+) +[a-z].*/\1/p' | grep -vx ravel | sort -u)" -- "$cur"))
+        return
+    fi
+    if [ "$command" = data ] && [[ ${COMP_WORDS[2]} == @(get|path) ]]; then
+        COMPREPLY=($(compgen -W "$("$ravel" data list 2>/dev/null | sed 's/ .*//')" -- "$cur"))
+        return
+    fi
+    if [ "$command" = bench ]; then
+        COMPREPLY=($(compgen -W "all $("$ravel" bench --help 2>/dev/null | sed -n 's/^Workloads: //p')" -- "$cur"))
+        return
+    fi
     for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do [[ $word == *.yaml ]] && file=$word; done
     if [ "$prev" = explain ]; then
         COMPREPLY=($(compgen -W "$(_ravel_keys "$ravel" "$cur" "")" -- "$cur"))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,11 +60,19 @@ static void draw(void) {
     if (here > 0) format_time(spent / (double)here * (double)left, eta, sizeof eta);
     double share = bar.total > 0 ? (double)bar.done / (double)bar.total : 0;
     if (terminal()) {
-        char cells[BAR_WIDTH * 3 + 1] = "";
-        int full = (int)(share * BAR_WIDTH);
-        for (int i = 0; i < BAR_WIDTH; i++) strcat(cells, i < full ? "\u2588" : "\u2591");
-        fprintf(stderr, "\r\033[K%s %s%s%s %lld/%lld %s, %s, %s left", bar.what, rv_log_colour() ? "\033[36m" : "", cells, rv_log_colour() ? "\033[0m" : "",
-                (long long)bar.done, (long long)bar.total, bar.unit, bar.note, eta);
+        /* A line that wraps cannot be drawn over: the bar gives way first, then the end of the text. */
+        struct winsize size;
+        int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+        char text[320], cells[BAR_WIDTH * 3 + 1] = "";
+        snprintf(text, sizeof text, "%lld/%lld %s, %s, %s left", (long long)bar.done, (long long)bar.total, bar.unit, bar.note, eta);
+        int room = columns - 1 - (int)strlen(bar.what) - 1, width = room - 1 - (int)strlen(text);
+        if (width > BAR_WIDTH) width = BAR_WIDTH;
+        if (width < 0) width = 0;
+        if (room < 0) room = 0;
+        int full = (int)(share * width);
+        for (int i = 0; i < width; i++) strcat(cells, i < full ? "\u2588" : "\u2591");
+        fprintf(stderr, "\r\033[K%s %s%s%s%s%.*s", bar.what, rv_log_colour() ? "\033[36m" : "", cells, rv_log_colour() ? "\033[0m" : "",
+                width ? " " : "", room, text);
     } else {
         fprintf(stderr, "%s %lld/%lld %s, %s, %s left\n", bar.what, (long long)bar.done, (long long)bar.total, bar.unit, bar.note, eta);
     }
