@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
-import filecmp, json, math, os, random, re, resource, signal, subprocess, sys, tempfile, time, unittest
+import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct, subprocess, sys, tempfile, termios, time, unittest
 
 RAVEL = os.path.abspath(sys.argv.pop(1))
 LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
@@ -159,6 +159,22 @@ class Cli(unittest.TestCase):
             step = int(re.search(r"step (\d+) is saved", err)[1])
             self.assertTrue(os.path.exists(f"runs/sig{code}/step-{step:09d}.h5"))
             self.check(ravel("train", "lstm.yaml", f"name=sig{code}", f"train.max_steps={step + 5}"), 0, f"after step {step}")
+
+    def test_progress_fits_the_terminal(self):
+        for columns in 200, 75, 20:
+            master, slave = pty.openpty()
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+            p = subprocess.Popen([RAVEL, "train", "lstm.yaml", f"name=wide{columns}", "train.max_steps=4000", "train.validate_every=4000"],
+                                 stderr=slave, env={**os.environ, "TERM": "xterm"})
+            os.close(slave)
+            shown = b""
+            while shown.count(b"\r\x1b[K") < 4: shown += os.read(master, 4096)
+            p.terminate()
+            p.wait(60)
+            os.close(master)
+            drawn = [re.sub(r"\x1b\[\d*m", "", l) for l in shown.decode(errors="ignore").split("\r\x1b[K")[1:-1]]
+            self.assertTrue(all(l.startswith("training ") and len(l) < columns for l in drawn), drawn)
+            if columns > 20: self.assertRegex(drawn[-1], r"\d/4000 steps, loss .* tokens/s, \w+ left$")
 
     def test_early_stopping(self):
         quick = ["train.validate_every=1", "train.optimizer.lr=0", "train.early_stopping={metric: accuracy, patience: 2}", "checkpoint.keep_best=3"]
