@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/params.h"
-#include "ops/ops.h"
+#include "models/language_model.h"
+#include "optim/clip.h"
+#include "optim/optim.h"
 
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 static volatile int counting, counted;
@@ -35,6 +36,61 @@ int posix_memalign(void **p, size_t a, size_t n) {
 enum { ROWS = 320, D = 48, WORDS = 300 };
 #define DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
 
+/* Whole training steps of a language model: forward, backward, clipping, Adam. */
+static int model_allocates(const char *name, const rv_lm_config *config) {
+    enum { B = 4, T = 24 };
+    static int32_t x[B * T], y[B * T];
+    for (int i = 0; i < B * T; i++) x[i] = i * 7 % WORDS, y[i] = i * 5 % WORDS;
+    rv_params *ps = rv_params_create();
+    rv_lm *lm = rv_lm_create(ps, config);
+    rv_tape *tape = rv_tape_create();
+    rv_optim_settings settings = rv_optim_defaults(RV_OPTIM_adam);
+    rv_optim *optim = NULL;
+    if (!lm || !tape || rv_params_materialise(ps, 1) != RV_OK || rv_optim_create(RV_OPTIM_adam, &settings, ps, &optim) != RV_OK) return 1;
+    rv_tape_set_training(tape, true);
+    int failed = 0;
+    for (int threads = 1; threads <= 2; threads++) {
+        rv_set_threads(threads);
+        for (int step = 1; step <= 5; step++) {
+            counted = 0;
+            counting = step >= 3;
+            rv_tape_reset(tape);
+            rv_params_zero_grad(ps);
+            double norm = 0;
+            rv_status s = rv_backward(tape, rv_lm_loss(tape, lm, x, y, B, T, NULL, 0.1));
+            rv_params_finish_grad(ps);
+            if (s == RV_OK) s = rv_grad_norm(ps, &norm);
+            rv_optim_step(optim, 1e-3, rv_clip_factor(norm, 1));
+            counting = 0;
+            if (s != RV_OK) fprintf(stderr, "%s\n", rv_error_message());
+            if (counted) fprintf(stderr, "%s, step %d, %d threads: %d allocations\n", name, step, threads, counted);
+            failed |= s != RV_OK || counted;
+        }
+    }
+    rv_optim_destroy(optim);
+    rv_tape_destroy(tape);
+    rv_lm_destroy(lm);
+    rv_params_destroy(ps);
+    return failed;
+}
+
+static int models_allocate(void) {
+    rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
+    rv_lm_config lstm = {.head_bias = true, .head_init = normal, .decoder = {.kind = rv_decoder_find("rnn"), .vocab_size = WORDS, .embedding_dim = D,
+                         .embedding_init = normal, .dropout = 0.1, .rnn = rv_rnn_defaults(RV_CELL_LSTM)}};
+    lstm.decoder.rnn.input_size = lstm.decoder.rnn.hidden_size = D;
+    lstm.decoder.rnn.num_layers = 2;
+    rv_lm_config gpt = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("transformer"), .vocab_size = WORDS, .embedding_dim = D,
+                        .embedding_init = normal, .dropout = 0.1, .position = RV_POSITION_LEARNED, .max_length = 32, .transformer = rv_transformer_defaults()}};
+    rv_transformer_config *t = &gpt.decoder.transformer;
+    t->num_layers = t->num_heads = 2;
+    t->hidden_size = D;
+    t->ff_size = 4 * D;
+    t->causal = true;
+    t->dropout = t->attention_dropout = 0.1;
+    return model_allocates("LSTM", &lstm) | model_allocates("GPT", &gpt);
+}
+
 int main(void) {
     static int32_t ids[ROWS];
     for (int i = 0; i < ROWS; i++) ids[i] = i * 7 % WORDS;
@@ -46,7 +102,7 @@ int main(void) {
     rv_tape *tape = rv_tape_create();
     if (!tape || rv_params_materialise(ps, 1) != RV_OK) return 1;
     rv_tape_set_training(tape, true);
-    int failed = 0;
+    int failed = models_allocate();
     for (int threads = 1; threads <= 2; threads++) {
         rv_set_threads(threads);
         for (int step = 1; step <= 5; step++) {
