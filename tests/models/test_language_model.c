@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/gradcheck.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 #include "ravel.h"
@@ -225,6 +226,25 @@ Test(language_model, batch_mates_change_nothing) {
                 cr_assert_arr_eq(l->x + t * V, whole + rv_lm_row(f.lm, B, T, b, t) * V, V * sizeof *whole, "model %d, row %d, position %d", i, b, t);
         }
         free(whole);
+        close_model(&f);
+    }
+}
+
+static rv_tensor *loss_of(rv_tape *tape, void *arg) {
+    fixture *f = arg;
+    return rv_lm_loss(tape, f->lm, f->x, f->y, B, T, NULL, 0.1);
+}
+
+Test(language_model, gradients_of_whole_models) {
+    if (sizeof(rv_real) == 4) cr_skip_test("differences are too coarse in float; the double build checks them");
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_tensor *all[64];
+        cr_assert_leq(f.ps->n, 64);
+        for (int k = 0; k < f.ps->n; k++) all[k] = &f.ps->p[k]->t;
+        double slope;
+        cr_assert_eq(rv_taylor_slope(f.tape, loss_of, &f, f.ps->n, all, 1e-3, &slope), RV_OK, "%s", rv_error_message());
+        cr_assert_float_eq(slope, 2, 0.1, "model %d: slope %g", i, slope);
         close_model(&f);
     }
 }
