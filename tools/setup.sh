@@ -2,7 +2,7 @@
 # ravel_setup [extra packages ...]
 
 RAVEL_PACKAGES="gcc meson ninja-build pkg-config libhdf5-dev libyaml-dev librandom123-dev libutf8proc-dev libjansson-dev
- uthash-dev libxxhash-dev libssl-dev libcurl4-openssl-dev zlib1g-dev"
+ libxxhash-dev libssl-dev libcurl4-openssl-dev zlib1g-dev"
 RAVEL_TEST_PACKAGES="libcriterion-dev"
 
 ravel_setup() {
