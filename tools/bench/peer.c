@@ -32,6 +32,7 @@ static void child(const char *workload, int threads, bool tiny, int in, int out)
     snprintf(t, sizeof t, "%d", threads);
     const char *python = getenv("PYTHON");
     if (!python || !*python) python = "/usr/bin/python3";
+    unsetenv("GOMP_SPINCOUNT"); /* ravel's own choice (main.c); the peer is to have its best */
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     execlp(python, python, RV_PEER_SCRIPT, workload, "--threads", t, "--serve", tiny ? "--tiny" : NULL, (char *)NULL);
