@@ -25,7 +25,6 @@
 #include "nn/transformer.h"
 #include "models/decoder.h"
 #include "models/language_model.h"
-#include "optim/average.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 #include "optim/schedule.h"

@@ -59,7 +59,6 @@ static const char *shape_text(const rv_ck_item *it, char buf[RV_SHAPE_TEXT]) {
     return rv_shape_text(&t, buf, RV_SHAPE_TEXT);
 }
 
-static bool is_real(const rv_ck_item *it) { return it->type == RV_CK_F32 || it->type == RV_CK_F64; }
 static size_t item_bytes(const rv_ck_item *it) { return (size_t)rv_ck_count(it) * rv_ck_type_size(it->type); }
 static bool in_group(const rv_ck_item *it, const char *group) {
     size_t n = strlen(group);
@@ -271,64 +270,6 @@ static int diff(int argc, char **argv) {
 
 /* ---- average ---- */
 
-/* Add the model of ck to the sums, one array per item of `shape`, the checkpoint whose items are wanted. */
-static rv_status add_model(double **sum, const rv_checkpoint *shape, const rv_checkpoint *ck) {
-    int model = 0, here = 0;
-    for (int i = 0; i < rv_checkpoint_count(ck); i++) here += in_group(rv_checkpoint_item(ck, i), "/model");
-    for (int i = 0; i < rv_checkpoint_count(shape); i++) {
-        const rv_ck_item *want = rv_checkpoint_item(shape, i);
-        if (!in_group(want, "/model")) continue;
-        model++;
-        const rv_ck_item *it = rv_checkpoint_find(ck, want->path);
-        if (!it || !same_layout(it, want))
-            return rv_error(RV_ECKPT, "%s: '%s' %s as in %s: only checkpoints of one model can be averaged", rv_checkpoint_path(ck), want->path,
-                            it ? "is not of the same type and shape" : "is not there", rv_checkpoint_path(shape));
-        if (!is_real(want)) continue;
-        for (int64_t k = 0; k < rv_ck_count(it); k++) sum[i][k] += (double)value_at(it, k);
-    }
-    if (here != model) return rv_error(RV_ECKPT, "%s: its model has more tensors than that of %s", rv_checkpoint_path(ck), rv_checkpoint_path(shape));
-    return RV_OK;
-}
-
-/* The sums become means, in place and in each item's own type. */
-static void divide(double *sum, rv_ck_item *it, int n) {
-    float *narrow = (float *)sum; /* the k-th float is written after the k-th double was read */
-    for (int64_t k = 0; k < rv_ck_count(it); k++) {
-        double mean = sum[k] / n;
-        if (it->type == RV_CK_F64) sum[k] = mean;
-        else memcpy(&narrow[k], &(float){(float)mean}, sizeof(float));
-    }
-    it->data = sum;
-}
-
-static rv_status average_into(const char *out, char **files, int n, const rv_checkpoint *last) {
-    int items = rv_checkpoint_count(last);
-    double **sum = calloc((size_t)items + 1, sizeof *sum);
-    rv_ck_item *it = malloc(((size_t)items + 1) * sizeof *it);
-    rv_status st = sum && it ? RV_OK : rv_error(RV_ENOMEM, "no memory to average checkpoints");
-    for (int i = 0; i < items && st == RV_OK; i++) {
-        it[i] = *rv_checkpoint_item(last, i);
-        if (!in_group(&it[i], "/model") || !is_real(&it[i])) continue;
-        sum[i] = rv_alloc(rv_size_mul((size_t)rv_ck_count(&it[i]), sizeof **sum));
-        if (!sum[i]) st = RV_ENOMEM;
-    }
-    for (int f = 0; f < n && st == RV_OK; f++) {
-        rv_checkpoint *ck = NULL;
-        st = rv_checkpoint_open(files[f], &ck);
-        if (st == RV_OK) st = add_model(sum, last, ck);
-        rv_checkpoint_close(ck);
-    }
-    for (int i = 0; i < items && st == RV_OK; i++)
-        if (sum[i]) divide(sum[i], &it[i], n);
-    char hash[RV_CK_HASH_TEXT];
-    if (st == RV_OK) st = rv_checkpoint_save(out, rv_checkpoint_step(last), items, it, hash);
-    if (st == RV_OK) printf("%s: mean of %d models, state %s\n", out, n, hash);
-    for (int i = 0; sum && i < items; i++) rv_free(sum[i]);
-    free(sum);
-    free(it);
-    return st;
-}
-
 static int average(int argc, char **argv) {
     static const struct argp_option options[] = {{0}};
     static const struct argp argp = {options, take, "OUT IN...",
@@ -338,11 +279,9 @@ static int average(int argc, char **argv) {
                                      NULL, NULL, NULL};
     arguments a = {.min = 2, .max = 1 << 30};
     rv__tool_parse(&argp, argc, argv, &a);
-    rv_checkpoint *last;
-    rv_status st = rv_checkpoint_open(a.files[a.n - 1], &last);
-    if (st != RV_OK) return rv__tool_finish(st);
-    st = average_into(a.files[0], a.files + 1, a.n - 1, last);
-    rv_checkpoint_close(last);
+    char hash[RV_CK_HASH_TEXT];
+    rv_status st = rv_checkpoint_average(a.files[0], a.n - 1, (const char *const *)a.files + 1, hash);
+    if (st == RV_OK) printf("%s: mean of %d models, state %s\n", a.files[0], a.n - 1, hash);
     return rv__tool_finish(st);
 }
 

@@ -70,4 +70,9 @@ RV_API const rv_ck_item *rv_checkpoint_find(const rv_checkpoint *ck, const char 
 /** Copy the item at `path` to dst. RV_ECKPT, naming file and item, if it is missing or is not `count` elements of `type`. */
 RV_API rv_status rv_checkpoint_read(const rv_checkpoint *ck, const char *path, rv_ck_type type, int64_t count, void *dst);
 
+/** Write a new checkpoint `out` whose floating-point tensors under /model are the means of those of n >= 1 files, summed in
+ *  double in the given order; everything else is the last one's. One file at a time is in memory beside the sums. RV_ECKPT
+ *  if a file cannot be read, is of another model, or `out` exists. state_hash may be NULL.  [Vaswani 2017, section 6.1] */
+RV_API rv_status rv_checkpoint_average(const char *out, int n, const char *const *files, char state_hash[RV_CK_HASH_TEXT]);
+
 #endif

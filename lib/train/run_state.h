@@ -44,8 +44,5 @@ RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *
 RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
 /** Parameters alone. */
 RV_API rv_status rv_run_load_params(rv_params *params, const rv_checkpoint *saved);
-/** Write the mean of the weights of the last n checkpoints in folder `dir` (all, if there are fewer) beside them, as
- *  average.h5; everything else in it is the latest's.                                  [Vaswani 2017, section 6.1] */
-RV_API rv_status rv_run_average(const char *dir, int n);
 
 #endif

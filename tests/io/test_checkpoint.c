@@ -206,3 +206,30 @@ Test(checkpoint, h5py_reads_it) {
     snprintf(command, sizeof command, "%s '%s' '%s'", python, script, file);
     cr_assert_eq(system(command), 0);
 }
+
+Test(checkpoint, average) {
+    const char *dir = sample_folder();
+    char path[3][400], out[400];
+    const char *files[3];
+    static const float w[3][3] = {{1, 2, 3}, {3, 2, -3}, {2, 5, 9}};
+    static const double m[3] = {1, 2, 4};
+    for (int f = 0; f < 3; f++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.h5", f);
+        sample_path(path[f], dir, name);
+        files[f] = path[f];
+        const rv_ck_item items[] = {{"/model/w", RV_CK_F32, 1, {3}, w[f]}, {"/model/m", RV_CK_F64, 0, {0}, &m[f]}, {"/optimizer/exp_avg/w", RV_CK_F32, 1, {3}, w[f]}};
+        cr_assert_eq(rv_checkpoint_save(path[f], f, 3, items, NULL), RV_OK, "%s", rv_error_message());
+    }
+    sample_path(out, dir, "mean.h5");
+    cr_assert_eq(rv_checkpoint_average(out, 3, files, NULL), RV_OK, "%s", rv_error_message());
+    rv_checkpoint *ck;
+    cr_assert_eq(rv_checkpoint_open(out, &ck), RV_OK, "%s", rv_error_message());
+    cr_assert_arr_eq(rv_checkpoint_find(ck, "/model/w")->data, ((const float[]){2, 3, 3}), 3 * sizeof(float));
+    cr_assert_float_eq(*(const double *)rv_checkpoint_find(ck, "/model/m")->data, 7. / 3, 1e-15);
+    cr_assert_arr_eq(rv_checkpoint_find(ck, "/optimizer/exp_avg/w")->data, w[2], 3 * sizeof(float), "not of the model: the last one's");
+    cr_assert_eq(rv_checkpoint_step(ck), 2);
+    rv_checkpoint_close(ck);
+    cr_assert_eq(rv_checkpoint_average(out, 3, files, NULL), RV_ECKPT, "an existing file is not overwritten");
+    sample_remove(dir);
+}

@@ -308,11 +308,3 @@ Test(schedule, wrong_settings_are_refused) {
     s = (rv_schedule){.kind = RV_SCHEDULE_LINEAR, .lr = 1, .min_lr = 2, .total_steps = 10};
     cr_assert_eq(rv_schedule_check(&s), RV_EUSAGE);
 }
-
-Test(average, mean_of_sets) {
-    rv_real a[] = {1, 2, 3}, b[] = {3, 2, -3}, c[] = {2, 5, 9};
-    rv_average(3, (const rv_real *const[]){a, b, c}, 3, b);
-    cr_assert_eq(b[0], 2);
-    cr_assert_eq(b[1], 3);
-    cr_assert_eq(b[2], 3);
-}
