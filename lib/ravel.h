@@ -25,6 +25,9 @@
 #include "nn/transformer.h"
 #include "models/decoder.h"
 #include "models/language_model.h"
+#include "models/encoder.h"
+#include "models/memory.h"
+#include "models/seq2seq.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 #include "optim/schedule.h"
@@ -44,5 +47,6 @@
 #include "train/task.h"
 #include "train/trained.h"
 #include "train/trainer.h"
+#include "train/translate.h"
 
 #endif

@@ -13,9 +13,45 @@
 
 typedef struct rv_decoder_kind rv_decoder_kind;
 
+/** How a recurrent decoder reads a memory. */
+typedef enum {
+    RV_ATTEND_NONE,          /**< through one fixed vector */
+    RV_ATTEND_BAHDANAU,      /**< additive, query s_{i-1}, the context enters the cell      [Bahdanau 2015] */
+    RV_ATTEND_LUONG_DOT,     /**< query h_t, after the cell                                 [Luong 2015, 3.1] */
+    RV_ATTEND_LUONG_GENERAL,
+    RV_ATTEND_LUONG_CONCAT,
+} rv_attention_kind;
+/** How the decoder's first state comes from the memory. */
+typedef enum {
+    RV_BRIDGE_DENSE,   /**< tanh(W summary + b), for each layer */
+    RV_BRIDGE_REVERSE, /**< tanh(W_s reverse): of the state that ends at the first word  [Bahdanau 2015, A.2.2] */
+    RV_BRIDGE_COPY,    /**< the encoder's final states, layer by layer; cells, layers and sizes are equal [Sutskever 2014] */
+    RV_BRIDGE_ZERO,
+} rv_bridge;
+/** What the head sees of a recurrent decoder at each step. */
+typedef enum {
+    RV_READOUT_STATE,  /**< h_t alone */
+    RV_READOUT_TANH,   /**< tanh(W [h_t; c_t] + b), readout_size wide  [Luong 2015, eq. 5] */
+    RV_READOUT_MAXOUT, /**< maxout by twos of U s_{i-1} + V E y_{i-1} + C c_i, readout_size wide  [Bahdanau 2015, A.2.2] */
+} rv_readout;
+typedef struct {
+    rv_attention_kind attend;
+    bool context_each_step; /**< RV_ATTEND_NONE: the summary enters every step and the readout [Cho 2014], not the first state alone [Sutskever 2014] */
+    int64_t attention_size; /**< of additive scores */
+    bool input_feeding;     /**< luong: the last attentional vector enters the cell [Luong 2015, 3.3] */
+    double local_window;    /**< luong: D of local-p attention; 0 is global */
+    rv_bridge bridge;
+    rv_readout readout;
+    int64_t readout_size;
+    rv_init init;           /**< of the matrices of all this */
+    rv_init vector_init;    /**< of the additive score's v (the paper: 0) */
+} rv_reading;
+
 /** What every decoder needs to know; rnn or transformer is read by the kind of that name. */
 typedef struct {
     const rv_decoder_kind *kind;
+    int64_t memory_size, summary_size, reverse_size; /**< of the memory it reads; 0: a language model, there is none */
+    rv_reading reading;        /**< of a recurrent decoder with a memory */
     int64_t vocab_size;
     int64_t embedding_dim;
     double dropout;            /**< on embeddings and on the output of a recurrent stack */
