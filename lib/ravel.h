@@ -12,6 +12,8 @@
 #include "data/corpus.h"
 #include "data/dataset.h"
 #include "data/generate.h"
+#include "data/pair_batch.h"
+#include "data/parallel.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
 #include "kernels/gemm.h"

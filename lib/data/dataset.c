@@ -159,6 +159,25 @@ rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_cor
     return no_role(ds, what);
 }
 
+rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src, const char *tgt, rv_parallel_files *out) {
+    static const char *const splits[] = {"train", "valid", "test"};
+    rv_parallel_paths *paths[] = {&out->train, &out->valid, &out->test};
+    *out = (rv_parallel_files){0};
+    if (!src != !tgt) return rv_error(RV_EUSAGE, "data set %s: give both data.src and data.tgt, or neither", ds->m.name);
+    if (!src && strcmp(ds->m.format, "pairs")) return no_role(ds, "pairs to translate in one file (name two languages with data.src and data.tgt)");
+    for (int i = 0; i < 3; i++) {
+        char role[2][80], what[200];
+        snprintf(role[0], sizeof role[0], src ? "%s.%s" : "%s", splits[i], src);
+        snprintf(role[1], sizeof role[1], "%s.%s", splits[i], tgt ? tgt : "");
+        *paths[i] = (rv_parallel_paths){rv_dataset_path(ds, role[0]), tgt ? rv_dataset_path(ds, role[1]) : NULL};
+        bool half = tgt && !paths[i]->src != !paths[i]->tgt;
+        if (!half && (paths[i]->src || i)) continue;
+        snprintf(what, sizeof what, "'%s'", paths[i]->src ? role[1] : role[0]);
+        return no_role(ds, what);
+    }
+    return RV_OK;
+}
+
 /* ---- getting files ---- */
 
 /* Generated files go with the settings they were made from. */

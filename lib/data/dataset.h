@@ -16,6 +16,7 @@
 
 #include "base/status.h"
 #include "data/corpus.h"
+#include "data/parallel.h"
 
 typedef struct rv_dataset rv_dataset;
 
@@ -37,6 +38,10 @@ RV_API rv_status rv_dataset_require(const rv_dataset *ds, const char *role, cons
 /** What a language model reads: role "text"; else "train.text", "valid.text", "test.text"; else with `language` (may be
  *  NULL) "train.LANGUAGE" and so on; else "train", "valid", "test". The paths are ds's. Error: RV_EDATA. */
 RV_API rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_corpus_files *out);
+/** What translation reads: roles "train.SRC" and "train.TGT", and so on for valid and test; with both NULL, for data sets of
+ *  format "pairs", the roles "train", "valid", "test", files of "source<TAB>target". Splits other than train may be absent. The
+ *  paths are ds's. Errors: RV_EDATA that names the roles there are; RV_EUSAGE for one language alone. */
+RV_API rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src, const char *tgt, rv_parallel_files *out);
 
 RV_API const char *rv_dataset_name(const rv_dataset *ds);
 RV_API const char *rv_dataset_format(const rv_dataset *ds);

@@ -1,0 +1,234 @@
+#include "data/parallel.h"
+
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/log.h"
+
+enum { SPLITS = 3, SIDES = 2 };
+
+static void pairs_free(rv_pairs *p) {
+    free(p->src_ids);
+    free(p->tgt_ids);
+    free(p->src_at);
+    free(p->tgt_at);
+    free(p->src);
+    free(p->tgt);
+    for (int i = 0; i < SIDES; i++) rv_text_free(&p->text[i]);
+    *p = (rv_pairs){0};
+}
+
+void rv_parallel_free(rv_parallel *p) {
+    pairs_free(&p->train);
+    pairs_free(&p->valid);
+    pairs_free(&p->test);
+    if (p->tgt != p->src) rv_tokenizer_destroy(p->tgt);
+    rv_tokenizer_destroy(p->src);
+    *p = (rv_parallel){0};
+}
+
+/* ---- lines ---- */
+
+static int64_t count_lines(const rv_text *t) {
+    int64_t n = 0;
+    for (const char *s = t->bytes, *end = s + t->len; s < end; n++) {
+        const char *nl = memchr(s, '\n', (size_t)(end - s));
+        s = nl ? nl + 1 : end;
+    }
+    return n;
+}
+
+/* The line at *at, which moves past it; its end becomes NUL. */
+static rv_text next_line(const rv_text *t, size_t *at) {
+    char *s = t->bytes + *at, *nl = memchr(s, '\n', t->len - *at);
+    size_t len = nl ? (size_t)(nl - s) : t->len - *at;
+    *at += len + (nl != NULL);
+    if (nl && len && s[len - 1] == '\r') len--;
+    s[len] = 0; /* rv_text_load leaves room for one after the last byte */
+    return (rv_text){s, len};
+}
+
+/* Cut a TSV line in two at its only tab. */
+static rv_status cut_at_tab(const char *path, int64_t line, rv_text *src, rv_text *tgt) {
+    char *tab = memchr(src->bytes, '\t', src->len);
+    size_t rest = tab ? src->len - (size_t)(tab - src->bytes) - 1 : 0;
+    if (!tab || memchr(tab + 1, '\t', rest))
+        return rv_error(RV_EDATA, "%s:%lld: %s: each line must be source, one tab, target", path, (long long)line, tab ? "several tabs" : "no tab");
+    *tab = 0;
+    src->len = (size_t)(tab - src->bytes);
+    *tgt = (rv_text){tab + 1, rest};
+    return RV_OK;
+}
+
+/* Read a split's files and find their lines; mixes their text into *hash. */
+static rv_status load_lines(const rv_parallel_paths *paths, rv_pairs *p, uint64_t *hash) {
+    const char *path[SIDES] = {paths->src, paths->tgt};
+    int64_t count[SIDES] = {0};
+    for (int i = 0; i < SIDES && path[i]; i++) {
+        RV_TRY(rv_text_load(path[i], &p->text[i]));
+        count[i] = count_lines(&p->text[i]);
+        *hash = XXH3_64bits_withSeed(p->text[i].bytes, p->text[i].len, *hash + 1);
+    }
+    if (path[1] && count[0] != count[1])
+        return rv_error(RV_EDATA, "%s has %lld lines, but %s has %lld: line i of the one must be the translation of line i of the other; get both files again", path[0],
+                        (long long)count[0], path[1], (long long)count[1]);
+    p->n = p->lines = count[0];
+    p->src = malloc(((size_t)p->n + 1) * sizeof *p->src);
+    p->tgt = malloc(((size_t)p->n + 1) * sizeof *p->tgt);
+    if (!p->src || !p->tgt) return rv_error(RV_ENOMEM, "no memory for %lld lines", (long long)p->n);
+    size_t at[SIDES] = {0};
+    for (int64_t i = 0; i < p->n; i++) {
+        p->src[i] = next_line(&p->text[0], &at[0]);
+        if (path[1]) p->tgt[i] = next_line(&p->text[1], &at[1]);
+        else RV_TRY(cut_at_tab(path[0], i + 1, &p->src[i], &p->tgt[i]));
+    }
+    return RV_OK;
+}
+
+/* ---- tokenizers ---- */
+
+/* A tokenizer never sees a line's end in a sentence. So lines are joined by what costs no token: for words a space, for
+ * characters nothing; a newline parts them for bpe, whose bytes have it in any case. */
+static rv_status train_tokenizer(const rv_tokenizer_spec *spec, const rv_pairs *p, bool src, bool tgt, rv_tokenizer **out) {
+    const rv_text *side[] = {src ? p->src : NULL, tgt ? p->tgt : NULL};
+    size_t size = 1, n = 0;
+    for (int k = 0; k < SIDES; k++)
+        for (int64_t i = 0; side[k] && i < p->n; i++) size += side[k][i].len + 1;
+    char *all = malloc(size);
+    if (!all) return rv_error(RV_ENOMEM, "no memory for %zu bytes of text", size);
+    for (int k = 0; k < SIDES; k++)
+        for (int64_t i = 0; side[k] && i < p->n; i++) {
+            if (!side[k][i].len) continue;
+            memcpy(all + n, side[k][i].bytes, side[k][i].len);
+            n += side[k][i].len;
+            if (spec->type != RV_TOKENS_CHAR) all[n++] = spec->type == RV_TOKENS_WORD ? ' ' : '\n';
+        }
+    rv_tokenizer_spec own = *spec;
+    own.specials |= 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK;
+    rv_status status = rv_tokenizer_train(&own, all, n, out);
+    free(all);
+    return status;
+}
+
+static rv_status train_tokenizers(const rv_parallel_paths *paths, const rv_tokenizer_spec *spec, bool joint, rv_parallel *out) {
+    rv_status status = train_tokenizer(spec, &out->train, true, joint, &out->src);
+    if (status != RV_OK) return rv_error_context(status, "%s: ", paths->src);
+    if (joint) out->tgt = out->src;
+    else status = train_tokenizer(spec, &out->train, false, true, &out->tgt);
+    return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", paths->tgt ? paths->tgt : paths->src);
+}
+
+static rv_status check_marks(const rv_tokenizer *tok, const char *which) {
+    static const char *const names[] = {"<pad>", "<bos>", "<eos>"};
+    for (int i = RV_PAD; i <= RV_EOS; i++)
+        if (rv_tokenizer_special(tok, (rv_special)i) < 0)
+            return rv_error(RV_EDATA, "the %s tokenizer has no %s, which translation needs: train it with specials pad, bos, eos, unk", which, names[i]);
+    return RV_OK;
+}
+
+/* ---- ids ---- */
+
+typedef struct {
+    int32_t *ids;
+    int64_t n, cap;
+} id_list;
+
+static rv_status append(id_list *l, const int32_t *ids, int64_t n) {
+    if (l->n + n > l->cap) {
+        int64_t cap = 2 * l->cap + n + 1024;
+        int32_t *more = realloc(l->ids, (size_t)cap * sizeof *more);
+        if (!more) return rv_error(RV_ENOMEM, "no memory for %lld tokens", (long long)cap);
+        l->ids = more, l->cap = cap;
+    }
+    if (n) memcpy(l->ids + l->n, ids, (size_t)n * sizeof *ids);
+    l->n += n;
+    return RV_OK;
+}
+
+/* Encode line i's sides; keep the pair as pair *kept unless it is to be left out. */
+static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, int64_t i, rv_pairs *p, id_list list[SIDES],
+                             int64_t *kept) {
+    int32_t *ids[SIDES] = {0};
+    int64_t n[SIDES] = {0};
+    rv_text side[SIDES] = {p->src[i], p->tgt[i]};
+    rv_status status = RV_OK;
+    for (int k = 0; k < SIDES && status == RV_OK; k++) {
+        status = rv_tokenizer_encode(tok[k], side[k].bytes, side[k].len, &ids[k], &n[k]);
+        if (status != RV_OK) rv_error_context(status, "%s:%lld: ", k && paths->tgt ? paths->tgt : paths->src, (long long)i + 1);
+    }
+    bool empty = drop && (!n[0] || !n[1]), too_long = drop && max_length && !empty && (n[0] > max_length || n[1] > max_length);
+    if (status == RV_OK && (empty || too_long)) {
+        p->empty += empty, p->too_long += too_long;
+    } else if (status == RV_OK) {
+        for (int k = 0; k < SIDES && status == RV_OK; k++) status = append(&list[k], ids[k], n[k]);
+        p->src[*kept] = side[0], p->tgt[*kept] = side[1];
+        if (n[0] > p->src_longest) p->src_longest = n[0];
+        if (n[1] > p->tgt_longest) p->tgt_longest = n[1];
+        ++*kept;
+        p->src_at[*kept] = list[0].n, p->tgt_at[*kept] = list[1].n;
+    }
+    for (int k = 0; k < SIDES; k++) free(ids[k]);
+    return status;
+}
+
+static rv_status encode(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, rv_pairs *p) {
+    id_list list[SIDES] = {0};
+    int64_t kept = 0;
+    p->src_at = calloc((size_t)p->n + 1, sizeof *p->src_at);
+    p->tgt_at = calloc((size_t)p->n + 1, sizeof *p->tgt_at);
+    rv_status status = p->src_at && p->tgt_at ? RV_OK : rv_error(RV_ENOMEM, "no memory for the offsets of %lld pairs", (long long)p->n);
+    for (int64_t i = 0; i < p->n && status == RV_OK; i++) status = encode_pair(paths, tok, max_length, drop, i, p, list, &kept);
+    p->n = kept;
+    p->src_ids = list[0].ids, p->tgt_ids = list[1].ids;
+    return status;
+}
+
+static rv_status report_dropped(const char *path, const rv_pairs *p, int64_t max_length) {
+    int64_t dropped = p->empty + p->too_long;
+    if (!p->n)
+        return rv_error(RV_EDATA, "%s: none of %lld training pairs is left: %lld have an empty side, %lld over %lld tokens on a side; raise data.max_length, or give other files",
+                        path, (long long)p->lines, (long long)p->empty, (long long)p->too_long, (long long)max_length);
+    void (*say)(const char *, ...) = dropped > p->lines / 10 ? rv_warn : rv_info; /* a few are usual */
+    if (dropped)
+        say("%s: %lld of %lld training pairs left out: %lld with an empty side, %lld with over %lld tokens on a side", path, (long long)dropped, (long long)p->lines,
+            (long long)p->empty, (long long)p->too_long, (long long)max_length);
+    return RV_OK;
+}
+
+static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, int64_t max_length, rv_parallel *out) {
+    const rv_parallel_paths *paths[SPLITS] = {&files->train, &files->valid, &files->test};
+    rv_pairs *pairs[SPLITS] = {&out->train, &out->valid, &out->test};
+    bool given = out->src || out->tgt;
+    if (max_length < 0) return rv_error(RV_EUSAGE, "max_length %lld: it must not be negative (0: no limit)", (long long)max_length);
+    if (given && joint && !out->tgt) out->tgt = out->src;
+    if (given && (!out->src || !out->tgt || (joint && out->src != out->tgt)))
+        return rv_error(RV_EUSAGE, "%s", joint ? "joint: give one tokenizer for both languages, or none" : "give a tokenizer for each language, or none");
+    if (!given && !files->train.src) return rv_error(RV_EUSAGE, "no training text to learn tokenizers from: give train files, or tokenizers");
+    if (given) {
+        RV_TRY(check_marks(out->src, "source"));
+        RV_TRY(check_marks(out->tgt, "target"));
+    }
+    for (int i = 0; i < SPLITS; i++) {
+        out->hash += (uint64_t)i;
+        if (!paths[i]->src) continue;
+        RV_TRY(load_lines(paths[i], pairs[i], &out->hash));
+    }
+    if (files->train.src && !out->train.n) return rv_error(RV_EDATA, "%s: the training text is empty; give another file", files->train.src);
+    if (!given) RV_TRY(train_tokenizers(&files->train, spec, joint, out));
+    rv_tokenizer *const tok[SIDES] = {out->src, out->tgt};
+    for (int i = 0; i < SPLITS; i++)
+        if (paths[i]->src) RV_TRY(encode(paths[i], tok, max_length, i == 0, pairs[i]));
+    if (files->train.src) RV_TRY(report_dropped(files->train.src, &out->train, max_length));
+    out->hash = XXH3_64bits_withSeed(&out->train.n, sizeof out->train.n, out->hash);
+    return RV_OK;
+}
+
+rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok, int64_t max_length,
+                           rv_parallel *out) {
+    *out = (rv_parallel){.src = src_tok, .tgt = tgt_tok};
+    rv_status status = fill(files, spec, joint, max_length, out);
+    if (status != RV_OK) rv_parallel_free(out);
+    return status;
+}

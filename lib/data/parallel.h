@@ -1,0 +1,54 @@
+/** Parallel text for translation: files of aligned lines to pairs of ids. */
+#ifndef RV_DATA_PARALLEL_H
+#define RV_DATA_PARALLEL_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "data/text.h"
+#include "data/tokenizer.h"
+
+/** Two files, plain or gzip, line i of the one the translation of line i of the other; or, with tgt NULL, one file of lines
+ *  "source<TAB>target". A line ends at \n or \r\n. Both NULL: there is no such split. */
+typedef struct {
+    const char *src, *tgt;
+} rv_parallel_paths;
+
+typedef struct {
+    rv_parallel_paths train, valid, test;
+} rv_parallel_files;
+
+/** The pairs of a split, i in [0, n). Ids come without bos and eos. */
+typedef struct {
+    int64_t n;
+    int32_t *src_ids, *tgt_ids; /**< pair i: src_ids[src_at[i] .. src_at[i + 1]), and the same for tgt */
+    int64_t *src_at, *tgt_at;   /**< n + 1 offsets */
+    rv_text *src, *tgt;         /**< pair i's lines as the files have them (not normalised); a NUL follows each; not to be freed */
+    int64_t src_longest, tgt_longest; /**< tokens of the longest side */
+    int64_t lines;              /**< lines read: n + empty + too_long */
+    int64_t empty, too_long;    /**< training pairs left out: a side without tokens; a side over max_length */
+    rv_text text[2];            /**< what src and tgt point into */
+} rv_pairs;
+
+typedef struct {
+    rv_pairs train, valid, test;
+    rv_tokenizer *src, *tgt; /**< the same one if joint */
+    uint64_t hash;           /**< XXH3 of the files' text and of how many training pairs were kept: tells a resumed run that its data has changed */
+} rv_parallel;
+
+/** Read and tokenise. With src_tok and tgt_tok NULL, tokenizers are trained after `spec` on the train split's lines alone
+ *  (none left out): one on both sides together if `joint`, else one for each side; always with <pad> <bos> <eos> <unk>.
+ *  Otherwise *spec is unused (may be NULL) and the given ones are taken over, even on error; joint: tgt_tok may be NULL
+ *  or the same as src_tok; they need <pad> <bos> <eos>, and the train split may be absent.
+ *  Training pairs with a side that is empty or has over max_length tokens (0: no limit) are left out, counted and
+ *  logged; valid and test keep every line. Errors: RV_EDATA (absent or damaged files, invalid UTF-8, unequal line counts,
+ *  a line without exactly one tab, no training pair left), RV_EUSAGE, RV_ENOMEM. Free with rv_parallel_free. */
+RV_API rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
+                                  int64_t max_length, rv_parallel *out);
+RV_API void rv_parallel_free(rv_parallel *p);
+
+/** Tokens of a side of pair i. */
+static inline int64_t rv_pairs_src_length(const rv_pairs *p, int64_t i) { return p->src_at[i + 1] - p->src_at[i]; }
+static inline int64_t rv_pairs_tgt_length(const rv_pairs *p, int64_t i) { return p->tgt_at[i + 1] - p->tgt_at[i]; }
+
+#endif
