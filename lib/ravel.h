@@ -19,6 +19,7 @@
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "kernels/peak.h"
+#include "kernels/top_k.h"
 #include "autograd/tape.h"
 #include "ops/ops.h"
 #include "nn/params.h"
@@ -50,5 +51,6 @@
 #include "train/trained.h"
 #include "train/trainer.h"
 #include "train/translate.h"
+#include "train/translate_text.h"
 
 #endif

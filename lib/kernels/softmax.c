@@ -1,12 +1,4 @@
-#include <math.h>
-
 #include "kernels/rows_inline.h"
-
-static inline rv_real row_max(int64_t n, const rv_real *x) {
-    vec m = vec_set(-INFINITY);
-    for (int64_t i = 0; i < n; i += RV_LANES) m = vec_max(row_get(x + i, n - i, -INFINITY), m);
-    return vec_hmax(m);
-}
 
 void RV_KERNEL_FN(softmax_row)(int64_t n, const rv_real *x, rv_real *y) {
     rv_real max = row_max(n, x);

@@ -15,6 +15,7 @@ typedef struct {
     int64_t max_length;     /**< ... and never more than so many */
     int n_best;             /**< hypotheses wanted per sentence, at most beam_size */
     int32_t bos, eos;
+    int32_t pad;            /**< never produced, as <bos>; -1: there is none */
     int32_t unk;            /**< an id that is never produced, or -1: all may be */
 } rv_translate_options;
 
