@@ -38,6 +38,8 @@
 #include "io/metrics.h"
 #include "io/run_dir.h"
 #include "io/yaml.h"
+#include "train/bleu.h"
+#include "train/chrf.h"
 #include "train/config.h"
 #include "train/generate.h"
 #include "train/items.h"
