@@ -102,6 +102,53 @@ typedef struct {
 RV_API rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w_ih, rv_tensor *w_hh, rv_tensor *b_ih, rv_tensor *b_hh,
                                 rv_tensor *h0, rv_tensor *c0, const int32_t *lengths, bool reverse);
 
+/* ---- attention_recurrent.c */
+typedef enum {
+    RV_SCORE_ADDITIVE, /**< v . tanh(W q + key)  [Bahdanau 2015, A.1.2; Luong's concat] */
+    RV_SCORE_DOT,      /**< q . key: Luong's dot (keys = memory) and general (keys = linear(memory)) */
+} rv_score;
+/** A decoder's recurrence with attention over a memory of S positions. What is optional may be NULL. */
+typedef struct {
+    rv_cell cell;
+    rv_score score;
+    bool query_current;   /**< false: the query is h_{t-1} and the cell reads [x_t; c_t] [Bahdanau 2015, A.1.2];
+                           *   true: the cell runs first and the query is h_t [Luong 2015, 3.1] */
+    rv_tensor *x;         /**< (T, B, E) */
+    rv_tensor *memory;    /**< (B, S, D): what is summed up to the context */
+    rv_tensor *keys;      /**< (B, S, A): what queries are compared with; U h of all positions, computed once. Dot: A = H */
+    const int32_t *lengths; /**< valid positions of each memory row, or NULL for S; those behind get weight exactly 0 and
+                             *   are not read. Kept by the caller until backward */
+    const int32_t *rows;  /**< B rows of memory, keys and lengths, whose first dimension is then free: row b reads
+                           *   rows[b] (beams of one sentence share its memory). Only where nothing is recorded */
+    rv_tensor *w_query, *v; /**< additive: (A, H), (A) */
+    rv_tensor *w_ih, *w_hh, *b_ih, *b_hh; /**< the cell, as for rv_recurrent; w_ih (G H, E + F) reads [x_t; c_t] (F = D), with
+                                           *   input feeding [x_t; a_{t-1}] (F = O), else x_t (F = 0) */
+    rv_tensor *h0, *c0;   /**< (B, H), or NULL for zeros */
+    rv_tensor *w_out;     /**< (O, D + H), only with query_current: a_t = tanh(w_out [c_t; h_t])     [Luong 2015, eq. 5] */
+    rv_tensor *feed;      /**< (B, O): a_{-1}, with which there is input feeding                     [Luong 2015, 3.3] */
+    rv_tensor *w_position, *v_position; /**< (P, H), (P): local-p attention around p = len sigmoid(v_p . tanh(W_p q)), len being
+                                         *   the row's valid positions: the softmax over the positions s with |s - p| <= window,
+                                         *   times exp(-(s - p)^2 / (2 (window/2)^2)) [Luong 2015, eq. 9-10]. p has its
+                                         *   gradient through the Gaussian; the window's edge has none */
+    double window;        /**< at least 1 with w_position */
+} rv_attention_recurrence;
+typedef struct {
+    rv_tensor *h;       /**< (T, B, H) */
+    rv_tensor *context; /**< (T, B, D) c_t = sum over s of weights memory; 0 for a row of length 0 */
+    rv_tensor *output;  /**< (T, B, O) a_t, NULL without w_out */
+    rv_tensor *weights; /**< (T, B, S) values only: no gradient goes through it */
+    rv_tensor *hn, *cn; /**< (B, H) the last states; cn for an LSTM, else NULL */
+} rv_attention_sequence;
+/** All T steps as ONE node. Backward computes tanh(W q + key) again: nothing of size T x S x A is stored. The same bits
+ *  when called step by step with h0, c0 and feed carried; a row's bits depend on no other row and on no padding.
+ *  Everything is NULL after an error: RV_ESHAPE; RV_EUSAGE for parts that do not go together. */
+RV_API rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_recurrence *a);
+
+/* ---- maxout.c */
+/** Largest of each k neighbours: (..., k n) -> (..., n)  [Goodfellow 2013; Bahdanau 2015, A.2.2 with k = 2]. The gradient
+ *  goes to the first of equals. */
+RV_API rv_tensor *rv_maxout(rv_tape *tape, rv_tensor *x, int k);
+
 /* ---- attention.c */
 typedef struct {
     int heads;

@@ -39,13 +39,30 @@ static rv_gemm product_gemm(const rv__pass *p, const rv__product *m) {
 }
 
 /* The product's columns for units [u0, u1), on the calling thread. */
-static void multiply_packed(const rv__pass *p, const rv__product *m, int64_t u0, int64_t u1) {
+static void multiply(const rv__pass *p, const rv__product *m, int64_t u0, int64_t u1) {
+    int64_t H = p->q.H;
     rv_gemm g = product_gemm(p, m);
-    g.n = p->q.H;
+    g.n = p->packed ? H : u1 - u0;
     for (int i = 0; i < (p->back ? 1 : m->gates); i++) {
-        rv_gemm_packed(&g, p->packed + p->packed_at[m->gate + i], u0, u1);
-        g.c += p->q.H;
+        rv_gemm part = g;
+        part.c += i * H;
+        if (p->packed) {
+            rv_gemm_packed(&part, p->packed + p->packed_at[m->gate + i], u0, u1);
+            continue;
+        }
+        part.c += u0;
+        part.b += p->back ? u0 : (i * H + u0) * H;
+        if (part.bias) part.bias += u0;
+        rv_gemm_serial(&part);
     }
+}
+
+void rv__pass_units(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1) {
+    rv__product m[2];
+    int n = p->products(p, s, phase, m);
+    for (int i = 0; i < n && u0 < u1; i++)
+        if (m[i].rows > 0) multiply(p, &m[i], u0, u1);
+    p->pointwise(p, s, phase, u0, u1);
 }
 
 static void run_packed(const rv__pass *p) {
@@ -60,11 +77,7 @@ static void run_packed(const rv__pass *p) {
         if (u1 > q->H) u1 = q->H;
         for (int64_t s = 0; s < p->steps; s++)
             for (int phase = 0; phase < p->phases; phase++) {
-                rv__product m[2];
-                int n = p->products(p, s, phase, m);
-                for (int i = 0; i < n; i++)
-                    if (m[i].rows > 0) multiply_packed(p, &m[i], u0, u1);
-                p->pointwise(p, s, phase, u0, u1);
+                rv__pass_units(p, s, phase, u0, u1);
 #pragma omp barrier
             }
     }
@@ -145,6 +158,13 @@ static void forward_pointwise(const rv__pass *p, int64_t s, int phase, int64_t u
     }
 }
 
+void rv__pass_forward(rv__pass *p) {
+    p->steps = p->q.T;
+    p->phases = rv__seq_two_phases(p->q.cell) ? 2 : 1;
+    p->products = forward_products;
+    p->pointwise = forward_pointwise;
+}
+
 /* Rows of y at padded steps are 0. In reverse, the one after a row's last valid step holds its initial state while the
  * recurrence runs, so that the product of its first step reads it like any other. */
 static void fill_padding(const rv__seq *q, bool with_h0) {
@@ -169,7 +189,7 @@ static void last_states(const rv__seq *q, const rv_real *init, const rv_real *st
 }
 
 /* What is added to every step's input product; the n of a GRU keeps b_hh apart, since r multiplies it. */
-static void sum_biases(rv_cell cell, int64_t H, const rv_tensor *b_ih, const rv_tensor *b_hh, rv_real *out) {
+void rv__sum_biases(rv_cell cell, int64_t H, const rv_tensor *b_ih, const rv_tensor *b_hh, rv_real *out) {
     int64_t n = rv_cell_gates(cell) * H, both = cell == RV_CELL_GRU ? 2 * H : n;
     for (int64_t i = 0; i < n; i++) out[i] = (b_ih ? b_ih->x[i] : 0) + (b_hh && i < both ? b_hh->x[i] : 0);
 }
@@ -222,9 +242,9 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
         memset(zeros, 0, state_bytes);
     }
     rv__pass p = {.q = {.cell = cell, .T = T, .B = B, .I = I, .H = H, .G = G, .lengths = lengths, .reverse = reverse, .has_h0 = h0 != NULL,
-                        .w_hh = w_hh->x, .h0 = h0 ? h0->x : zeros, .c0 = c0 ? c0->x : zeros, .y = out.y->x, .keep = node != NULL},
-                  .steps = T, .phases = rv__seq_two_phases(cell) ? 2 : 1, .products = forward_products, .pointwise = forward_pointwise};
+                        .w_hh = w_hh->x, .h0 = h0 ? h0->x : zeros, .c0 = c0 ? c0->x : zeros, .y = out.y->x, .keep = node != NULL}};
     rv__seq *q = &p.q;
+    rv__pass_forward(&p);
     rv_arena_mark mark = rv_tape_mark(tape);
     size_t kept_bytes = node ? (size_t)T * state_bytes : state_bytes;
     q->gates = rv_tape_alloc(tape, gate_bytes);
@@ -237,7 +257,7 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
     rv_real *bias = b_ih || b_hh ? rv_tape_alloc(tape, (size_t)GH * sizeof *bias) : NULL;
     if (rv_tape_status(tape) != RV_OK || !rv__pass_pack(tape, &p)) return none;
 
-    if (bias) sum_biases(cell, H, b_ih, b_hh, bias);
+    if (bias) rv__sum_biases(cell, H, b_ih, b_hh, bias);
     if (cell == RV_CELL_GRU && b_hh) p.b_hn = b_hh->x + 2 * H;
     rv_gemm_run(&(rv_gemm){.tb = true, .m = T * B, .n = GH, .k = I, .a = x->x, .lda = I, .b = w_ih->x, .ldb = I, .c = q->gates, .ldc = GH, .bias = bias});
     fill_padding(q, h0 != NULL);

@@ -84,7 +84,7 @@ static void state_weight_grad(const rv__seq *q, const rv_real *d, int64_t ld, in
     rv_gemm_run(&g);
 }
 
-static void recurrent_weight_grad(const rv__seq *q, rv_real *dw, bool acc, rv_real *start) {
+void rv__recurrent_weight_grad(const rv__seq *q, rv_real *dw, bool acc, rv_real *start) {
     int64_t H = q->H, GH = q->G * H;
     if (!rv__seq_is_gru(q->cell)) {
         state_weight_grad(q, q->gates, GH, GH, dw, acc, start);
@@ -99,7 +99,7 @@ static void recurrent_weight_grad(const rv__seq *q, rv_real *dw, bool acc, rv_re
                            .ldc = H, .accumulate = acc});
 }
 
-static void give(rv_tensor *t, const rv_real *d) {
+void rv__give(rv_tensor *t, const rv_real *d) {
     bool acc;
     rv_real *g = rv_grad(t, &acc);
     if (!g) return;
@@ -113,20 +113,35 @@ static rv_real *copy_or_zero(rv_tape *tape, int64_t n, const rv_real *from) {
     return r;
 }
 
+bool rv__pass_backward(rv_tape *tape, rv__pass *p, const rv_real *dhn, const rv_real *dcn) {
+    int64_t H = p->q.H, BH = p->q.B * H;
+    p->back = true;
+    p->phases = rv__seq_two_phases(p->q.cell) ? 2 : 1;
+    p->products = back_products;
+    p->pointwise = back_pointwise;
+    p->dh = copy_or_zero(tape, BH, dhn);
+    p->dc = copy_or_zero(tape, BH, dcn);
+    p->db = copy_or_zero(tape, p->q.G * H + H, NULL);
+    if (p->phases == 2) p->drh = rv_tape_alloc(tape, (size_t)BH * sizeof(rv_real));
+    return rv_tape_status(tape) == RV_OK && rv__pass_pack(tape, p);
+}
+
+void rv__give_biases(const rv__pass *p, rv_tensor *b_ih, rv_tensor *b_hh) {
+    int64_t H = p->q.H;
+    rv__give(b_ih, p->db);
+    if (p->q.cell == RV_CELL_GRU) memcpy(p->db + 2 * H, p->db + 3 * H, (size_t)H * sizeof *p->db); /* b_hh's n is inside r ( ) */
+    rv__give(b_hh, p->db);
+}
+
 void rv__recurrent_backward(rv_tape *tape, rv_node *node) {
     rv_tensor *x = node->in[0], *w_ih = node->in[1], *w_hh = node->in[2], *b_ih = node->in[3], *b_hh = node->in[4], *h0 = node->in[5];
-    rv__pass p = {.q = *(rv__seq *)node->ctx, .back = true, .products = back_products, .pointwise = back_pointwise, .dy = rv_out_grad(node, 0)};
+    rv__pass p = {.q = *(rv__seq *)node->ctx, .dy = rv_out_grad(node, 0)};
     rv__seq *q = &p.q;
-    int64_t T = q->T, B = q->B, I = q->I, H = q->H, GH = q->G * H, BH = B * H;
+    int64_t T = q->T, B = q->B, I = q->I, GH = q->G * q->H;
     p.steps = T + (h0 && h0->needs_grad);
-    p.phases = rv__seq_two_phases(q->cell) ? 2 : 1;
     rv_arena_mark mark = rv_tape_mark(tape); /* all that follows is scratch */
-    p.dh = copy_or_zero(tape, BH, rv_out_grad(node, 1));
-    p.dc = copy_or_zero(tape, BH, rv_out_grad(node, 2));
-    p.db = copy_or_zero(tape, GH + H, NULL);
-    if (p.phases == 2) p.drh = rv_tape_alloc(tape, (size_t)BH * sizeof(rv_real));
     rv_real *start = q->has_h0 ? rv_tape_alloc(tape, (size_t)(B * GH) * sizeof *start) : NULL;
-    if (rv_tape_status(tape) != RV_OK || !rv__pass_pack(tape, &p)) return;
+    if (!rv__pass_backward(tape, &p, rv_out_grad(node, 1), rv_out_grad(node, 2))) return;
 
     zero_padding(q);
     rv__pass_run(&p);
@@ -136,13 +151,11 @@ void rv__recurrent_backward(rv_tape *tape, rv_node *node) {
     if (g)
         rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = I, .k = T * B, .a = q->gates, .lda = GH, .b = x->x, .ldb = I, .c = g, .ldc = I, .accumulate = acc});
     g = rv_grad(w_hh, &acc);
-    if (g) recurrent_weight_grad(q, g, acc, start);
+    if (g) rv__recurrent_weight_grad(q, g, acc, start);
     g = rv_grad(x, &acc);
     if (g) rv_gemm_run(&(rv_gemm){.m = T * B, .n = I, .k = GH, .a = q->gates, .lda = GH, .b = w_ih->x, .ldb = I, .c = g, .ldc = I, .accumulate = acc});
-    give(b_ih, p.db);
-    if (q->cell == RV_CELL_GRU) memcpy(p.db + 2 * H, p.db + 3 * H, (size_t)H * sizeof *p.db); /* b_hh's n is inside r ( ) */
-    give(b_hh, p.db);
-    give(h0, p.dh);
-    give(node->in[6], p.dc);
+    rv__give_biases(&p, b_ih, b_hh);
+    rv__give(h0, p.dh);
+    rv__give(node->in[6], p.dc);
     rv_tape_rewind(tape, mark);
 }

@@ -71,6 +71,22 @@ static inline const rv_real *rv__seq_prev(const rv__seq *q, const rv_real *init,
 bool rv__pass_pack(rv_tape *tape, rv__pass *p);
 /* All steps, in one parallel region. */
 void rv__pass_run(const rv__pass *p);
+/* p->q is there: set up the rest of a forward pass. */
+void rv__pass_forward(rv__pass *p);
+/* p->q and p->dy are there: set up the rest of a backward pass that starts with these gradients of the last states (or
+ * NULL), and pack; false (sticky error) without memory. */
+bool rv__pass_backward(rv_tape *tape, rv__pass *p, const rv_real *dhn, const rv_real *dcn);
+/* One phase of a step for units [u0, u1), on the calling thread; u0 is a multiple of rv_gemm_panel(). */
+void rv__pass_units(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1);
+
+/* What is added to every step's input product (G H values). */
+void rv__sum_biases(rv_cell cell, int64_t H, const rv_tensor *b_ih, const rv_tensor *b_hh, rv_real *out);
+/* d w_hh (G H, H) from the gates' gradients; `start`: room for B G H elements if there is an h0. */
+void rv__recurrent_weight_grad(const rv__seq *q, rv_real *dw, bool acc, rv_real *start);
+void rv__give_biases(const rv__pass *p, rv_tensor *b_ih, rv_tensor *b_hh);
+/* Into or onto the gradient of t, if it needs one. */
+void rv__give(rv_tensor *t, const rv_real *d);
+
 void rv__recurrent_backward(rv_tape *tape, rv_node *node);
 
 #endif

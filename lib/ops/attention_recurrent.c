@@ -1,0 +1,320 @@
+/* A decoder's recurrence with attention over all steps, as one node. One parallel region runs all steps; the threads share
+ * out the columns of each product and the rows of the batch in each attention, with a barrier between the two. A number
+ * is the same whoever computes it, and no row looks at another, so threads, batch-mates and padding change no bit. */
+#include "ops/attention_recurrent_private.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+/* Packing copies the weights once; below this many steps it costs more than it saves. */
+enum { PACK_MIN_STEPS = 4 };
+
+bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps) {
+    if (!f->w || steps < PACK_MIN_STEPS) return true;
+    if (!(f->packed = rv_tape_alloc(tape, rv_gemm_packed_bytes(f->n, f->k)))) return false;
+    rv_gemm_pack_b(f->tb, f->n, f->k, f->w, f->ld, f->packed);
+    return true;
+}
+
+void rv__factor_multiply(const rv__factor *f, int64_t rows, const rv_real *a, rv_real *out, int64_t ldo, bool accumulate, rv_range columns) {
+    if (columns.begin >= columns.end) return;
+    rv_gemm g = {.tb = f->tb, .m = rows, .n = f->n, .k = f->k, .a = a, .lda = f->k, .b = f->w, .ldb = f->ld, .c = out, .ldc = ldo, .accumulate = accumulate};
+    if (f->packed) {
+        rv_gemm_packed(&g, f->packed, columns.begin, columns.end);
+        return;
+    }
+    g.n = columns.end - columns.begin;
+    g.b += columns.begin * (f->tb ? f->ld : 1);
+    g.c += columns.begin;
+    rv_gemm_serial(&g);
+}
+
+double rv__attention_work(const rv__attention_seq *a) {
+    const rv__seq *q = &a->q;
+    double steps = (double)(q->T * q->B), gates = (double)(q->G * q->H) * (double)(q->H + a->F), query = (double)((a->A + a->P) * q->H);
+    return steps * (gates + query + (double)(a->O * (a->D + q->H)) + (double)a->S * (double)(10 * a->A + a->D));
+}
+
+rv_range rv__attended(const rv__attention_seq *a, int64_t t, int64_t b) {
+    int64_t n = rv__memory_length(a, rv__memory_row(a, b));
+    if (!a->position || n == 0) return (rv_range){0, n};
+    double p = (double)a->position[t * a->q.B + b], first = ceil(p - a->r.window), last = floor(p + a->r.window);
+    if (!(first > 0)) first = 0; /* p may be NaN */
+    if (!(last < (double)(n - 1))) last = (double)(n - 1);
+    return (rv_range){(int64_t)first, (int64_t)last + 1};
+}
+
+double rv__gauss(const rv__attention_seq *a, double p, int64_t s) {
+    double d = ((double)s - p) / (a->r.window / 2);
+    return exp(-d * d / 2);
+}
+
+/* ---- forward */
+
+typedef struct {
+    rv__attention_seq *a;
+    rv__pass pass;
+    rv__factor query, position, out_context, out_state;
+    rv__factor input[4]; /* per gate: what the cell reads beside x */
+} forward;
+
+/* Row b looks at its memory at step t. */
+static void attend_row(const rv__attention_seq *a, int64_t t, int64_t b) {
+    const rv__seq *q = &a->q;
+    const rv_kernels *k = rv_k();
+    int64_t at = t * q->B + b, row = rv__memory_row(a, b);
+    rv_real *w = a->weights + at * a->S;
+    if (a->position) {
+        rv_real z = 0, p = 0;
+        k->dot_scores(1, a->P, a->hidden + at * a->P, a->r.v_position->x, &z);
+        k->vsigmoid(1, &z, &p);
+        a->position[at] = (rv_real)rv__memory_length(a, row) * p;
+    }
+    const rv_range seen = rv__attended(a, t, b);
+    const int64_t n = seen.end - seen.begin;
+    memset(w, 0, (size_t)a->S * sizeof *w);
+    if (n > 0) {
+        const rv_real *keys = a->r.keys->x + (row * a->S + seen.begin) * a->A;
+        if (a->r.score == RV_SCORE_ADDITIVE)
+            k->additive_scores(n, a->A, a->query + at * a->A, a->r.v->x, keys, w + seen.begin);
+        else
+            k->dot_scores(n, a->A, rv__query_state(a, t) + b * q->H, keys, w + seen.begin);
+        k->softmax_row(n, w + seen.begin, w + seen.begin);
+    }
+    if (a->position) {
+        memcpy(a->soft + at * a->S, w, (size_t)a->S * sizeof *w);
+        for (int64_t s = seen.begin; s < seen.end; s++) w[s] *= (rv_real)rv__gauss(a, (double)a->position[at], s);
+    }
+    k->weighted_rows(n, a->D, w + seen.begin, a->r.memory->x + (row * a->S + seen.begin) * a->D, a->context + at * a->D, false);
+}
+
+static void attend(const forward *f, int64_t t, rv__team team) {
+    const rv__attention_seq *a = f->a;
+    const int64_t B = a->q.B;
+    const rv_real *state = rv__query_state(a, t);
+    if (a->query) rv__factor_multiply(&f->query, B, state, a->query + t * B * a->A, a->A, false, rv__team_columns(team, a->A));
+    if (a->position) {
+        const rv_range own = rv__team_columns(team, a->P);
+        rv_real *hidden = a->hidden + t * B * a->P;
+        rv__factor_multiply(&f->position, B, state, hidden, a->P, false, own);
+        for (int64_t b = 0; b < B; b++)
+            if (own.begin < own.end) rv_k()->vtanh(own.end - own.begin, hidden + b * a->P + own.begin, hidden + b * a->P + own.begin);
+    }
+    if (a->query || a->position) {
+#pragma omp barrier
+    }
+    const rv_range rows = rv__team_rows(team, B);
+    for (int64_t b = rows.begin; b < rows.end; b++) attend_row(a, t, b);
+#pragma omp barrier
+}
+
+/* a_t = tanh(W [c_t; h_t]) */
+static void give_output(const forward *f, int64_t t, rv__team team) {
+    const rv__attention_seq *a = f->a;
+    const int64_t B = a->q.B;
+    const rv_range own = rv__team_columns(team, a->O);
+    rv_real *out = a->output + t * B * a->O;
+    rv__factor_multiply(&f->out_context, B, a->context + t * B * a->D, out, a->O, false, own);
+    rv__factor_multiply(&f->out_state, B, a->q.y + t * B * a->q.H, out, a->O, true, own);
+    for (int64_t b = 0; b < B; b++)
+        if (own.begin < own.end) rv_k()->vtanh(own.end - own.begin, out + b * a->O + own.begin, out + b * a->O + own.begin);
+}
+
+static void run(const forward *f) {
+    const rv__attention_seq *a = f->a;
+    const rv__seq *q = &a->q;
+    const int64_t B = q->B, GH = q->G * q->H;
+#pragma omp parallel num_threads(rv_threads_for(rv__attention_work(a)))
+    {
+        const rv__team team = {omp_get_thread_num(), omp_get_num_threads()};
+        const rv_range units = rv__team_columns(team, q->H);
+        for (int64_t t = 0; t < q->T; t++) {
+            if (!a->r.query_current) attend(f, t, team);
+            const rv_real *read = a->r.query_current ? t ? a->output + (t - 1) * B * a->O : a->r.feed ? a->r.feed->x : NULL : a->context + t * B * a->D;
+            for (int64_t g = 0; a->F && g < q->G; g++)
+                rv__factor_multiply(&f->input[g], B, read, q->gates + t * B * GH + g * q->H, GH, true, units);
+            for (int phase = 0; phase < f->pass.phases; phase++) {
+                rv__pass_units(&f->pass, t, phase, units.begin, units.end);
+#pragma omp barrier
+            }
+            if (a->r.query_current) attend(f, t, team);
+            if (a->output) give_output(f, t, team);
+            if (a->r.feed) {
+#pragma omp barrier
+            }
+        }
+    }
+}
+
+/* ---- shapes */
+
+static bool usage(rv_tape *tape, const rv_attention_recurrence *r, bool records) {
+    const bool additive = r->score == RV_SCORE_ADDITIVE;
+    const char *wrong = additive != (r->w_query != NULL) || additive != (r->v != NULL) ? "w_query and v go with additive scores, and only with them"
+                        : r->w_out && !r->query_current  ? "w_out needs query_current, so that the attention follows the cell"
+                        : r->feed && !r->w_out           ? "input feeding needs w_out, whose output it feeds back"
+                        : r->c0 && r->cell != RV_CELL_LSTM ? "c0 is given, but only an LSTM has a cell state; pass NULL"
+                        : (r->w_position != NULL) != (r->v_position != NULL) ? "w_position and v_position go together"
+                        : r->w_position && !(r->window >= 1) ? "local attention needs a window of at least 1, or no position may be in it"
+                        : r->rows && records ? "rows are shared only where nothing is recorded; without them for training" : NULL;
+    if (wrong) rv_tape_fail(tape, RV_EUSAGE, "attention recurrence: %s", wrong);
+    return !wrong;
+}
+
+static bool check(rv_tape *tape, const rv__attention_seq *a, rv_tensor *const *in) {
+    const rv__seq *q = &a->q;
+    char s[RV_SHAPE_TEXT], xs[RV_SHAPE_TEXT], want_text[RV_SHAPE_TEXT];
+    if (in[RV__AR_X]->ndim != 3 || rv_numel(in[RV__AR_X]) == 0)
+        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: x has shape %s; it must be (steps, batch, inputs), none of them 0",
+                            rv_shape_text(in[RV__AR_X], xs, sizeof xs));
+    if (q->H < 1 || in[RV__AR_W_HH]->ndim != 2)
+        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: w_hh has shape %s; it must be (%d H, H)", rv_shape_text(in[RV__AR_W_HH], s, sizeof s), (int)q->G);
+    if (in[RV__AR_MEMORY]->ndim != 3 || rv_numel(in[RV__AR_MEMORY]) == 0)
+        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: memory has shape %s; it must be (batch, positions, width), none of them 0",
+                            rv_shape_text(in[RV__AR_MEMORY], s, sizeof s));
+    const int64_t M = a->r.rows ? in[RV__AR_MEMORY]->dim[0] : q->B, GH = q->G * q->H;
+    const struct {
+        const char *name;
+        rv_tensor like;
+    } want[RV__AR_INPUTS] = {
+        [RV__AR_X] = {"x", {.ndim = 3, .dim = {q->T, q->B, a->E}}},
+        [RV__AR_MEMORY] = {"memory", {.ndim = 3, .dim = {M, a->S, a->D}}},
+        [RV__AR_KEYS] = {"keys", {.ndim = 3, .dim = {M, a->S, a->A}}},
+        [RV__AR_W_QUERY] = {"w_query", {.ndim = 2, .dim = {a->A, q->H}}},
+        [RV__AR_V] = {"v", {.ndim = 1, .dim = {a->A}}},
+        [RV__AR_W_IH] = {"w_ih", {.ndim = 2, .dim = {GH, a->E + a->F}}},
+        [RV__AR_W_HH] = {"w_hh", {.ndim = 2, .dim = {GH, q->H}}},
+        [RV__AR_B_IH] = {"b_ih", {.ndim = 1, .dim = {GH}}},
+        [RV__AR_B_HH] = {"b_hh", {.ndim = 1, .dim = {GH}}},
+        [RV__AR_H0] = {"h0", {.ndim = 2, .dim = {q->B, q->H}}},
+        [RV__AR_C0] = {"c0", {.ndim = 2, .dim = {q->B, q->H}}},
+        [RV__AR_W_OUT] = {"w_out", {.ndim = 2, .dim = {a->O, a->D + q->H}}},
+        [RV__AR_FEED] = {"feed", {.ndim = 2, .dim = {q->B, a->O}}},
+        [RV__AR_W_POSITION] = {"w_position", {.ndim = 2, .dim = {a->P, q->H}}},
+        [RV__AR_V_POSITION] = {"v_position", {.ndim = 1, .dim = {a->P}}},
+    };
+    for (int i = 0; i < RV__AR_INPUTS; i++)
+        if (in[i] && !rv_same_shape(in[i], &want[i].like))
+            return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: %s has shape %s; with x %s, memory of %lld x %lld, %d gates, H = %lld and %lld inputs beside x "
+                                "it must be %s", want[i].name, rv_shape_text(in[i], s, sizeof s), rv_shape_text(in[RV__AR_X], xs, sizeof xs), (long long)a->S,
+                                (long long)a->D, (int)q->G, (long long)q->H, (long long)a->F, rv_shape_text(&want[i].like, want_text, sizeof want_text));
+    if (a->r.score == RV_SCORE_DOT && a->A != q->H)
+        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: dot scores compare states of width %lld with keys of width %lld; bring the keys to the "
+                            "state's width by a linear layer", (long long)q->H, (long long)a->A);
+    for (int64_t m = 0; a->r.lengths && m < M; m++)
+        if (a->r.lengths[m] < 0 || a->r.lengths[m] > a->S)
+            return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: memory row %lld has length %d, outside 0 to %lld, its positions", (long long)m,
+                                (int)a->r.lengths[m], (long long)a->S);
+    for (int64_t b = 0; a->r.rows && b < q->B; b++)
+        if (a->r.rows[b] < 0 || a->r.rows[b] >= M)
+            return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: row %lld reads memory row %d, outside 0 to %lld", (long long)b, (int)a->r.rows[b],
+                                (long long)M - 1);
+    return true;
+}
+
+static int64_t width(const rv_tensor *t, int axis) { return t && axis < t->ndim ? t->dim[axis] : 0; }
+
+static rv__attention_seq describe(const rv_attention_recurrence *r) {
+    rv__attention_seq a = {.r = *r, .S = width(r->memory, 1), .D = width(r->memory, 2), .A = width(r->keys, 2), .E = width(r->x, 2), .O = width(r->w_out, 0),
+                           .P = width(r->w_position, 0)};
+    a.F = r->feed ? a.O : r->query_current ? 0 : a.D;
+    a.q = (rv__seq){.cell = r->cell, .T = width(r->x, 0), .B = width(r->x, 1), .I = a.E, .H = width(r->w_hh, 1), .G = rv_cell_gates(r->cell),
+                    .has_h0 = r->h0 != NULL, .w_hh = r->w_hh->x, .keep = 1};
+    return a;
+}
+
+/* What backward needs beside the outputs. */
+static bool allocate(rv_tape *tape, rv__attention_seq *a) {
+    rv__seq *q = &a->q;
+    const size_t steps = (size_t)(q->T * q->B), real = sizeof(rv_real);
+    q->gates = rv_tape_alloc(tape, steps * (size_t)(q->G * q->H) * real);
+    if (rv__seq_is_gru(q->cell)) q->hp = rv_tape_alloc(tape, steps * (size_t)q->H * real);
+    if (q->cell == RV_CELL_LSTM) q->c = rv_tape_alloc(tape, steps * (size_t)q->H * real);
+    if (a->r.score == RV_SCORE_ADDITIVE) a->query = rv_tape_alloc(tape, steps * (size_t)a->A * real);
+    if (a->r.w_position) {
+        a->soft = rv_tape_alloc(tape, steps * (size_t)a->S * real);
+        a->position = rv_tape_alloc(tape, steps * real);
+        a->hidden = rv_tape_alloc(tape, steps * (size_t)a->P * real);
+    }
+    return rv_tape_status(tape) == RV_OK;
+}
+
+static bool prepare(rv_tape *tape, forward *f) {
+    rv__attention_seq *a = f->a;
+    const rv__seq *q = &a->q;
+    const rv_attention_recurrence *r = &a->r;
+    const int64_t H = q->H, D = a->D, in = a->E + a->F;
+    f->pass = (rv__pass){.q = *q};
+    rv__pass_forward(&f->pass);
+    if (q->cell == RV_CELL_GRU && r->b_hh) f->pass.b_hn = r->b_hh->x + 2 * H;
+    if (r->w_query) f->query = (rv__factor){.tb = true, .n = a->A, .k = H, .ld = H, .w = r->w_query->x};
+    if (r->w_position) f->position = (rv__factor){.tb = true, .n = a->P, .k = H, .ld = H, .w = r->w_position->x};
+    if (r->w_out) {
+        f->out_context = (rv__factor){.tb = true, .n = a->O, .k = D, .ld = D + H, .w = r->w_out->x};
+        f->out_state = (rv__factor){.tb = true, .n = a->O, .k = H, .ld = D + H, .w = r->w_out->x + D};
+    }
+    for (int64_t g = 0; a->F && g < q->G; g++) {
+        f->input[g] = (rv__factor){.tb = true, .n = H, .k = a->F, .ld = in, .w = r->w_ih->x + g * H * in + a->E};
+        if (!rv__factor_pack(tape, &f->input[g], q->T)) return false;
+    }
+    return rv__pass_pack(tape, &f->pass) && rv__factor_pack(tape, &f->query, q->T) && rv__factor_pack(tape, &f->position, q->T) &&
+           rv__factor_pack(tape, &f->out_context, q->T) && rv__factor_pack(tape, &f->out_state, q->T);
+}
+
+static bool input_product(rv_tape *tape, const rv__attention_seq *a) {
+    const rv__seq *q = &a->q;
+    const int64_t GH = q->G * q->H;
+    rv_real *bias = NULL;
+    if (a->r.b_ih || a->r.b_hh) {
+        if (!(bias = rv_tape_alloc(tape, (size_t)GH * sizeof *bias))) return false;
+        rv__sum_biases(q->cell, q->H, a->r.b_ih, a->r.b_hh, bias);
+    }
+    rv_gemm_run(&(rv_gemm){.tb = true, .m = q->T * q->B, .n = GH, .k = a->E, .a = a->r.x->x, .lda = a->E, .b = a->r.w_ih->x, .ldb = a->E + a->F, .c = q->gates,
+                           .ldc = GH, .bias = bias});
+    return true;
+}
+
+rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_recurrence *r) {
+    const rv_attention_sequence none = {0};
+    rv_tensor *in[RV__AR_INPUTS] = {r->x, r->memory, r->keys, r->w_query, r->v, r->w_ih, r->w_hh, r->b_ih, r->b_hh, r->h0, r->c0, r->w_out, r->feed,
+                                    r->w_position, r->v_position};
+    if (!r->x || !r->memory || !r->keys || !r->w_ih || !r->w_hh || !usage(tape, r, rv_tape_records(tape, RV__AR_INPUTS, in))) return none;
+    rv__attention_seq a = describe(r);
+    if (!check(tape, &a, in)) return none;
+
+    rv__seq *q = &a.q;
+    const int64_t T = q->T, B = q->B;
+    rv_attention_sequence out = {.h = rv_tape_tensor(tape, 3, (int64_t[]){T, B, q->H}), .context = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.D}),
+                                 .weights = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.S}), .hn = rv_tape_tensor(tape, 2, (int64_t[]){B, q->H})};
+    if (r->w_out) out.output = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.O});
+    if (q->cell == RV_CELL_LSTM) out.cn = rv_tape_tensor(tape, 2, (int64_t[]){B, q->H});
+    rv_real *zeros = rv_tape_alloc(tape, (size_t)(B * q->H) * sizeof *zeros);
+    if (rv_tape_status(tape) != RV_OK) return none;
+    memset(zeros, 0, (size_t)(B * q->H) * sizeof *zeros);
+    q->y = out.h->x;
+    q->h0 = r->h0 ? r->h0->x : zeros;
+    q->c0 = r->c0 ? r->c0->x : zeros;
+    a.context = out.context->x;
+    a.weights = out.weights->x;
+    if (out.output) a.output = out.output->x;
+
+    rv_tensor *outs[RV__AR_OUTPUTS] = {out.h, out.context, out.output, out.hn, out.cn};
+    rv_node *node = rv_tape_record(tape, &rv__op_attention_recurrent, RV__AR_INPUTS, in, RV__AR_OUTPUTS, outs, sizeof a);
+    rv_arena_mark mark = rv_tape_mark(tape); /* what follows is scratch, but for what a node keeps */
+    if (!allocate(tape, &a)) return none;
+    if (node) {
+        *(rv__attention_seq *)node->ctx = a;
+        mark = rv_tape_mark(tape);
+    }
+    forward f = {.a = &a};
+    if (!prepare(tape, &f) || !input_product(tape, &a)) return none;
+    run(&f);
+    memcpy(out.hn->x, q->y + (T - 1) * B * q->H, (size_t)(B * q->H) * sizeof(rv_real));
+    if (out.cn) memcpy(out.cn->x, q->c + (T - 1) * B * q->H, (size_t)(B * q->H) * sizeof(rv_real));
+    rv_tape_rewind(tape, mark);
+    return out;
+}
+
+const rv_op rv__op_attention_recurrent = {.name = "attention_recurrent", .backward = rv__attention_recurrent_backward,
+                                          .sample = rv__attention_recurrent_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
