@@ -38,6 +38,7 @@
 #include "io/metrics.h"
 #include "io/run_dir.h"
 #include "io/yaml.h"
+#include "train/alignment.h"
 #include "train/bleu.h"
 #include "train/chrf.h"
 #include "train/config.h"

@@ -18,7 +18,7 @@
 enum { RV_BLEU_ORDER = 4, RV_METRIC_TEXT = 160 /**< size that fits a printed score or a signature */ };
 
 typedef enum {
-    RV_BLEU_13A,  /**< mteval-v13a: ASCII punctuation apart, but for '; . and , unless between digits; - only after one */
+    RV_BLEU_13A,  /**< mteval-v13a: ASCII punctuation apart, but for '; . and , unless between digits; - only after a digit */
     RV_BLEU_INTL, /**< mteval-v14, international: Unicode punctuation apart, unless between numbers; symbols apart */
     RV_BLEU_CHAR, /**< each character that is not white space */
     RV_BLEU_NONE, /**< white space only: for text that is tokenized already */
