@@ -39,6 +39,7 @@
 #include "io/run_dir.h"
 #include "io/yaml.h"
 #include "train/alignment.h"
+#include "train/alignment_html.h"
 #include "train/bleu.h"
 #include "train/chrf.h"
 #include "train/config.h"
