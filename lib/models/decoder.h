@@ -6,6 +6,7 @@
 #ifndef RV_MODELS_DECODER_H
 #define RV_MODELS_DECODER_H
 
+#include "models/memory.h"
 #include "nn/position.h"
 #include "nn/recurrent.h"
 #include "nn/transformer.h"
@@ -30,8 +31,8 @@ typedef enum {
 } rv_bridge;
 /** What the head sees of a recurrent decoder at each step. */
 typedef enum {
-    RV_READOUT_STATE,  /**< h_t alone */
-    RV_READOUT_TANH,   /**< tanh(W [h_t; c_t] + b), readout_size wide  [Luong 2015, eq. 5] */
+    RV_READOUT_STATE,  /**< h_t alone; with context_each_step [h_t; c], c the summary */
+    RV_READOUT_TANH,   /**< tanh(W [h_t; c_t] + b), readout_size wide  [Luong 2015, eq. 5]; without attention c is the summary or, not context_each_step, absent */
     RV_READOUT_MAXOUT, /**< maxout by twos of U s_{i-1} + V E y_{i-1} + C c_i, readout_size wide  [Bahdanau 2015, A.2.2] */
 } rv_readout;
 typedef struct {
@@ -42,7 +43,7 @@ typedef struct {
     double local_window;    /**< luong: D of local-p attention; 0 is global */
     rv_bridge bridge;
     rv_readout readout;
-    int64_t readout_size;
+    int64_t readout_size;   /**< of TANH and MAXOUT, and of luong's attentional vector tanh(W [c_t; h_t]), which is its readout */
     rv_init init;           /**< of the matrices of all this */
     rv_init vector_init;    /**< of the additive score's v (the paper: 0) */
 } rv_reading;
@@ -69,11 +70,13 @@ typedef struct rv_decoder_state rv_decoder_state;
 struct rv_decoder_kind {
     const char *name;
     bool time_major; /**< ids are (T, B) and hidden states (T, B, D); else (B, T) and (B, T, D) */
+    /** NULL: RV_ENOMEM, or RV_EUSAGE when the parts do not fit each other. */
     rv_decoder *(*create)(rv_params *params, const rv_decoder_config *config);
     void (*destroy)(rv_decoder *d);
     /** ids: B T values in the decoder's layout, kept by the caller until backward. state: NULL for a fresh start. In
-     *  training a state is a constant (truncated back-propagation). NULL after an error (sticky). */
-    rv_tensor *(*forward)(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state);
+     *  training a state is a constant (truncated back-propagation). memory: NULL for a language model, and when the state
+     *  holds one. NULL after an error (sticky). */
+    rv_tensor *(*forward)(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory);
     /** A zero state for B rows that can hold `capacity` positions (a recurrent state holds any number). NULL without
      *  memory. */
     rv_decoder_state *(*state_create)(const rv_decoder *d, int64_t B, int64_t capacity);
@@ -81,11 +84,23 @@ struct rv_decoder_kind {
     void (*state_reset)(rv_decoder_state *s);
     /** Positions the state can still take; INT64_MAX for a recurrent one. */
     int64_t (*state_room)(const rv_decoder_state *s);
+    /** B; fewer after a reorder. */
+    int64_t (*state_rows)(const rv_decoder_state *s);
+    /** Let a fresh state read `memory`, row r sentence r / beam: a copy of all that decoding needs, of which nothing stays
+     *  on the tape. Returns the tape's status. */
+    rv_status (*state_memory)(rv_tape *tape, rv_decoder *d, rv_decoder_state *s, const rv_memory *memory, int64_t beam);
+    /** Row r becomes what row from[r] was, for n rows, at most as many as there were; what it reads moves with it. */
+    void (*state_reorder)(rv_decoder_state *s, const int32_t *from, int64_t n);
+    /** Run as forward does, without recording and dropout, and keep the weights over the memory. False: sticky error,
+     *  RV_EUSAGE when there is no such attention. */
+    bool (*attention)(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, const rv_memory *memory, rv_attention_weights *out);
     /** The state's numbers as one flat array, for checkpoints; NULL if the kind has none to save. */
     rv_real *(*state_data)(rv_decoder_state *s, int64_t *n);
     int64_t (*hidden_size)(const rv_decoder_config *config);
     /** Multiply-adds of attention per position when T positions are seen (0 for recurrence); weights not counted. */
     double (*attention_macs)(const rv_decoder_config *config, int64_t T);
+    /** The same of attention over S positions of a memory. */
+    double (*memory_macs)(const rv_decoder_config *config, int64_t S);
     rv_tensor *(*embedding)(const rv_decoder *d);
 };
 

@@ -1,4 +1,7 @@
-/* The transformer decoder: embedding, positions, dropout, causal blocks. Batch-major. Its state is a key/value cache. */
+/* The transformer decoder: embedding, positions, dropout, causal blocks. Batch-major. Its state is a key/value cache.
+ *
+ * With a memory its blocks have cross-attention; a memory of another width is first mapped to theirs by
+ * decoder.memory_proj.weight (D, width) and decoder.memory_proj.bias (D). */
 #include <math.h>
 
 #include "models/decoder.h"
@@ -7,6 +10,7 @@ struct rv_decoder {
     rv_decoder_config config;
     rv_tensor *embedding;
     rv_position *position;
+    rv_tensor *memory_weight, *memory_bias; /* NULL: the memory is as wide as the blocks */
     rv_transformer *blocks;
 };
 
@@ -28,22 +32,48 @@ static rv_decoder *create(rv_params *params, const rv_decoder_config *c) {
     d->config = *c;
     d->embedding = rv_params_add(params, c->embedding_init, 2, (int64_t[]){c->vocab_size, c->embedding_dim}, "decoder.embedding.weight");
     d->position = rv_position_create(params, c->position, c->max_length, c->embedding_dim, c->embedding_init, "decoder.position");
-    d->blocks = d->position ? rv_transformer_create(params, &c->transformer, "decoder") : NULL;
+    rv_transformer_config *blocks = &d->config.transformer;
+    blocks->cross = c->memory_size > 0;
+    if (blocks->cross && c->memory_size != blocks->hidden_size) {
+        d->memory_weight = rv_params_add(params, blocks->init, 2, (int64_t[]){blocks->hidden_size, c->memory_size}, "decoder.memory_proj.weight");
+        d->memory_bias = rv_params_add(params, (rv_init){RV_INIT_ZERO}, 1, &blocks->hidden_size, "decoder.memory_proj.bias");
+    }
+    d->blocks = d->position ? rv_transformer_create(params, blocks, "decoder") : NULL;
     if (d->blocks) return d;
     destroy(d);
     return NULL;
 }
 
-static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state) {
+static rv_tensor *read_memory(rv_tape *tape, const rv_decoder *d, const rv_memory *m) {
+    return d->memory_weight ? rv_linear(tape, m->states, d->memory_weight, d->memory_bias, RV_ACT_NONE) : m->states;
+}
+
+/* What enters the blocks. */
+static rv_tensor *embed(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state) {
     const rv_decoder_config *c = &d->config;
     double scale = c->scale_embeddings ? sqrt((double)c->embedding_dim) : 1;
     rv_tensor *x = rv_embedding(tape, d->embedding, ids, B * T, scale);
     if (!x) return NULL;
     x = rv_reshape(tape, x, 3, (int64_t[]){B, T, c->embedding_dim});
     x = rv_position_add(tape, d->position, x, state ? rv_transformer_cache_lengths(state->cache) : NULL);
-    x = rv_dropout(tape, x, c->dropout);
+    return rv_dropout(tape, x, c->dropout);
+}
+
+static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
+    rv_tensor *x = embed(tape, d, ids, B, T, state);
     if (!x) return NULL;
-    return state ? rv_transformer_step(tape, d->blocks, state->cache, x, NULL) : rv_transformer_forward(tape, d->blocks, x, NULL, NULL, NULL);
+    if (state) return rv_transformer_step(tape, d->blocks, state->cache, x, NULL);
+    if (!d->config.memory_size) return rv_transformer_forward(tape, d->blocks, x, NULL, NULL, NULL);
+    return rv_transformer_forward(tape, d->blocks, x, NULL, read_memory(tape, d, memory), memory->lengths);
+}
+
+static bool attention(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, const rv_memory *memory, rv_attention_weights *out) {
+    const rv_transformer_config *c = &d->config.transformer;
+    RV_ASSERT(d->config.memory_size);
+    *out = (rv_attention_weights){.layers = c->num_layers, .heads = c->num_heads, .B = B, .T = T, .S = memory->S};
+    out->weights = rv_tape_alloc(tape, (size_t)(c->num_layers * c->num_heads * B * T * memory->S) * sizeof *out->weights);
+    if (!out->weights) return false;
+    return rv_transformer_cross_weights(tape, d->blocks, embed(tape, d, ids, B, T, NULL), read_memory(tape, d, memory), memory->lengths, out->weights);
 }
 
 static void state_destroy(rv_decoder_state *s) {
@@ -61,6 +91,13 @@ static rv_decoder_state *state_create(const rv_decoder *d, int64_t B, int64_t ca
     return NULL;
 }
 
+static rv_status state_memory(rv_tape *tape, rv_decoder *d, rv_decoder_state *s, const rv_memory *m, int64_t beam) {
+    RV_ASSERT(d->config.memory_size && rv_transformer_cache_rows(s->cache) == m->B * beam);
+    return rv_transformer_cache_memory(tape, d->blocks, s->cache, read_memory(tape, d, m), m->lengths);
+}
+
+static void state_reorder(rv_decoder_state *s, const int32_t *from, int64_t n) { rv_transformer_cache_reorder(s->cache, from, n); }
+static int64_t state_rows(const rv_decoder_state *s) { return rv_transformer_cache_rows(s->cache); }
 static void state_reset(rv_decoder_state *s) { rv_transformer_cache_reset(s->cache); }
 static int64_t state_room(const rv_decoder_state *s) { return s->capacity - rv_transformer_cache_lengths(s->cache)[0]; }
 
@@ -77,6 +114,7 @@ static double attention_macs(const rv_decoder_config *c, int64_t T) {
     return 2. * c->transformer.num_layers * (double)T * (double)c->transformer.hidden_size;
 }
 
+static double memory_macs(const rv_decoder_config *c, int64_t S) { return attention_macs(c, S); }
 static rv_tensor *embedding(const rv_decoder *d) { return d->embedding; }
 
 const rv_decoder_kind rv__decoder_transformer = {
@@ -89,8 +127,13 @@ const rv_decoder_kind rv__decoder_transformer = {
     .state_destroy = state_destroy,
     .state_reset = state_reset,
     .state_room = state_room,
+    .state_rows = state_rows,
+    .state_memory = state_memory,
+    .state_reorder = state_reorder,
+    .attention = attention,
     .state_data = state_data,
     .hidden_size = hidden_size,
     .attention_macs = attention_macs,
+    .memory_macs = memory_macs,
     .embedding = embedding,
 };

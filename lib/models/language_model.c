@@ -36,36 +36,36 @@ void rv_lm_destroy(rv_lm *lm) {
 }
 
 const rv_lm_config *rv_lm_get_config(const rv_lm *lm) { return &lm->config; }
+rv_decoder *rv_lm_decoder(const rv_lm *lm) { return lm->decoder; }
 
 int64_t rv_lm_row(const rv_lm *lm, int64_t B, int64_t T, int64_t b, int64_t t) {
     return lm->config.decoder.kind->time_major ? t * B + b : b * T + t;
 }
 
-/* ids (B, T) copied to the tape in the decoder's layout. */
-static const int32_t *arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids, int64_t B, int64_t T) {
+const int32_t *rv_lm_arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids, int64_t B, int64_t T) {
     int32_t *r = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *r);
     for (int64_t b = 0; r && b < B; b++)
         for (int64_t t = 0; t < T; t++) r[rv_lm_row(lm, B, T, b, t)] = ids[b * T + t];
     return r;
 }
 
-rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state) {
-    const int32_t *ids = arrange(tape, lm, x, B, T);
+rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
+    const int32_t *ids = rv_lm_arrange(tape, lm, x, B, T);
     if (!ids) return NULL;
-    rv_tensor *h = lm->config.decoder.kind->forward(tape, lm->decoder, ids, B, T, state);
+    rv_tensor *h = lm->config.decoder.kind->forward(tape, lm->decoder, ids, B, T, state, memory);
     if (!h) return NULL;
     h = rv_reshape(tape, h, 2, (int64_t[]){B * T, rv_dim(h, -1)});
     return rv_linear(tape, h, lm->head_weight, lm->head_bias, RV_ACT_NONE);
 }
 
 rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing) {
-    const int32_t *targets = arrange(tape, lm, y, B, T);
+    const int32_t *targets = rv_lm_arrange(tape, lm, y, B, T);
     return logits && targets ? rv_cross_entropy(tape, logits, targets, -1, label_smoothing) : NULL;
 }
 
 rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
                       double label_smoothing) {
-    return rv_lm_logits_loss(tape, lm, rv_lm_logits(tape, lm, x, B, T, state), y, B, T, label_smoothing);
+    return rv_lm_logits_loss(tape, lm, rv_lm_logits(tape, lm, x, B, T, state, NULL), y, B, T, label_smoothing);
 }
 
 rv_decoder_state *rv_lm_state_create(const rv_lm *lm, int64_t B, int64_t capacity) {

@@ -17,17 +17,21 @@ typedef struct {
 
 typedef struct rv_lm rv_lm;
 
-/** Declares all parameters in params. NULL without memory. Free with rv_lm_destroy; params stay the caller's. */
+/** Declares all parameters in params. NULL without memory or, RV_EUSAGE, when the parts do not fit each other. Free with rv_lm_destroy; params stay the caller's. */
 RV_API rv_lm *rv_lm_create(rv_params *params, const rv_lm_config *config);
 RV_API void rv_lm_destroy(rv_lm *lm);
 RV_API const rv_lm_config *rv_lm_get_config(const rv_lm *lm);
-/** Logits (B T, V) for ids x (B, T), batch-major, copied. Rows are in the decoder's layout: see rv_lm_row. */
-RV_API rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state);
+RV_API rv_decoder *rv_lm_decoder(const rv_lm *lm);
+/** Logits (B T, V) for ids x (B, T), batch-major, copied. Rows are in the decoder's layout: see rv_lm_row. state and
+ *  memory may be NULL, see rv_decoder_kind.forward. */
+RV_API rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory);
+/** ids (B, T), batch-major, copied to the tape in the decoder's layout. NULL: sticky error. */
+RV_API const int32_t *rv_lm_arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids, int64_t B, int64_t T);
 /** The logits' row of (b, t). */
 RV_API int64_t rv_lm_row(const rv_lm *lm, int64_t B, int64_t T, int64_t b, int64_t t);
 /** Mean cross-entropy in nats of targets y (B, T), batch-major, -1 where none is wanted. -> scalar */
 RV_API rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing);
-/** The same from ids. */
+/** The same from ids, of a model without a memory. */
 RV_API rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
                              double label_smoothing);
 /** A zero state of the decoder for B rows and `capacity` positions; free with the kind's state_destroy. */

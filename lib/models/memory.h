@@ -15,4 +15,11 @@ typedef struct {
     rv_rnn_state finals;    /**< final states of all layers and directions; n = 0 for a transformer */
 } rv_memory;
 
+/** Attention weights of a teacher-forced pass over B targets of T positions, as the model used them for each. */
+typedef struct {
+    int layers, heads;
+    int64_t B, T, S;
+    rv_real *weights; /**< (layers, heads, B, T, S), 0 at padded source positions; the tape's */
+} rv_attention_weights;
+
 #endif

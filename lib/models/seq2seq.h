@@ -40,13 +40,8 @@ RV_API rv_tensor *rv_seq2seq_step(rv_tape *tape, rv_seq2seq *m, rv_decoder_state
  *  were. Which sentence a row reads moves with it. RV_ENOMEM. */
 RV_API rv_status rv_seq2seq_state_reorder(rv_seq2seq *m, rv_decoder_state *state, const int32_t *from, int64_t n);
 
-/** Attention weights of a teacher-forced pass over tgt (B, T), as the model used them for each target position. */
-typedef struct {
-    int layers, heads;
-    int64_t B, T, S;
-    rv_real *weights; /**< (layers, heads, B, T, S), 0 at padded source positions; the tape's */
-} rv_attention_weights;
-/** Error (sticky RV_EUSAGE): the model has no attention over the source. */
+/** Attention weights of a teacher-forced pass over tgt (B, T), without dropout. Records nothing. Error (sticky RV_EUSAGE):
+ *  the model has no attention over the source. */
 RV_API bool rv_seq2seq_attention(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory, const int32_t *tgt, int64_t B, int64_t T,
                                  rv_attention_weights *out);
 

@@ -5,14 +5,10 @@
 
 #include "base/arena.h"
 
-typedef struct {
-    rv_tensor *w_ih, *w_hh, *b_ih, *b_hh;
-} direction;
-
 struct rv_rnn {
     rv_rnn_config config;
     int directions;
-    direction d[RV_RNN_MAX_STATES]; /* layer * directions + direction */
+    rv_rnn_layer d[RV_RNN_MAX_STATES]; /* layer * directions + direction */
 };
 
 rv_rnn_config rv_rnn_defaults(rv_cell cell) {
@@ -26,11 +22,10 @@ static rv_init for_gates(rv_init init, const rv_rnn_config *c) {
     return init;
 }
 
-static direction declare(rv_params *ps, const rv_rnn_config *c, const char *prefix, int layer, bool reverse) {
+rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *c, const char *prefix, int layer, int64_t in, bool reverse) {
     const char *suffix = reverse ? "_reverse" : "";
     int64_t rows = rv_cell_gates(c->cell) * c->hidden_size;
-    int64_t in = layer == 0 ? c->input_size : c->hidden_size * (c->bidirectional ? 2 : 1);
-    direction d = {
+    rv_rnn_layer d = {
         .w_ih = rv_params_add(ps, for_gates(c->weight_init, c), 2, (int64_t[]){rows, in}, "%s.weight_ih_l%d%s", prefix, layer, suffix),
         .w_hh = rv_params_add(ps, for_gates(c->recurrent_init, c), 2, (int64_t[]){rows, c->hidden_size}, "%s.weight_hh_l%d%s", prefix, layer, suffix),
     };
@@ -61,7 +56,10 @@ rv_rnn *rv_rnn_create(rv_params *ps, const rv_rnn_config *c, const char *prefix)
     if (!r) return NULL;
     r->config = *c;
     r->directions = directions;
-    for (int i = 0; i < c->num_layers * directions; i++) r->d[i] = declare(ps, c, prefix, i / directions, i % directions);
+    for (int i = 0; i < c->num_layers * directions; i++) {
+        int64_t in = i < directions ? c->input_size : c->hidden_size * directions;
+        r->d[i] = rv_rnn_layer_declare(ps, c, prefix, i / directions, in, i % directions);
+    }
     return r;
 }
 
@@ -76,7 +74,7 @@ rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const in
         rv_tensor *y[2];
         for (int k = 0; k < r->directions; k++) {
             int i = layer * r->directions + k;
-            const direction *d = &r->d[i];
+            const rv_rnn_layer *d = &r->d[i];
             rv_sequence s = rv_recurrent(tape, c->cell, x, d->w_ih, d->w_hh, d->b_ih, d->b_hh, initial ? initial->h[i] : NULL,
                                          initial ? initial->c[i] : NULL, lengths, k == 1);
             y[k] = s.y;
@@ -93,18 +91,19 @@ rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const in
 
 static size_t state_elems(const rv_rnn_carry *k) { return (size_t)(k->batch * k->size); }
 
-rv_rnn_carry *rv_rnn_carry_create(const rv_rnn *r, int64_t batch) {
+rv_rnn_carry *rv_rnn_carry_create(const rv_rnn_config *config, int64_t batch) {
     rv_rnn_carry *k = rv_alloc(sizeof *k);
     if (!k) return NULL;
-    *k = (rv_rnn_carry){.n = r->config.num_layers * r->directions, .batch = batch, .size = r->config.hidden_size};
+    *k = (rv_rnn_carry){.n = config->num_layers * (config->bidirectional ? 2 : 1), .batch = batch, .size = config->hidden_size};
     size_t elems = (size_t)k->n * state_elems(k);
-    bool lstm = r->config.cell == RV_CELL_LSTM;
-    k->h = rv_alloc(rv_size_mul(elems * (lstm ? 2 : 1), sizeof(rv_real)));
+    bool lstm = config->cell == RV_CELL_LSTM;
+    k->h = rv_alloc(rv_size_mul(elems * (lstm ? 2 : 1) + state_elems(k), sizeof(rv_real)));
     if (!k->h) {
         rv_free(k);
         return NULL;
     }
     if (lstm) k->c = k->h + elems;
+    k->spare = k->h + elems * (lstm ? 2 : 1);
     return k;
 }
 
@@ -144,20 +143,18 @@ rv_rnn_state rv_rnn_carry_load(rv_tape *tape, const rv_rnn_carry *k) {
     return s;
 }
 
-rv_status rv_rnn_carry_reorder(rv_rnn_carry *k, const int32_t *from) {
+/* With fewer rows the states move together; each moves to where it was, or before, so none is overwritten unread. */
+void rv_rnn_carry_reorder(rv_rnn_carry *k, const int32_t *from, int64_t n) {
+    RV_ASSERT(n <= k->batch);
     size_t elems = state_elems(k), row = (size_t)k->size * sizeof(rv_real);
-    rv_real *old = rv_alloc(elems * sizeof *old);
-    if (!old) return RV_ENOMEM;
     for (int i = 0; i < 2 * k->n; i++) {
         rv_real *all = i < k->n ? k->h : k->c;
         if (!all) break;
-        rv_real *s = all + (size_t)(i % k->n) * elems;
-        memcpy(old, s, elems * sizeof *old);
-        for (int64_t b = 0; b < k->batch; b++) {
+        memcpy(k->spare, all + (size_t)(i % k->n) * elems, elems * sizeof *all);
+        for (int64_t b = 0; b < n; b++) {
             RV_ASSERT(from[b] >= 0 && from[b] < k->batch);
-            memcpy(s + b * k->size, old + from[b] * k->size, row);
+            memcpy(all + (i % k->n * n + b) * k->size, k->spare + from[b] * k->size, row);
         }
     }
-    rv_free(old);
-    return RV_OK;
+    k->batch = n;
 }

@@ -32,6 +32,14 @@ RV_API rv_rnn *rv_rnn_create(rv_params *ps, const rv_rnn_config *config, const c
 RV_API void rv_rnn_destroy(rv_rnn *r);
 RV_API const rv_rnn_config *rv_rnn_get_config(const rv_rnn *r);
 
+/** The parameters of one layer and direction. */
+typedef struct {
+    rv_tensor *w_ih, *w_hh, *b_ih, *b_hh; /**< biases NULL without `bias` */
+} rv_rnn_layer;
+/** Declare one layer alone, input_size wide, with the names and initial values it has in a stack: for what runs the cell
+ *  in another way than rv_rnn_forward. */
+RV_API rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *config, const char *prefix, int layer, int64_t input_size, bool reverse);
+
 /** States (B, H) on a tape; entry layer * directions + direction. */
 typedef struct {
     int n;
@@ -50,10 +58,11 @@ RV_API rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, c
 typedef struct {
     int n;               /**< as in rv_rnn_state */
     int64_t batch, size; /**< B, H */
-    rv_real *h, *c;      /**< (n, B, H) each, c right behind h; c is NULL unless LSTM */
+    rv_real *h, *c;      /**< (n, B, H) each, c behind h; c is NULL unless LSTM */
+    rv_real *spare;      /**< (B, H): a state while it is reordered */
 } rv_rnn_carry;
-/** All zeros; free with rv_rnn_carry_destroy. NULL: RV_ENOMEM. */
-RV_API rv_rnn_carry *rv_rnn_carry_create(const rv_rnn *r, int64_t batch);
+/** The states of a network with this config, all zeros; free with rv_rnn_carry_destroy. NULL: RV_ENOMEM. */
+RV_API rv_rnn_carry *rv_rnn_carry_create(const rv_rnn_config *config, int64_t batch);
 RV_API void rv_rnn_carry_destroy(rv_rnn_carry *carry);
 /** Back to zeros. */
 RV_API void rv_rnn_carry_reset(rv_rnn_carry *carry);
@@ -61,7 +70,7 @@ RV_API void rv_rnn_carry_reset(rv_rnn_carry *carry);
 RV_API void rv_rnn_carry_save(rv_rnn_carry *carry, const rv_rnn_state *state);
 /** The states as constants on a tape, for rv_rnn_forward's `initial`. */
 RV_API rv_rnn_state rv_rnn_carry_load(rv_tape *tape, const rv_rnn_carry *carry);
-/** Row b becomes what row from[b] was: the survivors of a beam search. RV_ENOMEM. */
-RV_API rv_status rv_rnn_carry_reorder(rv_rnn_carry *carry, const int32_t *from);
+/** Row b becomes what row from[b] was, for n rows, at most as many as there were: the survivors of a beam search. */
+RV_API void rv_rnn_carry_reorder(rv_rnn_carry *carry, const int32_t *from, int64_t n);
 
 #endif

@@ -1,6 +1,7 @@
 #include "nn/transformer.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "nn/transformer_private.h"
@@ -133,9 +134,32 @@ static rv_tensor *self_full(rv_tape *tape, const rv_transformer *tr, int layer_i
     return rv_self_attention(tape, qkv, &spec);
 }
 
+/* (B, T, D) -> (B, heads, T, D / heads), or, `turned`, (B, heads, D / heads, T). */
+static rv_tensor *split_heads(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, bool turned) {
+    int64_t heads = tr->config.num_heads;
+    if (!x) return NULL;
+    x = rv_reshape(tape, x, 4, (int64_t[]){x->dim[0], x->dim[1], heads, x->dim[2] / heads});
+    return rv_transpose(tape, x, turned ? (int[]){0, 2, 3, 1} : (int[]){0, 2, 1, 3});
+}
+
+/* softmax(q k^T / sqrt(d)) of one layer, as the fused op has it but kept: (heads, B, T, S). */
+static void keep_weights(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, rv_tensor *kv, const attending *how) {
+    int64_t d = tr->config.hidden_size, heads = tr->config.num_heads;
+    rv_tensor *s = rv_matmul(tape, split_heads(tape, tr, q, false), split_heads(tape, tr, rv_slice(tape, kv, 2, 0, d), true));
+    s = rv_affine(tape, s, 1 / sqrt((double)(d / heads)), 0);
+    if (!s) return;
+    int64_t T = s->dim[2], S = s->dim[3];
+    for (int64_t row = 0; row < rv_rows(s); row++)
+        for (int64_t i = how->memory_lengths ? how->memory_lengths[row / (heads * T)] : S; i < S; i++) s->x[row * S + i] = -(rv_real)INFINITY;
+    s = rv_transpose(tape, rv_softmax(tape, s), (int[]){1, 0, 2, 3});
+    if (s) memcpy(how->weights + layer_index * rv_numel(s), s->x, (size_t)rv_numel(s) * sizeof *s->x);
+}
+
 static rv_tensor *cross_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, const attending *how) {
     rv_attention_spec spec = attention_spec(tr, false, how->memory_lengths);
-    return rv_cross_attention(tape, q, rv__transformer_memory(tape, tr, layer_index, how->memory), &spec);
+    rv_tensor *kv = rv__transformer_memory(tape, tr, layer_index, how->memory);
+    if (how->weights) keep_weights(tape, tr, layer_index, q, kv, how);
+    return rv_cross_attention(tape, q, kv, &spec);
 }
 
 bool rv__transformer_fits(rv_tape *tape, const rv_transformer *tr, const char *what, const rv_tensor *x) {
@@ -145,10 +169,26 @@ bool rv__transformer_fits(rv_tape *tape, const rv_transformer *tr, const char *w
                         rv_shape_text(x, text, sizeof text));
 }
 
-rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
-                                  const int32_t *memory_lengths) {
+static rv_tensor *run_full(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
+                           const int32_t *memory_lengths, rv_real *weights) {
     if (!x || (tr->config.cross && !memory)) return NULL;
     if (!rv__transformer_fits(tape, tr, "x", x) || (tr->config.cross && !rv__transformer_fits(tape, tr, "memory", memory))) return NULL;
-    attending how = {self_full, cross_full, .lengths = lengths, .memory = memory, .memory_lengths = memory_lengths};
+    attending how = {self_full, cross_full, .lengths = lengths, .memory = memory, .memory_lengths = memory_lengths, .weights = weights};
     return rv__transformer_run(tape, tr, x, &how);
+}
+
+rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
+                                  const int32_t *memory_lengths) {
+    return run_full(tape, tr, x, lengths, memory, memory_lengths, NULL);
+}
+
+bool rv_transformer_cross_weights(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, rv_tensor *memory, const int32_t *memory_lengths,
+                                  rv_real *weights) {
+    RV_ASSERT(tr->config.cross);
+    bool no_grad = rv_tape_no_grad(tape, true), training = rv_tape_training(tape);
+    rv_tape_set_training(tape, false);
+    rv_tensor *y = run_full(tape, tr, x, NULL, memory, memory_lengths, weights);
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    return y != NULL;
 }

@@ -41,17 +41,24 @@ RV_API void rv_transformer_destroy(rv_transformer *tr);
 RV_API rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
                                          const int32_t *memory_lengths);
 
+/** With `cross`: the weights of rv_transformer_forward's cross-attention, without dropout, into weights (layers, heads, B, T,
+ *  S), which is 0 at padded positions of the memory. Records nothing. False: sticky error. */
+RV_API bool rv_transformer_cross_weights(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, rv_tensor *memory, const int32_t *memory_lengths,
+                                         rv_real *weights);
+
 /** Keys and values of the positions so far, for decoding a causal stack step by step. */
 typedef struct rv_transformer_cache rv_transformer_cache;
 /** A cache with room for `batch` rows of `capacity` positions in every layer, empty; NULL: RV_ENOMEM. */
 RV_API rv_transformer_cache *rv_transformer_cache_create(const rv_transformer *tr, int64_t batch, int64_t capacity);
 RV_API void rv_transformer_cache_destroy(rv_transformer_cache *cache);
-/** Forget all positions. The memory stays, and which row reads which. */
+/** Forget all positions. The rows and the memory stay, and which row reads which. */
 RV_API void rv_transformer_cache_reset(rv_transformer_cache *cache);
 /** Positions held per row (B). */
 RV_API const int32_t *rv_transformer_cache_lengths(const rv_transformer_cache *cache);
-/** Row b becomes what row from[b] was: the survivors of a beam search. */
-RV_API void rv_transformer_cache_reorder(rv_transformer_cache *cache, const int32_t *from);
+/** B. */
+RV_API int64_t rv_transformer_cache_rows(const rv_transformer_cache *cache);
+/** Row b becomes what row from[b] was, for n rows, at most as many as there were: the survivors of a beam search. */
+RV_API void rv_transformer_cache_reorder(rv_transformer_cache *cache, const int32_t *from, int64_t n);
 /** With `cross`: project memory (M, S, D) once for all steps to come. batch is a multiple of M; the rows of the cache
  *  read the memory in turn, batch/M (the beam) rows each. lengths (M) are copied. */
 RV_API rv_status rv_transformer_cache_memory(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *cache, rv_tensor *memory,

@@ -6,13 +6,13 @@
 
 struct rv_transformer_cache {
     int64_t layers, batch, capacity, d;
-    int32_t *length, *length_spare;
+    int32_t *length, *spare_row;
     rv_real **kv;   /* per layer: batch x capacity x 2 d, keys and values side by side */
     rv_real *spare; /* one more such buffer: a layer is reordered into it, then takes its place */
     int64_t memory_rows, memory_size; /* of the memory: M and S */
     rv_real **memory_kv;              /* per layer: M x S x 2 d */
     size_t memory_bytes;              /* room in each */
-    int32_t *memory_row, *memory_row_spare, *memory_past; /* per row: which memory it reads, how many keys that has */
+    int32_t *memory_row, *memory_past; /* per row: which memory it reads, how many keys that has */
 };
 
 rv_transformer_cache *rv_transformer_cache_create(const rv_transformer *tr, int64_t batch, int64_t capacity) {
@@ -20,15 +20,14 @@ rv_transformer_cache *rv_transformer_cache_create(const rv_transformer *tr, int6
     if (!c) return NULL;
     *c = (rv_transformer_cache){.layers = tr->config.num_layers, .batch = batch, .capacity = capacity, .d = tr->config.hidden_size};
     size_t bytes = rv_size_mul(rv_size_mul((size_t)batch, (size_t)capacity), (size_t)(2 * c->d) * sizeof(rv_real));
-    c->length = rv_alloc((size_t)(5 * batch) * sizeof *c->length);
+    c->length = rv_alloc((size_t)(4 * batch) * sizeof *c->length);
     c->kv = rv_alloc((size_t)(2 * c->layers) * sizeof *c->kv);
     c->spare = rv_alloc(bytes);
     bool ok = c->length && c->kv && c->spare;
     if (ok) {
-        c->length_spare = c->length + batch;
+        c->spare_row = c->length + batch;
         c->memory_row = c->length + 2 * batch;
-        c->memory_row_spare = c->length + 3 * batch;
-        c->memory_past = c->length + 4 * batch;
+        c->memory_past = c->length + 3 * batch;
         c->memory_kv = c->kv + c->layers;
         for (int64_t i = 0; i < c->layers; i++) ok &= (c->kv[i] = rv_alloc(bytes)) != NULL;
     }
@@ -48,6 +47,7 @@ void rv_transformer_cache_destroy(rv_transformer_cache *c) {
 
 void rv_transformer_cache_reset(rv_transformer_cache *c) { memset(c->length, 0, (size_t)c->batch * sizeof *c->length); }
 const int32_t *rv_transformer_cache_lengths(const rv_transformer_cache *c) { return c->length; }
+int64_t rv_transformer_cache_rows(const rv_transformer_cache *c) { return c->batch; }
 
 /* x[b] = x[from[b]] by way of spare. */
 static void permute(int32_t *x, int32_t *spare, const int32_t *from, int64_t n) {
@@ -55,18 +55,27 @@ static void permute(int32_t *x, int32_t *spare, const int32_t *from, int64_t n) 
     memcpy(x, spare, (size_t)n * sizeof *x);
 }
 
-void rv_transformer_cache_reorder(rv_transformer_cache *c, const int32_t *from) {
+/* Where rows only move down in order (sentences that are finished leave), each is copied in place, if at all; otherwise a
+ * layer is copied into the spare buffer, which then takes its place. */
+void rv_transformer_cache_reorder(rv_transformer_cache *c, const int32_t *from, int64_t n) {
+    RV_ASSERT(n <= c->batch);
     int64_t row = c->capacity * 2 * c->d;
-    for (int64_t i = 0; i < c->layers; i++) {
-        for (int64_t b = 0; b < c->batch; b++)
-            memcpy(c->spare + b * row, c->kv[i] + from[b] * row, (size_t)(c->length[from[b]] * 2 * c->d) * sizeof(rv_real));
-        rv_real *t = c->kv[i];
-        c->kv[i] = c->spare;
-        c->spare = t;
+    bool down = true;
+    for (int64_t b = 0; b < n; b++) {
+        RV_ASSERT(from[b] >= 0 && from[b] < c->batch);
+        down &= from[b] >= b && (b == 0 || from[b] >= from[b - 1]);
     }
-    permute(c->length, c->length_spare, from, c->batch);
-    permute(c->memory_row, c->memory_row_spare, from, c->batch);
-    permute(c->memory_past, c->memory_row_spare, from, c->batch);
+    for (int64_t i = 0; i < c->layers; i++) {
+        rv_real *old = c->kv[i], *to = down ? old : c->spare;
+        for (int64_t b = 0; b < n; b++)
+            if (to != old || from[b] != b) memcpy(to + b * row, old + from[b] * row, (size_t)(c->length[from[b]] * 2 * c->d) * sizeof(rv_real));
+        if (to != old) c->spare = old;
+        c->kv[i] = to;
+    }
+    permute(c->length, c->spare_row, from, n);
+    permute(c->memory_row, c->spare_row, from, n);
+    permute(c->memory_past, c->spare_row, from, n);
+    c->batch = n;
 }
 
 rv_status rv_transformer_cache_memory(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *c, rv_tensor *memory, const int32_t *lengths) {

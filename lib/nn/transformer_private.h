@@ -31,6 +31,7 @@ struct attending {
     rv_tensor *memory;
     const int32_t *memory_lengths;
     rv_transformer_cache *cache;
+    rv_real *weights; /* where cross-attention leaves them, when they are asked for */
 };
 
 rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const attending *how);

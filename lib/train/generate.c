@@ -5,7 +5,7 @@
 /* Logits (V) after `n` more tokens; valid until the next reset of the tape. */
 static const rv_real *feed(rv_tape *tape, rv_lm *lm, const int32_t *ids, int64_t n, rv_decoder_state *state) {
     rv_tape_reset(tape);
-    rv_tensor *logits = rv_lm_logits(tape, lm, ids, 1, n, state);
+    rv_tensor *logits = rv_lm_logits(tape, lm, ids, 1, n, state, NULL);
     return logits ? logits->x + rv_lm_row(lm, 1, n, 0, n - 1) * rv_dim(logits, -1) : NULL;
 }
 

@@ -224,7 +224,7 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, rv_met
     for (int64_t k = 0, n; status == RV_OK && (!limit || k < limit) && (n = rv_lm_pass_next(&pass, x, y, &continues)) > 0; k++) {
         rv_tape_reset(tape);
         if (state && !continues) kind->state_reset(state);
-        rv_tensor *logits = rv_lm_logits(tape, t->lm, x, B, T, state);
+        rv_tensor *logits = rv_lm_logits(tape, t->lm, x, B, T, state, NULL);
         if (logits && accuracy) correct += count_correct(t, logits, y, B, T);
         rv_tensor *l = rv_lm_logits_loss(tape, t->lm, logits, y, B, T, 0);
         status = rv_tape_status(tape);

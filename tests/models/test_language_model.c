@@ -170,10 +170,10 @@ Test(language_model, a_position_does_not_see_the_future) {
         fixture f = open_model(i);
         rv_tape_no_grad(f.tape, true);
         rv_real *before = malloc(B * T * V * sizeof *before);
-        memcpy(before, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x, B * T * V * sizeof *before);
+        memcpy(before, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *before);
         for (int b = 0; b < B; b++) f.x[b * T + 8] = (f.x[b * T + 8] + 1) % V; /* change one token */
         rv_tape_reset(f.tape);
-        const rv_real *after = rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x;
+        const rv_real *after = rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x;
         for (int b = 0; b < B; b++)
             for (int t = 0; t < T; t++) {
                 int64_t r = rv_lm_row(f.lm, B, T, b, t) * V;
@@ -190,7 +190,7 @@ Test(language_model, step_by_step_is_the_whole_sequence) {
         fixture f = open_model(i);
         rv_tape_no_grad(f.tape, true);
         rv_real *whole = malloc(B * T * V * sizeof *whole);
-        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x, B * T * V * sizeof *whole);
+        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *whole);
         const rv_decoder_kind *kind = rv_lm_get_config(f.lm)->decoder.kind;
         rv_decoder_state *s = rv_lm_state_create(f.lm, B, T);
         for (int t = 0; t < T;) {
@@ -199,7 +199,7 @@ Test(language_model, step_by_step_is_the_whole_sequence) {
             for (int b = 0; b < B; b++)
                 for (int k = 0; k < n; k++) part[b * n + k] = f.x[b * T + t + k];
             rv_tape_reset(f.tape);
-            rv_tensor *l = rv_lm_logits(f.tape, f.lm, part, B, n, s);
+            rv_tensor *l = rv_lm_logits(f.tape, f.lm, part, B, n, s, NULL);
             cr_assert(l, "%s", rv_tape_status(f.tape) == RV_OK ? "" : rv_error_message());
             for (int b = 0; b < B; b++)
                 for (int k = 0; k < n; k++)
@@ -218,10 +218,10 @@ Test(language_model, batch_mates_change_nothing) {
         fixture f = open_model(i);
         rv_tape_no_grad(f.tape, true);
         rv_real *whole = malloc(B * T * V * sizeof *whole);
-        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL)->x, B * T * V * sizeof *whole);
+        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *whole);
         for (int b = 0; b < B; b++) {
             rv_tape_reset(f.tape);
-            rv_tensor *l = rv_lm_logits(f.tape, f.lm, f.x + b * T, 1, T, NULL);
+            rv_tensor *l = rv_lm_logits(f.tape, f.lm, f.x + b * T, 1, T, NULL, NULL);
             for (int t = 0; t < T; t++)
                 cr_assert_arr_eq(l->x + t * V, whole + rv_lm_row(f.lm, B, T, b, t) * V, V * sizeof *whole, "model %d, row %d, position %d", i, b, t);
         }

@@ -235,7 +235,7 @@ static void check_reorder(bool cross) {
     rv_transformer_cache *cache = rv_transformer_cache_create(m.tr, B, 20);
     if (cross) cr_assert_eq(rv_transformer_cache_memory(tape, m.tr, cache, memory, memory_lengths), RV_OK);
     cr_assert(rv_transformer_step(tape, m.tr, cache, prompts, counts));
-    rv_transformer_cache_reorder(cache, from);
+    rv_transformer_cache_reorder(cache, from, B);
     rv_tensor *y = rv_transformer_step(tape, m.tr, cache, next, NULL);
     cr_assert(y);
     for (int b = 0; b < B; b++) {
