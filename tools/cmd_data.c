@@ -117,7 +117,7 @@ int rv_cmd_data(int argc, char **argv) {
         "Get, list and generate data sets.\n\n"
         "Files are kept in ${RAVEL_DATA:-data-cache}/NAME. They come from $RAVEL_DATA_MIRROR/NAME if that is set, else from the address in the manifest, "
         "and are checked against its sha256. Manifests: $RAVEL_DATASETS, or ./datasets and the installed ones.\v"
-        "Tasks for 'make': copy, reverse, adding, recall, dates.\n\nexamples:\n  ravel data get tinyshakespeare multi30k\n"
+        "Tasks for 'make': copy, reverse, adding, recall, dates, phrases.\n\nexamples:\n  ravel data get tinyshakespeare multi30k\n"
         "  ravel data make dates --out /tmp/dates --train 5000",
         NULL, NULL, NULL};
     static const char *const actions[] = {"get", "list", "path", "make"};

@@ -4,15 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "data/files.h"
+#include "data/generate_private.h"
 
-/* Room for the longest: adding, 9 bytes a number. */
-enum { LINE = 10 * RV_TASK_LENGTH_MAX + 64, TRIES = 100000 };
+enum { TRIES = 100000 };
 
-typedef struct {
-    char source[LINE], target[LINE];
-} example;
+typedef rv__example example;
 
 static int64_t draw_length(const rv_generator *t, rv_rng *r) { return t->min_length + (int64_t)rv_rng_below(r, (uint64_t)(t->max_length - t->min_length + 1)); }
 
@@ -98,14 +95,16 @@ static const struct {
     const char *name, *summary;
     void (*make)(const rv_generator *, rv_rng *, example *);
     bool by_target;                      /* what decides the split */
+    bool aligned;
     int64_t least, most;                 /* bounds of the length; 0: has none */
     int64_t min_length, max_length;      /* defaults */
 } tasks[] = {
-    {"copy", "repeat the letters", make_copy, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
-    {"reverse", "say the letters backwards", make_reverse, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
-    {"adding", "add the two marked numbers of a sequence", make_adding, false, 2, RV_TASK_LENGTH_MAX, 50, 50},
-    {"recall", "give the value that was paired with a key", make_recall, false, 1, 26, 4, 12},
-    {"dates", "write an English date as YYYY-MM-DD", make_dates, true, 0, 0, 0, 0},
+    {"copy", "repeat the letters", make_copy, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
+    {"reverse", "say the letters backwards", make_reverse, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
+    {"adding", "add the two marked numbers of a sequence", make_adding, false, false, 2, RV_TASK_LENGTH_MAX, 50, 50},
+    {"recall", "give the value that was paired with a key", make_recall, false, false, 1, 26, 4, 12},
+    {"dates", "write an English date as YYYY-MM-DD", make_dates, true, false, 0, 0, 0, 0},
+    {"phrases", "translate phrases, word alignment known", rv__make_phrases, false, true, RV__PHRASES_LEAST, RV__PHRASES_MOST, 4, 30},
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
@@ -113,6 +112,12 @@ bool rv_generator_list(int i, const char **name, const char **summary) {
     if (i < 0 || i >= TASKS) return false;
     *name = tasks[i].name, *summary = tasks[i].summary;
     return true;
+}
+
+bool rv_generator_aligned(const char *name) {
+    for (int i = 0; i < TASKS; i++)
+        if (!strcmp(tasks[i].name, name)) return tasks[i].aligned;
+    return false;
 }
 
 static int find(const char *name) {
@@ -146,12 +151,16 @@ static int split_of(const char *key) {
 }
 
 static rv_status write_split(const rv_generator *t, int k, int split, const char *name, int64_t n, const char *folder, example *e) {
-    char tsv[RV__PATH], txt[RV__PATH];
-    RV_TRY(rv__path(tsv, "%s/%s.tsv", folder, name));
-    RV_TRY(rv__path(txt, "%s/%s.txt", folder, name));
-    FILE *f = rv__file_begin(tsv), *g = f ? rv__file_begin(txt) : NULL;
-    rv_status status = g ? RV_OK : RV_EDATA;
-    char stream[32];
+    static const char *const endings[] = {"tsv", "txt", "align"};
+    enum { FILES = sizeof endings / sizeof *endings };
+    char path[FILES][RV__PATH], stream[32];
+    FILE *f[FILES] = {0};
+    int files = tasks[k].aligned ? FILES : FILES - 1;
+    rv_status status = RV_OK;
+    for (int i = 0; i < files && status == RV_OK; i++) {
+        status = rv__path(path[i], "%s/%s.%s", folder, name, endings[i]);
+        if (status == RV_OK && !(f[i] = rv__file_begin(path[i]))) status = RV_EDATA;
+    }
     snprintf(stream, sizeof stream, "task.%s.%s", t->task, name);
     for (int64_t i = 0; i < n && status == RV_OK; i++) {
         rv_rng r = rv_rng_make(t->seed, stream, (uint64_t)i);
@@ -159,12 +168,16 @@ static rv_status write_split(const rv_generator *t, int k, int split, const char
         do tasks[k].make(t, &r, e);
         while (split_of(tasks[k].by_target ? e->target : e->source) != split && --tries);
         if (!tries) status = rv_error(RV_EUSAGE, "task %s: too few different examples for three splits; raise max_length", t->task);
-        fprintf(f, "%s\t%s\n", e->source, e->target);
-        fprintf(g, "%s=%s\n", e->source, e->target);
+        fprintf(f[0], "%s\t%s\n", e->source, e->target);
+        fprintf(f[1], "%s=%s\n", e->source, e->target);
+        if (f[2]) fprintf(f[2], "%s\n", e->align);
     }
     bool keep = status == RV_OK;
-    rv_status end_f = f ? rv__file_end(f, tsv, keep) : RV_OK, end_g = g ? rv__file_end(g, txt, keep) : RV_OK;
-    return !keep ? status : end_f != RV_OK ? end_f : end_g;
+    for (int i = 0; i < files; i++) {
+        rv_status ended = f[i] ? rv__file_end(f[i], path[i], keep) : RV_OK;
+        if (status == RV_OK) status = ended;
+    }
+    return status;
 }
 
 rv_status rv_generator_write(const rv_generator *t, const char *folder) {

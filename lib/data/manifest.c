@@ -72,7 +72,8 @@ static rv_status read_files(const char *path, rv__manifest *m) {
 
 static rv_status read_generator(const char *path, json_t *g, rv__manifest *m) {
     static const char *const fixed[][2] = {{"train", "train.tsv"},      {"valid", "valid.tsv"},      {"test", "test.tsv"},
-                                           {"train.text", "train.txt"}, {"valid.text", "valid.txt"}, {"test.text", "test.txt"}};
+                                           {"train.text", "train.txt"}, {"valid.text", "valid.txt"}, {"test.text", "test.txt"},
+                                           {"train.align", "train.align"}, {"valid.align", "valid.align"}, {"test.align", "test.align"}};
     const char *task;
     RV_TRY(check_keys(path, "generator", g, " task seed train valid test min_length max_length "));
     RV_TRY(get_string(path, "generator", g, "task", &task));
@@ -91,7 +92,8 @@ static rv_status read_generator(const char *path, json_t *g, rv__manifest *m) {
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (json_object_get(g, counts[i].key)) RV_TRY(get_count(path, "generator", g, counts[i].key, counts[i].value));
     m->task.seed = (uint64_t)seed;
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+    size_t roles = sizeof fixed / sizeof *fixed - (rv_generator_aligned(task) ? 0 : 3);
+    for (size_t i = 0; i < roles; i++) {
         m->role[m->roles].role = fixed[i][0];
         m->role[m->roles++].file = fixed[i][1];
     }

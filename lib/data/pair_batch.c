@@ -48,10 +48,11 @@ static void store_free(store *s) {
 /* Room for any batch there can be. By tokens B max(S,T) <= size, or one long pair alone. */
 static rv_status store_make(const rv_pairs *pairs, const rv_pair_batch_spec *spec, store *s) {
     *s = (store){.pairs = pairs, .spec = *spec};
-    if (spec->size < 1) return rv_error(RV_EUSAGE, "a batch of %lld %s: it must be at least 1", (long long)spec->size, spec->by_tokens ? "tokens" : "sentences");
+    if (spec->size < 1)
+        return rv_error(RV_EUSAGE, "a batch of %lld %s: it must be at least 1", (long long)spec->size, spec->by_tokens ? "tokens" : "sentences");
     int64_t S = pairs->src_longest + 1, T = pairs->tgt_longest + 1, n = pairs->n, longest = most(S, T);
     int64_t rows = most(least(n, spec->size), 1), entries = spec->by_tokens ? most(spec->size, longest) : 0;
-    if (spec->by_tokens) entries = least(entries, n > INT64_MAX / longest ? entries : most(n, 1) * longest); /* "size: 1000000000" shall not take that much */
+    if (spec->by_tokens) entries = least(entries, most(n, 1) * longest); /* "size: 1000000000" shall not take that much */
     int64_t src = spec->by_tokens ? entries : rows * S, tgt = spec->by_tokens ? entries : rows * T;
     s->order = malloc((size_t)(n + 1) * sizeof *s->order);
     s->spare = malloc((size_t)(n + 1) * sizeof *s->spare);
@@ -160,7 +161,8 @@ rv_status rv_pair_batches_create(const rv_pairs *pairs, const rv_pair_batch_spec
     if (pairs->n < 1) return rv_error(RV_EDATA, "there are no training pairs; give other files");
     int64_t longest = most(pairs->src_longest, pairs->tgt_longest) + 1;
     if (spec->by_tokens && spec->size < longest)
-        return rv_error(RV_EUSAGE, "the longest training sentence has %lld tokens with <eos>, but a batch may hold %lld: raise train.batch.size, or lower data.max_length",
+        return rv_error(RV_EUSAGE, "the longest training sentence has %lld tokens with <eos>, but a batch may hold %lld: raise train.batch.size, or lower "
+                                   "data.max_length",
                         (long long)longest, (long long)spec->size);
     rv_pair_batches *b = calloc(1, sizeof *b);
     if (!b) return rv_error(RV_ENOMEM, "no memory for a batcher");

@@ -72,8 +72,9 @@ static rv_status load_lines(const rv_parallel_paths *paths, rv_pairs *p, uint64_
         *hash = XXH3_64bits_withSeed(p->text[i].bytes, p->text[i].len, *hash + 1);
     }
     if (path[1] && count[0] != count[1])
-        return rv_error(RV_EDATA, "%s has %lld lines, but %s has %lld: line i of the one must be the translation of line i of the other; get both files again", path[0],
-                        (long long)count[0], path[1], (long long)count[1]);
+        return rv_error(RV_EDATA, "%s has %lld lines, but %s has %lld: line i of the one must be the translation of line i of the other; get both files "
+                                  "again",
+                        path[0], (long long)count[0], path[1], (long long)count[1]);
     p->n = p->lines = count[0];
     p->src = malloc(((size_t)p->n + 1) * sizeof *p->src);
     p->tgt = malloc(((size_t)p->n + 1) * sizeof *p->tgt);
@@ -148,8 +149,8 @@ static rv_status append(id_list *l, const int32_t *ids, int64_t n) {
 }
 
 /* Encode line i's sides; keep the pair as pair *kept unless it is to be left out. */
-static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, int64_t i, rv_pairs *p, id_list list[SIDES],
-                             int64_t *kept) {
+static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, int64_t i, rv_pairs *p,
+                             id_list list[SIDES], int64_t *kept) {
     int32_t *ids[SIDES] = {0};
     int64_t n[SIDES] = {0};
     rv_text side[SIDES] = {p->src[i], p->tgt[i]};
@@ -188,12 +189,14 @@ static rv_status encode(const rv_parallel_paths *paths, rv_tokenizer *const tok[
 static rv_status report_dropped(const char *path, const rv_pairs *p, int64_t max_length) {
     int64_t dropped = p->empty + p->too_long;
     if (!p->n)
-        return rv_error(RV_EDATA, "%s: none of %lld training pairs is left: %lld have an empty side, %lld over %lld tokens on a side; raise data.max_length, or give other files",
+        return rv_error(RV_EDATA,
+                        "%s: none of %lld training pairs is left: %lld have an empty side, %lld over %lld tokens on a side; raise data.max_length, or give "
+                        "other files",
                         path, (long long)p->lines, (long long)p->empty, (long long)p->too_long, (long long)max_length);
     void (*say)(const char *, ...) = dropped > p->lines / 10 ? rv_warn : rv_info; /* a few are usual */
     if (dropped)
-        say("%s: %lld of %lld training pairs left out: %lld with an empty side, %lld with over %lld tokens on a side", path, (long long)dropped, (long long)p->lines,
-            (long long)p->empty, (long long)p->too_long, (long long)max_length);
+        say("%s: %lld of %lld training pairs left out: %lld with an empty side, %lld with over %lld tokens on a side", path, (long long)dropped,
+            (long long)p->lines, (long long)p->empty, (long long)p->too_long, (long long)max_length);
     return RV_OK;
 }
 
@@ -225,8 +228,8 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
     return RV_OK;
 }
 
-rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok, int64_t max_length,
-                           rv_parallel *out) {
+rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
+                           int64_t max_length, rv_parallel *out) {
     *out = (rv_parallel){.src = src_tok, .tgt = tgt_tok};
     rv_status status = fill(files, spec, joint, max_length, out);
     if (status != RV_OK) rv_parallel_free(out);
