@@ -55,6 +55,7 @@
 #include "train/trained.h"
 #include "train/trainer.h"
 #include "train/translate.h"
+#include "train/translate_attention.h"
 #include "train/translate_text.h"
 
 #endif

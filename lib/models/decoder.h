@@ -89,7 +89,8 @@ struct rv_decoder_kind {
     /** Let a fresh state read `memory`, row r sentence r / beam: a copy of all that decoding needs, of which nothing stays
      *  on the tape. Returns the tape's status. */
     rv_status (*state_memory)(rv_tape *tape, rv_decoder *d, rv_decoder_state *s, const rv_memory *memory, int64_t beam);
-    /** Row r becomes what row from[r] was, for n rows, at most as many as there were; what it reads moves with it. */
+    /** Row r becomes what row from[r] was, for n rows, at most as many as state_create was given; what it reads moves with
+     *  it. */
     void (*state_reorder)(rv_decoder_state *s, const int32_t *from, int64_t n);
     /** Run as forward does, without recording and dropout, and keep the weights over the memory. False: sticky error,
      *  RV_EUSAGE when there is no such attention. */

@@ -36,8 +36,8 @@ RV_API void rv_seq2seq_state_destroy(rv_seq2seq *m, rv_decoder_state *state);
 /** One more token for each of the state's rows -> logits (rows, V): the bits that rv_seq2seq_logits gives for that position.
  *  Row r of the result belongs to ids[r]. Valid until the tape is reset. */
 RV_API rv_tensor *rv_seq2seq_step(rv_tape *tape, rv_seq2seq *m, rv_decoder_state *state, const int32_t *ids);
-/** Row r becomes what row from[r] was (the survivors of a beam search); rows may also be dropped: n <= the rows there
- *  were. Which sentence a row reads moves with it. RV_ENOMEM. */
+/** Row r becomes what row from[r] was (the survivors of a beam search); their number may fall and rise: n <= the rows
+ *  of state_create. Which sentence a row reads moves with it. RV_ENOMEM. */
 RV_API rv_status rv_seq2seq_state_reorder(rv_seq2seq *m, rv_decoder_state *state, const int32_t *from, int64_t n);
 
 /** Attention weights of a teacher-forced pass over tgt (B, T), without dropout. Records nothing. Error (sticky RV_EUSAGE):

@@ -94,7 +94,7 @@ static size_t state_elems(const rv_rnn_carry *k) { return (size_t)(k->batch * k-
 rv_rnn_carry *rv_rnn_carry_create(const rv_rnn_config *config, int64_t batch) {
     rv_rnn_carry *k = rv_alloc(sizeof *k);
     if (!k) return NULL;
-    *k = (rv_rnn_carry){.n = config->num_layers * (config->bidirectional ? 2 : 1), .batch = batch, .size = config->hidden_size};
+    *k = (rv_rnn_carry){.n = config->num_layers * (config->bidirectional ? 2 : 1), .batch = batch, .size = config->hidden_size, .room = batch};
     size_t elems = (size_t)k->n * state_elems(k);
     bool lstm = config->cell == RV_CELL_LSTM;
     k->h = rv_alloc(rv_size_mul(elems * (lstm ? 2 : 1) + state_elems(k), sizeof(rv_real)));
@@ -143,17 +143,19 @@ rv_rnn_state rv_rnn_carry_load(rv_tape *tape, const rv_rnn_carry *k) {
     return s;
 }
 
-/* With fewer rows the states move together; each moves to where it was, or before, so none is overwritten unread. */
+/* With fewer rows the states move together, with more apart: one that is moved before, or after, the others is written over
+ * none that is still to be read. */
 void rv_rnn_carry_reorder(rv_rnn_carry *k, const int32_t *from, int64_t n) {
-    RV_ASSERT(n <= k->batch);
+    RV_ASSERT(n <= k->room);
     size_t elems = state_elems(k), row = (size_t)k->size * sizeof(rv_real);
-    for (int i = 0; i < 2 * k->n; i++) {
-        rv_real *all = i < k->n ? k->h : k->c;
+    for (int j = 0; j < 2 * k->n; j++) {
+        rv_real *all = j < k->n ? k->h : k->c;
+        int64_t i = n < k->batch ? j % k->n : k->n - 1 - j % k->n;
         if (!all) break;
-        memcpy(k->spare, all + (size_t)(i % k->n) * elems, elems * sizeof *all);
+        memcpy(k->spare, all + (size_t)i * elems, elems * sizeof *all);
         for (int64_t b = 0; b < n; b++) {
             RV_ASSERT(from[b] >= 0 && from[b] < k->batch);
-            memcpy(all + (i % k->n * n + b) * k->size, k->spare + from[b] * k->size, row);
+            memcpy(all + (i * n + b) * k->size, k->spare + from[b] * k->size, row);
         }
     }
     k->batch = n;

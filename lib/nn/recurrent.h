@@ -58,6 +58,7 @@ RV_API rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, c
 typedef struct {
     int n;               /**< as in rv_rnn_state */
     int64_t batch, size; /**< B, H */
+    int64_t room;        /**< B at creation */
     rv_real *h, *c;      /**< (n, B, H) each, c behind h; c is NULL unless LSTM */
     rv_real *spare;      /**< (B, H): a state while it is reordered */
 } rv_rnn_carry;
@@ -70,7 +71,7 @@ RV_API void rv_rnn_carry_reset(rv_rnn_carry *carry);
 RV_API void rv_rnn_carry_save(rv_rnn_carry *carry, const rv_rnn_state *state);
 /** The states as constants on a tape, for rv_rnn_forward's `initial`. */
 RV_API rv_rnn_state rv_rnn_carry_load(rv_tape *tape, const rv_rnn_carry *carry);
-/** Row b becomes what row from[b] was, for n rows, at most as many as there were: the survivors of a beam search. */
+/** Row b becomes what row from[b] was, for n rows, at most as many as it was created with: the survivors of a beam search. */
 RV_API void rv_rnn_carry_reorder(rv_rnn_carry *carry, const int32_t *from, int64_t n);
 
 #endif

@@ -57,7 +57,7 @@ RV_API void rv_transformer_cache_reset(rv_transformer_cache *cache);
 RV_API const int32_t *rv_transformer_cache_lengths(const rv_transformer_cache *cache);
 /** B. */
 RV_API int64_t rv_transformer_cache_rows(const rv_transformer_cache *cache);
-/** Row b becomes what row from[b] was, for n rows, at most as many as there were: the survivors of a beam search. */
+/** Row b becomes what row from[b] was, for n rows, at most as many as the cache was created with: the survivors of a beam search. */
 RV_API void rv_transformer_cache_reorder(rv_transformer_cache *cache, const int32_t *from, int64_t n);
 /** With `cross`: project memory (M, S, D) once for all steps to come. batch is a multiple of M; the rows of the cache
  *  read the memory in turn, batch/M (the beam) rows each. lengths (M) are copied. */

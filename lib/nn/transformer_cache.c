@@ -5,7 +5,7 @@
 #include "nn/transformer_private.h"
 
 struct rv_transformer_cache {
-    int64_t layers, batch, capacity, d;
+    int64_t layers, batch, room, capacity, d; /* batch: the rows there are, of room for `room` */
     int32_t *length, *spare_row;
     rv_real **kv;   /* per layer: batch x capacity x 2 d, keys and values side by side */
     rv_real *spare; /* one more such buffer: a layer is reordered into it, then takes its place */
@@ -18,7 +18,7 @@ struct rv_transformer_cache {
 rv_transformer_cache *rv_transformer_cache_create(const rv_transformer *tr, int64_t batch, int64_t capacity) {
     rv_transformer_cache *c = rv_alloc(sizeof *c);
     if (!c) return NULL;
-    *c = (rv_transformer_cache){.layers = tr->config.num_layers, .batch = batch, .capacity = capacity, .d = tr->config.hidden_size};
+    *c = (rv_transformer_cache){.layers = tr->config.num_layers, .batch = batch, .room = batch, .capacity = capacity, .d = tr->config.hidden_size};
     size_t bytes = rv_size_mul(rv_size_mul((size_t)batch, (size_t)capacity), (size_t)(2 * c->d) * sizeof(rv_real));
     c->length = rv_alloc((size_t)(4 * batch) * sizeof *c->length);
     c->kv = rv_alloc((size_t)(2 * c->layers) * sizeof *c->kv);
@@ -58,7 +58,7 @@ static void permute(int32_t *x, int32_t *spare, const int32_t *from, int64_t n) 
 /* Where rows only move down in order (sentences that are finished leave), each is copied in place, if at all; otherwise a
  * layer is copied into the spare buffer, which then takes its place. */
 void rv_transformer_cache_reorder(rv_transformer_cache *c, const int32_t *from, int64_t n) {
-    RV_ASSERT(n <= c->batch);
+    RV_ASSERT(n <= c->room);
     int64_t row = c->capacity * 2 * c->d;
     bool down = true;
     for (int64_t b = 0; b < n; b++) {

@@ -1,0 +1,83 @@
+#include "train/translate_attention.h"
+
+#include <stdio.h>
+#include <string.h>
+
+rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
+                                   const rv_translate_options *o, rv_attention_weights *out) {
+    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
+    rv_tape_set_training(tape, false);
+    rv_tape_reset(tape);
+    rv_memory memory;
+    int32_t *ids = rv_tape_alloc(tape, rv_size_mul((size_t)(n + h->n + 3), sizeof *ids)), *tgt = ids + n + 1;
+    if (ids) {
+        memcpy(ids, src, (size_t)n * sizeof *ids);
+        ids[n] = o->eos;
+        ids[n + 1] = o->bos;
+        memcpy(ids + n + 2, h->ids, (size_t)h->n * sizeof *ids);
+        int32_t *length = ids + n + 2 + h->n;
+        *length = (int32_t)n + 1;
+        if (rv_seq2seq_encode(tape, model, ids, length, 1, n + 1, &memory)) rv_seq2seq_attention(tape, model, &memory, tgt, 1, h->n + 1, out);
+    }
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    return rv_tape_status(tape);
+}
+
+/* Where row t of the weights is largest. */
+static int64_t peak(const rv_attention_weights *w, int64_t t) {
+    int64_t best = 0;
+    double most = -1;
+    for (int64_t s = 0; s + 1 < w->S; s++) {
+        double sum = 0;
+        for (int64_t k = 0; k < (int64_t)w->layers * w->heads; k++) sum += (double)w->weights[(k * w->T + t) * w->S + s];
+        if (sum > most) most = sum, best = s;
+    }
+    return best;
+}
+
+/* Bytes of the at-th unit of the text, a character or what white space separates, as tokens of type char and word are cut. */
+static size_t find_unit(bool words, const char *s, size_t len, int64_t at, size_t *begin) {
+    int32_t cp;
+    for (size_t i = 0, k; i < len; i += k) {
+        k = (size_t)rv_utf8_next(s + i, len - i, &cp);
+        if (!k) break;
+        if (words && rv_char_classify(cp) == RV_CHAR_SPACE) continue;
+        for (size_t more; words && (more = (size_t)rv_utf8_next(s + i + k, len - i - k, &cp)) && rv_char_classify(cp) != RV_CHAR_SPACE;) k += more;
+        *begin = i;
+        if (at-- == 0) return k;
+    }
+    return 0;
+}
+
+/* The source word of token `at`: unknown words are only in the text, not in the ids. */
+static rv_status source_word(const rv_tokenizer *tok, const rv_text *line, const int32_t *src, int64_t at, rv_text *out) {
+    rv_tokenizer_type type = rv_tokenizer_get_spec(tok).type;
+    if (type != RV_TOKENS_WORD && type != RV_TOKENS_CHAR) return rv_tokenizer_decode(tok, src + at, 1, out);
+    size_t begin = 0, len = find_unit(type == RV_TOKENS_WORD, line->bytes, line->len, at, &begin);
+    return rv_text_normalise(line->bytes + begin, len, RV_NORMAL_NONE, false, out); /* a copy */
+}
+
+rv_status rv_replace_unknown(const rv_tokenizer *src_tokenizer, const rv_tokenizer *tgt_tokenizer, const char *line, size_t len, const int32_t *src,
+                             const rv_hypothesis *h, const rv_attention_weights *w, rv_text *out) {
+    rv_tokenizer_spec spec = rv_tokenizer_get_spec(src_tokenizer);
+    int32_t unk = rv_tokenizer_special(tgt_tokenizer, RV_UNK);
+    bool words = rv_tokenizer_get_spec(tgt_tokenizer).type == RV_TOKENS_WORD;
+    rv_text own;
+    RV_TRY(rv_text_normalise(line, len, spec.normalization, spec.lowercase, &own));
+    *out = (rv_text){0};
+    FILE *f = open_memstream(&out->bytes, &out->len);
+    rv_status status = f ? RV_OK : rv_error(RV_ENOMEM, "no memory for a translation");
+    for (int64_t t = 0; t < h->n && status == RV_OK; t++) {
+        rv_text piece;
+        status = h->ids[t] == unk ? source_word(src_tokenizer, &own, src, peak(w, t), &piece) : rv_tokenizer_decode(tgt_tokenizer, h->ids + t, 1, &piece);
+        if (status != RV_OK) break;
+        if (words && t && piece.len) fputc(' ', f);
+        fwrite(piece.bytes, 1, piece.len, f);
+        rv_text_free(&piece);
+    }
+    if (f && fclose(f) && status == RV_OK) status = rv_error(RV_ENOMEM, "no memory for a translation");
+    rv_text_free(&own);
+    if (status != RV_OK) rv_text_free(out);
+    return status;
+}
