@@ -119,6 +119,17 @@ Test(bleu, counts_add) {
     cr_expect_eq(rv_bleu_from_stats(&defaults, &sum).score, b.score);
 }
 
+/* Matches are clipped by the reference that has most of an n-gram; of two lengths as near, the shorter counts. */
+Test(bleu, several_references) {
+    const char *hyp = "a a b b", *refs1[] = {"a b c", "c a b b d"}, *refs2[] = {refs1[1], refs1[0]};
+    rv_bleu_stats s;
+    for (int swap = 0; swap < 2; swap++) {
+        cr_assert_eq(rv_bleu_count(&defaults, hyp, 2, swap ? refs2 : refs1, &s), RV_OK);
+        cr_expect_arr_eq(s.counts, ((int64_t[]){3, 2, 1, 0}), sizeof s.counts, "%lld", (long long)s.counts[0]);
+        cr_expect(s.hyp_len == 4 && s.ref_len == 3);
+    }
+}
+
 Test(bleu, printed) {
     char buf[RV_METRIC_TEXT];
     rv_bleu b;
@@ -148,6 +159,7 @@ Test(bleu, tokenizers) {
         {RV_BLEU_INTL, "1,000.50 € in 2000.", "1,000.50 € in 2000."},
         {RV_BLEU_INTL, "a+b=c", "a + b = c"},
         {RV_BLEU_INTL, "I'm here.\t ", "I ' m here ."},
+        {RV_BLEU_INTL, "in 2000. \n", "in 2000."},
         {RV_BLEU_INTL, "&quot;", "& quot ;"},
         {RV_BLEU_CHAR, "I'm 你好", "I ' m 你 好"},
         {RV_BLEU_NONE, " a,b\xc2\xa0 c. ", "a,b c."},

@@ -114,6 +114,16 @@ Test(chrf, references_and_sums) {
     cr_expect_eq(rv_chrf_from_stats(&o, &sum), score);
 }
 
+/* An order that the reference is too short for counts on neither side. */
+Test(chrf, short_reference) {
+    rv_chrf_options o = {.char_order = 2};
+    const char *hyp = "abc", *ref = "a";
+    rv_chrf_stats s;
+    cr_assert_eq(rv_chrf_count(&o, hyp, 1, &ref, &s), RV_OK);
+    cr_expect(s.hyp[0] == 3 && s.ref[0] == 1 && s.match[0] == 1);
+    cr_expect(s.hyp[1] == 0 && s.ref[1] == 0 && s.match[1] == 0);
+}
+
 Test(chrf, printed) {
     char buf[RV_METRIC_TEXT];
     rv_chrf_options o = {0}, plus = {.word_order = 2, .lowercase = true};
