@@ -109,6 +109,7 @@ static rv_tensor *run(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t 
     if (state) before = rv_rnn_carry_load(tape, state->carry);
     else if (memory) before = rv__bridge_apply(tape, &d->bridge, memory);
     if (c->memory_size) from = state ? source_kept(state) : source_of(tape, d, memory);
+    if (rv_tape_status(tape) != RV_OK) return NULL; /* a first state that is missing would pass for zeros */
     rv_tensor *h, *context = NULL;
     if (d->attends) {
         rv_tensor *feed = state && state->feed ? rv_constant(tape, 2, (int64_t[]){B, state->feed_size}, state->feed) : NULL;

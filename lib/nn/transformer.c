@@ -80,9 +80,18 @@ void rv_transformer_destroy(rv_transformer *tr) {
 /* ---- forward */
 static rv_tensor *apply_linear(rv_tape *tape, linear l, rv_tensor *x, rv_act act) { return rv_linear(tape, x, l.weight, l.bias, act); }
 
+/* Rows [begin, end) of a parameter: a copy, but where nothing is recorded (each step of decoding) the same memory. */
+static rv_tensor *rows_of(rv_tape *tape, rv_tensor *w, int64_t begin, int64_t end) {
+    if (!w || rv_tape_records(tape, 1, &w)) return rv_slice(tape, w, 0, begin, end);
+    rv_tensor *part = rv_tape_alloc(tape, sizeof *part);
+    if (!part) return NULL;
+    *part = (rv_tensor){.ndim = w->ndim, .dim = {end - begin, w->dim[1]}, .x = w->x + begin * rv_numel(w) / w->dim[0]};
+    return part;
+}
+
 /* Output features [begin, end) of a linear map, as its own map. */
 static linear part_of(rv_tape *tape, linear l, int64_t begin, int64_t end) {
-    return (linear){rv_slice(tape, l.weight, 0, begin, end), l.bias ? rv_slice(tape, l.bias, 0, begin, end) : NULL};
+    return (linear){rows_of(tape, l.weight, begin, end), rows_of(tape, l.bias, begin, end)};
 }
 
 static rv_tensor *apply_norm(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x) {

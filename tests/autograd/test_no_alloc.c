@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/language_model.h"
+#include "models/seq2seq.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 
@@ -91,6 +91,71 @@ static int models_allocate(void) {
     return model_allocates("LSTM", &lstm) | model_allocates("GPT", &gpt);
 }
 
+/* Training steps of a translation model, then steps of its decoding with rows that move and go. */
+static int translation_allocates(const char *name, const rv_seq2seq_config *config) {
+    enum { B = 4, S = 9, T = 12, BEAM = 2 };
+    static const int32_t lengths[B] = {9, 3, 5, 1}, from[B * BEAM] = {1, 0, 2, 2, 4, 7};
+    static int32_t src[B * S], x[B * T], y[B * T];
+    for (int i = 0; i < B * S; i++) src[i] = i * 3 % WORDS;
+    for (int i = 0; i < B * T; i++) x[i] = i * 7 % WORDS, y[i] = i * 5 % WORDS;
+    rv_params *ps = rv_params_create();
+    rv_seq2seq *m = rv_seq2seq_create(ps, config);
+    rv_tape *tape = rv_tape_create();
+    if (!m || !tape || rv_params_materialise(ps, 1) != RV_OK) return fprintf(stderr, "%s\n", rv_error_message()), 1;
+    rv_decoder_state *state = NULL;
+    rv_memory memory;
+    int failed = 0;
+    for (int step = 1; step <= 10; step++) {
+        bool learn = step <= 5;
+        counted = 0;
+        counting = step % 5 >= 3 || step % 5 == 0;
+        rv_tape_reset(tape);
+        if (learn) {
+            rv_params_zero_grad(ps);
+            rv_tensor *logits = rv_seq2seq_encode(tape, m, src, lengths, B, S, &memory) ? rv_seq2seq_logits(tape, m, &memory, x, B, T) : NULL;
+            rv_backward(tape, rv_lm_logits_loss(tape, rv_seq2seq_lm(m), logits, y, B, T, 0.1));
+        } else {
+            rv_seq2seq_step(tape, m, state, x);
+            rv_seq2seq_state_reorder(m, state, from, step < 9 ? B * BEAM : B);
+        }
+        counting = 0;
+        failed |= rv_tape_status(tape) != RV_OK || counted;
+        if (counted) fprintf(stderr, "%s, %s, step %d: %d allocations\n", name, learn ? "learning" : "decoding", step, counted);
+        if (step != 5) continue;
+        state = rv_seq2seq_encode(tape, m, src, lengths, B, S, &memory) ? rv_seq2seq_state_create(tape, m, &memory, BEAM, T) : NULL;
+        if (!state) return fprintf(stderr, "%s\n", rv_error_message()), 1;
+    }
+    rv_seq2seq_state_destroy(m, state);
+    rv_tape_destroy(tape);
+    rv_seq2seq_destroy(m);
+    rv_params_destroy(ps);
+    return failed;
+}
+
+static int translations_allocate(void) {
+    rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
+    rv_rnn_config gru = rv_rnn_defaults(RV_CELL_GRU);
+    gru.hidden_size = D;
+    rv_reading bahdanau = {.attend = RV_ATTEND_BAHDANAU, .attention_size = D, .readout = RV_READOUT_MAXOUT, .readout_size = D, .init = normal, .vector_init = normal};
+    rv_reading luong = {.attend = RV_ATTEND_LUONG_GENERAL, .input_feeding = true, .init = normal};
+    rv_seq2seq_config c = {.encoder = {.kind = rv_encoder_find("rnn"), .vocab_size = WORDS, .embedding_dim = D, .embedding_init = normal, .rnn = gru},
+                           .lm = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("rnn"), .vocab_size = WORDS, .embedding_dim = D,
+                                                                      .embedding_init = normal, .rnn = gru, .reading = bahdanau}}};
+    int failed = translation_allocates("Bahdanau", &c);
+    c.lm.decoder.reading = luong;
+    failed |= translation_allocates("Luong", &c);
+    rv_transformer_config t = rv_transformer_defaults();
+    t.num_layers = t.num_heads = 2;
+    t.hidden_size = D;
+    t.ff_size = 4 * D;
+    c.encoder.transformer = t;
+    t.causal = true;
+    c.lm.decoder.transformer = t;
+    c.encoder.kind = rv_encoder_find("transformer");
+    c.lm.decoder.kind = rv_decoder_find("transformer");
+    return failed | translation_allocates("transformer", &c);
+}
+
 int main(void) {
     static int32_t ids[ROWS];
     for (int i = 0; i < ROWS; i++) ids[i] = i * 7 % WORDS;
@@ -102,7 +167,7 @@ int main(void) {
     rv_tape *tape = rv_tape_create();
     if (!tape || rv_params_materialise(ps, 1) != RV_OK) return 1;
     rv_tape_set_training(tape, true);
-    int failed = models_allocate();
+    int failed = models_allocate() | translations_allocate();
     for (int threads = 1; threads <= 2; threads++) {
         rv_set_threads(threads);
         for (int step = 1; step <= 5; step++) {
