@@ -453,6 +453,14 @@ static void put_sentence(sentence *s, int64_t length) {
     put_idiom(s, &stop);
 }
 
+/* Put `word` at p, after a space if it is not the first; returns the new end. */
+static char *append(char *p, bool space, const char *word) {
+    size_t n = strlen(word);
+    if (space) *p++ = ' ';
+    memcpy(p, word, n + 1);
+    return p + n;
+}
+
 void rv__make_phrases(const rv_generator *t, rv_rng *r, rv__example *e) {
     sentence s = {.r = r};
     int64_t length = t->min_length + pick(&s, (size_t)(t->max_length - t->min_length + 1));
@@ -461,11 +469,15 @@ void rv__make_phrases(const rv_generator *t, rv_rng *r, rv__example *e) {
     merge_articles(&s);
     elide(&s);
     char *p = e->source;
-    for (int i = 0; i < s.n; i++) p += sprintf(p, "%s%s", i ? " " : "", s.en[i]);
+    for (int i = 0; i < s.n; i++) p = append(p, i, s.en[i]);
     p = e->target;
-    for (int j = 0; j < s.m; j++) p += sprintf(p, "%s%s", j ? " " : "", s.fr[j].word);
+    for (int j = 0; j < s.m; j++) p = append(p, j, s.fr[j].word);
     p = e->align;
     for (int i = 0; i < s.n; i++)
-        for (int j = 0; j < s.m; j++)
-            if (s.fr[j].from >> i & 1) p += sprintf(p, "%s%d-%d", p > e->align ? " " : "", i, j);
+        for (int j = 0; j < s.m; j++) {
+            if (!(s.fr[j].from >> i & 1)) continue;
+            char link[WORD];
+            snprintf(link, WORD, "%d-%d", i, j);
+            p = append(p, p > e->align, link);
+        }
 }

@@ -92,7 +92,7 @@ Test(phrases, alignments_hold_and_order_is_reversed, .init = setup, .fini = tear
     static aligned a;
     rv_generator t;
     cr_assert_eq(rv_generator_defaults("phrases", &t), RV_OK);
-    t.train = 3000;
+    t.train = 3000, t.valid = t.test = 10;
     cr_assert_eq(rv_generator_write(&t, root), RV_OK, "%s", rv_error_message());
     FILE *tsv = fopen(at("train.tsv"), "r"), *align = fopen(at("train.align"), "r");
     int lines = 0, reversed = 0, chains[5] = {0}, negated = 0, merged = 0, lengths[31] = {0};
@@ -120,7 +120,7 @@ Test(phrases, alignments_hold_and_order_is_reversed, .init = setup, .fini = tear
             }
         }
         for (int j = 0; j + 1 < a.m; j++) { /* elision everywhere it is due, and nowhere else */
-            static const char *const full[] = {"le", "la", "de", "ne", "que", "ce", "ma", "sa", NULL}, *const cut_off[] = {"l'", "d'", "n'", "qu'", NULL};
+            static const char *const full[] = {"le", "la", "de", "ne", "que", "ce", "ma", "sa", "du", NULL}, *const cut_off[] = {"l'", "d'", "n'", "qu'", NULL};
             bool vowel = strchr("aeiouh", *a.word[1][j + 1]) || !strncmp(a.word[1][j + 1], "é", 2);
             cr_assert(!(vowel && is(a.word[1][j], full)), "%s %s", a.word[1][j], a.word[1][j + 1]);
             cr_assert(!(strchr("bcdfgjklmnpqrstvz,.", *a.word[1][j + 1]) && is(a.word[1][j], cut_off)), "%s %s", a.word[1][j], a.word[1][j + 1]);
@@ -148,7 +148,7 @@ Test(phrases, extreme_lengths, .init = setup, .fini = teardown) {
     for (int64_t length = 4; length <= 60; length += 56) {
         rv_generator t;
         cr_assert_eq(rv_generator_defaults("phrases", &t), RV_OK);
-        t.train = 50, t.min_length = t.max_length = length;
+        t.train = 50, t.valid = t.test = 10, t.min_length = t.max_length = length;
         cr_assert_eq(rv_generator_write(&t, root), RV_OK, "%s", rv_error_message());
         FILE *tsv = fopen(at("train.tsv"), "r"), *align = fopen(at("train.align"), "r");
         while (next(tsv, align, &a)) cr_assert_eq(a.n, length);
