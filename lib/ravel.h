@@ -46,7 +46,7 @@
 #include "train/generate.h"
 #include "train/items.h"
 #include "train/language_model_task.h"
-#include "train/lm_config.h"
+#include "train/model_config.h"
 #include "train/optim_config.h"
 #include "train/run_state.h"
 #include "train/sampling.h"
@@ -57,5 +57,6 @@
 #include "train/translate.h"
 #include "train/translate_attention.h"
 #include "train/translate_text.h"
+#include "train/translation_task.h"
 
 #endif

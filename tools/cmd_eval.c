@@ -1,6 +1,7 @@
 /* ravel eval */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "overrides.h"
@@ -10,19 +11,35 @@ typedef struct {
     rv_overrides over;
     const char *split;
     bool json;
+    int64_t most[64]; /* edges of the bins of length */
+    int edges;
 } arguments;
 
 static const struct argp_option options[] = {
     {"split", 's', "train|valid|test", 0, "What to measure (default valid)", 0},
+    {"by-length", 'l', "N,N,...", 0, "Translation: BLEU and chrF of sentences with up to N source words, of those with up to the next N, ...", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {0},
 };
 static const char *const splits[] = {"train", "valid", "test"};
 
+static void parse_edges(arguments *a, const char *arg, struct argp_state *state) {
+    char *end = (char *)arg;
+    a->edges = 0;
+    do {
+        int64_t n = strtoll(arg, &end, 10);
+        if (end == arg || (*end && *end != ',') || n < 1 || (a->edges && n <= a->most[a->edges - 1]) || a->edges == 64)
+            argp_error(state, "--by-length takes rising numbers of words, such as 10,20,30");
+        a->most[a->edges++] = n;
+        arg = end + 1;
+    } while (*end);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
     switch (key) {
     case 's': a->split = arg; return 0;
+    case 'l': parse_edges(a, arg, state); return 0;
     case 'j': a->json = true; return 0;
     default: return rv__overrides_parse(&a->over, "a run's folder or a checkpoint", key, arg, state);
     }
@@ -42,12 +59,50 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
     json_decref(o);
 }
 
+static void print_bins(const arguments *a, const rv_length_bin *bins) {
+    json_t *list = json_array();
+    if (!a->json) printf("%-14s %10s %8s %8s\n", "source words", "sentences", "BLEU", "chrF2");
+    for (int i = 0; i <= a->edges; i++) {
+        int64_t from = i ? a->most[i - 1] + 1 : 0;
+        char words[48];
+        if (i < a->edges) snprintf(words, sizeof words, "%lld-%lld", (long long)from, (long long)a->most[i]);
+        else snprintf(words, sizeof words, "%lld-", (long long)from);
+        if (!a->json) printf("%-14s %10lld %8.2f %8.2f\n", words, (long long)bins[i].sentences, bins[i].bleu, bins[i].chrf);
+        json_t *o = json_pack("{s:I, s:o, s:I, s:f, s:f}", "from", (json_int_t)from, "to", i < a->edges ? json_integer(a->most[i]) : json_null(), "sentences",
+                              (json_int_t)bins[i].sentences, "bleu", bins[i].bleu, "chrf", bins[i].chrf);
+        json_array_append_new(list, o);
+    }
+    if (a->json) {
+        json_dumpf(list, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+    }
+    json_decref(list);
+}
+
+static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
+    rv_length_bin bins[65];
+    if (!rv_config_is(t->config, "task", "translation"))
+        return rv_error(RV_EUSAGE, "--by-length is for translation; %s is of task %s", t->path, rv_config_text(t->config, "task"));
+    RV_TRY(rv_translation_task_by_length(tape, t->task, subset, a->edges, a->most, bins));
+    print_bins(a, bins);
+    return RV_OK;
+}
+
+static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
+    rv_metrics_result result;
+    if (a->edges) return by_length(a, tape, t, subset);
+    RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
+    print(a, t, &result);
+    return RV_OK;
+}
+
 int rv_cmd_eval(int argc, char **argv) {
     static const struct argp argp = {options, parse, "RUN|CHECKPOINT [key.path=value ...]",
                                      "Measure a trained model with the metrics of its experiment.\v"
                                      "RUN is a run's folder: its best checkpoint is taken.\n\n"
                                      "examples:\n"
                                      "  ravel eval runs/shakespeare-gpt\n"
+                                     "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
                                      "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
                                      0, 0, 0};
     arguments a = {.split = "valid"};
@@ -59,9 +114,7 @@ int rv_cmd_eval(int argc, char **argv) {
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, true, &t);
     if (status != RV_OK) return rv__tool_finish(status);
     rv_tape *tape = rv_tape_create();
-    rv_metrics_result result;
-    status = tape ? t.task->kind->evaluate(tape, t.task, (rv_subset)split, &result) : RV_ENOMEM;
-    if (status == RV_OK) print(&a, &t, &result);
+    status = tape ? measure(&a, tape, &t, (rv_subset)split) : RV_ENOMEM;
     rv_tape_destroy(tape);
     rv_trained_close(&t);
     return rv__tool_finish(status);

@@ -136,7 +136,9 @@ int rv_cmd_generate(int argc, char **argv) {
     rv_trained t;
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, false, &t);
     if (status == RV_OK) {
-        status = generate(&a, &t);
+        status = rv_config_is(t.config, "task", "language_model") ? generate(&a, &t)
+                                                                   : rv_error(RV_EUSAGE, "%s is of task %s; only a language model generates (%s)", t.path,
+                                                                              rv_config_text(t.config, "task"), t.task->kind->use);
         rv_trained_close(&t);
     }
     return rv__tool_finish(status);

@@ -17,7 +17,6 @@ static void part_name(const char *name, char *part, size_t size) {
 }
 
 static void print(const rv_params *ps, rv_task *task) {
-    rv_lm *lm = rv_lm_task_model(task);
     double flops, in_weights = 0;
     int64_t positions;
     task->kind->cost(task, ps, &flops, &positions);
@@ -33,7 +32,7 @@ static void print(const rv_params *ps, rv_task *task) {
             part_name(ps->p[i]->name, next, sizeof next);
             if (strcmp(part, next)) break;
             count += rv_numel(t);
-            part_flops += rv_lm_weight_flops(lm, ps->p[i]);
+            part_flops += task->kind->weight_flops(task, ps->p[i]);
             if (rv_numel(t) > largest) rv_shape_text(t, shape, sizeof shape);
             if (rv_numel(t) > largest) largest = rv_numel(t);
         }

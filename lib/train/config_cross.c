@@ -1,4 +1,5 @@
 /* Relations between keys. Each check speaks only when all that it reads has a value. */
+#include <stdio.h>
 #include <string.h>
 
 #include "train/config_private.h"
@@ -31,28 +32,71 @@ static void check_data(rv_config *c) {
         n++;
     }
     if (!n && section->node && !section->bad)
-        rv_yaml_problem(c->yaml, section->node->key, "data: missing the text; give one of data.dataset, data.path and data.train");
+        rv_yaml_problem(c->yaml, section->node->key, is(c, "task", "translation") ? "data: missing the text; give data.dataset or data.train"
+                                                                                   : "data: missing the text; give one of data.dataset, data.path and data.train");
+    if (known(c, "data.src") && !known(c, "data.tgt") && !rv__config_value(c, "data.tgt")->bad)
+        rv_yaml_problem(c->yaml, given(c, "data.src", NULL), "data: missing key 'tgt' (target language); it goes with data.src");
     if (known(c, "data.train") && !known(c, "data.valid") && !rv__config_value(c, "data.valid")->bad)
         rv_yaml_problem(c->yaml, section->node->key, "data: missing key 'valid' (text file to validate on); it goes with data.train");
 }
 
+/* "model.encoder" or "model.decoder": what one transformer asks of its numbers. */
+static void check_transformer(rv_config *c, const char *section) {
+    char type[64], heads_key[64], hidden_key[64];
+    snprintf(type, sizeof type, "%s.type", section);
+    snprintf(heads_key, sizeof heads_key, "%s.num_heads", section);
+    snprintf(hidden_key, sizeof hidden_key, "%s.hidden_size", section);
+    if (!is(c, type, "transformer") || !known(c, hidden_key)) return;
+    long long hidden = whole(c, hidden_key);
+    if (known(c, heads_key) && hidden % whole(c, heads_key))
+        rv_yaml_problem(c->yaml, given(c, heads_key, NULL), "%s %lld does not divide %s %lld", heads_key, whole(c, heads_key), hidden_key, hidden);
+    if (known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") != hidden)
+        rv_yaml_problem(c->yaml, given(c, "model.embedding_dim", hidden_key), "model.embedding_dim %lld differs from %s %lld; a transformer needs them equal",
+                        whole(c, "model.embedding_dim"), hidden_key, hidden);
+}
+
+/* The output layer's input has the embedding's width when they share weights. */
+static void check_tying(rv_config *c) {
+    bool readout = known(c, "model.readout_size"), tied = is(c, "model.tie_embeddings", "true") || is(c, "model.tie_embeddings", "decoder") || is(c, "model.tie_embeddings", "all");
+    const char *from = readout ? "model.readout_size" : "model.decoder.hidden_size";
+    if (!tied || !known(c, from) || !known(c, "model.embedding_dim") || is(c, "model.decoder.type", "transformer")) return;
+    if (whole(c, from) != whole(c, "model.embedding_dim"))
+        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL), "model.tie_embeddings needs model.embedding_dim %lld equal to %s %lld",
+                        whole(c, "model.embedding_dim"), from, whole(c, from));
+}
+
+/* Which parts of an encoder and a decoder go together. */
+static void check_reading(rv_config *c) {
+    const rv_yaml_node *bridge = given(c, "model.bridge", "model.encoder"), *attention = given(c, "model.attention", NULL);
+    bool rnn = is(c, "model.encoder.type", "rnn"), both = is(c, "model.encoder.bidirectional", "true");
+    if (is(c, "model.tie_embeddings", "all") && is(c, "tokenizer.joint", "false"))
+        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL), "model.tie_embeddings all needs one vocabulary: tokenizer.joint true");
+    if (is(c, "model.bridge", "reverse") && !(rnn && both))
+        rv_yaml_problem(c->yaml, bridge, "model.bridge reverse needs a bidirectional recurrent encoder; use dense");
+    if (is(c, "model.bridge", "copy") && known(c, "model.encoder.hidden_size") && known(c, "model.decoder.hidden_size")) {
+        const char *cell = rnn && known(c, "model.encoder.cell") ? rv__config_value(c, "model.encoder.cell")->text : "";
+        if (!rnn || !is(c, "model.decoder.cell", cell) || whole(c, "model.encoder.num_layers") != whole(c, "model.decoder.num_layers") ||
+            whole(c, "model.encoder.hidden_size") * (both ? 2 : 1) != whole(c, "model.decoder.hidden_size"))
+            rv_yaml_problem(c->yaml, bridge, "model.bridge copy needs a recurrent encoder with the decoder's cell, layers and (both directions together) size; use dense");
+    }
+    if (!is(c, "model.attention.type", "luong")) return;
+    if (!is(c, "model.readout", "tanh"))
+        rv_yaml_problem(c->yaml, given(c, "model.readout", "model.attention"), "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh");
+    if (is(c, "model.attention.input_feeding", "true") && known(c, "model.decoder.num_layers") && whole(c, "model.decoder.num_layers") > 1)
+        rv_yaml_problem(c->yaml, attention, "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false");
+    if (is(c, "model.attention.score", "dot") && known(c, "model.encoder.hidden_size") && known(c, "model.decoder.hidden_size") &&
+        whole(c, "model.encoder.hidden_size") * (rnn && both ? 2 : 1) != whole(c, "model.decoder.hidden_size"))
+        rv_yaml_problem(c->yaml, attention, "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general");
+}
+
 static void check_model(rv_config *c) {
-    if (!known(c, "model.decoder.hidden_size")) return;
-    long long hidden = whole(c, "model.decoder.hidden_size");
-    bool transformer = is(c, "model.decoder.type", "transformer");
-    if (transformer && known(c, "model.decoder.num_heads") && hidden % whole(c, "model.decoder.num_heads"))
-        rv_yaml_problem(c->yaml, given(c, "model.decoder.num_heads", NULL), "model.decoder.num_heads %lld does not divide model.decoder.hidden_size %lld",
-                        whole(c, "model.decoder.num_heads"), hidden);
-    if (!known(c, "model.embedding_dim")) return;
-    long long width = whole(c, "model.embedding_dim");
-    if (transformer && width != hidden)
-        rv_yaml_problem(c->yaml, given(c, "model.embedding_dim", NULL), "model.embedding_dim %lld differs from model.decoder.hidden_size %lld; a transformer needs them equal",
-                        width, hidden);
-    else if (width != hidden && is(c, "model.tie_embeddings", "true"))
-        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL), "model.tie_embeddings needs model.embedding_dim %lld equal to model.decoder.hidden_size %lld",
-                        width, hidden);
-    if (is(c, "model.position", "sinusoidal") && width % 2)
-        rv_yaml_problem(c->yaml, given(c, "model.position", NULL), "model.position sinusoidal needs an even model.embedding_dim, which is %lld", width);
+    check_transformer(c, "model.encoder");
+    check_transformer(c, "model.decoder");
+    check_tying(c);
+    check_reading(c);
+    if (is(c, "model.position", "sinusoidal") && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
+        rv_yaml_problem(c->yaml, given(c, "model.position", NULL), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
+                        whole(c, "model.embedding_dim"));
 }
 
 static void check_train(rv_config *c) {

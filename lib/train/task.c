@@ -20,4 +20,4 @@ double rv_metrics_value(const rv_metrics_result *r, const char *name) {
     return NAN;
 }
 
-bool rv_metric_minimised(const char *name) { return strcmp(name, "accuracy") != 0; }
+bool rv_metric_minimised(const char *name) { return strcmp(name, "accuracy") && strcmp(name, "bleu") && strcmp(name, "chrf"); }

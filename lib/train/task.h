@@ -15,7 +15,7 @@ typedef struct rv_task rv_task;
 
 enum { RV_METRICS_MAX = 8 };
 typedef struct {
-    const char *name; /**< as in the configuration: loss, ppl, bpc, accuracy */
+    const char *name; /**< as in the configuration: loss, ppl, bpc, bleu, chrf, accuracy */
     double value;
 } rv_metric;
 typedef struct {
@@ -33,20 +33,24 @@ typedef enum { RV_SUBSET_TRAIN, RV_SUBSET_VALID, RV_SUBSET_TEST } rv_subset;
 
 typedef struct {
     const char *name;
+    const char *use; /**< what a finished run is for, as a hint: "write: ravel generate" */
     /** Load the data and declare the model's parameters. saved: a checkpoint whose tokenizer to use, or NULL to make
      *  one from the training data. with_data false: the model alone (generation). */
     rv_status (*create)(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out);
     void (*destroy)(rv_task *task);
     /** Fetch the next training batch; *tokens: predictions in it. There always is one: data is read in epochs. */
     rv_status (*next_batch)(rv_task *task, int64_t *tokens);
+    /** As next_batch, the batch that needs the most memory; the cursor stays. NULL: all are alike. */
+    rv_status (*largest_batch)(rv_task *task, int64_t *tokens);
     /** Mean loss of the fetched batch -> scalar. NULL: sticky error on the tape. */
     rv_tensor *(*loss)(rv_tape *tape, rv_task *task);
     /** The step succeeded: the batches fetched and the state carried since the last commit count from now on. Saves
      *  made before a commit see the cursor and state of the commit before. */
     void (*commit)(rv_task *task);
-    /** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none. Leaves the training
+    /** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none. final: as a result is
+     *  measured, all of it; otherwise as a validation in training may be, cheaper (train.validate_*). Leaves the training
      *  cursor and state as they were. */
-    rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, rv_metrics_result *out);
+    rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out);
     /** Append what exact resume needs beyond the parameters: cursor, carried state, corpus hash, tokenizer. */
     rv_status (*save)(rv_task *task, rv_items *items);
     /** Take it back; RV_ECKPT with the remedy when it does not belong to this data or model. */
@@ -54,6 +58,8 @@ typedef struct {
     int64_t (*epoch)(const rv_task *task);
     /** Forward FLOPs and positions of one batch, for summaries. */
     void (*cost)(const rv_task *task, const rv_params *params, double *flops, int64_t *positions);
+    /** Forward FLOPs of one parameter for each position that it meets (rv_lm_weight_flops). */
+    double (*weight_flops)(const rv_task *task, const rv_param *p);
 } rv_task_kind;
 
 struct rv_task {

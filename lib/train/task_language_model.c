@@ -5,18 +5,17 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "data/batch.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
-#include "data/tokenizer.h"
 #include "train/language_model_task.h"
-#include "train/lm_config.h"
+#include "train/model_config.h"
+#include "train/task_common.h"
 
 typedef struct {
     rv_task base;
     const rv_config *config;
     rv_corpus corpus;      /* and its tokenizer */
-    rv_text vocab, merges; /* the tokenizer as checkpoints keep it */
+    rv__saved_tokenizer saved_tokenizer;
     rv_lm *lm;
     rv_lm_batches *batches;
     int32_t *x, *y; /* the fetched batch (B, T) */
@@ -31,26 +30,10 @@ typedef struct {
 
 /* ---- creation */
 
-static rv_status saved_tokenizer(const rv_checkpoint *saved, rv_tokenizer **out) {
-    const rv_ck_item *vocab = rv_checkpoint_find(saved, "/tokenizer/vocab"), *merges = rv_checkpoint_find(saved, "/tokenizer/merges");
-    if (!vocab || !merges) return rv_error(RV_ECKPT, "%s holds no tokenizer; it was not written by ravel train", rv_checkpoint_path(saved));
-    return rv_tokenizer_load(vocab->data, (size_t)rv_ck_count(vocab), merges->data, (size_t)rv_ck_count(merges), out);
-}
-
-static rv_tokenizer_spec tokenizer_spec(const rv_config *c) {
-    rv_tokenizer_spec spec = {0};
-    rv_tokenizer_type_parse(rv_config_text(c, "tokenizer.type"), &spec.type);
-    if (rv_config_has(c, "tokenizer.vocab_size")) spec.vocab_size = rv_config_int(c, "tokenizer.vocab_size");
-    if (rv_config_has(c, "tokenizer.min_frequency")) spec.min_frequency = rv_config_int(c, "tokenizer.min_frequency");
-    if (rv_config_has(c, "tokenizer.lowercase")) spec.lowercase = rv_config_bool(c, "tokenizer.lowercase");
-    if (rv_config_has(c, "tokenizer.normalization")) rv_normal_form_parse(rv_config_text(c, "tokenizer.normalization"), &spec.normalization);
-    return spec;
-}
-
 static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
     const rv_config *c = t->config;
     rv_corpus_files files = {.text = rv_config_text(c, "data.path")};
-    rv_tokenizer_spec spec = tokenizer_spec(c);
+    rv_tokenizer_spec spec = rv__tokenizer_spec(c);
     rv_dataset *dataset = NULL;
     rv_status status = RV_OK;
     if (rv_config_has(c, "data.dataset")) {
@@ -71,10 +54,10 @@ static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
 /* Only the tokenizer without data: to generate needs no corpus. */
 static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
-    if (saved) RV_TRY(saved_tokenizer(saved, &tokenizer));
+    if (saved) RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
     if (with_data) RV_TRY(load_data(t, tokenizer));
     else t->corpus.tokenizer = tokenizer;
-    return rv_tokenizer_save(t->corpus.tokenizer, &t->vocab, &t->merges);
+    return rv_tokenizer_save(t->corpus.tokenizer, &t->saved_tokenizer.vocab, &t->saved_tokenizer.merges);
 }
 
 static rv_status make_batches(lm_task *t) {
@@ -102,8 +85,7 @@ static void destroy(rv_task *task) {
     rv_lm_batches_destroy(t->batches);
     rv_lm_destroy(t->lm);
     rv_corpus_free(&t->corpus);
-    rv_text_free(&t->vocab);
-    rv_text_free(&t->merges);
+    rv__saved_tokenizer_free(&t->saved_tokenizer);
     rv_free(t->x);
     rv_free(t->y);
     rv_free(t->kept);
@@ -168,66 +150,41 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 
 /* ---- evaluation */
 
-/* The loss is always measured, and so is what early stopping watches. */
-static bool wants(const rv_config *c, const char *metric) {
-    if (!strcmp(metric, "loss") || (rv_config_has(c, "train.early_stopping") && rv_config_is(c, "train.early_stopping.metric", metric))) return true;
-    for (int i = 0, n = rv_config_count(c, "metrics"); i < n; i++)
-        if (!strcmp(rv_config_text_at(c, "metrics", i), metric)) return true;
-    return false;
-}
-
-/* Targets that are the argmax of their row of logits, ties to the lower id. */
-static int64_t count_correct(const lm_task *t, const rv_tensor *logits, const int32_t *y, int64_t B, int64_t T) {
-    int64_t V = rv_dim(logits, -1), correct = 0;
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t i = 0; i < T; i++) {
-            if (y[b * T + i] < 0) continue;
-            const rv_real *row = logits->x + rv_lm_row(t->lm, B, T, b, i) * V;
-            int64_t best = 0;
-            for (int64_t v = 1; v < V; v++)
-                if (row[v] > row[best]) best = v;
-            correct += best == y[b * T + i];
-        }
-    return correct;
-}
-
 static void set_metrics(const lm_task *t, const rv_split *part, double nats, double correct, int64_t tokens, rv_metrics_result *out) {
-    const struct {
-        const char *name;
-        double value;
-    } known[] = {
-        {"loss", nats / (double)tokens},
-        {"ppl", exp(nats / (double)tokens)},
-        {"bpc", nats / (double)tokens * (double)part->n / (double)part->chars / log(2.)},
-        {"accuracy", correct / (double)tokens},
-    };
+    double loss = nats / (double)tokens;
     *out = (rv_metrics_result){.tokens = tokens};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (wants(t->config, known[i].name)) out->m[out->n++] = (rv_metric){known[i].name, known[i].value};
+    rv__add_metric(t->config, out, "loss", loss);
+    rv__add_metric(t->config, out, "ppl", exp(loss));
+    rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
+    rv__add_metric(t->config, out, "accuracy", correct / (double)tokens);
 }
 
-static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, rv_metrics_result *out) {
+static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
     lm_task *t = (lm_task *)task;
     const rv_decoder_kind *kind = rv_lm_get_config(t->lm)->decoder.kind;
     const rv_split *part = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
     rv_lm_pass pass;
-    int64_t B = t->B, T = t->T, tokens = 0, correct = 0, limit = rv_config_int(t->config, "train.validate_batches");
+    int64_t B = t->B, T = t->T, tokens = 0, correct = 0, limit = final ? 0 : rv_config_int(t->config, "train.validate_batches");
     bool carry = t->state != NULL, continues;
     if (part->n == 0) return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
     RV_TRY(rv_lm_pass_make(part->ids, part->n, B, T, carry, &pass));
     rv_decoder_state *state = carry ? rv_lm_state_create(t->lm, B, T) : NULL;
     int32_t *x = rv_alloc((size_t)(2 * B * T) * sizeof *x), *y = x ? x + B * T : NULL;
     rv_status status = x && (state || !carry) ? RV_OK : RV_ENOMEM;
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true), accuracy = wants(t->config, "accuracy");
+    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true), accuracy = rv__wants_metric(t->config, "accuracy");
     rv_tape_set_training(tape, false);
     double nats = 0;
     for (int64_t k = 0, n; status == RV_OK && (!limit || k < limit) && (n = rv_lm_pass_next(&pass, x, y, &continues)) > 0; k++) {
         rv_tape_reset(tape);
         if (state && !continues) kind->state_reset(state);
         rv_tensor *logits = rv_lm_logits(tape, t->lm, x, B, T, state, NULL);
-        if (logits && accuracy) correct += count_correct(t, logits, y, B, T);
+        if (logits && accuracy) {
+            int64_t right = rv__count_correct(t->lm, logits, y, B, T);
+            if (right < 0) status = RV_ENOMEM;
+            else correct += right;
+        }
         rv_tensor *l = rv_lm_logits_loss(tape, t->lm, logits, y, B, T, 0);
-        status = rv_tape_status(tape);
+        if (status == RV_OK) status = rv_tape_status(tape);
         if (status != RV_OK) break;
         nats += (double)l->x[0] * (double)n;
         tokens += n;
@@ -242,19 +199,11 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, rv_met
 
 /* ---- checkpoints */
 
-static const rv_field cursor_fields[] = {
-    {"/data/epoch", RV_CK_I64, offsetof(rv_cursor, epoch), 0},
-    {"/data/position", RV_CK_I64, offsetof(rv_cursor, position), 0},
-    {"/data/step", RV_CK_I64, offsetof(rv_cursor, step), 0},
-    {0},
-};
-
 static rv_status save(rv_task *task, rv_items *items) {
     lm_task *t = (lm_task *)task;
-    rv_items_add_fields(items, cursor_fields, &t->committed);
+    rv_items_add_fields(items, rv__cursor_fields, &t->committed);
     rv_items_add(items, RV_CK_U64, 0, NULL, &t->corpus.hash, "/data/corpus_hash");
-    rv_items_add_text(items, "/tokenizer/vocab", t->vocab.bytes, t->vocab.len);
-    rv_items_add_text(items, "/tokenizer/merges", t->merges.bytes, t->merges.len);
+    rv__tokenizer_items(items, "", &t->saved_tokenizer);
     if (!t->state) return RV_OK;
     int64_t n;
     rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
@@ -264,12 +213,9 @@ static rv_status save(rv_task *task, rv_items *items) {
 
 static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
     lm_task *t = (lm_task *)task;
-    uint64_t hash;
-    RV_TRY(rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &hash));
-    if (hash != t->corpus.hash)
-        return rv_error(RV_ECKPT, "the run was trained on other data: the text has changed since; put the old text back or start a new run (another name or checkpoint.dir)");
+    RV_TRY(rv__check_corpus(saved, t->corpus.hash));
     rv_cursor cursor;
-    RV_TRY(rv_items_read_fields(saved, cursor_fields, &cursor));
+    RV_TRY(rv_items_read_fields(saved, rv__cursor_fields, &cursor));
     RV_TRY(rv_lm_batches_seek(t->batches, cursor));
     t->committed = cursor;
     if (!t->state) return RV_OK;
@@ -280,11 +226,14 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
     return RV_OK;
 }
 
+static double weight_flops(const rv_task *task, const rv_param *p) { return rv_lm_weight_flops(((const lm_task *)task)->lm, p); }
+
 rv_lm *rv_lm_task_model(rv_task *task) { return ((lm_task *)task)->lm; }
 rv_tokenizer *rv_lm_task_tokenizer(rv_task *task) { return ((lm_task *)task)->corpus.tokenizer; }
 
 const rv_task_kind rv__task_language_model = {
     .name = "language_model",
+    .use = "write: ravel generate",
     .create = create,
     .destroy = destroy,
     .next_batch = next_batch,
@@ -295,4 +244,5 @@ const rv_task_kind rv__task_language_model = {
     .restore = restore,
     .epoch = epoch,
     .cost = cost,
+    .weight_flops = weight_flops,
 };

@@ -45,8 +45,10 @@ static double learning_rate(const run *r) { return rv_schedule_lr(&r->schedule, 
 
 static rv_status diverged(run *r, rv_status status);
 
+typedef rv_status fetch(rv_task *task, int64_t *tokens);
+
 /* Gradients of one step's micro-batches; *loss is their mean. */
-static rv_status gradients(run *r, double *loss, int64_t *tokens) {
+static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tokens) {
     *loss = 0;
     *tokens = 0;
     rv_params_zero_grad(r->params);
@@ -54,7 +56,7 @@ static rv_status gradients(run *r, double *loss, int64_t *tokens) {
         int64_t n = 0;
         rv_tape_reset(r->tape);
         rv_tape_seed(r->tape, r->s.seed, r->s.rng_step++);
-        RV_TRY(r->task->kind->next_batch(r->task, &n));
+        RV_TRY(next_batch(r->task, &n));
         rv_tensor *l = r->task->kind->loss(r->tape, r->task);
         rv_real share = (rv_real)(1. / (double)r->accumulate);
         RV_TRY(rv_backward_from(r->tape, l, &share));
@@ -69,7 +71,7 @@ static rv_status train_step(run *r) {
     double t0 = rv_now(), loss, lr = learning_rate(r);
     int64_t tokens;
     uint64_t rng_before = r->s.rng_step;
-    RV_TRY(gradients(r, &loss, &tokens));
+    RV_TRY(gradients(r, r->task->kind->next_batch, &loss, &tokens));
     double norm;
     rv_status status = rv_grad_norm(r->params, &norm);
     if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up", loss);
@@ -178,7 +180,7 @@ static bool out_of_patience(const run *r) {
 /* *keep: this step is among the best, so its checkpoint is wanted. */
 static rv_status validate(run *r, bool *keep) {
     rv_metrics_result result;
-    RV_TRY(r->task->kind->evaluate(r->tape, r->task, RV_SUBSET_VALID, &result));
+    RV_TRY(r->task->kind->evaluate(r->tape, r->task, RV_SUBSET_VALID, false, &result));
     rv_metrics_begin(r->metrics, r->s.step, "valid");
     char line[256] = "";
     for (int i = 0; i < result.n; i++) {
@@ -238,9 +240,10 @@ static rv_status loop(run *r) {
 static rv_status dry_run(run *r) {
     double loss, flops;
     int64_t tokens, positions;
-    RV_TRY(gradients(r, &loss, &tokens)); /* the arenas reach their size */
+    fetch *next = r->task->kind->largest_batch ? r->task->kind->largest_batch : r->task->kind->next_batch;
+    RV_TRY(gradients(r, next, &loss, &tokens)); /* the arenas reach their size */
     double t0 = rv_now();
-    RV_TRY(gradients(r, &loss, &tokens));
+    RV_TRY(gradients(r, next, &loss, &tokens));
     rv_optim_step(r->optim, 0, 1);
     double seconds = rv_now() - t0;
     r->task->kind->cost(r->task, r->params, &flops, &positions);
@@ -362,7 +365,7 @@ static rv_status finish(run *r) {
     if (r->s.n_best)
         rv_info("best validation %s %.4f after step %lld%s", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
                 r->shown_best == r->s.best_step[0] ? ": best.h5" : "");
-    rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   write: ravel generate %s", dir, dir, dir);
+    rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   %s %s", dir, dir, r->task->kind->use, dir);
     return RV_OK;
 }
 

@@ -182,10 +182,10 @@ Test(config, one_mistake_each) {
         {"train.lr_scheduler.factor=0.5",
          "train.lr_scheduler.factor does not apply here; it is allowed only with train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
         {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or plateau, got 'cosin'; did you mean 'cosine'?"},
-        {"task=translation", "task 'translation' is not available in this version; available: language_model"},
-        {"compare={models: {}}", "'compare' is not available in this version; available are single experiments with task language_model"},
-        {"model.encoder={type: rnn}", "unknown key 'encoder' in model; did you mean 'decoder'?"},
-        {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, train, checkpoint, generate, metrics, runtime"},
+        {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation"},
+        {"compare={models: {}}", "'compare' is not available in this version; available are single experiments with task language_model or translation"},
+        {"model.encoder={type: rnn}", "model.encoder does not apply here; it is allowed only with task translation"},
+        {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, train, checkpoint, generate, decode, metrics, runtime"},
         {"data.dataset=x", "data.path besides data.dataset; give exactly one of data.dataset, data.path and data.train"},
         {"checkpoint.average_last=5", "checkpoint.average_last 5 is more than checkpoint.keep_last 3 keeps"},
         {"name=../x", "name: expected a name of letters, digits, '.', '_' and '-', got '../x'"},
@@ -225,6 +225,55 @@ Test(config, transformer_relations) {
         fails(rnn, 2, (const char *const[]){base, wrong[i][0]}, want);
     }
     rv_config_destroy(parse(rnn, 1, &base));
+}
+
+#define TRANSLATION                                                                                                                                  \
+    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"                                      \
+    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}\n" \
+    "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
+
+Test(config, translation_relations) {
+    static const char transformer[] = "{type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}";
+    char encoder[128], decoder[128];
+    snprintf(encoder, sizeof encoder, "model.encoder=!replace %s", transformer);
+    snprintf(decoder, sizeof decoder, "model.decoder=!replace %s", transformer);
+    const char *const wrong[][3] = {
+        {"", "data=!replace {dataset: multi30k, src: en}", "data: missing key 'tgt' (target language); it goes with data.src"},
+        {"", "data=!replace {src: en, tgt: fr}", "data: missing the text; give data.dataset or data.train"},
+        {"", "data.path=x", "data.path does not apply here; it is allowed only with task language_model"},
+        {"", "train.batch.length=8", "train.batch.length does not apply here; it is allowed only with task language_model"},
+        {"", "metrics=[bpc]", "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'"},
+        {"", "model.tie_embeddings=true", "model.tie_embeddings: expected none, decoder or all, got 'true'"},
+        {"", "model={tie_embeddings: decoder, readout: state, embedding_dim: 6}", "model.tie_embeddings needs model.embedding_dim 6 equal to model.decoder.hidden_size 12"},
+        {"tokenizer.joint=false", "model.tie_embeddings=all", "model.tie_embeddings all needs one vocabulary: tokenizer.joint true"},
+        {"model.encoder.bidirectional=false", "model.bridge=reverse", "model.bridge reverse needs a bidirectional recurrent encoder; use dense"},
+        {"", "model.bridge=copy", "model.bridge copy needs a recurrent encoder with the decoder's cell, layers and (both directions together) size; use dense"},
+        {"", "model={attention: {type: luong}, readout: maxout}", "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh"},
+        {"model.decoder.num_layers=2", "model.attention={type: luong}", "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false"},
+        {"", "model.attention={type: luong, score: dot}", "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general"},
+        {encoder, "model.embedding_dim=8", "model.embedding_dim 8 differs from model.encoder.hidden_size 12; a transformer needs them equal"},
+        {decoder, "model.attention={type: bahdanau}",
+         "model.attention does not apply here; it is allowed only with task translation and with model.decoder.type rnn"},
+        {"model.attention={type: bahdanau}", "model.context=each_step", "model.context does not apply here; it is allowed only with model.attention.type none"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rv_config *c;
+        int first = *wrong[i][0] ? 0 : 1;
+        cr_expect_eq(rv_config_parse("exp.yaml", TRANSLATION, sizeof TRANSLATION - 1, 2 - first, &wrong[i][first], &c), RV_EUSAGE, "%s", wrong[i][1]);
+        const char *got = rv_error_message(), *want = wrong[i][2];
+        size_t n = strlen(got), m = strlen(want);
+        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][1], got, want);
+    }
+    const char *const sound[] = {encoder, decoder, "model.attention={type: bahdanau}", "model={attention: {type: luong, score: concat}}",
+                                 "model={bridge: copy, decoder: {hidden_size: 16}}", "model={attention: {type: bahdanau}, readout: maxout, bridge: reverse}",
+                                 "train.scheduled_sampling={probability: 0.2}", "train.early_stopping={metric: bleu, patience: 1}"};
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) { /* and what is printed is read again */
+        rv_config *a = parse(TRANSLATION, 1, &sound[i]), *b = NULL;
+        char *text = rv_config_resolved(a);
+        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i], rv_error_message());
+        rv_config_destroy(a), rv_config_destroy(b);
+        free(text);
+    }
 }
 
 /* ---- resolved text ---- */

@@ -15,18 +15,37 @@
 
 enum { STEPS = 50 };
 
+#define LANGUAGE_MODEL "data: {path: text, train_fraction: 0.8}"
+#define TRANSLATION                                                                                                                          \
+    "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 20}\ntokenizer: {type: char}\nmetrics: [loss, bleu, chrf, accuracy]\n" \
+    "decode: {beam_size: 2, max_length_ratio: 1}"
+#define PAIRS "{size: 90}"
+
 static const struct {
-    const char *name, *model, *train;
+    const char *name, *task, *model, *batch, *train;
 } kinds[] = {
-    {"rnn", "{decoder: {type: rnn, cell: rnn, num_layers: 1, hidden_size: 24}, embedding_dim: 12}", "{size: 3, length: 10}"},
-    {"lstm", "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: shuffled}"},
-    {"gru", "{decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.1}", "{size: 3, length: 10}"},
-    {"carried", "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: contiguous}"},
-    {"gpt", "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, dropout: 0.1}", "{size: 3, length: 10, sampling: shuffled}"},
+    {"rnn", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: rnn, num_layers: 1, hidden_size: 24}, embedding_dim: 12}", "{size: 3, length: 10}", ""},
+    {"lstm", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: shuffled}", ""},
+    {"gru", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.1}", "{size: 3, length: 10}", ""},
+    {"carried", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: contiguous}", ""},
+    {"gpt", LANGUAGE_MODEL, "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, dropout: 0.1}", "{size: 3, length: 10, sampling: shuffled}", ""},
+    {"bottleneck", TRANSLATION,
+     "{encoder: {type: rnn, cell: lstm, bidirectional: false, num_layers: 2, hidden_size: 20}, decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, "
+     "context: first_step, bridge: copy, embedding_dim: 12, dropout: 0.1}", PAIRS, ""},
+    {"bahdanau", TRANSLATION,
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, gru_reset: before, num_layers: 1, hidden_size: 20}, "
+     "attention: {type: bahdanau, size: 12}, bridge: reverse, readout: maxout, embedding_dim: 12, dropout: 0.1}",
+     "{size: 6, type: sentences, bucketing: false}", "  label_smoothing: 0.1\n  scheduled_sampling: {probability: 0.3, warmup_steps: 20}\n"},
+    {"luong", TRANSLATION,
+     "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}, decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 20}, "
+     "attention: {type: luong, score: general, window: 3}, embedding_dim: 12, dropout: 0.1}", PAIRS, ""},
+    {"transformer", TRANSLATION,
+     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, "
+     "embedding_dim: 24, dropout: 0.1, tie_embeddings: all}", PAIRS, "  label_smoothing: 0.1\n"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static char folder[64];
+static char folder[64], before[4096];
 
 static int remove_one(const char *path, const struct stat *s, int type, struct FTW *f) {
     (void)s, (void)type, (void)f;
@@ -44,8 +63,25 @@ static void setup(void) {
     rv_rng rng = rv_rng_make(5, "text", 0);
     for (int i = 0; i < 1500; i++) fputc("abcdefgh \n"[rv_rng_below(&rng, 10)], f);
     fclose(f);
+    for (int part = 0; part < 2; part++) { /* words and the same backwards */
+        snprintf(path, sizeof path, "%s/%s.tsv", folder, part ? "valid" : "train");
+        f = fopen(path, "w");
+        for (int i = 0; i < (part ? 8 : 60); i++) {
+            char word[16];
+            int n = 2 + (int)rv_rng_below(&rng, 8);
+            for (int j = 0; j < n; j++) word[j] = "abcdefgh"[rv_rng_below(&rng, 8)];
+            fprintf(f, "%.*s\t", n, word);
+            for (int j = n; j-- > 0;) fputc(word[j], f);
+            fputc('\n', f);
+        }
+        fclose(f);
+    }
+    cr_assert(getcwd(before, sizeof before) && chdir(folder) == 0);
 }
-static void teardown(void) { remove_tree(folder); }
+static void teardown(void) {
+    cr_assert(chdir(before) == 0);
+    remove_tree(folder);
+}
 
 static bool stop_at(void *ctx, int64_t step, double loss) {
     (void)loss;
@@ -56,12 +92,12 @@ static bool stop_at(void *ctx, int64_t step, double loss) {
 static rv_status train(int k, const char *run, int threads, int stop) {
     char text[2048];
     int n = snprintf(text, sizeof text,
-                     "name: %s\nseed: 3\ndata: {path: %s/text, train_fraction: 0.8}\nmodel: %s\n"
+                     "name: %s\nseed: 3\n%s\nmodel: %s\n"
                      "train:\n  batch: %s\n  max_steps: %d\n  accumulate: 2\n  optimizer: {type: adamw, lr: 1e-2}\n"
                      "  lr_scheduler: {type: plateau, patience: 0, warmup_steps: 5}\n"
-                     "  clip_grad_norm: 1\n  validate_every: 10\n"
+                     "  clip_grad_norm: 1\n  validate_every: 10\n%s"
                      "checkpoint: {dir: %s/%s, every: 20, keep_last: 2, keep_best: 1}\nruntime: {threads: %d}\n",
-                     kinds[k].name, folder, kinds[k].model, kinds[k].train, STEPS, folder, run, threads);
+                     kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, STEPS, kinds[k].train, folder, run, threads);
     rv_config *config;
     rv_status status = rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config);
     cr_assert_eq(status, RV_OK, "%s", rv_error_message());

@@ -1,0 +1,186 @@
+#include "train/model_config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The keys of one part of the model, "model.encoder" or "model.decoder": key(p, "cell") is "model.encoder.cell". */
+typedef struct {
+    const rv_config *c;
+    const char *section;
+    char path[128];
+} part;
+
+static const char *key(part *p, const char *leaf) {
+    snprintf(p->path, sizeof p->path, "%s.%s", p->section, leaf);
+    return p->path;
+}
+static bool is(part *p, const char *leaf, const char *value) { return rv_config_is(p->c, key(p, leaf), value); }
+static int64_t whole(part *p, const char *leaf) { return rv_config_int(p->c, key(p, leaf)); }
+
+static bool translation(const rv_config *c) { return rv_config_is(c, "task", "translation"); }
+
+static rv_init of_kind(const char *kind, double std) {
+    static const struct {
+        const char *name;
+        rv_init init;
+    } kinds[] = {
+        {"xavier_uniform", {RV_INIT_XAVIER_UNIFORM, 1, 0}}, {"xavier_normal", {RV_INIT_XAVIER_NORMAL, 1, 0}},
+        {"orthogonal", {RV_INIT_ORTHOGONAL, 1, 0}},         {"kaiming_uniform", {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].name, kind)) return kinds[i].init;
+    /* A uniform of deviation std reaches sqrt(3) std. */
+    return !strcmp(kind, "uniform") ? (rv_init){RV_INIT_UNIFORM, std * sqrt(3.), 0} : (rv_init){RV_INIT_NORMAL, std, 0};
+}
+
+/* The matrices' distribution, or `usual` when the experiment leaves it to the layer. */
+static rv_init weights(const rv_config *c, rv_init usual) {
+    const char *kind = rv_config_text(c, "model.init.weights");
+    if (!strcmp(kind, "default")) return usual;
+    return of_kind(kind, rv_config_has(c, "model.init.std") ? rv_config_real(c, "model.init.std") : 0);
+}
+
+static rv_init embedding_init(const rv_config *c) {
+    bool scaled = rv_config_is(c, "model.init.embedding", "scaled");
+    double std = scaled ? pow((double)rv_config_int(c, "model.embedding_dim"), -0.5) : rv_config_real(c, "model.init.embedding_std");
+    return of_kind(rv_config_text(c, "model.init.embedding"), std);
+}
+
+static rv_cell cell_of(part *p) {
+    if (is(p, "cell", "lstm")) return RV_CELL_LSTM;
+    if (is(p, "cell", "gru")) return is(p, "gru_reset", "before") ? RV_CELL_GRU_RESET_BEFORE : RV_CELL_GRU;
+    return is(p, "nonlinearity", "relu") ? RV_CELL_RNN_RELU : RV_CELL_RNN_TANH;
+}
+
+static rv_init pytorch_rnn_init(int64_t hidden) { return (rv_init){RV_INIT_UNIFORM, 1 / sqrt((double)hidden), 0}; }
+
+static rv_rnn_config read_rnn(part *p) {
+    const rv_config *c = p->c;
+    int64_t H = whole(p, "hidden_size");
+    rv_init usual = pytorch_rnn_init(H);
+    return (rv_rnn_config){
+        .cell = cell_of(p),
+        .num_layers = (int)whole(p, "num_layers"),
+        .input_size = rv_config_int(c, "model.embedding_dim"),
+        .hidden_size = H,
+        .bias = true,
+        .dropout = rv_config_real(c, "model.dropout"),
+        .weight_init = weights(c, usual),
+        .bias_init = usual,
+        .recurrent_init = rv_config_is(c, "model.init.recurrent", "orthogonal") ? (rv_init){RV_INIT_ORTHOGONAL, 1, 0} : weights(c, usual),
+        .forget_bias = is(p, "cell", "lstm") ? rv_config_real(c, "model.init.forget_bias") : NAN,
+    };
+}
+
+/* GPT-2's small normal in language models, nn.Transformer's Xavier in translation. */
+static rv_init transformer_init(const rv_config *c) {
+    rv_init usual = {RV_INIT_NORMAL, rv_config_has(c, "model.init.std") ? rv_config_real(c, "model.init.std") : 0.02, 0};
+    return weights(c, translation(c) ? (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0} : usual);
+}
+
+static rv_transformer_config read_transformer(part *p, bool causal) {
+    const rv_config *c = p->c;
+    return (rv_transformer_config){
+        .num_layers = (int)whole(p, "num_layers"),
+        .num_heads = (int)whole(p, "num_heads"),
+        .hidden_size = whole(p, "hidden_size"),
+        .ff_size = whole(p, "ff_size"),
+        .norm = is(p, "norm", "post") ? RV_NORM_POST : RV_NORM_PRE,
+        .activation = is(p, "activation", "relu") ? RV_ACT_RELU : is(p, "activation", "gelu_tanh") ? RV_ACT_GELU_TANH : RV_ACT_GELU,
+        .bias = rv_config_bool(c, key(p, "bias")),
+        .causal = causal,
+        .final_norm = is(p, "norm", "pre"),
+        .norm_eps = 1e-5,
+        .dropout = rv_config_real(c, "model.dropout"),
+        .attention_dropout = rv_config_real(c, key(p, "attention_dropout")),
+        .init = transformer_init(c),
+        .scale_residual = rv_config_has(c, "model.init.residual_scale") && rv_config_bool(c, "model.init.residual_scale"),
+    };
+}
+
+static rv_position_kind position_of(const rv_config *c) {
+    if (rv_config_is(c, "model.position", "learned")) return RV_POSITION_LEARNED;
+    return rv_config_is(c, "model.position", "sinusoidal") ? RV_POSITION_SINUSOIDAL : RV_POSITION_NONE;
+}
+
+/* Decoder and head, but for what only one task has. */
+static rv_lm_config read_lm(const rv_config *c, int64_t vocab_size, int64_t max_length) {
+    part p = {.c = c, .section = "model.decoder"};
+    bool rnn = is(&p, "type", "rnn");
+    rv_init usual = pytorch_rnn_init(whole(&p, "hidden_size"));
+    rv_lm_config m = {
+        .head_bias = rv_config_bool(c, "model.head_bias"),
+        .head_init = rnn ? weights(c, usual) : transformer_init(c),
+        .head_bias_init = rnn ? usual : (rv_init){RV_INIT_ZERO, 0, 0},
+        .decoder =
+            {
+                .kind = rv_decoder_find(rv_config_text(c, "model.decoder.type")),
+                .vocab_size = vocab_size,
+                .embedding_dim = rv_config_int(c, "model.embedding_dim"),
+                .dropout = rv_config_real(c, "model.dropout"),
+                .scale_embeddings = rv_config_bool(c, "model.scale_embeddings"),
+                .embedding_init = embedding_init(c),
+                .position = position_of(c),
+                .max_length = max_length,
+            },
+    };
+    if (rnn) m.decoder.rnn = read_rnn(&p);
+    else m.decoder.transformer = read_transformer(&p, true);
+    return m;
+}
+
+rv_lm_config rv_lm_config_read(const rv_config *c, int64_t vocab_size) {
+    rv_lm_config m = read_lm(c, vocab_size, rv_config_int(c, "train.batch.length"));
+    m.tie_embeddings = rv_config_bool(c, "model.tie_embeddings");
+    return m;
+}
+
+/* ---- encoder-decoder */
+
+static rv_reading read_reading(const rv_config *c) {
+    static const char *const bridges[] = {"dense", "reverse", "copy", "zero"}, *const readouts[] = {"state", "tanh", "maxout"}; /* as the enums */
+    rv_init usual = pytorch_rnn_init(rv_config_int(c, "model.decoder.hidden_size"));
+    rv_reading r = {.init = weights(c, usual), .vector_init = usual};
+    const char *bridge = rv_config_text(c, "model.bridge"), *readout = rv_config_text(c, "model.readout");
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(bridges[i], bridge)) r.bridge = (rv_bridge)i;
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(readouts[i], readout)) r.readout = (rv_readout)i;
+    if (rv_config_has(c, "model.readout_size")) r.readout_size = rv_config_int(c, "model.readout_size");
+    if (rv_config_is(c, "model.attention.type", "bahdanau")) r.attend = RV_ATTEND_BAHDANAU;
+    else if (rv_config_is(c, "model.attention.score", "dot")) r.attend = RV_ATTEND_LUONG_DOT;
+    else if (rv_config_is(c, "model.attention.score", "general")) r.attend = RV_ATTEND_LUONG_GENERAL;
+    else if (rv_config_is(c, "model.attention.score", "concat")) r.attend = RV_ATTEND_LUONG_CONCAT;
+    else r.context_each_step = rv_config_is(c, "model.context", "each_step");
+    if (rv_config_has(c, "model.attention.size")) r.attention_size = rv_config_int(c, "model.attention.size");
+    if (rv_config_has(c, "model.attention.input_feeding")) r.input_feeding = rv_config_bool(c, "model.attention.input_feeding");
+    if (rv_config_has(c, "model.attention.window")) r.local_window = rv_config_real(c, "model.attention.window");
+    return r;
+}
+
+rv_seq2seq_config rv_seq2seq_config_read(const rv_config *c, int64_t src_vocab, int64_t tgt_vocab, int64_t max_length) {
+    part p = {.c = c, .section = "model.encoder"};
+    rv_seq2seq_config m = {
+        .lm = read_lm(c, tgt_vocab, max_length),
+        .tie_source = rv_config_is(c, "model.tie_embeddings", "all"),
+        .encoder =
+            {
+                .kind = rv_encoder_find(rv_config_text(c, "model.encoder.type")),
+                .vocab_size = src_vocab,
+                .embedding_dim = rv_config_int(c, "model.embedding_dim"),
+                .dropout = rv_config_real(c, "model.dropout"),
+                .scale_embeddings = rv_config_bool(c, "model.scale_embeddings"),
+                .embedding_init = embedding_init(c),
+                .position = position_of(c),
+                .max_length = max_length,
+            },
+    };
+    m.lm.tie_embeddings = !rv_config_is(c, "model.tie_embeddings", "none");
+    if (is(&p, "type", "rnn")) {
+        m.encoder.rnn = read_rnn(&p);
+        m.encoder.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
+    } else m.encoder.transformer = read_transformer(&p, false);
+    if (rv_config_is(c, "model.decoder.type", "rnn")) m.lm.decoder.reading = read_reading(c);
+    return m;
+}

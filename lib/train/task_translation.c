@@ -1,0 +1,468 @@
+/* task: translation. Parallel text, one or two tokenizers, and an encoder-decoder. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "data/dataset.h"
+#include "data/pair_batch.h"
+#include "train/bleu.h"
+#include "train/chrf.h"
+#include "train/model_config.h"
+#include "train/task_common.h"
+#include "train/translate_text.h"
+#include "train/translation_task.h"
+
+typedef struct {
+    rv_task base;
+    const rv_config *config;
+    rv_parallel data; /* and its tokenizers */
+    rv__saved_tokenizer saved_src, saved_tgt; /* joint: src alone */
+    bool joint;
+    rv_seq2seq *model;
+    rv_pair_batches *batches;
+    rv_pair_batch_spec spec;
+    rv_pair_batch batch; /* the fetched one */
+    int32_t *mixed;      /* its tgt_in with some of the model's own tokens: scheduled sampling */
+    int64_t mixed_size;
+    int64_t max_length;
+    double smoothing;
+    rv_cursor committed;
+} translation_task;
+
+/* ---- data */
+
+/* PREFIX.LANGUAGE, or PREFIX itself without a language; FILE.gz if there is only that. */
+static rv_status file_of(const char *prefix, const char *language, char *buf, size_t size, const char **out) {
+    *out = NULL;
+    if (!prefix) return RV_OK;
+    int n = snprintf(buf, size, "%s%s%s", prefix, language ? "." : "", language ? language : "");
+    if (n < 0 || (size_t)n + 4 > size) return rv_error(RV_EUSAGE, "the path %s is too long", prefix);
+    if (access(buf, F_OK)) {
+        strcat(buf, ".gz");
+        if (access(buf, F_OK)) buf[n] = 0; /* the reader says that it is absent */
+    }
+    *out = buf;
+    return RV_OK;
+}
+
+static rv_status load_files(translation_task *t, const rv_tokenizer_spec *spec, rv_tokenizer *src, rv_tokenizer *tgt) {
+    static const char *const keys[] = {"data.train", "data.valid", "data.test"};
+    const rv_config *c = t->config;
+    const char *from = rv_config_text(c, "data.src"), *to = rv_config_has(c, "data.tgt") ? rv_config_text(c, "data.tgt") : NULL;
+    char buf[6][4096];
+    rv_parallel_files files = {0};
+    rv_parallel_paths *const parts[] = {&files.train, &files.valid, &files.test};
+    rv_dataset *dataset = NULL;
+    rv_status status = RV_OK;
+    if (rv_config_has(c, "data.dataset")) {
+        status = rv_dataset_resolve(rv_config_text(c, "data.dataset"), &dataset);
+        if (status == RV_OK) status = rv_dataset_parallel_files(dataset, from, to, &files);
+    }
+    for (int i = 0; i < 3 && !dataset && status == RV_OK; i++) {
+        const char *prefix = rv_config_has(c, keys[i]) ? rv_config_text(c, keys[i]) : NULL;
+        status = file_of(prefix, from, buf[2 * i], sizeof buf[0], &parts[i]->src);
+        if (status == RV_OK && from) status = file_of(prefix, to, buf[2 * i + 1], sizeof buf[0], &parts[i]->tgt);
+    }
+    if (status == RV_OK) status = rv_parallel_load(&files, spec, t->joint, src, tgt, t->max_length, &t->data);
+    else {
+        if (tgt != src) rv_tokenizer_destroy(tgt);
+        rv_tokenizer_destroy(src);
+    }
+    rv_dataset_destroy(dataset);
+    return status;
+}
+
+/* Sentences to measure are kept whole as text, but the model sees their first max_length tokens. */
+static void cut_side(int32_t *ids, int64_t *at, int64_t n, int64_t most, int64_t *cut) {
+    int64_t to = 0, from = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t end = at[i + 1], keep = end - from < most ? end - from : most;
+        *cut += end - from > most;
+        memmove(ids + to, ids + from, (size_t)keep * sizeof *ids);
+        to += keep;
+        from = end;
+        at[i + 1] = to;
+    }
+}
+
+static void cut_pairs(rv_pairs *p, int64_t most, const char *part) {
+    int64_t cut = 0;
+    if (!p->n || (p->src_longest <= most && p->tgt_longest <= most)) return;
+    cut_side(p->src_ids, p->src_at, p->n, most, &cut);
+    cut_side(p->tgt_ids, p->tgt_at, p->n, most, &cut);
+    p->src_longest = p->src_longest < most ? p->src_longest : most;
+    p->tgt_longest = p->tgt_longest < most ? p->tgt_longest : most;
+    rv_warn("%lld sentences of the %s part have more than data.max_length %lld tokens; the model sees that many of them", (long long)cut, part, (long long)most);
+}
+
+static rv_status load(translation_task *t, const rv_checkpoint *saved, bool with_data) {
+    rv_tokenizer *src = NULL, *tgt = NULL;
+    rv_tokenizer_spec spec = rv__tokenizer_spec(t->config);
+    if (saved) {
+        RV_TRY(rv__tokenizer_open(saved, t->joint ? "" : "src", &src));
+        rv_status status = t->joint ? RV_OK : rv__tokenizer_open(saved, "tgt", &tgt);
+        if (status != RV_OK) {
+            rv_tokenizer_destroy(src);
+            return status;
+        }
+        if (t->joint) tgt = src;
+    }
+    if (with_data) {
+        RV_TRY(load_files(t, &spec, src, tgt));
+        cut_pairs(&t->data.valid, t->max_length, "validation");
+        cut_pairs(&t->data.test, t->max_length, "test");
+    } else {
+        t->data.src = src;
+        t->data.tgt = tgt;
+    }
+    static const rv_special needed[] = {RV_PAD, RV_BOS, RV_EOS};
+    for (int i = 0; i < 3; i++)
+        if (rv_tokenizer_special(t->data.src, needed[i]) < 0 || rv_tokenizer_special(t->data.tgt, needed[i]) < 0)
+            return rv_error(RV_ECKPT, "the tokenizer has no <pad>, <bos> or <eos>; it is not one for translation");
+    RV_TRY(rv_tokenizer_save(t->data.src, &t->saved_src.vocab, &t->saved_src.merges));
+    return t->joint ? RV_OK : rv_tokenizer_save(t->data.tgt, &t->saved_tgt.vocab, &t->saved_tgt.merges);
+}
+
+static rv_status make_batches(translation_task *t) {
+    const rv_config *c = t->config;
+    t->spec = (rv_pair_batch_spec){
+        .by_tokens = rv_config_is(c, "train.batch.type", "tokens"),
+        .size = rv_config_int(c, "train.batch.size"),
+        .bucketing = rv_config_bool(c, "train.batch.bucketing"),
+        .seed = (uint64_t)rv_config_int(c, "seed"),
+        .marks = rv_pair_marks_of(&t->data),
+    };
+    RV_TRY(rv_pair_batches_create(&t->data.train, &t->spec, &t->batches));
+    t->committed = rv_pair_batches_cursor(t->batches);
+    if (!rv_config_has(c, "train.scheduled_sampling")) return RV_OK;
+    /* As many as any batch's tgt_in, which has at most one token more than the longest target. */
+    int64_t rows = t->spec.by_tokens ? t->spec.size : t->spec.size * (t->data.train.tgt_longest + 1);
+    t->mixed_size = 2 * rows;
+    t->mixed = rv_alloc(rv_size_mul((size_t)t->mixed_size, sizeof *t->mixed));
+    return t->mixed ? RV_OK : RV_ENOMEM;
+}
+
+static void destroy(rv_task *task) {
+    translation_task *t = (translation_task *)task;
+    rv_pair_batches_destroy(t->batches);
+    rv_seq2seq_destroy(t->model);
+    rv_parallel_free(&t->data);
+    rv__saved_tokenizer_free(&t->saved_src);
+    rv__saved_tokenizer_free(&t->saved_tgt);
+    rv_free(t->mixed);
+    rv_free(t);
+}
+
+static rv_status create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out) {
+    translation_task *t = rv_alloc(sizeof *t);
+    if (!t) return RV_ENOMEM;
+    t->base.kind = &rv__task_translation;
+    t->config = config;
+    t->joint = rv_config_bool(config, "tokenizer.joint");
+    t->max_length = rv_config_int(config, "data.max_length");
+    t->smoothing = rv_config_real(config, "train.label_smoothing");
+    rv_status status = load(t, saved, with_data);
+    if (status == RV_OK) {
+        rv_seq2seq_config mc = rv_seq2seq_config_read(config, rv_tokenizer_size(t->data.src), rv_tokenizer_size(t->data.tgt), t->max_length + 1);
+        t->model = rv_seq2seq_create(params, &mc);
+        status = t->model ? RV_OK : RV_ENOMEM; /* that the parts fit has been checked */
+    }
+    if (status == RV_OK && with_data) status = make_batches(t);
+    if (status != RV_OK) {
+        destroy(&t->base);
+        return status;
+    }
+    *out = &t->base;
+    return RV_OK;
+}
+
+/* ---- training */
+
+static rv_status next_batch(rv_task *task, int64_t *tokens) {
+    translation_task *t = (translation_task *)task;
+    rv_pair_batches_next(t->batches, &t->batch);
+    *tokens = t->batch.targets;
+    return RV_OK;
+}
+
+static rv_status largest_batch(rv_task *task, int64_t *tokens) {
+    translation_task *t = (translation_task *)task;
+    rv_pair_batches_largest(t->batches, &t->batch);
+    *tokens = t->batch.targets;
+    return RV_OK;
+}
+
+static double sampling_probability(const translation_task *t) {
+    if (!t->mixed) return 0;
+    double p = rv_config_real(t->config, "train.scheduled_sampling.probability");
+    int64_t rise = rv_config_int(t->config, "train.scheduled_sampling.warmup_steps");
+    return t->committed.step < rise ? p * (double)t->committed.step / (double)rise : p;
+}
+
+/* Scheduled sampling in parallel [Duckworth 2019]: the model predicts every token from the true ones before it, then each
+ * input is replaced, with probability p, by what was predicted for its place. */
+static const int32_t *mix(rv_tape *tape, translation_task *t, const rv_memory *memory, double p) {
+    const rv_pair_batch *b = &t->batch;
+    RV_ASSERT(2 * b->B * b->T <= t->mixed_size);
+    int32_t *predicted = t->mixed + t->mixed_size / 2;
+    bool no_grad = rv_tape_no_grad(tape, true);
+    rv_tensor *logits = rv_seq2seq_logits(tape, t->model, memory, b->tgt_in, b->B, b->T);
+    rv_tape_no_grad(tape, no_grad);
+    if (!logits) return NULL;
+    rv__argmax(rv_seq2seq_lm(t->model), logits, b->B, b->T, predicted);
+    rv_rng rng = rv_rng_make(t->spec.seed, "scheduled sampling", (uint64_t)rv_pair_batches_cursor(t->batches).step);
+    for (int64_t i = 0; i < b->B; i++)
+        for (int64_t j = 0; j < b->T; j++) {
+            bool own = rv_rng_uniform(&rng) < p && j > 0 && j < b->tgt_lengths[i];
+            t->mixed[i * b->T + j] = own ? predicted[i * b->T + j - 1] : b->tgt_in[i * b->T + j];
+        }
+    return t->mixed;
+}
+
+static rv_tensor *loss(rv_tape *tape, rv_task *task) {
+    translation_task *t = (translation_task *)task;
+    const rv_pair_batch *b = &t->batch;
+    rv_memory memory;
+    if (!rv_seq2seq_encode(tape, t->model, b->src, b->src_lengths, b->B, b->S, &memory)) return NULL;
+    double p = sampling_probability(t);
+    const int32_t *tgt_in = p > 0 ? mix(tape, t, &memory, p) : b->tgt_in;
+    if (!tgt_in) return NULL;
+    rv_tensor *logits = rv_seq2seq_logits(tape, t->model, &memory, tgt_in, b->B, b->T);
+    return rv_lm_logits_loss(tape, rv_seq2seq_lm(t->model), logits, b->tgt_out, b->B, b->T, t->smoothing);
+}
+
+static void commit(rv_task *task) {
+    translation_task *t = (translation_task *)task;
+    t->committed = rv_pair_batches_cursor(t->batches);
+}
+
+static int64_t epoch(const rv_task *task) { return ((const translation_task *)task)->committed.epoch; }
+
+/* Of a mean batch. Without data, of one sentence of 32 tokens. */
+static void cost(const rv_task *task, const rv_params *params, double *flops, int64_t *positions) {
+    const translation_task *t = (const translation_task *)task;
+    const rv_pairs *p = &t->data.train;
+    int64_t B = 1, S = 32, T = 32;
+    if (t->batches) {
+        B = p->n / rv_pair_batches_per_epoch(t->batches);
+        B = B ? B : 1;
+        S = (p->src_at[p->n] + p->n / 2) / p->n + 1;
+        T = (p->tgt_at[p->n] + p->n / 2) / p->n + 1;
+    }
+    *flops = rv_seq2seq_flops(t->model, params, B, S, T);
+    *positions = B * T;
+}
+
+static double weight_flops(const rv_task *task, const rv_param *p) {
+    return rv_lm_weight_flops(rv_seq2seq_lm(((const translation_task *)task)->model), p);
+}
+
+/* ---- evaluation */
+
+typedef struct {
+    double nats;
+    int64_t tokens, correct;
+} sums;
+
+static rv_status add_batch(rv_tape *tape, translation_task *t, const rv_pair_batch *b, bool accuracy, sums *s) {
+    rv_memory memory;
+    rv_lm *lm = rv_seq2seq_lm(t->model);
+    rv_tape_reset(tape);
+    if (!rv_seq2seq_encode(tape, t->model, b->src, b->src_lengths, b->B, b->S, &memory)) return rv_tape_status(tape);
+    rv_tensor *logits = rv_seq2seq_logits(tape, t->model, &memory, b->tgt_in, b->B, b->T);
+    int64_t correct = logits && accuracy ? rv__count_correct(lm, logits, b->tgt_out, b->B, b->T) : 0;
+    if (correct < 0) return RV_ENOMEM;
+    rv_tensor *l = rv_lm_logits_loss(tape, lm, logits, b->tgt_out, b->B, b->T, 0); /* without smoothing: nats of the text */
+    RV_TRY(rv_tape_status(tape));
+    s->nats += (double)l->x[0] * (double)b->targets;
+    s->tokens += b->targets;
+    s->correct += correct;
+    return RV_OK;
+}
+
+static rv_status measure_loss(rv_tape *tape, translation_task *t, const rv_pairs *pairs, rv_metrics_result *out) {
+    rv_pair_pass *pass;
+    rv_pair_batch batch;
+    sums s = {0};
+    bool accuracy = rv__wants_metric(t->config, "accuracy");
+    RV_TRY(rv_pair_pass_create(pairs, &t->spec, &pass));
+    rv_status status = RV_OK;
+    while (status == RV_OK && rv_pair_pass_next(pass, &batch)) status = add_batch(tape, t, &batch, accuracy, &s);
+    rv_pair_pass_destroy(pass);
+    RV_TRY(status);
+    double mean = s.nats / (double)s.tokens;
+    out->tokens = s.tokens;
+    rv__add_metric(t->config, out, "loss", mean);
+    rv__add_metric(t->config, out, "ppl", exp(mean));
+    rv__add_metric(t->config, out, "accuracy", (double)s.correct / (double)s.tokens);
+    return RV_OK;
+}
+
+/* Each pair's source, translated: p->n texts for the caller to free, or none after an error. */
+static rv_status translate_pairs(rv_tape *tape, translation_task *t, const rv_pairs *p, int beam, rv_text *texts) {
+    rv_translate_options o = rv_translation_task_options(&t->base);
+    o.beam_size = beam;
+    const int32_t **src = rv_alloc(rv_size_mul((size_t)p->n, sizeof *src));
+    int64_t *n = rv_alloc(rv_size_mul((size_t)p->n, sizeof *n));
+    rv_status status = src && n ? RV_OK : RV_ENOMEM;
+    for (int64_t i = 0; status == RV_OK && i < p->n; i++) {
+        src[i] = p->src_ids + p->src_at[i];
+        n[i] = rv_pairs_src_length(p, i);
+    }
+    if (status == RV_OK)
+        status = rv_translate_all(tape, t->model, t->data.tgt, src, n, p->n, rv_config_int(t->config, "decode.batch_size"), &o, NULL, NULL, texts);
+    rv_free(src);
+    rv_free(n);
+    return status;
+}
+
+/* Bins of source length in words: bin i holds up to most[i] words and more than most[i - 1]; the last one the rest. */
+static int bin_of(const char *line, int edges, const int64_t *most) {
+    int64_t words = 0;
+    for (const char *s = line; *(s += strspn(s, " \t"));  s += strcspn(s, " \t")) words++;
+    int bin = 0;
+    while (bin < edges && words > most[bin]) bin++;
+    return bin;
+}
+
+static rv_status score(const rv_pairs *p, const rv_text *texts, int edges, const int64_t *most, rv_length_bin *bins) {
+    const rv_bleu_options bo = {0};
+    const rv_chrf_options co = {0};
+    rv_bleu_stats bleu, *bleus = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *bleus));
+    rv_chrf_stats chrf, *chrfs = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *chrfs));
+    rv_status status = bleus && chrfs ? RV_OK : RV_ENOMEM;
+    memset(bins, 0, (size_t)(edges + 1) * sizeof *bins);
+    for (int64_t i = 0; i < p->n && status == RV_OK; i++) {
+        int bin = bin_of(p->src[i].bytes, edges, most);
+        const char *ref = p->tgt[i].bytes;
+        status = rv_bleu_count(&bo, texts[i].bytes, 1, &ref, &bleu);
+        if (status == RV_OK) status = rv_chrf_count(&co, texts[i].bytes, 1, &ref, &chrf);
+        if (status != RV_OK) break;
+        rv_bleu_add(&bleus[bin], &bleu);
+        rv_chrf_add(&chrfs[bin], &chrf);
+        bins[bin].sentences++;
+    }
+    for (int i = 0; i <= edges && status == RV_OK; i++) {
+        bins[i].bleu = rv_bleu_from_stats(&bo, &bleus[i]).score;
+        bins[i].chrf = rv_chrf_from_stats(&co, &chrfs[i]);
+    }
+    rv_free(bleus);
+    rv_free(chrfs);
+    return status;
+}
+
+static rv_status measure_translations(rv_tape *tape, translation_task *t, const rv_pairs *p, int beam, int edges, const int64_t *most,
+                                      rv_length_bin *bins) {
+    rv_text *texts = rv_alloc(rv_size_mul((size_t)p->n, sizeof *texts));
+    rv_status status = texts ? translate_pairs(tape, t, p, beam, texts) : RV_ENOMEM;
+    if (status == RV_OK) {
+        status = score(p, texts, edges, most, bins);
+        for (int64_t i = 0; i < p->n; i++) rv_text_free(&texts[i]);
+    }
+    rv_free(texts);
+    return status;
+}
+
+static rv_status require_pairs(rv_task *task, rv_subset subset, const rv_pairs **out) {
+    *out = rv_translation_task_pairs(task, subset);
+    if ((*out)->n) return RV_OK;
+    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
+}
+
+rv_status rv_translation_task_by_length(rv_tape *tape, rv_task *task, rv_subset subset, int edges, const int64_t *most, rv_length_bin *bins) {
+    translation_task *t = (translation_task *)task;
+    const rv_pairs *pairs;
+    RV_TRY(require_pairs(task, subset, &pairs));
+    return measure_translations(tape, t, pairs, (int)rv_config_int(t->config, "decode.beam_size"), edges, most, bins);
+}
+
+static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
+    translation_task *t = (translation_task *)task;
+    const rv_pairs *pairs;
+    RV_TRY(require_pairs(task, subset, &pairs));
+    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
+    rv_tape_set_training(tape, false);
+    *out = (rv_metrics_result){0};
+    rv_status status = measure_loss(tape, t, pairs, out);
+    rv_length_bin all = {0};
+    int beam = (int)rv_config_int(t->config, final ? "decode.beam_size" : "train.validate_beam_size");
+    if (status == RV_OK && (rv__wants_metric(t->config, "bleu") || rv__wants_metric(t->config, "chrf")))
+        status = measure_translations(tape, t, pairs, beam, 0, NULL, &all);
+    if (status == RV_OK) {
+        rv__add_metric(t->config, out, "bleu", all.bleu);
+        rv__add_metric(t->config, out, "chrf", all.chrf);
+    }
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    return status;
+}
+
+/* ---- checkpoints */
+
+static rv_status save(rv_task *task, rv_items *items) {
+    translation_task *t = (translation_task *)task;
+    rv_items_add_fields(items, rv__cursor_fields, &t->committed);
+    rv_items_add(items, RV_CK_U64, 0, NULL, &t->data.hash, "/data/corpus_hash");
+    rv__tokenizer_items(items, t->joint ? "" : "src", &t->saved_src);
+    if (!t->joint) rv__tokenizer_items(items, "tgt", &t->saved_tgt);
+    return RV_OK;
+}
+
+static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
+    translation_task *t = (translation_task *)task;
+    RV_TRY(rv__check_corpus(saved, t->data.hash));
+    rv_cursor cursor;
+    RV_TRY(rv_items_read_fields(saved, rv__cursor_fields, &cursor));
+    RV_TRY(rv_pair_batches_seek(t->batches, cursor));
+    t->committed = cursor;
+    return RV_OK;
+}
+
+/* ---- for others */
+
+rv_seq2seq *rv_translation_task_model(rv_task *task) { return ((translation_task *)task)->model; }
+rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task) { return ((translation_task *)task)->data.src; }
+rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task) { return ((translation_task *)task)->data.tgt; }
+int64_t rv_translation_task_max_length(const rv_task *task) { return ((const translation_task *)task)->max_length; }
+
+const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) {
+    const rv_parallel *d = &((translation_task *)task)->data;
+    return subset == RV_SUBSET_TRAIN ? &d->train : subset == RV_SUBSET_VALID ? &d->valid : &d->test;
+}
+
+rv_translate_options rv_translation_task_options(const rv_task *task) {
+    const translation_task *t = (const translation_task *)task;
+    const rv_config *c = t->config;
+    return (rv_translate_options){
+        .beam_size = (int)rv_config_int(c, "decode.beam_size"),
+        .length_penalty = rv_config_real(c, "decode.length_penalty"),
+        .max_length_ratio = rv_config_real(c, "decode.max_length_ratio"),
+        .max_length_extra = 10,
+        .max_length = t->max_length,
+        .n_best = 1,
+        .bos = rv_tokenizer_special(t->data.tgt, RV_BOS),
+        .eos = rv_tokenizer_special(t->data.tgt, RV_EOS),
+        .unk = -1,
+    };
+}
+
+const rv_task_kind rv__task_translation = {
+    .name = "translation",
+    .use = "translate: ravel translate",
+    .create = create,
+    .destroy = destroy,
+    .next_batch = next_batch,
+    .largest_batch = largest_batch,
+    .loss = loss,
+    .commit = commit,
+    .evaluate = evaluate,
+    .save = save,
+    .restore = restore,
+    .epoch = epoch,
+    .cost = cost,
+    .weight_flops = weight_flops,
+};
