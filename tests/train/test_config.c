@@ -48,7 +48,10 @@ Test(schema, table_is_sound) {
             for (const char *v = values; v && v < values + len; v += strcspn(v, "|") + 1) {
                 size_t n = strcspn(v, "| ");
                 snprintf(text, sizeof text, "%.*s", (int)n, v);
-                cr_expect(rv__schema[j].type == RV__BOOL || rv__schema_one_of(rv__schema[j].range, text), "%s: %s is never %s", k->path, path, text);
+                bool ever = false; /* in one row of its path or another */
+                for (int r = j; r >= 0 && r < rv__schema_size && !strcmp(rv__schema[r].path, path); r++)
+                    ever |= rv__schema[r].type == RV__BOOL || rv__schema_one_of(rv__schema[r].range, text);
+                cr_expect(ever, "%s: %s is never %s", k->path, path, text);
             }
         }
         cr_expect(rv__schema_parent(i) >= 0 || !strchr(k->path, '.'), "%s has no section", k->path);
@@ -66,8 +69,8 @@ Test(schema, table_is_sound) {
     }
     cr_expect_eq(rv_config_explain("train.optimizer.momentun", stdout), RV_EUSAGE);
     cr_expect_str_eq(rv_error_message(), "there is no key 'train.optimizer.momentun'; did you mean 'train.optimizer.momentum'?");
-    cr_expect_eq(rv_config_explain("warmup_steps", stdout), RV_EUSAGE);
-    cr_expect_str_eq(rv_error_message(), "there is no key 'warmup_steps'; did you mean 'train.lr_scheduler.warmup_steps'?");
+    cr_expect_eq(rv_config_explain("gamma", stdout), RV_EUSAGE);
+    cr_expect_str_eq(rv_error_message(), "there is no key 'gamma'; did you mean 'train.lr_scheduler.gamma'?");
 }
 
 /* ---- values and defaults ---- */
@@ -240,9 +243,8 @@ Test(config, translation_relations) {
     const char *const wrong[][3] = {
         {"", "data=!replace {dataset: multi30k, src: en}", "data: missing key 'tgt' (target language); it goes with data.src"},
         {"", "data=!replace {src: en, tgt: fr}", "data: missing the text; give data.dataset or data.train"},
-        {"", "data.path=x", "data.path does not apply here; it is allowed only with task language_model"},
-        {"", "train.batch.length=8", "train.batch.length does not apply here; it is allowed only with task language_model"},
-        {"", "metrics=[bpc]", "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'"},
+                {"", "train.batch.length=8", "train.batch.length does not apply here; it is allowed only with task language_model"},
+        {"", "metrics=[bpc]", "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'; did you mean 'ppl'?"},
         {"", "model.tie_embeddings=true", "model.tie_embeddings: expected none, decoder or all, got 'true'"},
         {"", "model={tie_embeddings: decoder, readout: state, embedding_dim: 6}", "model.tie_embeddings needs model.embedding_dim 6 equal to model.decoder.hidden_size 12"},
         {"tokenizer.joint=false", "model.tie_embeddings=all", "model.tie_embeddings all needs one vocabulary: tokenizer.joint true"},
