@@ -34,6 +34,10 @@ _ravel() {
         return
     fi
     for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do [[ $word == *.yaml ]] && file=$word; done
+    case $prev in # options that take a file, or one of a few words
+    --input | --output | --attention | --prompt-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --split) COMPREPLY=($(compgen -W "train valid test" -- "$cur")); return ;;
+    esac
     if [ "$prev" = explain ]; then
         COMPREPLY=($(compgen -W "$(_ravel_keys "$ravel" "$cur" "")" -- "$cur"))
         compopt -o nospace
