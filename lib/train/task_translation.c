@@ -446,6 +446,7 @@ rv_translate_options rv_translation_task_options(const rv_task *task) {
         .n_best = 1,
         .bos = rv_tokenizer_special(t->data.tgt, RV_BOS),
         .eos = rv_tokenizer_special(t->data.tgt, RV_EOS),
+        .pad = rv_tokenizer_special(t->data.tgt, RV_PAD),
         .unk = -1,
     };
 }
