@@ -163,6 +163,7 @@ static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const 
         b.act = g->act;
         b.pre = p->pre ? p->pre + offset : NULL;
     }
+    if (packed_v) b.ahead = packed_v + p->nr * k;
     if (!packed_v && p->direct_v && (b.n == p->nr || p->edge_v)) {
         b.v = v_at(p, kr.begin, j);
         b.v_row = p->ldv;
@@ -283,15 +284,27 @@ void rv_gemm_pack_b(bool tb, int64_t n, int64_t k, const rv_real *b, int64_t ldb
     }
 }
 
-void rv_gemm_packed(const rv_gemm *g, const void *packed_b, int64_t n0, int64_t n1) {
-    rv_gemm h = *g;
-    h.b = NULL; /* nothing to swap with */
-    h.n = n1;
-    const plan p = make_plan(&h, false);
+void rv_gemm_packed_all(int count, const rv_gemm_columns *part) {
+    const int64_t nr = rv_gemm_panel();
+    int64_t panels = 0, held = -1;
+    for (int i = 0; i < count; i++) panels += up(part[i].n1 - part[i].n0, nr);
+    rv_gemm g = part[0].g;
+    g.b = NULL; /* nothing to swap with */
+    g.n = panels * nr;
+    const plan shape = make_plan(&g, false);
     const scratch mine = own_scratch();
-    int64_t held = -1;
-    for (int64_t kb = 0; kb < p.k_blocks; kb++)
-        for (int64_t r = 0; r < p.row_blocks; r++)
-            for (int64_t j = n0; j < n1; j += p.nr)
-                unit(&p, kb, r, j, (const rv_real *)packed_b + packed_at(g->n, k_block(p.k, p.k_blocks, kb), j), mine, &held);
+    for (int64_t kb = 0; kb < shape.k_blocks; kb++)
+        for (int64_t r = 0; r < shape.row_blocks; r++)
+            for (int i = 0; i < count; i++) {
+                const rv_real *b = (const rv_real *)part[i].packed_b + packed_at(part[i].g.n, k_block(shape.k, shape.k_blocks, kb), 0);
+                const rv_range kr = k_block(shape.k, shape.k_blocks, kb);
+                plan p = shape;
+                p.g = &part[i].g, p.c = part[i].g.c, p.pre = part[i].g.pre, p.n = part[i].n1;
+                for (int64_t j = part[i].n0; j < part[i].n1; j += nr) unit(&p, kb, r, j, b + j * (kr.end - kr.begin), mine, &held);
+            }
+}
+
+void rv_gemm_packed(const rv_gemm *g, const void *packed_b, int64_t n0, int64_t n1) {
+    const rv_gemm_columns part = {*g, packed_b, n0, n1};
+    rv_gemm_packed_all(1, &part);
 }

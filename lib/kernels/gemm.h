@@ -40,6 +40,14 @@ RV_API void rv_gemm_pack_b(bool tb, int64_t n, int64_t k, const rv_real *b, int6
 /** Columns [n0, n1) of the product g, with its b packed (g->b and ldb are ignored), on the calling thread. n0 is a
  *  multiple of rv_gemm_panel(); batch is 1. */
 RV_API void rv_gemm_packed(const rv_gemm *g, const void *packed_b, int64_t n0, int64_t n1);
+/** One of several packed matrices that one A is multiplied with: columns [n0, n1) of g. */
+typedef struct {
+    rv_gemm g;
+    const void *packed_b;
+    int64_t n0, n1;
+} rv_gemm_columns;
+/** rv_gemm_packed for each of `count`, of which ta, m, k, a and lda are equal: A is rearranged once for all. */
+RV_API void rv_gemm_packed_all(int count, const rv_gemm_columns *part);
 /** Columns per packed panel. */
 RV_API int64_t rv_gemm_panel(void);
 

@@ -16,6 +16,7 @@ struct rv__gemm_block {
     bool s_packed;
     const rv_real *v;     /* row p is the vector(s) at v + p * v_row; whole vectors may be read */
     int64_t v_row;
+    const rv_real *ahead; /* the packed panel of V that comes next, to be fetched meanwhile; or NULL */
     rv_real *c;
     int64_t ldc;
     bool c_trans;         /* C holds the result transposed */

@@ -2,7 +2,8 @@
 #include "kernels/gemm_block.h"
 #include "kernels/vmath_inline.h"
 
-enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES /* whole squares to transpose */ };
+enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES /* whole squares to transpose */,
+       LINE = 64 / sizeof(rv_real) /* elements of a cache line */ };
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -137,14 +138,17 @@ static void put_transposed(const rv__gemm_block *b, int64_t m, const rv_real *su
 /* mr x (nv vectors) of C at c. by_row: the elements of a row of S are neighbours, and s_step is from row to row; otherwise
  * those of a column are, and s_step is from column to column. */
 INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c,
-                 const rv_real *bias) {
+                 const rv_real *bias, const rv_real *ahead) {
     const int64_t v_row = b->v_row, n_last = b->n - (nv - 1) * RV_LANES, depth = b->k;
     const rv_real *v = b->v;
+    const int64_t ahead_step = ahead ? LINE : 0;
+    if (!ahead) ahead = v; /* cheaper than a branch in the loop */
     vec acc[MR][2];
     UNROLL for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = vec_set(0);
     const rv_real *row[(MR + 2) / 3]; /* every third row; the others are addressed from it */
     UNROLL for (int g = 0; 3 * g < mr; g++) row[g] = s + 3 * g * s_step;
-    for (int64_t p = 0; p < depth; p++, v += v_row) {
+    for (int64_t p = 0; p < depth; p++, v += v_row, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
         vec v0 = nv == 2 ? vec_load(v) : LAST(v, n_last), v1 = nv == 2 ? LAST(v + RV_LANES, n_last) : v0;
         UNROLL for (int i = 0; i < mr; i++) {
             vec a = vec_set(by_row ? row[i / 3][i % 3 * s_step] : s[i]);
@@ -179,13 +183,13 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
     }
 }
 
-typedef void tile_fn(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias);
+typedef void tile_fn(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead);
 #define TILE(mr, nv)                                                                                                   \
-    static void by_row_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias) {    \
-        tile(mr, nv, true, b, s, s_step, c, bias);                                                                     \
+    static void by_row_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead) {    \
+        tile(mr, nv, true, b, s, s_step, c, bias, ahead);                                                              \
     }                                                                                                                  \
-    static void by_column_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias) { \
-        tile(mr, nv, false, b, s, s_step, c, bias);                                                                    \
+    static void by_column_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead) { \
+        tile(mr, nv, false, b, s, s_step, c, bias, ahead);                                                             \
     }
 #if RV_TILE_ROWS == 14
 #define ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -207,7 +211,9 @@ void RV_KERNEL_FN(gemm_block)(const rv__gemm_block *b) {
         mr = b->m / count + (t < b->m % count); /* equal heights: a low tile leaves the multipliers idle */
         const rv_real *s = b->s_packed ? b->s + i * b->k : b->s + i * b->s_row;
         const int64_t step = b->s_packed ? mr : by_row ? b->s_row : b->s_col, offset = b->c_trans ? i : i * b->ldc;
-        tiles[mr - 1][by_row][nv - 1](b, s, step, b->c + offset, b->bias && b->c_trans ? b->bias + i : b->bias);
+        /* The first tiles fetch the next panel, a line for each step of k. */
+        const rv_real *ahead = b->ahead && t * LINE < NR ? b->ahead + t * b->k * LINE : NULL;
+        tiles[mr - 1][by_row][nv - 1](b, s, step, b->c + offset, b->bias && b->c_trans ? b->bias + i : b->bias, ahead);
         if (b->pre || b->act != RV_ACT_NONE) finish(b, b->c_trans ? b->n : mr, b->c_trans ? mr : b->n, offset);
     }
 }

@@ -17,17 +17,9 @@ bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps) {
     return true;
 }
 
-void rv__factor_multiply(const rv__factor *f, int64_t rows, const rv_real *a, rv_real *out, int64_t ldo, bool accumulate, rv_range columns) {
-    if (columns.begin >= columns.end) return;
-    rv_gemm g = {.tb = f->tb, .m = rows, .n = f->n, .k = f->k, .a = a, .lda = f->k, .b = f->w, .ldb = f->ld, .c = out, .ldc = ldo, .accumulate = accumulate};
-    if (f->packed) {
-        rv_gemm_packed(&g, f->packed, columns.begin, columns.end);
-        return;
-    }
-    g.n = columns.end - columns.begin;
-    g.b += columns.begin * (f->tb ? f->ld : 1);
-    g.c += columns.begin;
-    rv_gemm_serial(&g);
+rv_gemm_columns rv__factor_columns(const rv__factor *f, int64_t rows, const rv_real *a, int64_t lda, rv_real *out, int64_t ldo, bool accumulate, rv_range columns) {
+    const rv_gemm g = {.tb = f->tb, .m = rows, .n = f->n, .k = f->k, .a = a, .lda = lda, .b = f->w, .ldb = f->ld, .c = out, .ldc = ldo, .accumulate = accumulate};
+    return (rv_gemm_columns){g, f->packed, columns.begin, columns.end};
 }
 
 double rv__attention_work(const rv__attention_seq *a) {
@@ -89,18 +81,27 @@ static void attend_row(const rv__attention_seq *a, int64_t t, int64_t b) {
     k->weighted_rows(n, a->D, w + seen.begin, a->r.memory->x + (row * a->S + seen.begin) * a->D, a->context + at * a->D, false);
 }
 
+/* tanh of the thread's columns of (B, width). */
+static void activate(rv_real *x, int64_t B, int64_t wide, rv_range own) {
+    for (int64_t b = 0; b < B && own.begin < own.end; b++) rv_k()->vtanh(own.end - own.begin, x + b * wide + own.begin, x + b * wide + own.begin);
+}
+
+/* The products of step t's query state, listed. */
+static int query_columns(const forward *f, int64_t t, rv__team team, rv_gemm_columns *out) {
+    const rv__attention_seq *a = f->a;
+    const int64_t B = a->q.B, H = a->q.H;
+    const rv_real *state = rv__query_state(a, t);
+    int n = 0;
+    if (a->query) out[n++] = rv__factor_columns(&f->query, B, state, H, a->query + t * B * a->A, a->A, false, rv__team_columns(team, a->A));
+    if (a->position) out[n++] = rv__factor_columns(&f->position, B, state, H, a->hidden + t * B * a->P, a->P, false, rv__team_columns(team, a->P));
+    return n;
+}
+
+/* Once these products are there. */
 static void attend(const forward *f, int64_t t, rv__team team) {
     const rv__attention_seq *a = f->a;
     const int64_t B = a->q.B;
-    const rv_real *state = rv__query_state(a, t);
-    if (a->query) rv__factor_multiply(&f->query, B, state, a->query + t * B * a->A, a->A, false, rv__team_columns(team, a->A));
-    if (a->position) {
-        const rv_range own = rv__team_columns(team, a->P);
-        rv_real *hidden = a->hidden + t * B * a->P;
-        rv__factor_multiply(&f->position, B, state, hidden, a->P, false, own);
-        for (int64_t b = 0; b < B; b++)
-            if (own.begin < own.end) rv_k()->vtanh(own.end - own.begin, hidden + b * a->P + own.begin, hidden + b * a->P + own.begin);
-    }
+    if (a->position) activate(a->hidden + t * B * a->P, B, a->P, rv__team_columns(team, a->P));
     if (a->query || a->position) {
 #pragma omp barrier
     }
@@ -109,36 +110,59 @@ static void attend(const forward *f, int64_t t, rv__team team) {
 #pragma omp barrier
 }
 
+/* What the cell reads beside x. */
+static int input_columns(const forward *f, int64_t t, rv_range units, rv_gemm_columns *out) {
+    const rv__attention_seq *a = f->a;
+    const rv__seq *q = &a->q;
+    const int64_t B = q->B, GH = q->G * q->H;
+    const rv_real *read = !a->r.query_current ? a->context + t * B * a->D : t ? a->output + (t - 1) * B * a->O : a->r.feed->x;
+    for (int64_t g = 0; g < q->G; g++) out[g] = rv__factor_columns(&f->input[g], B, read, a->F, q->gates + t * B * GH + g * q->H, GH, true, units);
+    return (int)q->G;
+}
+
 /* a_t = tanh(W [c_t; h_t]) */
 static void give_output(const forward *f, int64_t t, rv__team team) {
     const rv__attention_seq *a = f->a;
     const int64_t B = a->q.B;
     const rv_range own = rv__team_columns(team, a->O);
     rv_real *out = a->output + t * B * a->O;
-    rv__factor_multiply(&f->out_context, B, a->context + t * B * a->D, out, a->O, false, own);
-    rv__factor_multiply(&f->out_state, B, a->q.y + t * B * a->q.H, out, a->O, true, own);
-    for (int64_t b = 0; b < B; b++)
-        if (own.begin < own.end) rv_k()->vtanh(own.end - own.begin, out + b * a->O + own.begin, out + b * a->O + own.begin);
+    const rv_gemm_columns c[] = {rv__factor_columns(&f->out_context, B, a->context + t * B * a->D, a->D, out, a->O, false, own),
+                                 rv__factor_columns(&f->out_state, B, a->q.y + t * B * a->q.H, a->q.H, out, a->O, true, own)};
+    rv__multiply_columns(2, c);
+    activate(out, B, a->O, own);
 }
 
+/* Products with one state go together, so that it is packed once: before the attention those of h_{t-1}, for the cell too,
+ * if that state asks. */
 static void run(const forward *f) {
     const rv__attention_seq *a = f->a;
     const rv__seq *q = &a->q;
-    const int64_t B = q->B, GH = q->G * q->H;
 #pragma omp parallel num_threads(rv_threads_for(rv__attention_work(a)))
     {
         const rv__team team = {omp_get_thread_num(), omp_get_num_threads()};
         const rv_range units = rv__team_columns(team, q->H);
         for (int64_t t = 0; t < q->T; t++) {
-            if (!a->r.query_current) attend(f, t, team);
-            const rv_real *read = a->r.query_current ? t ? a->output + (t - 1) * B * a->O : a->r.feed ? a->r.feed->x : NULL : a->context + t * B * a->D;
-            for (int64_t g = 0; a->F && g < q->G; g++)
-                rv__factor_multiply(&f->input[g], B, read, q->gates + t * B * GH + g * q->H, GH, true, units);
-            for (int phase = 0; phase < f->pass.phases; phase++) {
-                rv__pass_units(&f->pass, t, phase, units.begin, units.end);
+            rv_gemm_columns c[RV__PASS_COLUMNS + 4];
+            int n = rv__pass_columns(&f->pass, t, 0, units.begin, units.end, c);
+            if (!a->r.query_current) {
+                n += query_columns(f, t, team, c + n);
+                rv__multiply_columns(n, c);
+                attend(f, t, team);
+                n = 0;
+            }
+            if (a->F) n += input_columns(f, t, units, c + n);
+            rv__multiply_columns(n, c);
+            f->pass.pointwise(&f->pass, t, 0, units.begin, units.end);
+#pragma omp barrier
+            if (f->pass.phases == 2) {
+                rv__multiply_columns(rv__pass_columns(&f->pass, t, 1, units.begin, units.end, c), c);
+                f->pass.pointwise(&f->pass, t, 1, units.begin, units.end);
 #pragma omp barrier
             }
-            if (a->r.query_current) attend(f, t, team);
+            if (a->r.query_current) {
+                rv__multiply_columns(query_columns(f, t, team, c), c);
+                attend(f, t, team);
+            }
             if (a->output) give_output(f, t, team);
             if (a->r.feed) {
 #pragma omp barrier

@@ -74,54 +74,71 @@ static void attend_back(const backward *k, int64_t t, rv__team team) {
 static void query_back(const backward *k, int64_t t, rv_range units) {
     const rv__attention_seq *a = k->a;
     const int64_t B = a->q.B, H = a->q.H;
-    if (a->query) rv__factor_multiply(&k->query, B, k->dquery + t * B * a->A, k->pass.dh, H, true, units);
-    if (a->position) rv__factor_multiply(&k->position, B, k->dhidden + t * B * a->P, k->pass.dh, H, true, units);
+    rv_gemm_columns c[2];
+    int n = 0;
+    if (a->query) c[n++] = rv__factor_columns(&k->query, B, k->dquery + t * B * a->A, a->A, k->pass.dh, H, true, units);
+    if (a->position) c[n++] = rv__factor_columns(&k->position, B, k->dhidden + t * B * a->P, a->P, k->pass.dh, H, true, units);
+    rv__multiply_columns(n, c);
 }
 
-/* With feeding, a_t also reached the cell at step t + 1, whose gates' gradients are there. */
+/* From a_t to what it was made of. */
 static void output_back(const backward *k, int64_t t, rv__team team, rv_range units) {
     const rv__attention_seq *a = k->a;
-    const int64_t B = a->q.B, GH = a->q.G * a->q.H, at = t * B * a->O;
+    const int64_t B = a->q.B, at = t * B * a->O;
     const rv_range own = rv__team_columns(team, a->O);
-    if (a->r.feed && t + 1 < a->q.T) rv__factor_multiply(&k->input, B, a->q.gates + (t + 1) * B * GH, k->doutput + at, a->O, true, own);
-    for (int64_t b = 0; b < B; b++)
-        if (own.begin < own.end) {
-            const int64_t i = at + b * a->O + own.begin;
-            rv_k()->vact_back(RV_ACT_TANH, own.end - own.begin, a->output + i, k->doutput + i, k->doutput + i, false);
-        }
+    for (int64_t b = 0; b < B && own.begin < own.end; b++) {
+        const int64_t i = at + b * a->O + own.begin;
+        rv_k()->vact_back(RV_ACT_TANH, own.end - own.begin, a->output + i, k->doutput + i, k->doutput + i, false);
+    }
 #pragma omp barrier
-    rv__factor_multiply(&k->out_context, B, k->doutput + at, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D));
-    rv__factor_multiply(&k->out_state, B, k->doutput + at, k->pass.dh, a->q.H, true, units);
+    const rv_gemm_columns c[] = {
+        rv__factor_columns(&k->out_context, B, k->doutput + at, a->O, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D)),
+        rv__factor_columns(&k->out_state, B, k->doutput + at, a->O, k->pass.dh, a->q.H, true, units)};
+    rv__multiply_columns(2, c);
+#pragma omp barrier
+}
+
+/* From the gates' gradients at step t, the s-th of backward, to the state before it and to what the cell read beside x. */
+static void gates_back(const backward *k, int64_t s, rv__team team, rv_range units, bool to_h0) {
+    const rv__attention_seq *a = k->a;
+    const rv__seq *q = &a->q;
+    const int64_t B = q->B, GH = q->G * q->H, t = q->T - 1 - s;
+    const rv_real *gates = q->gates + t * B * GH;
+    rv_gemm_columns c[RV__PASS_COLUMNS + 1];
+    int n = t || to_h0 ? rv__pass_columns(&k->pass, s + 1, 0, units.begin, units.end, c) : 0;
+    if (!a->r.query_current)
+        c[n++] = rv__factor_columns(&k->input, B, gates, GH, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D));
+    else if (a->F && t)
+        c[n++] = rv__factor_columns(&k->input, B, gates, GH, k->doutput + (t - 1) * B * a->O, a->O, true, rv__team_columns(team, a->O));
+    rv__multiply_columns(n, c);
 #pragma omp barrier
 }
 
 static void run(const backward *k, bool to_h0) {
     const rv__attention_seq *a = k->a;
     const rv__seq *q = &a->q;
-    const int64_t T = q->T, B = q->B, GH = q->G * q->H;
     const bool current = a->r.query_current;
 #pragma omp parallel num_threads(rv_threads_for(2 * rv__attention_work(a)))
     {
         const rv__team team = {omp_get_thread_num(), omp_get_num_threads()};
         const rv_range units = rv__team_columns(team, q->H);
-        for (int64_t s = 0; s < T; s++) {
-            const int64_t t = T - 1 - s;
+        for (int64_t s = 0; s < q->T; s++) {
+            const int64_t t = q->T - 1 - s;
             if (k->doutput) output_back(k, t, team, units);
             if (current) attend_back(k, t, team);
             if (current || s) query_back(k, current ? t : t + 1, units);
-            for (int phase = 0; phase < k->pass.phases; phase++) {
-                rv__pass_units(&k->pass, s, phase, units.begin, units.end);
+            k->pass.pointwise(&k->pass, s, 0, units.begin, units.end);
+#pragma omp barrier
+            if (k->pass.phases == 2) {
+                rv_gemm_columns c[RV__PASS_COLUMNS];
+                rv__multiply_columns(rv__pass_columns(&k->pass, s, 1, units.begin, units.end, c), c);
+                k->pass.pointwise(&k->pass, s, 1, units.begin, units.end);
 #pragma omp barrier
             }
-            if (current) continue;
-            rv__factor_multiply(&k->input, B, q->gates + t * B * GH, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D));
-#pragma omp barrier
-            attend_back(k, t, team);
+            gates_back(k, s, team, units, to_h0);
+            if (!current) attend_back(k, t, team);
         }
-        if (to_h0) {
-            rv__pass_units(&k->pass, T, 0, units.begin, units.end);
-            if (!current) query_back(k, 0, units);
-        }
+        if (to_h0 && !current) query_back(k, 0, units);
     }
 }
 

@@ -35,8 +35,8 @@ typedef struct {
 
 /* Pack f if that pays for so many steps; false (sticky error) without memory. */
 bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps);
-/* Columns `c` of out = or += a op(W), on the calling thread. */
-void rv__factor_multiply(const rv__factor *f, int64_t rows, const rv_real *a, rv_real *out, int64_t ldo, bool accumulate, rv_range columns);
+/* The product out = or += a op(W) over these columns, for rv__multiply_columns. */
+rv_gemm_columns rv__factor_columns(const rv__factor *f, int64_t rows, const rv_real *a, int64_t lda, rv_real *out, int64_t ldo, bool accumulate, rv_range columns);
 
 /* One thread of those that run the recurrence: which rows, and which columns of n, are its own. */
 typedef struct {

@@ -38,31 +38,41 @@ static rv_gemm product_gemm(const rv__pass *p, const rv__product *m) {
                      .b = p->q.w_hh + m->gate * H * H, .ldb = H, .c = m->c, .ldc = m->ldc, .accumulate = m->accumulate, .bias = m->bias};
 }
 
-/* The product's columns for units [u0, u1), on the calling thread. */
-static void multiply(const rv__pass *p, const rv__product *m, int64_t u0, int64_t u1) {
-    int64_t H = p->q.H;
-    rv_gemm g = product_gemm(p, m);
-    g.n = p->packed ? H : u1 - u0;
-    for (int i = 0; i < (p->back ? 1 : m->gates); i++) {
-        rv_gemm part = g;
-        part.c += i * H;
-        if (p->packed) {
-            rv_gemm_packed(&part, p->packed + p->packed_at[m->gate + i], u0, u1);
-            continue;
+int rv__pass_columns(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1, rv_gemm_columns *out) {
+    const int64_t H = p->q.H;
+    rv__product m[2];
+    int n = 0, products = p->products(p, s, phase, m);
+    for (int i = 0; i < products && u0 < u1; i++)
+        for (int gate = 0; m[i].rows > 0 && gate < (p->back ? 1 : m[i].gates); gate++) {
+            rv_gemm g = product_gemm(p, &m[i]);
+            g.n = H;
+            g.c += gate * H;
+            if (!p->back) g.b += gate * H * H;
+            out[n++] = (rv_gemm_columns){g, p->packed ? p->packed + p->packed_at[m[i].gate + gate] : NULL, u0, u1};
         }
-        part.c += u0;
-        part.b += p->back ? u0 : (i * H + u0) * H;
-        if (part.bias) part.bias += u0;
-        rv_gemm_serial(&part);
-    }
+    return n;
 }
 
-void rv__pass_units(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1) {
-    rv__product m[2];
-    int n = p->products(p, s, phase, m);
-    for (int i = 0; i < n && u0 < u1; i++)
-        if (m[i].rows > 0) multiply(p, &m[i], u0, u1);
-    p->pointwise(p, s, phase, u0, u1);
+static void multiply_here(const rv_gemm_columns *c) {
+    rv_gemm g = c->g;
+    g.n = c->n1 - c->n0;
+    g.b += c->n0 * (g.tb ? g.ldb : 1);
+    g.c += c->n0;
+    if (g.bias) g.bias += c->n0;
+    rv_gemm_serial(&g);
+}
+
+void rv__multiply_columns(int count, const rv_gemm_columns *c) {
+    for (int i = 0, same; i < count; i += same) {
+        const rv_gemm *g = &c[i].g;
+        same = 1;
+        if (!c[i].packed_b) {
+            multiply_here(&c[i]);
+            continue;
+        }
+        while (i + same < count && c[i + same].g.a == g->a && c[i + same].g.m == g->m && c[i + same].g.k == g->k && c[i + same].packed_b) same++;
+        rv_gemm_packed_all(same, &c[i]);
+    }
 }
 
 static void run_packed(const rv__pass *p) {
@@ -77,7 +87,9 @@ static void run_packed(const rv__pass *p) {
         if (u1 > q->H) u1 = q->H;
         for (int64_t s = 0; s < p->steps; s++)
             for (int phase = 0; phase < p->phases; phase++) {
-                rv__pass_units(p, s, phase, u0, u1);
+                rv_gemm_columns c[RV__PASS_COLUMNS];
+                rv__multiply_columns(rv__pass_columns(p, s, phase, u0, u1, c), c);
+                p->pointwise(p, s, phase, u0, u1);
 #pragma omp barrier
             }
     }

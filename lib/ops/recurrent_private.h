@@ -76,8 +76,11 @@ void rv__pass_forward(rv__pass *p);
 /* p->q and p->dy are there: set up the rest of a backward pass that starts with these gradients of the last states (or
  * NULL), and pack; false (sticky error) without memory. */
 bool rv__pass_backward(rv_tape *tape, rv__pass *p, const rv_real *dhn, const rv_real *dcn);
-/* One phase of a step for units [u0, u1), on the calling thread; u0 is a multiple of rv_gemm_panel(). */
-void rv__pass_units(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1);
+/* The products of one phase of a step for units [u0, u1), u0 being a multiple of rv_gemm_panel(); returns their number. */
+enum { RV__PASS_COLUMNS = 4 };
+int rv__pass_columns(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1, rv_gemm_columns *out);
+/* Run them on the calling thread, packed or (packed_b NULL) not; neighbours with the same A share its packing. */
+void rv__multiply_columns(int count, const rv_gemm_columns *c);
 
 /* What is added to every step's input product (G H values). */
 void rv__sum_biases(rv_cell cell, int64_t H, const rv_tensor *b_ih, const rv_tensor *b_hh, rv_real *out);
