@@ -37,7 +37,7 @@ RV_API void rv_seq2seq_state_destroy(rv_seq2seq *m, rv_decoder_state *state);
  *  Row r of the result belongs to ids[r]. Valid until the tape is reset. */
 RV_API rv_tensor *rv_seq2seq_step(rv_tape *tape, rv_seq2seq *m, rv_decoder_state *state, const int32_t *ids);
 /** Row r becomes what row from[r] was (the survivors of a beam search); their number may fall and rise: n <= the rows
- *  of state_create. Which sentence a row reads moves with it. RV_ENOMEM. */
+ *  of state_create. Which sentence a row reads moves with it. Allocates nothing. */
 RV_API rv_status rv_seq2seq_state_reorder(rv_seq2seq *m, rv_decoder_state *state, const int32_t *from, int64_t n);
 
 /** Attention weights of a teacher-forced pass over tgt (B, T), without dropout. Records nothing. Error (sticky RV_EUSAGE):
