@@ -171,14 +171,14 @@ static void same_bits(const rv_real *a, const rv_real *b, int64_t n, const char 
 
 /* ---- decoding */
 
-/* Two hypotheses per sentence with their own words; on the way they are exchanged, doubled and dropped. Each row ends with
+/* Two hypotheses per sentence with their own words; on the way they are exchanged, doubled, dropped and more again. Each row ends with
  * the logits that its words and its sentence give alone. */
 Test(seq2seq, step_by_step_is_the_whole_pass) {
     enum { BEAM = 2, ROWS = B * BEAM };
     static const struct {
         int n;
         int32_t from[ROWS];
-    } moves[T] = {{8, {0, 1, 2, 3, 4, 5, 6, 7}}, {8, {1, 1, 3, 2, 4, 4, 7, 6}}, {8, {0, 1, 2, 3, 4, 5, 6, 7}}, {6, {0, 1, 4, 5, 6, 7}}, {5, {5, 0, 0, 2, 3}}, {2, {1, 4}}};
+    } moves[T] = {{8, {0, 1, 2, 3, 4, 5, 6, 7}}, {8, {1, 1, 3, 2, 4, 4, 7, 6}}, {8, {0, 1, 2, 3, 4, 5, 6, 7}}, {3, {0, 5, 7}}, {5, {2, 0, 0, 1, 1}}, {2, {1, 4}}};
     EACH_MODEL(f, 12) {
         rv_tape_no_grad(f.tape, true);
         rv_memory memory;
@@ -314,6 +314,7 @@ Test(seq2seq, one_batch_can_be_learnt_by_heart) {
 Test(seq2seq, same_bits_at_every_thread_count) {
     if (sizeof(rv_real) == 8) cr_skip_test("the float build shares the work out alike");
     EACH_MODEL(f, 96) {
+        if (f.e != BILSTM_TWO && f.e != BLOCKS) continue; /* enough, and it takes seconds where cores are few */
         rv_real *g = malloc((size_t)f.ps->size * sizeof *g);
         double loss = 0;
         for (int threads = 1; threads <= 4; threads++) {
