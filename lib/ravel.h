@@ -44,6 +44,7 @@
 #include "train/chrf.h"
 #include "train/config.h"
 #include "train/generate.h"
+#include "train/gold_alignment.h"
 #include "train/items.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"

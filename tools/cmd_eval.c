@@ -13,11 +13,15 @@ typedef struct {
     bool json;
     int64_t most[64]; /* edges of the bins of length */
     int edges;
+    bool alignment;
+    const char *gold;
 } arguments;
 
 static const struct argp_option options[] = {
     {"split", 's', "train|valid|test", 0, "What to measure (default valid)", 0},
     {"by-length", 'l', "N,N,...", 0, "Translation: BLEU and chrF of sentences with up to N source words, of those with up to the next N, ...", 0},
+    {"alignment", 'a', 0, 0, "Translation: alignment error rate of the attention, against the gold links of the data set", 0},
+    {"gold", 'g', "FILE", 0, "The same against the links of FILE, one line a pair: 0-0 1-2 ...", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {0},
 };
@@ -40,6 +44,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 's': a->split = arg; return 0;
     case 'l': parse_edges(a, arg, state); return 0;
+    case 'g': a->gold = arg; /* fall through */
+    case 'a': a->alignment = true; return 0;
     case 'j': a->json = true; return 0;
     default: return rv__overrides_parse(&a->over, "a run's folder or a checkpoint", key, arg, state);
     }
@@ -79,10 +85,27 @@ static void print_bins(const arguments *a, const rv_length_bin *bins) {
     json_decref(list);
 }
 
+static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
+    rv_gold_alignment g;
+    RV_TRY(rv_gold_alignment_measure(tape, t->task, subset, a->gold, &g));
+    bool several = g.layers * g.heads > 1;
+    if (a->json) {
+        json_t *o = json_pack("{s:I, s:I, s:f, s:f, s:f}", "sentences", (json_int_t)g.sentences, "gold_links", (json_int_t)g.links, "aer", rv_aer(&g.mean), "precision",
+                              rv_aer_precision(&g.mean), "recall", rv_aer_recall(&g.mean));
+        if (several) json_object_set_new(o, "best_head", json_pack("{s:i, s:i, s:f}", "layer", g.best_layer, "head", g.best_head, "aer", rv_aer(&g.best)));
+        json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+        json_decref(o);
+        return RV_OK;
+    }
+    printf("alignment error rate %.4f (precision %.4f, recall %.4f; %lld sentences, %lld gold links)%s\n", rv_aer(&g.mean), rv_aer_precision(&g.mean),
+           rv_aer_recall(&g.mean), (long long)g.sentences, (long long)g.links, several ? ": mean of the heads" : "");
+    if (several) printf("alignment error rate %.4f of the best head (layer %d, head %d, from 0)\n", rv_aer(&g.best), g.best_layer, g.best_head);
+    return RV_OK;
+}
+
 static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_length_bin bins[65];
-    if (!rv_config_is(t->config, "task", "translation"))
-        return rv_error(RV_EUSAGE, "--by-length is for translation; %s is of task %s", t->path, rv_config_text(t->config, "task"));
     RV_TRY(rv_translation_task_by_length(tape, t->task, subset, a->edges, a->most, bins));
     print_bins(a, bins);
     return RV_OK;
@@ -90,6 +113,9 @@ static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_
 
 static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_metrics_result result;
+    if ((a->edges || a->alignment) && !rv_config_is(t->config, "task", "translation"))
+        return rv_error(RV_EUSAGE, "%s is for translation; %s is of task %s", a->edges ? "--by-length" : "--alignment", t->path, rv_config_text(t->config, "task"));
+    if (a->alignment) return alignment(a, tape, t, subset);
     if (a->edges) return by_length(a, tape, t, subset);
     RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
     print(a, t, &result);
@@ -103,6 +129,7 @@ int rv_cmd_eval(int argc, char **argv) {
                                      "examples:\n"
                                      "  ravel eval runs/shakespeare-gpt\n"
                                      "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
+                                     "  ravel eval runs/phrases-bahdanau --split test --alignment\n"
                                      "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
                                      0, 0, 0};
     arguments a = {.split = "valid"};

@@ -427,6 +427,7 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 rv_seq2seq *rv_translation_task_model(rv_task *task) { return ((translation_task *)task)->model; }
 rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task) { return ((translation_task *)task)->data.src; }
 rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task) { return ((translation_task *)task)->data.tgt; }
+const rv_config *rv_translation_task_config(const rv_task *task) { return ((const translation_task *)task)->config; }
 int64_t rv_translation_task_max_length(const rv_task *task) { return ((const translation_task *)task)->max_length; }
 
 const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) {

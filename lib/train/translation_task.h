@@ -11,6 +11,7 @@
 RV_API rv_seq2seq *rv_translation_task_model(rv_task *task);
 RV_API rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task);
 RV_API rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task); /**< the same one if joint */
+RV_API const rv_config *rv_translation_task_config(const rv_task *task);
 /** Pairs of a part; n = 0 for one that was not loaded. Validation and test pairs are in the files' order. */
 RV_API const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset);
 /** Tokens of the longest sentence that the model takes (data.max_length); longer sources are to be cut. */

@@ -1,0 +1,91 @@
+#include "train/gold_alignment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/dataset.h"
+#include "train/translate_attention.h"
+
+static rv_status load_gold(const rv_config *config, rv_subset subset, const char *path, rv_links *gold) {
+    static const char *const roles[] = {"train.align", "valid.align", "test.align"};
+    if (path) return rv_links_load(path, gold);
+    if (!rv_config_has(config, "data.dataset")) return rv_error(RV_EUSAGE, "name the file with the gold alignments (--gold FILE, lines such as '0-0 1-2')");
+    rv_dataset *ds;
+    RV_TRY(rv_dataset_resolve(rv_config_text(config, "data.dataset"), &ds));
+    rv_status status = rv_dataset_require(ds, roles[subset], &path);
+    if (status == RV_OK) status = rv_links_load(path, gold);
+    rv_dataset_destroy(ds);
+    return status;
+}
+
+/* Links of one sentence for each head, and for their mean, which is lists[layers * heads]. */
+static rv_status align(const rv_attention_weights *w, const int32_t *target_word, const int32_t *source_word, int32_t targets, int32_t sources,
+                       rv_real *mean, rv_real *words, rv_links *lists) {
+    int heads = w->layers * w->heads;
+    int64_t cells = w->T * w->S;
+    memset(mean, 0, (size_t)cells * sizeof *mean);
+    for (int k = 0; k <= heads; k++) {
+        const rv_real *weights = k < heads ? w->weights + k * cells : mean;
+        for (int64_t i = 0; k < heads && i < cells; i++) mean[i] += weights[i] / (rv_real)heads;
+        rv_alignment_merge(w->T, w->S, weights, target_word, source_word, targets, sources, words);
+        RV_TRY(rv_alignment_links(targets, sources, words, &lists[k]));
+    }
+    return RV_OK;
+}
+
+static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int64_t i, rv_links **lists, rv_gold_alignment *out) {
+    int64_t S = rv_pairs_src_length(p, i), T = rv_pairs_tgt_length(p, i);
+    const int32_t *src = p->src_ids + p->src_at[i];
+    rv_hypothesis forced = {.ids = p->tgt_ids + p->tgt_at[i], .n = T};
+    rv_translate_options o = rv_translation_task_options(task);
+    rv_attention_weights w;
+    RV_TRY(rv_translation_attention(tape, rv_translation_task_model(task), src, S, &forced, &o, &w));
+    if (!*lists) {
+        out->layers = w.layers;
+        out->heads = w.heads;
+        *lists = rv_alloc((size_t)(w.layers * w.heads + 1) * sizeof **lists);
+        if (!*lists) return RV_ENOMEM;
+    }
+    size_t cells = (size_t)(w.T * w.S);
+    rv_real *mean = rv_tape_alloc(tape, 2 * cells * sizeof *mean);
+    int32_t *word = rv_tape_alloc(tape, (size_t)(w.T + w.S) * sizeof *word);
+    if (!mean || !word) return rv_tape_status(tape);
+    int32_t targets = rv_pieces_words(rv_translation_task_tgt_tokenizer(task), forced.ids, T, word);
+    int32_t sources = rv_pieces_words(rv_translation_task_src_tokenizer(task), src, S, word + w.T);
+    word[T] = word[w.T + S] = -1; /* <eos> */
+    return align(&w, word, word + w.T, targets, sources, mean, mean + cells, *lists);
+}
+
+static rv_status count(const rv_links *lists, const rv_links *gold, rv_gold_alignment *out) {
+    int heads = out->layers * out->heads;
+    for (int k = 0; k <= heads; k++) {
+        rv_aer_stats s = {0};
+        RV_TRY(rv_aer_count(&lists[k], gold, &s));
+        if (k == heads) out->mean = s;
+        else if (k == 0 || rv_aer(&s) < rv_aer(&out->best)) {
+            out->best = s;
+            out->best_layer = k / out->heads;
+            out->best_head = k % out->heads;
+        }
+    }
+    out->sentences = gold->sentences;
+    out->links = gold->n;
+    return RV_OK;
+}
+
+rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subset, const char *gold_path, rv_gold_alignment *out) {
+    const rv_pairs *p = rv_translation_task_pairs(task, subset);
+    rv_links gold = {0}, *lists = NULL;
+    *out = (rv_gold_alignment){0};
+    if (!p->n) return rv_error(RV_EDATA, "the data has no such part to align");
+    rv_status status = load_gold(rv_translation_task_config(task), subset, gold_path, &gold);
+    if (status == RV_OK && gold.sentences != p->n)
+        status = rv_error(RV_EDATA, "the gold alignments have %lld lines for %lld sentence pairs", (long long)gold.sentences, (long long)p->n);
+    for (int64_t i = 0; i < p->n && status == RV_OK; i++) status = align_pair(tape, task, p, i, &lists, out);
+    if (status == RV_OK) status = count(lists, &gold, out);
+    for (int k = 0; lists && k <= out->layers * out->heads; k++) rv_links_free(&lists[k]);
+    rv_free(lists);
+    rv_links_free(&gold);
+    return status;
+}
