@@ -121,14 +121,14 @@ static rv_status measure(const arguments *a, const rv_workload *w, int threads, 
 }
 
 static void print_head(const arguments *a) {
-    printf("%-10s %3s %9s %17s %8s %8s %6s %6s %9s %7s %6s", "workload", "thr", "ms/step", "(10%..90%)", "forward", "backward", "clip", "optim", "tokens/s", "GFLOP/s", "peak%");
+    printf("%-18s %3s %9s %17s %8s %8s %6s %6s %9s %7s %6s", "workload", "thr", "ms/step", "(10%..90%)", "forward", "backward", "clip", "optim", "tokens/s", "GFLOP/s", "peak%");
     printf(a->peer ? " %7s %9s %6s\n" : " %7s\n", "MB", "pytorch", "ratio");
 }
 
 static void print_row(const arguments *a, const row *r) {
     char spread[32];
     snprintf(spread, sizeof spread, "(%.4g..%.4g)", r->p10, r->p90);
-    printf("%-10s %3d %9.4g %17s %8.4g %8.4g %6.3g %6.3g %9.0f %7.1f %6.1f %7.1f", r->w->name, r->threads, r->ms, spread, r->phase_ms[0], r->phase_ms[1],
+    printf("%-18s %3d %9.4g %17s %8.4g %8.4g %6.3g %6.3g %9.0f %7.1f %6.1f %7.1f", r->w->name, r->threads, r->ms, spread, r->phase_ms[0], r->phase_ms[1],
            r->phase_ms[2], r->phase_ms[3], (double)(r->w->B * r->w->T) / r->ms * 1e3, r->gflops, 100 * r->share, r->mb);
     if (a->peer) printf(" %9.4g %5.2fx", r->peer_ms, r->ratio);
     putchar('\n');
@@ -154,7 +154,7 @@ static bool wanted(const arguments *a, const char *name) {
 }
 
 static rv_status check_names(const arguments *a) {
-    char known[256] = "";
+    char known[512] = "";
     for (const rv_workload *w = rv__workloads(a->tiny); w->name; w++) {
         size_t at = strlen(known);
         snprintf(known + at, sizeof known - at, " %s", w->name);

@@ -4,7 +4,8 @@
     peer.py WORKLOAD [--threads N] [--steps N] [--warmup N] [--tiny] [--serve]
 
 One step: zero gradients, forward, mean cross-entropy over predicted tokens, backward, clipping to norm 1, Adam; float32;
-random tokens of fixed length; recurrent state zero at the start of a batch. Prints one JSON object:
+random tokens of fixed length; recurrent state zero at the start of a batch. The *_greedy and *_beam5 workloads translate a
+batch instead, over cached keys, values and states. Prints one JSON object:
 {"ms": median, "ms_all": [...], "loss", "tokens", "params", ...}.
 
 --serve is for measuring in alternation with another program: after {"ready": true} each line on standard input is a
@@ -29,8 +30,14 @@ WORKLOADS = {
     "gru_lm": dict(kind="recurrent", cell="GRU", vocab=10000, embed=256, hidden=512, layers=2, T=64, B=32),
     "charlstm": dict(kind="recurrent", cell="LSTM", vocab=65, embed=64, hidden=256, layers=2, T=128, B=32),
     "gpt_char": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=8),
+    "bilstm_attn_nmt": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=64),
+    "transformer_nmt": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=64, smoothing=0.1),
+    "bilstm_attn_greedy": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=32, beam=1),
+    "bilstm_attn_beam5": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=32, beam=5),
+    "transformer_greedy": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=32, beam=1),
+    "transformer_beam5": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=32, beam=5),
 }
-TINY = dict(vocab=64, embed=32, hidden=32, width=32, heads=4, T=8, B=4)  # the cost of dispatch, not of arithmetic
+TINY = dict(vocab=64, embed=32, hidden=32, width=32, heads=4, S=8, T=8, B=4)  # the cost of dispatch, not of arithmetic
 
 
 def arguments():
@@ -128,7 +135,132 @@ def make_model(torch, c):
                 x = block(x, self.future)
             return self.norm(x) @ self.embedding.weight.t()
 
-    return Recurrent() if c["kind"] == "recurrent" else Gpt()
+    kinds = {"recurrent": Recurrent, "gpt": Gpt}
+    return kinds[c["kind"]]() if c["kind"] in kinds else make_translator(torch, c)
+
+
+def make_translator(torch, c):
+    """Encoder-decoders. forward(source, target) gives logits; start(source), step(ids, state) and choose(state, rows, k)
+    decode: step takes (B, k) ids, k hypotheses of each sentence, and choose keeps hypothesis rows (B, k) of the last k."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    def gather(x, rows):
+        """Of x (B, k, ...) the hypotheses `rows` of each sentence."""
+        batch, old = x.shape[:2]
+        flat = (rows + old * torch.arange(batch)[:, None]).view(-1)
+        return x.reshape(batch * old, *x.shape[2:]).index_select(0, flat).view(*rows.shape, *x.shape[2:])
+
+    class Bilstm(nn.Module):
+        """Bidirectional LSTM; LSTM cell over [embedding; context] with additive attention; tanh readout of [state; context]."""
+
+        def __init__(self):
+            super().__init__()
+            e, h = c["embed"], c["hidden"]
+            self.source, self.target = nn.Embedding(c["vocab"], e), nn.Embedding(c["vocab"], e)
+            self.encoder = nn.LSTM(e, h // 2, bidirectional=True)
+            self.bridge, self.key, self.query = nn.Linear(h, h), nn.Linear(h, h, bias=False), nn.Linear(h, h, bias=False)
+            self.score = nn.Parameter(torch.randn(h) * 0.04)
+            self.cell = nn.LSTMCell(e + h, h)
+            self.readout, self.out = nn.Linear(2 * h, h), nn.Linear(h, c["vocab"])
+
+        def start(self, source):
+            states, (last, _) = self.encoder(self.source(source.t()))
+            memory = states.transpose(0, 1).contiguous()
+            h = torch.tanh(self.bridge(torch.cat([last[0], last[1]], -1)))
+            return memory, self.key(memory), h[:, None], torch.zeros_like(h)[:, None]
+
+        def advance(self, x, state):
+            """x (B, k, E) -> context (B, k, H), state. The k hypotheses share their sentence's memory and keys."""
+            memory, keys, h, cell = state
+            k = x.shape[1]
+            scores = torch.tanh(keys[:, None] + self.query(h)[:, :, None]) @ self.score
+            context = torch.bmm(scores.softmax(-1), memory)
+            h, cell = self.cell(torch.cat([x, context], -1).flatten(0, 1), (h.flatten(0, 1), cell.flatten(0, 1)))
+            return context, (memory, keys, h.view(-1, k, h.shape[-1]), cell.view(-1, k, h.shape[-1]))
+
+        def read(self, h, context):
+            return self.out(torch.tanh(self.readout(torch.cat([h, context], -1))))
+
+        def forward(self, source, target):
+            state, states, contexts = self.start(source), [], []
+            for x in self.target(target).unbind(1):
+                context, state = self.advance(x[:, None], state)
+                states.append(state[2])
+                contexts.append(context)
+            return self.read(torch.cat(states, 1), torch.cat(contexts, 1))  # all steps in one product
+
+        def step(self, ids, state):
+            context, state = self.advance(self.target(ids), state)
+            return self.read(state[2], context), state
+
+        def choose(self, state, rows):
+            memory, keys, h, cell = state
+            return memory, keys, gather(h, rows), gather(cell, rows)
+
+    class Transformer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            d, longest = c["width"], max(c["S"], c["T"])
+            self.source, self.target = nn.Embedding(c["vocab"], d), nn.Embedding(c["vocab"], d)
+            for table in (self.source, self.target):
+                nn.init.normal_(table.weight, std=d**-0.5)
+            self.body = nn.Transformer(d, c["heads"], c["layers"], c["layers"], 4 * d, 0.1, batch_first=True)
+            self.out, self.drop = nn.Linear(d, c["vocab"]), nn.Dropout(0.1)
+            angle = torch.arange(longest)[:, None] * 10000 ** (-torch.arange(0, d, 2) / d)
+            self.register_buffer("position", torch.stack([angle.sin(), angle.cos()], -1).flatten(1))
+            self.register_buffer("future", nn.Transformer.generate_square_subsequent_mask(longest))
+
+        def embed(self, table, ids, at=0):
+            return self.drop(table(ids) * c["width"] ** 0.5 + self.position[at:at + ids.shape[1]])
+
+        def forward(self, source, target):
+            n = target.shape[1]
+            return self.out(self.body(self.embed(self.source, source), self.embed(self.target, target), tgt_mask=self.future[:n, :n]))
+
+        def heads(self, x):
+            return x.view(x.shape[0], x.shape[1], c["heads"], -1).transpose(1, 2)
+
+        def attend(self, attention, x, keys, values):
+            """x (B, n, D) with its query projected -> (B, n, D)."""
+            q = self.heads(x)
+            mixed = ((q * q.shape[-1] ** -0.5) @ keys.transpose(-1, -2)).softmax(-1) @ values
+            return attention.out_proj(mixed.transpose(1, 2).reshape(x.shape))
+
+        def start(self, source):
+            d, memory = c["width"], self.body.encoder(self.embed(self.source, source))
+            across = []
+            for layer in self.body.decoder.layers:
+                a = layer.multihead_attn
+                k, v = functional.linear(memory, a.in_proj_weight[d:], a.in_proj_bias[d:]).chunk(2, -1)
+                across.append((self.heads(k), self.heads(v)))
+            return across, None, 0
+
+        def step(self, ids, state):
+            across, past, t = state
+            d, (batch, k) = c["width"], ids.shape
+            x = self.embed(self.target, ids.reshape(-1, 1), t)
+            now = []
+            for i, layer in enumerate(self.body.decoder.layers):
+                a = layer.self_attn
+                q, key, value = functional.linear(x, a.in_proj_weight, a.in_proj_bias).chunk(3, -1)
+                key, value = self.heads(key), self.heads(value)
+                if past:
+                    key, value = torch.cat([past[i][0], key], 2), torch.cat([past[i][1], value], 2)
+                now.append((key, value))
+                x = layer.norm1(x + self.attend(a, q, key, value))
+                a = layer.multihead_attn
+                q = functional.linear(x, a.in_proj_weight[:d], a.in_proj_bias[:d]).view(batch, k, d)
+                x = layer.norm2(x + self.attend(a, q, *across[i]).view(batch * k, 1, d))
+                x = layer.norm3(x + layer.linear2(functional.relu(layer.linear1(x))))
+            return self.out(self.body.decoder.norm(x)).view(batch, k, -1), (across, now, t + 1)
+
+        def choose(self, state, rows):
+            across, past, t = state
+            batch, k = rows.shape
+            pick = lambda x: gather(x.view(batch, -1, *x.shape[1:]), rows).flatten(0, 1)
+            return across, [(pick(key), pick(value)) for key, value in past], t
+
+    return Bilstm() if c["kind"] == "bilstm" else Transformer()
 
 
 class Training:
@@ -142,16 +274,20 @@ class Training:
         except (TypeError, RuntimeError):
             self.adam = torch.optim.Adam(self.model.parameters(), **settings)
         self.batches = [torch.randint(c["vocab"], (c["B"], c["T"] + 1)) for _ in range(4)]
+        self.sources = [torch.randint(c["vocab"], (c["B"], c["S"])) for _ in range(4)] if "S" in c else None
 
     def step(self):
         """Milliseconds of one training step; self.loss is its loss."""
         torch = self.torch
-        tokens = self.batches[self.done % len(self.batches)]
+        batch = self.done % len(self.batches)
+        tokens = self.batches[batch]
+        inputs = (self.sources[batch], tokens[:, :-1]) if self.sources else (tokens[:, :-1],)
         self.done += 1
         start = time.perf_counter()
         self.adam.zero_grad(set_to_none=True)
-        logits = self.model(tokens[:, :-1])
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, self.c["vocab"]), tokens[:, 1:].reshape(-1))
+        logits = self.model(*inputs)
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, self.c["vocab"]), tokens[:, 1:].reshape(-1),
+                                                 label_smoothing=self.c.get("smoothing", 0.0))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.adam.step()
@@ -162,6 +298,42 @@ class Training:
     def run(self, steps):
         times = [round(self.step(), 4) for _ in range(steps)]
         return {"ms": round(statistics.median(times), 4), "ms_all": times, "loss": round(self.loss, 5)}
+
+
+class Translating(Training):
+    """Beam search to T tokens for each of B sentences; no token ends a translation."""
+
+    def __init__(self, torch, c):
+        torch.manual_seed(1)
+        torch.set_grad_enabled(False)
+        self.torch, self.c, self.done = torch, c, 0
+        self.model = make_model(torch, c).eval()
+        self.batches = [torch.randint(c["vocab"], (c["B"], c["S"])) for _ in range(4)]
+
+    def step(self):
+        torch, beam, vocab = self.torch, self.c["beam"], self.c["vocab"]
+        source = self.batches[self.done % len(self.batches)]
+        self.done += 1
+        start = time.perf_counter()
+        state = self.model.start(source)
+        ids, score = torch.zeros(len(source), 1, dtype=torch.long), torch.zeros(len(source), 1)
+        said = []
+        for _ in range(self.c["T"]):
+            logits, state = self.model.step(ids, state)
+            if beam == 1:
+                best, ids = (logits - logits.logsumexp(-1, keepdim=True)).max(-1)
+                score = score + best
+                said.append(ids)
+                continue
+            total = (score[:, :, None] + logits.log_softmax(-1)).flatten(1)
+            score, best = total.topk(beam)
+            rows, ids = torch.div(best, vocab, rounding_mode="floor"), best % vocab
+            state = self.model.choose(state, rows)
+            said = [torch.gather(s, 1, rows) for s in said] + [ids]
+        torch.stack(said, -1)[:, 0].tolist()
+        elapsed = (time.perf_counter() - start) * 1e3
+        self.loss = -float(score[0, 0]) / self.c["T"]
+        return elapsed
 
 
 def say(record):
@@ -180,7 +352,7 @@ def main():
     c = dict(WORKLOADS[a.workload])
     if a.tiny:
         c.update({k: v for k, v in TINY.items() if k in c})
-    training = Training(torch, c)
+    training = (Translating if "beam" in c else Training)(torch, c)
     about = {
         "peer": "pytorch " + torch.__version__, "workload": a.workload, "tiny": a.tiny, "threads": a.threads,
         "tokens": c["B"] * c["T"], "params": sum(p.numel() for p in training.model.parameters()),

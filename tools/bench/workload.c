@@ -11,9 +11,12 @@ struct rv_workload_run {
     const rv_workload *w;
     rv_params *params;
     rv_lm *lm;
+    rv_seq2seq *pair;
     rv_optim *optim;
     rv_tape *tape;
-    int32_t *ids; /* BATCHES x (x, y) x (B, T) */
+    int32_t *ids;     /* BATCHES x (x, y) x (B, T) */
+    int32_t *sources; /* BATCHES x (B, S) */
+    int32_t *lengths; /* B times S */
     int64_t steps;
     double loss;
 };
@@ -31,12 +34,42 @@ struct rv_workload_run {
                  .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_PRE, .activation = RV_ACT_GELU,   \
                                  .bias = true, .causal = true, .final_norm = true, .norm_eps = 1e-5}}}}
 
+#define UNIT {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}
+/* Bidirectional LSTM, LSTM with additive attention, tanh readout; name, V, E, H, B, S, T */
+#define BILSTM(n, v, e, h, b, s, t, ...)                                                                               \
+    {.name = n, .B = b, .S = s, .T = t, __VA_ARGS__                                                                    \
+     .pair = {.encoder = {.kind = &rv__encoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                \
+                          .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .bidirectional = true, .input_size = e, .hidden_size = h / 2, .bias = true}}, \
+              .lm = {.head_bias = true, .head_init = UNIT,                                                             \
+                     .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},         \
+                                 .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .input_size = e, .hidden_size = h, .bias = true},                 \
+                                 .reading = {.attend = RV_ATTEND_BAHDANAU, .attention_size = h, .bridge = RV_BRIDGE_DENSE,                        \
+                                             .readout = RV_READOUT_TANH, .readout_size = h, .init = UNIT, .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}}}}
+/* As nn.Transformer, post-norm with final norms; name, V, d, heads, layers, B, S, T. Embeddings times sqrt(d) have unit variance. */
+#define BLOCKS(d, hd, l)                                                                                               \
+    {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_POST, .activation = RV_ACT_RELU, .bias = true,         \
+     .final_norm = true, .norm_eps = 1e-5, .dropout = 0.1, .attention_dropout = 0.1, .init = {RV_INIT_XAVIER_UNIFORM, 1, 0}}
+#define EMBEDDED(v, d, deviation, s)                                                                                   \
+    .vocab_size = v, .embedding_dim = d, .scale_embeddings = true, .embedding_init = {RV_INIT_NORMAL, deviation, 0}, .position = RV_POSITION_SINUSOIDAL, \
+    .max_length = s, .dropout = 0.1
+#define TRANSFORMER(n, v, d, deviation, hd, l, b, s, t, ...)                                                           \
+    {.name = n, .B = b, .S = s, .T = t, .label_smoothing = 0.1, __VA_ARGS__                                            \
+     .pair = {.encoder = {.kind = &rv__encoder_transformer, EMBEDDED(v, d, deviation, s), .transformer = BLOCKS(d, hd, l)},                       \
+              .lm = {.head_bias = true, .head_init = UNIT,                                                             \
+                     .decoder = {.kind = &rv__decoder_transformer, EMBEDDED(v, d, deviation, t), .transformer = BLOCKS(d, hd, l)}}}}
+
 static const rv_workload full[] = {
     RECURRENT("rnn_lm", RV_CELL_RNN_TANH, 10000, 256, 256, 1, 32, 64),
     RECURRENT("lstm_lm", RV_CELL_LSTM, 10000, 256, 512, 2, 32, 64),
     RECURRENT("gru_lm", RV_CELL_GRU, 10000, 256, 512, 2, 32, 64),
     RECURRENT("charlstm", RV_CELL_LSTM, 65, 64, 256, 2, 32, 128),
     GPT("gpt_char", 65, 384, 6, 6, 8, 256),
+    BILSTM("bilstm_attn_nmt", 8000, 256, 512, 64, 24, 24, ),
+    TRANSFORMER("transformer_nmt", 8000, 256, 0.0625, 4, 3, 64, 24, 24, ),
+    BILSTM("bilstm_attn_greedy", 8000, 256, 512, 32, 24, 24, .beam = 1, ),
+    BILSTM("bilstm_attn_beam5", 8000, 256, 512, 32, 24, 24, .beam = 5, ),
+    TRANSFORMER("transformer_greedy", 8000, 256, 0.0625, 4, 3, 32, 24, 24, .beam = 1, ),
+    TRANSFORMER("transformer_beam5", 8000, 256, 0.0625, 4, 3, 32, 24, 24, .beam = 5, ),
     {0},
 };
 static const rv_workload small[] = {
@@ -45,23 +78,51 @@ static const rv_workload small[] = {
     RECURRENT("gru_lm", RV_CELL_GRU, 64, 32, 32, 2, 4, 8),
     RECURRENT("charlstm", RV_CELL_LSTM, 64, 32, 32, 2, 4, 8),
     GPT("gpt_char", 64, 32, 4, 6, 4, 8),
+    BILSTM("bilstm_attn_nmt", 64, 32, 32, 4, 8, 8, ),
+    TRANSFORMER("transformer_nmt", 64, 32, 0.1767767, 4, 3, 4, 8, 8, ),
+    BILSTM("bilstm_attn_greedy", 64, 32, 32, 4, 8, 8, .beam = 1, ),
+    BILSTM("bilstm_attn_beam5", 64, 32, 32, 4, 8, 8, .beam = 5, ),
+    TRANSFORMER("transformer_greedy", 64, 32, 0.1767767, 4, 3, 4, 8, 8, .beam = 1, ),
+    TRANSFORMER("transformer_beam5", 64, 32, 0.1767767, 4, 3, 4, 8, 8, .beam = 5, ),
     {0},
 };
 
 const rv_workload *rv__workloads(bool tiny) { return tiny ? small : full; }
+
+static const rv_lm_config *language_model(const rv_workload *w) { return w->S ? &w->pair.lm : &w->model; }
+
+static rv_status make_model(rv_workload_run *r) {
+    const rv_workload *w = r->w;
+    if (w->S) {
+        rv_seq2seq_config c = w->pair;
+        if (c.encoder.kind == &rv__encoder_transformer) c.lm.decoder.transformer.causal = c.lm.decoder.transformer.cross = true;
+        r->pair = rv_seq2seq_create(r->params, &c);
+        return r->pair ? RV_OK : RV_ENOMEM;
+    }
+    r->lm = rv_lm_create(r->params, &w->model);
+    return r->lm ? RV_OK : RV_ENOMEM;
+}
+
+static int32_t *random_ids(rv_rng *rng, int64_t n, int64_t vocabulary) {
+    int32_t *ids = rv_alloc((size_t)n * sizeof *ids);
+    for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)rv_rng_below(rng, (uint64_t)vocabulary);
+    return ids;
+}
 
 static rv_status fill(rv_workload_run *r) {
     const rv_workload *w = r->w;
     r->params = rv_params_create();
     r->tape = rv_tape_create();
     if (!r->params || !r->tape) return RV_ENOMEM;
-    r->lm = rv_lm_create(r->params, &w->model);
-    int64_t n = 2 * BATCHES * w->B * w->T;
-    r->ids = rv_alloc((size_t)n * sizeof *r->ids);
-    if (!r->lm || !r->ids) return RV_ENOMEM;
+    RV_TRY(make_model(r));
     RV_TRY(rv_params_materialise(r->params, 1));
     rv_rng rng = rv_rng_make(1, "bench", 0);
-    for (int64_t i = 0; i < n; i++) r->ids[i] = (int32_t)rv_rng_below(&rng, (uint64_t)w->model.decoder.vocab_size);
+    r->ids = random_ids(&rng, 2 * BATCHES * w->B * w->T, language_model(w)->decoder.vocab_size);
+    r->sources = w->S ? random_ids(&rng, BATCHES * w->B * w->S, w->pair.encoder.vocab_size) : NULL;
+    r->lengths = rv_alloc((size_t)w->B * sizeof *r->lengths);
+    if (!r->ids || (w->S && !r->sources) || !r->lengths) return RV_ENOMEM;
+    for (int64_t b = 0; b < w->B; b++) r->lengths[b] = (int32_t)w->S;
+    if (w->beam) return RV_OK;
     rv_optim_settings s = rv_optim_defaults(RV_OPTIM_adam);
     rv_tape_set_training(r->tape, true);
     return rv_optim_create(RV_OPTIM_adam, &s, r->params, &r->optim);
@@ -83,20 +144,50 @@ rv_status rv__workload_open(const rv_workload *w, rv_workload_run **out) {
 void rv__workload_close(rv_workload_run *r) {
     rv_optim_destroy(r->optim);
     rv_lm_destroy(r->lm);
+    rv_seq2seq_destroy(r->pair);
     rv_params_destroy(r->params);
     rv_tape_destroy(r->tape);
     rv_free(r->ids);
+    rv_free(r->sources);
+    rv_free(r->lengths);
     rv_free(r);
+}
+
+static rv_tensor *make_loss(rv_workload_run *r, const int32_t *x, const int32_t *y, const int32_t *src) {
+    const rv_workload *w = r->w;
+    if (!w->S) return rv_lm_loss(r->tape, r->lm, x, y, w->B, w->T, NULL, w->label_smoothing);
+    rv_memory memory;
+    if (!rv_seq2seq_encode(r->tape, r->pair, src, r->lengths, w->B, w->S, &memory)) return NULL;
+    rv_tensor *logits = rv_seq2seq_logits(r->tape, r->pair, &memory, x, w->B, w->T);
+    return rv_lm_logits_loss(r->tape, rv_seq2seq_lm(r->pair), logits, y, w->B, w->T, w->label_smoothing);
+}
+
+/* No token ends a translation, so that all have T. */
+static rv_status translate(rv_workload_run *r, const int32_t *src) {
+    const rv_workload *w = r->w;
+    const rv_translate_options o = {.beam_size = w->beam, .max_length_extra = w->T, .max_length = w->T, .n_best = 1, .bos = 0, .eos = -1, .pad = -1, .unk = -1};
+    rv_translations t;
+    RV_TRY(rv_translate(r->tape, r->pair, src, r->lengths, w->B, w->S, &o, &t));
+    r->loss = -t.h[0].log_prob / (double)w->T;
+    rv_translations_free(&t);
+    return RV_OK;
 }
 
 rv_status rv__workload_step(rv_workload_run *r, double *seconds) {
     const rv_workload *w = r->w;
-    const int32_t *x = r->ids + r->steps % BATCHES * 2 * w->B * w->T, *y = x + w->B * w->T;
+    const int64_t batch = r->steps % BATCHES;
+    const int32_t *x = r->ids + batch * 2 * w->B * w->T, *y = x + w->B * w->T, *src = r->sources + batch * w->B * w->S;
     double t[RV_PHASES + 1] = {rv_now()}, norm = 0;
     rv_tape_reset(r->tape);
     rv_tape_seed(r->tape, 1, (uint64_t)r->steps++);
+    if (w->beam) {
+        RV_TRY(translate(r, src));
+        memset(seconds, 0, RV_PHASES * sizeof *seconds);
+        seconds[RV_PHASE_FORWARD] = rv_now() - t[0];
+        return RV_OK;
+    }
     rv_params_zero_grad(r->params);
-    rv_tensor *loss = rv_lm_loss(r->tape, r->lm, x, y, w->B, w->T, NULL, 0);
+    rv_tensor *loss = make_loss(r, x, y, src);
     t[1] = rv_now();
     RV_TRY(rv_backward(r->tape, loss));
     rv_params_finish_grad(r->params);
@@ -111,11 +202,16 @@ rv_status rv__workload_step(rv_workload_run *r, double *seconds) {
 }
 
 double rv__workload_flops(const rv_workload_run *r) {
-    return 3 * rv_lm_flops(r->lm, r->params, r->w->T) * (double)(r->w->B * r->w->T);
+    const rv_workload *w = r->w;
+    if (!w->S) return 3 * rv_lm_flops(r->lm, r->params, w->T) * (double)(w->B * w->T);
+    const double once = rv_seq2seq_flops(r->pair, r->params, w->B, w->S, w->T);
+    if (!w->beam) return 3 * once;
+    return once + (w->beam - 1) * (once - rv_seq2seq_flops(r->pair, r->params, w->B, w->S, 0));
 }
 
 int64_t rv__workload_bytes(const rv_workload_run *r) {
     int64_t flat = r->params->size * (int64_t)sizeof(rv_real);
+    if (!r->optim) return (int64_t)rv_tape_step_bytes(r->tape) + flat;
     return (int64_t)rv_tape_step_bytes(r->tape) + (int64_t)rv_tape_grad_bytes(r->tape) + flat * (2 + rv_optim_slots(r->optim));
 }
 

@@ -6,22 +6,27 @@
 
 typedef struct {
     const char *name;
-    rv_lm_config model;
-    int64_t B, T;
+    rv_lm_config model;         /* a language model; */
+    rv_seq2seq_config pair;     /* or, with S > 0, an encoder-decoder */
+    int64_t B, S, T;
+    double label_smoothing;
+    int beam;                   /* > 0: no training, but B sources are translated to T tokens each by beam search (1: greedy) */
 } rv_workload;
 
 /* All of them, closed by a NULL name. tiny: d=32, B=4, T=8, V=64 and the same number of layers. */
 const rv_workload *rv__workloads(bool tiny);
 
 typedef struct rv_workload_run rv_workload_run;
-/* Model, optimiser and four random batches of a workload. */
+/* Model, optimiser (in training) and four random batches of a workload. */
 rv_status rv__workload_open(const rv_workload *w, rv_workload_run **out);
 void rv__workload_close(rv_workload_run *r);
 
 enum { RV_PHASE_FORWARD, RV_PHASE_BACKWARD, RV_PHASE_CLIP, RV_PHASE_OPTIMISER, RV_PHASES };
-/* One training step, clipped to norm 1 and updated by Adam at 1e-3; seconds[RV_PHASES] get the phases' times. */
+/* One training step, clipped to norm 1 and updated by Adam at 1e-3, or one translated batch; seconds[RV_PHASES] get the
+ * phases' times (a translation has only the first). */
 rv_status rv__workload_step(rv_workload_run *r, double *seconds);
-/* FLOPs of a step: 6 per weight and position it is applied to, 12 T d per attention layer and position. */
+/* FLOPs of a step: 6 per weight and position it is applied to, 12 T d per attention layer and position; a third of it in
+ * decoding, where each of a beam's rows counts. */
 double rv__workload_flops(const rv_workload_run *r);
 int64_t rv__workload_bytes(const rv_workload_run *r); /* arenas, gradients, parameters, optimiser state */
 int64_t rv__workload_params(const rv_workload_run *r);
