@@ -89,15 +89,16 @@ typedef struct {
     const session *s;
     const rv__sentence *sentences;
     rv_text *lines;
-    rv_progress *bar;
-    int64_t done;
-    double start;
+    rv_progress *bar; /* counts source tokens: the long sentences of a window come first */
+    int64_t done, done_tokens;
 } window;
 
 static rv_status keep(void *ctx, int64_t i, const rv_hypothesis *h, int count) {
     window *w = ctx;
     w->done++;
-    if (w->bar) rv_progress_update(w->bar, w->done, "%.1f/s", (double)w->done / (rv_now() - w->start + 1e-9));
+    w->done_tokens += w->sentences[i].n;
+    if (w->bar && w->done % w->s->batch == 0) /* a batch is done all at once */
+        rv_progress_update(w->bar, w->done_tokens, "%lld sentences", (long long)w->done);
     if (count && w->s->pictures) RV_TRY(rv__pictures_add(w->s->pictures, &w->s->render, &w->sentences[i], h));
     return rv__render(&w->s->render, &w->sentences[i], h, count, &w->lines[i]);
 }
@@ -126,16 +127,19 @@ static rv_status translate_window(const session *s, window *w, int64_t n) {
 /* A window holds many batches: they are of like length, and the first lines still appear soon. */
 static rv_status translate_all(const session *s, const rv__sentences *all) {
     enum { BATCHES = 32 };
-    window w = {.s = s, .start = rv_now()};
+    window w = {.s = s};
     rv_status status = RV_OK;
+    double start = rv_now();
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < all->n; i++) tokens += all->s[i].n;
     for (int64_t i = 0, n; i < all->n && status == RV_OK; i += n) {
         n = all->n - i < BATCHES * s->batch ? all->n - i : BATCHES * s->batch;
         w.sentences = all->s + i;
-        w.bar = rv_progress_start("translating", "sentences", w.done, all->n); /* not while a window is printed: both may be one terminal */
+        w.bar = rv_progress_start("translating", "tokens", w.done_tokens, tokens); /* not while a window is printed: both may be one terminal */
         status = translate_window(s, &w, n);
         rv_progress_finish(w.bar);
     }
-    if (status == RV_OK) rv_info("%lld sentence%s in %.1f s", (long long)all->n, all->n == 1 ? "" : "s", rv_now() - w.start);
+    if (status == RV_OK) rv_info("%lld sentence%s in %.1f s", (long long)all->n, all->n == 1 ? "" : "s", rv_now() - start);
     return status;
 }
 
@@ -216,10 +220,10 @@ int rv_cmd_translate(int argc, char **argv) {
                                      "RUN is a run's folder: its best checkpoint is taken. Without --input and --stdin the test part of the experiment's "
                                      "data is translated. Search is set by the experiment's decode section, and by the options that stand for its keys.\n\n"
                                      "examples:\n"
-                                     "  ravel translate runs/transformer-enfr --input news.en --output news.fr\n"
-                                     "  echo 'A dog runs.' | ravel translate runs/transformer-enfr --stdin --beam 1\n"
-                                     "  ravel translate runs/bahdanau-enfr --split valid --beam 10 --n-best 3\n"
-                                     "  ravel translate runs/bahdanau-enfr --input news.en --attention news",
+                                     "  ravel translate runs/multi30k-transformer-1 --output test.fr\n"
+                                     "  echo 'A dog runs.' | ravel translate runs/multi30k-transformer-1 --stdin --beam 1\n"
+                                     "  ravel translate runs/multi30k-bahdanau-1 --input news.en --beam 10 --n-best 3\n"
+                                     "  ravel translate runs/multi30k-bahdanau-1 --split valid --attention valid",
                                      0, 0, 0};
     static arguments a; /* what the shorthands made is referred to until the end */
     rv__tool_parse(&argp, argc, argv, &a);
