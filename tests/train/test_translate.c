@@ -397,3 +397,59 @@ Test(translate, all_sentences_in_their_order_at_any_batch) {
     rv_tokenizer_destroy(tok);
     close_model(&f);
 }
+
+/* ---- what attention says */
+
+Test(translate, attention_of_a_translation) {
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_translate_options o = options(4, 1);
+        int32_t words[] = {5, 4, 6, 8};
+        rv_hypothesis h = {.ids = words, .n = 4};
+        rv_attention_weights w;
+        rv_status status = rv_translation_attention(f.tape, f.m, f.src + S, 3, &h, &o, &w);
+        cr_assert_eq(status, i == 2 ? RV_EUSAGE : RV_OK, "model %d", i); /* a bottleneck has none */
+        if (status == RV_OK) {
+            cr_assert(w.B == 1 && w.T == 5 && w.S == 4);
+            for (int64_t r = 0; r < w.layers * w.heads * w.T; r++) {
+                double sum = 0;
+                for (int64_t s = 0; s < w.S; s++) sum += (double)w.weights[r * w.S + s];
+                cr_assert_float_eq(sum, 1, 1e-5);
+            }
+        }
+        close_model(&f);
+    }
+}
+
+/* "<unk> eins <unk>" of the line below, whose tokens are cut after the fourth; the weights point to its third word, in sum of
+ * both heads, and to its first, of equals; <eos> has the most and does not count. */
+Test(translate, unknown_words_come_from_the_source) {
+    static const struct {
+        rv_tokenizer_type type;
+        const char *line, *want;
+    } cases[] = {
+        {RV_TOKENS_WORD, "  One \u00c9t\u00e9\t three four five", "three eins one"},
+        {RV_TOKENS_CHAR, "x\u00c9yz!", "y1x"},
+    };
+    for (int c = 0; c < 2; c++) {
+        rv_tokenizer_spec spec = {.type = cases[c].type, .lowercase = true, .specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK};
+        rv_tokenizer *src, *tgt;
+        cr_assert_eq(rv_tokenizer_train(&spec, "four", 4, &src), RV_OK);
+        cr_assert_eq(rv_tokenizer_train(&spec, c ? "1" : "eins", c ? 1 : 4, &tgt), RV_OK);
+        int32_t *ids, said[] = {UNK, 4, UNK};
+        int64_t n;
+        cr_assert_eq(rv_tokenizer_encode(src, cases[c].line, strlen(cases[c].line), &ids, &n), RV_OK);
+        cr_assert_eq(n, 5);
+        rv_real weights[2][4][5] = {{{0.3, 0, 0.2, 0, 0.5}, {0, 1, 0, 0, 0}, {0.25, 0.25, 0, 0, 0.5}, {0, 0, 0, 0, 1}},
+                                    {{0.1, 0, 0.4, 0, 0.5}, {0, 1, 0, 0, 0}, {0.25, 0.25, 0, 0, 0.5}, {0, 0, 0, 0, 1}}};
+        rv_attention_weights w = {.layers = 1, .heads = 2, .B = 1, .T = 4, .S = 5, .weights = &weights[0][0][0]};
+        rv_hypothesis h = {.ids = said, .n = 3};
+        rv_text text;
+        cr_assert_eq(rv_replace_unknown(src, tgt, cases[c].line, strlen(cases[c].line), ids, &h, &w, &text), RV_OK);
+        cr_assert_str_eq(text.bytes, cases[c].want);
+        rv_text_free(&text);
+        free(ids);
+        rv_tokenizer_destroy(src);
+        rv_tokenizer_destroy(tgt);
+    }
+}
