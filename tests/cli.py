@@ -511,5 +511,44 @@ class Translate(unittest.TestCase):
             self.assertNotIn("http", page.replace("http://www.w3.org/2000/svg", ""))
         self.check(ravel("translate", "runs/bottle", "--attention", "x"), 2, "attention")
 
+    def test_evaluation(self):
+        whole = self.parsed("eval", "runs/attends", "--split", "test", "--json")
+        self.assertGreater(whole["bleu"], 25)
+        bins = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "2,4", "--json")
+        self.assertEqual([(b["from"], b["to"]) for b in bins], [(0, 2), (3, 4), (5, None)])
+        words = [len(line.split()) for line in self.source]
+        self.assertEqual([b["sentences"] for b in bins], [sum(n <= 2 for n in words), sum(3 <= n <= 4 for n in words), sum(n > 4 for n in words)])
+        one = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "100", "--json")
+        self.assertAlmostEqual(one[0]["bleu"], whole["bleu"], places=4)
+        # every word pairs with its mirror image
+        links = [" ".join(f"{i}-{n - 1 - i}" for i in range(n)) for n in words]
+        self.write("gold", "\n".join(links) + "\n")
+        self.write("wrong", "\n".join(" ".join(f"{i}-{i}" for i in range(n)) for n in words) + "\n")
+        right, wrong = (self.parsed("eval", "runs/attends", "--split", "test", "--gold", f, "--json") for f in ("gold", "wrong"))
+        self.assertEqual(right["gold_links"], sum(words))
+        self.assertLess(right["balanced"]["aer"], 0.15)
+        self.assertGreater(wrong["balanced"]["aer"], 0.5)
+        self.write("short", links[0] + "\n")
+        self.check(ravel("eval", "runs/attends", "--split", "test", "--gold", "short"), 3, "1 lines for 37")
+        self.check(ravel("eval", "runs/attends", "--split", "test", "--alignment"), 2, "--gold")
+        self.check(ravel("eval", "runs/bottle", "--split", "test", "--gold", "gold"), 2, "attention")
+        self.check(ravel("eval", "runs/attends", "--by-length", "4,2"), 2, "rising")
+
+    def test_data_that_do_not_fit(self):
+        def train(**files):
+            for name, text in files.items():
+                with open(name.replace("_", "."), "wb") as f: f.write(text)
+            return ravel("train", "attends.yaml", "name=bad", "data=!replace {train: t, valid: valid, src: en, tgt: fr, max_length: 12}")
+        self.check(train(t_en=b"w1\nw2\n", t_fr=b"un\n"), 3, "t.en.*2.*t.fr.*1|2.*lines.*1")
+        self.check(train(t_en=b"w1\n\xff\n", t_fr=b"un\ndeux\n"), 3, "UTF-8")
+        self.check(train(t_en=b"\n\n", t_fr=b"un\ndeux\n"), 3)
+        r = train(t_en=b"w1 w2\n\nw2 w1\n" + b"w1 " * 13 + b"\n", t_fr=b"un deux\nun\ndeux un\nun\n")
+        self.check(r, 0, "2 of 4")
+        with gzip.open("z.en.gz", "wt") as f: f.write("w1 w2\n" * 8)
+        with gzip.open("z.fr.gz", "wt") as f: f.write("un deux\n" * 8)
+        self.check(ravel("train", "attends.yaml", "name=zipped", "train.max_steps=2", "data=!replace {train: z, valid: z, src: en, tgt: fr, max_length: 12}"), 0)
+        self.check(ravel("train", "attends.yaml", "name=none", "data=!replace {train: absent, src: en, tgt: fr}"), 2, "valid")
+        self.check(ravel("train", "attends.yaml", "name=none", "data=!replace {train: absent, valid: valid, src: en, tgt: fr}"), 3, "absent.en")
+
 
 unittest.main(verbosity=1)

@@ -89,18 +89,28 @@ static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_
     rv_gold_alignment g;
     RV_TRY(rv_gold_alignment_measure(tape, t->task, subset, a->gold, &g));
     bool several = g.layers * g.heads > 1;
-    if (a->json) {
-        json_t *o = json_pack("{s:I, s:I, s:f, s:f, s:f}", "sentences", (json_int_t)g.sentences, "gold_links", (json_int_t)g.links, "aer", rv_aer(&g.mean), "precision",
-                              rv_aer_precision(&g.mean), "recall", rv_aer_recall(&g.mean));
-        if (several) json_object_set_new(o, "best_head", json_pack("{s:i, s:i, s:f}", "layer", g.best_layer, "head", g.best_head, "aer", rv_aer(&g.best)));
-        json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        putchar('\n');
-        json_decref(o);
-        return RV_OK;
+    const struct {
+        const char *name, *meaning;
+        const rv_aer_stats *s;
+    } rows[] = {{"plain", "each target word with the source word that it looks at most", &g.plain},
+                {"balanced", "weights balanced over the sentence, words linked in both directions", &g.mean},
+                {"best_head", "the same of the head with the lowest error", &g.best}};
+    json_t *o = json_pack("{s:I, s:I}", "sentences", (json_int_t)g.sentences, "gold_links", (json_int_t)g.links);
+    if (!a->json) printf("%-12s %8s %10s %8s\n", "links", "AER", "precision", "recall");
+    for (int i = 0; i < 2 + several; i++) {
+        double aer = rv_aer(rows[i].s), precision = rv_aer_precision(rows[i].s), recall = rv_aer_recall(rows[i].s);
+        if (!a->json) printf("%-12s %8.4f %10.4f %8.4f   %s\n", rows[i].name, aer, precision, recall, rows[i].meaning);
+        json_object_set_new(o, rows[i].name, json_pack("{s:f, s:f, s:f}", "aer", aer, "precision", precision, "recall", recall));
     }
-    printf("alignment error rate %.4f (precision %.4f, recall %.4f; %lld sentences, %lld gold links)%s\n", rv_aer(&g.mean), rv_aer_precision(&g.mean),
-           rv_aer_recall(&g.mean), (long long)g.sentences, (long long)g.links, several ? ": mean of the heads" : "");
-    if (several) printf("alignment error rate %.4f of the best head (layer %d, head %d, from 0)\n", rv_aer(&g.best), g.best_layer, g.best_head);
+    if (several) {
+        json_object_set_new(o, "layer", json_integer(g.best_layer));
+        json_object_set_new(o, "head", json_integer(g.best_head));
+    }
+    if (a->json) json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    else printf("%lld sentences, %lld gold links%s", (long long)g.sentences, (long long)g.links, several ? "" : "\n");
+    if (!a->json && several) printf("; best head: layer %d, head %d, from 0\n", g.best_layer, g.best_head);
+    if (a->json) putchar('\n');
+    json_decref(o);
     return RV_OK;
 }
 

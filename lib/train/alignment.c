@@ -157,7 +157,7 @@ void rv_alignment_merge(int64_t T, int64_t S, const rv_real *weights, const int3
     }
 }
 
-rv_status rv_alignment_links(int32_t target_words, int32_t source_words, const rv_real *weights, rv_links *l) {
+static rv_status link_rows(int32_t target_words, int32_t source_words, const rv_real *weights, rv_links *l) {
     for (int32_t t = 0; t < target_words; t++) {
         const rv_real *row = weights + (int64_t)t * source_words;
         int32_t best = 0;
@@ -165,7 +165,40 @@ rv_status rv_alignment_links(int32_t target_words, int32_t source_words, const r
             if (row[s] > row[best]) best = s;
         if (source_words && row[best] > 0) RV_TRY(rv_links_add(l, best, t, false));
     }
+    return RV_OK;
+}
+
+rv_status rv_alignment_links(int32_t target_words, int32_t source_words, const rv_real *weights, rv_links *l) {
+    RV_TRY(link_rows(target_words, source_words, weights, l));
     return rv_links_end(l);
+}
+
+rv_status rv_alignment_links_both(int32_t target_words, int32_t source_words, const rv_real *weights, rv_links *l) {
+    RV_TRY(link_rows(target_words, source_words, weights, l));
+    for (int32_t s = 0; s < source_words; s++) {
+        int32_t best = 0;
+        for (int32_t t = 1; t < target_words; t++)
+            if (weights[(int64_t)t * source_words + s] > weights[(int64_t)best * source_words + s]) best = t;
+        if (target_words && weights[(int64_t)best * source_words + s] > 0) RV_TRY(rv_links_add(l, s, best, false));
+    }
+    return rv_links_end(l);
+}
+
+void rv_alignment_balance(int32_t target_words, int32_t source_words, rv_real *weights) {
+    enum { ROUNDS = 20 };
+    const double floor = 1e-6; /* so that every word has some weight to scale */
+    int64_t cells = (int64_t)target_words * source_words;
+    for (int64_t i = 0; i < cells; i++) weights[i] += (rv_real)floor;
+    for (int round = 0; round < ROUNDS; round++)
+        for (int columns = 0; columns < 2; columns++) {
+            int32_t lines = columns ? source_words : target_words, n = columns ? target_words : source_words;
+            int64_t step = columns ? source_words : 1, next = columns ? 1 : source_words;
+            for (int32_t i = 0; i < lines; i++) {
+                double sum = 0;
+                for (int32_t k = 0; k < n; k++) sum += (double)weights[i * next + k * step];
+                for (int32_t k = 0; k < n; k++) weights[i * next + k * step] = (rv_real)((double)weights[i * next + k * step] / sum);
+            }
+        }
 }
 
 double rv_alignment_entropy(int64_t n, const rv_alignment *a, int layer, int head) {

@@ -70,6 +70,14 @@ RV_API void rv_alignment_merge(int64_t T, int64_t S, const rv_real *weights, con
  *  ones; none if all weights are 0). Error: RV_ENOMEM. */
 RV_API rv_status rv_alignment_links(int32_t target_words, int32_t source_words, const rv_real *weights, rv_links *l);
 
+/** Scale weights (target_words, source_words), in place, until rows and columns have equal sums each [Sinkhorn 1967]: then no
+ *  source word is left without a target word, as alignments by optimal transport have it [Dou and Neubig 2021, 2.2]. What
+ *  many target words look at (the noun that decides an article's form) loses against what only one of them looks at (the
+ *  article). */
+RV_API void rv_alignment_balance(int32_t target_words, int32_t source_words, rv_real *weights);
+/** As rv_alignment_links with balanced weights, and also from each source word to the target word of its largest weight. */
+RV_API rv_status rv_alignment_links_both(int32_t target_words, int32_t source_words, const rv_real *weights, rv_links *l);
+
 /** Mean entropy, in nats, of the rows of one head over n sentences: 0 when each target token looks at one place. Rows are
  *  taken as they are, <eos> included. */
 RV_API double rv_alignment_entropy(int64_t n, const rv_alignment *a, int layer, int head);

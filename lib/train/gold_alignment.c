@@ -19,7 +19,7 @@ static rv_status load_gold(const rv_config *config, rv_subset subset, const char
     return status;
 }
 
-/* Links of one sentence for each head, and for their mean, which is lists[layers * heads]. */
+/* Links of one sentence for each head; then for their mean, balanced, and for their mean as it is. */
 static rv_status align(const rv_attention_weights *w, const int32_t *target_word, const int32_t *source_word, int32_t targets, int32_t sources,
                        rv_real *mean, rv_real *words, rv_links *lists) {
     int heads = w->layers * w->heads;
@@ -29,7 +29,9 @@ static rv_status align(const rv_attention_weights *w, const int32_t *target_word
         const rv_real *weights = k < heads ? w->weights + k * cells : mean;
         for (int64_t i = 0; k < heads && i < cells; i++) mean[i] += weights[i] / (rv_real)heads;
         rv_alignment_merge(w->T, w->S, weights, target_word, source_word, targets, sources, words);
-        RV_TRY(rv_alignment_links(targets, sources, words, &lists[k]));
+        if (k == heads) RV_TRY(rv_alignment_links(targets, sources, words, &lists[heads + 1]));
+        rv_alignment_balance(targets, sources, words);
+        RV_TRY(rv_alignment_links_both(targets, sources, words, &lists[k]));
     }
     return RV_OK;
 }
@@ -44,7 +46,7 @@ static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int
     if (!*lists) {
         out->layers = w.layers;
         out->heads = w.heads;
-        *lists = rv_alloc((size_t)(w.layers * w.heads + 1) * sizeof **lists);
+        *lists = rv_alloc((size_t)(w.layers * w.heads + 2) * sizeof **lists);
         if (!*lists) return RV_ENOMEM;
     }
     size_t cells = (size_t)(w.T * w.S);
@@ -59,10 +61,11 @@ static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int
 
 static rv_status count(const rv_links *lists, const rv_links *gold, rv_gold_alignment *out) {
     int heads = out->layers * out->heads;
-    for (int k = 0; k <= heads; k++) {
+    for (int k = 0; k < heads + 2; k++) {
         rv_aer_stats s = {0};
         RV_TRY(rv_aer_count(&lists[k], gold, &s));
-        if (k == heads) out->mean = s;
+        if (k == heads + 1) out->plain = s;
+        else if (k == heads) out->mean = s;
         else if (k == 0 || rv_aer(&s) < rv_aer(&out->best)) {
             out->best = s;
             out->best_layer = k / out->heads;
@@ -84,7 +87,7 @@ rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subs
         status = rv_error(RV_EDATA, "the gold alignments have %lld lines for %lld sentence pairs", (long long)gold.sentences, (long long)p->n);
     for (int64_t i = 0; i < p->n && status == RV_OK; i++) status = align_pair(tape, task, p, i, &lists, out);
     if (status == RV_OK) status = count(lists, &gold, out);
-    for (int k = 0; lists && k <= out->layers * out->heads; k++) rv_links_free(&lists[k]);
+    for (int k = 0; lists && k < out->layers * out->heads + 2; k++) rv_links_free(&lists[k]);
     rv_free(lists);
     rv_links_free(&gold);
     return status;

@@ -90,6 +90,25 @@ Test(alignment, pieces_to_words) {
     rv_links_free(&l);
 }
 
+/* Both target words look at the second source word, one of them a little at the first: balanced, that is its own. */
+Test(alignment, balanced) {
+    rv_real w[4] = {(rv_real)0.2, (rv_real)0.8, 0, 1};
+    rv_alignment_balance(2, 2, w);
+    for (int i = 0; i < 2; i++) {
+        cr_expect_float_eq(w[2 * i] + w[2 * i + 1], 1, 5e-2); /* columns come last */
+        cr_expect_float_eq(w[i] + w[2 + i], 1, 1e-5);
+    }
+    rv_links l = {0};
+    cr_assert_eq(rv_alignment_links_both(2, 2, w, &l), RV_OK);
+    cr_assert_eq(rv_alignment_links_both(1, 2, (rv_real[]){(rv_real)0.9, (rv_real)0.1}, &l), RV_OK); /* two source words for one */
+    cr_assert_eq(l.n, 4);
+    for (int i = 0; i < 2; i++) {
+        cr_expect(l.link[i].source == i && l.link[i].target == i);
+        cr_expect(l.link[2 + i].source == i && l.link[2 + i].target == 0);
+    }
+    rv_links_free(&l);
+}
+
 static void check_words(rv_tokenizer_type type, const char *line, int32_t words) {
     static const char text[] = "the cat sat. the dog sat, the end. the cat ended the dog";
     rv_tokenizer_spec spec = {.type = type, .vocab_size = type == RV_TOKENS_BPE ? 290 : 0, .specials = 1u << RV_EOS | 1u << RV_UNK};
