@@ -509,6 +509,9 @@ class Translate(unittest.TestCase):
             with open(files + ".html") as f: page = f.read()
             self.assertIn("w4", page)
             self.assertNotIn("http", page.replace("http://www.w3.org/2000/svg", ""))
+        self.assertFalse(os.path.exists("one.svg"))
+        self.lines("--stdin", "--attention", "single", input="w1 w2\n")
+        with open("single.svg") as f: self.assertIn("w2", f.read())
         self.check(ravel("translate", "runs/bottle", "--attention", "x"), 2, "attention")
 
     def test_evaluation(self):

@@ -29,7 +29,7 @@ static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "Write there instead of to standard output", 2},
     {"n-best", 'n', "N", 0, "Print the N best translations of each sentence as 'LINE ||| TRANSLATION ||| SCORE', LINE from 0", 2},
     {"json", 'j', 0, 0, "Print an object per sentence and line, with source, translation, score and n_best", 2},
-    {"attention", 'a', "PATH", 0, "Write what each token of the translation looked at to PATH.h5 and PATH.html", 2},
+    {"attention", 'a', "PATH", 0, "Write what each token of the translation looked at to PATH.h5 and PATH.html, and of a single sentence to PATH.svg", 2},
     {"beam", OPT_SHORTHAND + 0, "N", 0, "Hypotheses kept at each step; 1 is greedy and the fastest", 3},
     {"length-penalty", OPT_SHORTHAND + 1, "X", 0, "Divide scores by ((5 + length) / 6)^X; above 0 favours longer translations", 3},
     {"max-length-ratio", OPT_SHORTHAND + 2, "X", 0, "A translation holds at most X times the source's tokens, plus 10", 3},

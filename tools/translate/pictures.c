@@ -73,10 +73,12 @@ rv_status rv__pictures_write(rv__pictures *p, const char *model) {
     rv_status status = rv_alignment_save(p->prefix, p->n, all);
     strcpy(p->prefix + end, ".html");
     if (status == RV_OK) status = rv_alignment_html(p->prefix, model, shown, all);
+    strcpy(p->prefix + end, ".svg"); /* one sentence is a picture, for a text that shows it */
+    if (status == RV_OK && p->n == 1) status = rv_alignment_svg(p->prefix, all, -1, -1);
     p->prefix[end] = 0;
     if (status == RV_OK)
-        rv_info("attention: %s.h5 (%lld sentence%s) and %s.html (%s%lld)", p->prefix, (long long)p->n, p->n == 1 ? "" : "s", p->prefix,
-                shown < p->n ? "the first " : "", (long long)shown);
+        rv_info("attention: %s.h5 (%lld sentence%s) and .html (%s%lld)%s", p->prefix, (long long)p->n, p->n == 1 ? "" : "s", shown < p->n ? "the first " : "",
+                (long long)shown, p->n == 1 ? " and .svg" : "");
     free(all);
     return status;
 }
