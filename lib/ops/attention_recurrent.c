@@ -7,11 +7,8 @@
 #include <omp.h>
 #include <string.h>
 
-/* Packing copies the weights once; below this many steps it costs more than it saves. */
-enum { PACK_MIN_STEPS = 4 };
-
 bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps) {
-    if (!f->w || steps < PACK_MIN_STEPS) return true;
+    if (!f->w || steps < RV__PACK_MIN_STEPS) return true;
     if (!(f->packed = rv_tape_alloc(tape, rv_gemm_packed_bytes(f->n, f->k)))) return false;
     rv_gemm_pack_b(f->tb, f->n, f->k, f->w, f->ld, f->packed);
     return true;

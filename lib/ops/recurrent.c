@@ -8,9 +8,6 @@
 
 #include "ops/recurrent_private.h"
 
-/* Packing copies the weights once; below this many steps it costs more than it saves. */
-enum { PACK_MIN_STEPS = 4 };
-
 int rv_cell_gates(rv_cell cell) { return cell == RV_CELL_LSTM ? 4 : rv__seq_is_gru(cell) ? 3 : 1; }
 
 /* ---- running a pass */
@@ -19,7 +16,7 @@ int rv_cell_gates(rv_cell cell) { return cell == RV_CELL_LSTM ? 4 : rv__seq_is_g
  * those of one product as one. */
 bool rv__pass_pack(rv_tape *tape, rv__pass *p) {
     const rv__seq *q = &p->q;
-    if (q->T < PACK_MIN_STEPS) return true;
+    if (q->T < RV__PACK_MIN_STEPS) return true;
     int64_t H = q->H, G = q->G, step = !p->back ? 1 : rv__seq_is_gru(q->cell) ? 2 : G;
     size_t bytes = 0;
     for (int64_t g = 0; g < G; g += step) {

@@ -5,6 +5,9 @@
 #include "kernels/gemm.h"
 #include "ops/ops.h"
 
+/* Packing copies the weights once; below this many steps it costs more than it saves. */
+enum { RV__PACK_MIN_STEPS = 4 };
+
 /* The sequence as forward leaves it to backward. "Time" t is the position in x; "step" s counts in the order of
  * computing: t = s forward, T-1-s in reverse. */
 typedef struct rv__seq {
