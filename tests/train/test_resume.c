@@ -31,14 +31,14 @@ static const struct {
     {"gpt", LANGUAGE_MODEL, "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, dropout: 0.1}", "{size: 3, length: 10, sampling: shuffled}", ""},
     {"bottleneck", TRANSLATION,
      "{encoder: {type: rnn, cell: lstm, bidirectional: false, num_layers: 2, hidden_size: 20}, decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, "
-     "context: first_step, bridge: copy, embedding_dim: 12, dropout: 0.1}", PAIRS, ""},
+     "context: first_step, bridge: copy, embedding_dim: 12, dropout: 0.1}", PAIRS, "  label_smoothing: 0.05\n"},
     {"bahdanau", TRANSLATION,
      "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, gru_reset: before, num_layers: 1, hidden_size: 20}, "
      "attention: {type: bahdanau, size: 12}, bridge: reverse, readout: maxout, embedding_dim: 12, dropout: 0.1}",
      "{size: 6, type: sentences, bucketing: false}", "  label_smoothing: 0.1\n  scheduled_sampling: {probability: 0.3, warmup_steps: 20}\n"},
     {"luong", TRANSLATION,
      "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}, decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 20}, "
-     "attention: {type: luong, score: general, window: 3}, embedding_dim: 12, dropout: 0.1}", PAIRS, ""},
+     "attention: {type: luong, score: general, window: 3}, embedding_dim: 12, dropout: 0.1}", PAIRS, "  label_smoothing: 0.05\n"},
     {"transformer", TRANSLATION,
      "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, "
      "embedding_dim: 24, dropout: 0.1, tie_embeddings: all}", PAIRS, "  label_smoothing: 0.1\n"},
@@ -95,9 +95,9 @@ static rv_status train(int k, const char *run, int threads, int stop) {
                      "name: %s\nseed: 3\n%s\nmodel: %s\n"
                      "train:\n  batch: %s\n  max_steps: %d\n  accumulate: 2\n  optimizer: {type: adamw, lr: 1e-2}\n"
                      "  lr_scheduler: {type: plateau, patience: 0, warmup_steps: 5}\n"
-                     "  clip_grad_norm: 1\n  validate_every: 10\n%s"
+                     "  clip_grad_norm: 1\n  validate_every: %d\n%s"
                      "checkpoint: {dir: %s/%s, every: 20, keep_last: 2, keep_best: 1}\nruntime: {threads: %d}\n",
-                     kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, STEPS, kinds[k].train, folder, run, threads);
+                     kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, STEPS, *kinds[k].train ? 25 : 10, kinds[k].train, folder, run, threads);
     rv_config *config;
     rv_status status = rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config);
     cr_assert_eq(status, RV_OK, "%s", rv_error_message());
