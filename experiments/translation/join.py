@@ -39,6 +39,8 @@ def main():
         sys.exit(__doc__)
     folder, out = sys.argv[1:3]
     languages = sys.argv[3:5] or ["en", "fr"]
+    if not os.path.isdir(folder):
+        sys.exit(f"{folder} is not there; get it first: ravel data get multi30k")
     os.makedirs(out, exist_ok=True)
     for part, name in PARTS.items():
         pairs = list(zip(*(lines(folder, name, language) for language in languages)))
