@@ -69,8 +69,8 @@ Test(schema, table_is_sound) {
     }
     cr_expect_eq(rv_config_explain("train.optimizer.momentun", stdout), RV_EUSAGE);
     cr_expect_str_eq(rv_error_message(), "there is no key 'train.optimizer.momentun'; did you mean 'train.optimizer.momentum'?");
-    cr_expect_eq(rv_config_explain("gamma", stdout), RV_EUSAGE);
-    cr_expect_str_eq(rv_error_message(), "there is no key 'gamma'; did you mean 'train.lr_scheduler.gamma'?");
+    cr_expect_eq(rv_config_explain("warmup_steps", stdout), RV_EUSAGE);
+    cr_expect_str_eq(rv_error_message(), "there is no key 'warmup_steps'; did you mean 'train.lr_scheduler.warmup_steps'?");
 }
 
 /* ---- values and defaults ---- */
