@@ -53,7 +53,7 @@ static plan make_plan(const rv_gemm *g, bool shared) {
     p.k = g->k;
     p.k_blocks = k_blocks(g->k);
     p.nr = 2 * rv_k()->lanes;
-    const rv_real *a = g->a, *b = g->b;
+    const rv_real *a = g->a, *b = g->packed_b ? NULL : g->b;
     p.swap = b && cost(n, g->m, k, (g->ta ? m * k / 4 : m * k) + m * n * (double)p.k_blocks) < cost(m, g->n, k, g->tb ? n * k : n * k / 4);
     if (p.swap) {
         p.m = g->n, p.n = g->m;
@@ -147,15 +147,23 @@ rv_status rv_gemm_reserve(void) {
 
 /* ---- the work */
 
+/* Where the panel of column j begins in the block kr of K of a packed matrix of n columns: block of K after block of K,
+ * each panel after panel. */
+static int64_t packed_at(int64_t n, rv_range kr, int64_t j) {
+    const int64_t nr = rv_gemm_panel();
+    return kr.begin * up(n, nr) * nr + j * (kr.end - kr.begin);
+}
+
 static const rv_real *v_at(const plan *p, int64_t k, int64_t j) { return p->v + (p->v_trans ? j * p->ldv + k : k * p->ldv + j); }
 
-/* Rows of one block of S times one panel of V, for one block of K. packed_v: the panel, or NULL; *held is the number of
- * the S block that lies packed in the scratch. */
+/* Rows of one block of S times one panel of V, for one block of K. packed_v: the panel; or NULL, and it is found in the
+ * caller's packed_b or packed here. *held is the number of the S block that lies packed in the scratch. */
 static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const rv_real *packed_v, scratch mine, int64_t *held) {
     const rv_gemm *g = p->g;
     const rv_range kr = k_block(p->k, p->k_blocks, kb);
     const int64_t i = row_block * p->rows, k = kr.end - kr.begin, offset = p->swap ? j * g->ldc + i : i * g->ldc + j;
     const bool last = kb == p->k_blocks - 1;
+    if (!packed_v && g->packed_b) packed_v = (const rv_real *)g->packed_b + packed_at(p->n, kr, j);
     rv__gemm_block b = {.m = min(p->rows, p->m - i), .n = min(p->nr, p->n - j), .k = k, .c = p->c + offset, .ldc = g->ldc, .c_trans = p->swap,
                         .add = g->accumulate || kb > 0, .alpha = g->alpha == 0 ? 1 : g->alpha, .v = packed_v, .v_row = p->nr};
     if (last) {
@@ -185,8 +193,9 @@ static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const 
 }
 
 static void parallel(const plan *p, int threads) {
-    /* A panel of V that serves several blocks of rows is packed once, by whoever; else by the one thread that needs it. */
-    const bool share = p->row_blocks > 1;
+    /* A panel of V that serves several blocks of rows is packed once, by whoever; else by the one thread that needs it,
+     * if the caller has not packed it. */
+    const bool share = p->row_blocks > 1 && !p->g->packed_b;
     const int64_t deepest = min(p->k, KC), panels = up(p->n, p->nr);
     const int64_t at_once = share ? min(panels, V_SHARED / (p->nr * (deepest ? deepest : 1))) : panels;
     rv_real *v = share ? shared_v(at_once * p->nr * deepest) : NULL;
@@ -221,14 +230,15 @@ static void parallel(const plan *p, int threads) {
 }
 
 static void serial(const plan *p) {
-    if (p->row_blocks > 1) { /* V is packed once for all of them */
+    if (p->row_blocks > 1 && !p->g->packed_b) { /* V is packed once for all of them */
         parallel(p, 1);
         return;
     }
     const scratch mine = own_scratch();
     int64_t held = -1;
     for (int64_t kb = 0; kb < p->k_blocks; kb++)
-        for (int64_t j = 0; j < p->n; j += p->nr) unit(p, kb, 0, j, NULL, mine, &held);
+        for (int64_t r = 0; r < p->row_blocks; r++)
+            for (int64_t j = 0; j < p->n; j += p->nr) unit(p, kb, r, j, NULL, mine, &held);
 }
 
 /* Waking another thread costs some microseconds. */
@@ -264,14 +274,10 @@ void rv_gemm_run(const rv_gemm *g) {
     }
 }
 
-/* ---- B packed once: block of K after block of K, each panel after panel */
+/* ---- B packed once */
 
 int64_t rv_gemm_panel(void) { return 2 * rv_k()->lanes; }
 size_t rv_gemm_packed_bytes(int64_t n, int64_t k) { return (size_t)(up(n, rv_gemm_panel()) * rv_gemm_panel() * k) * sizeof(rv_real); }
-
-static int64_t packed_at(int64_t n, rv_range kr, int64_t j) {
-    return kr.begin * up(n, rv_gemm_panel()) * rv_gemm_panel() + j * (kr.end - kr.begin);
-}
 
 void rv_gemm_pack_b(bool tb, int64_t n, int64_t k, const rv_real *b, int64_t ldb, void *dst) {
     const int64_t nr = rv_gemm_panel(), panels = up(n, nr), blocks = k_blocks(k);

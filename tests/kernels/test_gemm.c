@@ -118,7 +118,14 @@ static void random_products(const char *isa, int count) {
         if (!g.accumulate) g.act = (rv_act)rv_rng_below(&r, RV_ACT_COUNT);
         rv_set_threads(1 + (int)rv_rng_below(&r, 4));
         product p = make(g, rv_rng_below(&r, 2), !g.accumulate && rv_rng_below(&r, 2), (int64_t)rv_rng_below(&r, 2) * 3, (uint64_t)i * 16 + 7);
+        void *packed = NULL;
+        if (p.g.batch <= 1 && i % 3 == 0) {
+            packed = rv_alloc(rv_gemm_packed_bytes(p.g.n, p.g.k) + 1);
+            rv_gemm_pack_b(p.g.tb, p.g.n, p.g.k, p.g.b, p.g.ldb, packed);
+            p.g.packed_b = packed;
+        }
         check(&p, isa);
+        rv_free(packed);
         drop(&p);
     }
 }
@@ -208,6 +215,12 @@ Test(gemm, bits_of_serial_and_packed) {
 #pragma omp parallel for num_threads(2)
                     for (int h = 0; h < 2; h++) rv_gemm_packed(&g, packed, h ? half : 0, h ? g.n : half);
                     cr_assert_eq(memcmp(c, p.c, bytes), 0, "%s shape %d transposes %d packed", isas[s], i, t);
+                    g.packed_b = packed, g.b = NULL, g.ldb = 0;
+                    for (int serial = 0; serial < 2; serial++) {
+                        memset(c, 0, bytes);
+                        serial ? rv_gemm_serial(&g) : rv_gemm_run(&g);
+                        cr_assert_eq(memcmp(c, p.c, bytes), 0, "%s shape %d transposes %d packed, run", isas[s], i, t);
+                    }
                     rv_free(packed);
                 }
                 rv_free(c);
