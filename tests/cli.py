@@ -160,6 +160,30 @@ class Cli(unittest.TestCase):
             self.assertTrue(os.path.exists(f"runs/sig{code}/step-{step:09d}.h5"))
             self.check(ravel("train", "lstm.yaml", f"name=sig{code}", f"train.max_steps={step + 5}"), 0, f"after step {step}")
 
+    def test_a_signal_breaks_a_validation_off(self):
+        long = ["train.validate_every=1", "train.max_steps=3", "data.train_fraction=0.01", "checkpoint.every=1"]
+        with open("text") as f: text = f.read()
+        with open("text", "w") as f: f.write(text * 100)
+        begin = time.time()
+        self.check(ravel("train", "gpt.yaml", "name=whole", *long), 0, "done: step 3")
+        part = (time.time() - begin) / 8  # nearly all of the time goes into three validations
+        for k in range(20):
+            p = subprocess.Popen([RAVEL, "train", "gpt.yaml", "name=broken", *long], stderr=subprocess.PIPE, text=True)
+            time.sleep(part * (1 + k / 4))
+            if p.poll() is None: p.terminate()
+            err = p.communicate(timeout=60)[1]
+            if "broken off" in err: break
+        self.assertEqual(p.returncode, 75, err)
+        self.assertRegex(err, r"step \d is saved in .*\. The same command continues, with the validation that was broken off")
+        kept = os.listdir("runs/broken")
+        for _ in range(2):  # the second begins once more at the checkpoint before the validation
+            self.check(ravel("train", "gpt.yaml", "name=broken", *long), 0, "done: step 3")
+            timed = "tokens_per_second", "peak_memory_bytes"
+            whole, broken = [[{k: v for k, v in l.items() if k not in timed} for l in metrics(name)] for name in ("whole", "broken")]
+            self.assertEqual(whole, broken)
+            for f in os.listdir("runs/broken"):
+                if f not in kept: os.remove("runs/broken/" + f)
+
     def test_progress_fits_the_terminal(self):
         for columns in 200, 75, 20:
             try: master, slave = pty.openpty()

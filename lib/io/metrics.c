@@ -32,7 +32,14 @@ static int64_t line_step(const char *line, size_t n) {
     return end > line + k && *end == ',' ? step : -1;
 }
 
-static rv_status drop_lines(const char *path, int64_t resume_step) {
+static bool is_kind(const char *line, const char *kind) {
+    static const char head[] = ",\"kind\":\"";
+    const char *at = strstr(line, head);
+    size_t n = strlen(kind);
+    return at && !strncmp(at + sizeof head - 1, kind, n) && at[sizeof head - 1 + n] == '"';
+}
+
+static rv_status drop_lines(const char *path, int64_t resume_step, const char *redo) {
     FILE *old = fopen(path, "re");
     if (!old && errno == ENOENT) return RV_OK;
     if (!old) return rv_error(RV_EUSAGE, "%s: cannot read: %s", path, strerror(errno));
@@ -48,7 +55,7 @@ static rv_status drop_lines(const char *path, int64_t resume_step) {
     rv__file_create(&f, temporary);
     for (ssize_t n; (n = getline(&line, &room, old)) > 0;) {
         int64_t step = line_step(line, (size_t)n);
-        if (step >= 0 && step <= resume_step) rv__file_write(&f, line, (size_t)n);
+        if (step >= 0 && step <= resume_step && !(redo && step == resume_step && is_kind(line, redo))) rv__file_write(&f, line, (size_t)n);
         else changed = true;
     }
     if (ferror(old)) st = rv_error(RV_EUSAGE, "%s: cannot read: %s", path, strerror(errno));
@@ -65,9 +72,9 @@ static rv_status drop_lines(const char *path, int64_t resume_step) {
     return st;
 }
 
-rv_status rv_metrics_open(const char *path, int64_t resume_step, rv_metrics **out) {
+rv_status rv_metrics_open(const char *path, int64_t resume_step, const char *redo, rv_metrics **out) {
     *out = NULL;
-    RV_TRY(drop_lines(path, resume_step));
+    RV_TRY(drop_lines(path, resume_step, redo));
     rv_metrics *m = calloc(1, sizeof *m);
     if (!m || !(m->path = strdup(path))) {
         free(m);

@@ -13,8 +13,9 @@
 typedef struct rv_metrics rv_metrics;
 /** Open for appending, made if needed. First drop, atomically, every line of a step after `resume_step` and every line
  *  that is torn, so that a resumed run's file becomes that of a run that was never stopped (times apart). -1: start
- *  empty. So write a step's lines before its checkpoint. RV_EUSAGE if the file cannot be read or written. */
-RV_API rv_status rv_metrics_open(const char *path, int64_t resume_step, rv_metrics **out);
+ *  empty. So write a step's lines before its checkpoint. redo: the kind of resume_step's lines that are dropped, too,
+ *  because they will be written again, or NULL. RV_EUSAGE if the file cannot be read or written. */
+RV_API rv_status rv_metrics_open(const char *path, int64_t resume_step, const char *redo, rv_metrics **out);
 /** Start a line. Each begin needs its end. */
 RV_API void rv_metrics_begin(rv_metrics *m, int64_t step, const char *kind);
 RV_API void rv_metrics_real(rv_metrics *m, const char *key, double value);

@@ -53,6 +53,8 @@ void rv_items_add_fields(rv_items *l, const rv_field *f, const void *base) {
 }
 
 rv_status rv_items_read_fields(const rv_checkpoint *ck, const rv_field *f, void *base) {
-    for (; f->path; f++) RV_TRY(rv_checkpoint_read(ck, f->path, f->type, f->count ? f->count : 1, (char *)base + f->offset));
+    for (; f->path; f++)
+        if (!f->optional || rv_checkpoint_find(ck, f->path))
+            RV_TRY(rv_checkpoint_read(ck, f->path, f->type, f->count ? f->count : 1, (char *)base + f->offset));
     return RV_OK;
 }

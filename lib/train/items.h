@@ -21,12 +21,14 @@ RV_API void rv_items_add_text(rv_items *list, const char *path, const char *text
 RV_API rv_status rv_items_status(const rv_items *list);
 RV_API void rv_items_free(rv_items *list);
 
-/** A scalar, or with count > 0 an array of so many, in a struct that a checkpoint keeps. */
+/** A scalar, or with count > 0 an array of so many, in a struct that a checkpoint keeps. Older checkpoints may lack an
+ *  optional one: it then stays as it is. */
 typedef struct {
     const char *path;
     rv_ck_type type;
     size_t offset;
     int64_t count;
+    bool optional;
 } rv_field;
 /** Append the fields of the struct at base that the table (closed by a NULL path) lists. */
 RV_API void rv_items_add_fields(rv_items *list, const rv_field *fields, const void *base);

@@ -10,17 +10,18 @@
 
 static const rv_ck_type real_type = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
 
-#define FIELD(path, type, member) {path, type, offsetof(rv_run_state, member), 0}
+#define FIELD(path, type, member) {path, type, offsetof(rv_run_state, member), 0, false}
 static const rv_field fields[] = {
     FIELD("/trainer/step", RV_CK_I64, step),
     FIELD("/trainer/epoch", RV_CK_I64, epoch),
     FIELD("/trainer/tokens", RV_CK_I64, tokens),
     FIELD("/trainer/running_loss", RV_CK_F64, running_loss),
-    {"/trainer/best_value", RV_CK_F64, offsetof(rv_run_state, best_value), RV_BEST_MAX},
-    {"/trainer/best_step", RV_CK_I64, offsetof(rv_run_state, best_step), RV_BEST_MAX},
+    {"/trainer/best_value", RV_CK_F64, offsetof(rv_run_state, best_value), RV_BEST_MAX, false},
+    {"/trainer/best_step", RV_CK_I64, offsetof(rv_run_state, best_step), RV_BEST_MAX, false},
     FIELD("/trainer/n_best", RV_CK_I64, n_best),
     FIELD("/trainer/bad_validations", RV_CK_I64, bad_validations),
     FIELD("/trainer/stopped", RV_CK_I64, stopped),
+    {"/trainer/unvalidated", RV_CK_I64, offsetof(rv_run_state, unvalidated), 0, true},
     FIELD("/trainer/schedule_seen", RV_CK_U8, schedule.seen),
     FIELD("/trainer/schedule_best", RV_CK_F64, schedule.best),
     FIELD("/trainer/schedule_bad", RV_CK_I64, schedule.bad),

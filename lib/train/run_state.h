@@ -20,6 +20,7 @@ typedef struct {
     int64_t n_best;
     int64_t bad_validations;        /**< in a row without a new best */
     int64_t stopped;      /**< 1: early stopping ended the run */
+    int64_t unvalidated;  /**< 1: this step's validation is still to be done; a signal came first */
     rv_schedule_state schedule;
     uint64_t seed;
     uint64_t rng_step;    /**< counter of the tape's random numbers */

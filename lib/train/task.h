@@ -47,7 +47,8 @@ typedef struct {
     /** The step succeeded: the batches fetched and the state carried since the last commit count from now on. Saves
      *  made before a commit see the cursor and state of the commit before. */
     void (*commit)(rv_task *task);
-    /** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none. final: as a result is
+    /** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none; what rv_stop_requested says
+     *  ends it early. final: as a result is
      *  measured, all of it; otherwise as a validation in training may be, cheaper (train.validate_*). Leaves the training
      *  cursor and state as they were. */
     rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out);

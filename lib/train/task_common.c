@@ -39,9 +39,9 @@ void rv__saved_tokenizer_free(rv__saved_tokenizer *t) {
 }
 
 const rv_field rv__cursor_fields[] = {
-    {"/data/epoch", RV_CK_I64, offsetof(rv_cursor, epoch), 0},
-    {"/data/position", RV_CK_I64, offsetof(rv_cursor, position), 0},
-    {"/data/step", RV_CK_I64, offsetof(rv_cursor, step), 0},
+    {"/data/epoch", RV_CK_I64, offsetof(rv_cursor, epoch), 0, false},
+    {"/data/position", RV_CK_I64, offsetof(rv_cursor, position), 0, false},
+    {"/data/step", RV_CK_I64, offsetof(rv_cursor, step), 0, false},
     {0},
 };
 

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"
+#include "train/stop.h"
 #include "train/task_common.h"
 
 typedef struct {
@@ -175,6 +176,7 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
     rv_tape_set_training(tape, false);
     double nats = 0;
     for (int64_t k = 0, n; status == RV_OK && (!limit || k < limit) && (n = rv_lm_pass_next(&pass, x, y, &continues)) > 0; k++) {
+        if ((status = rv_stop_requested()) != RV_OK) break;
         rv_tape_reset(tape);
         if (state && !continues) kind->state_reset(state);
         rv_tensor *logits = rv_lm_logits(tape, t->lm, x, B, T, state, NULL);

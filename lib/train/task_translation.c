@@ -12,6 +12,7 @@
 #include "train/bleu.h"
 #include "train/chrf.h"
 #include "train/model_config.h"
+#include "train/stop.h"
 #include "train/task_common.h"
 #include "train/translate_text.h"
 #include "train/translation_task.h"
@@ -271,6 +272,7 @@ typedef struct {
 static rv_status add_batch(rv_tape *tape, translation_task *t, const rv_pair_batch *b, bool accuracy, sums *s) {
     rv_memory memory;
     rv_lm *lm = rv_seq2seq_lm(t->model);
+    RV_TRY(rv_stop_requested());
     rv_tape_reset(tape);
     if (!rv_seq2seq_encode(tape, t->model, b->src, b->src_lengths, b->B, b->S, &memory)) return rv_tape_status(tape);
     rv_tensor *logits = rv_seq2seq_logits(tape, t->model, &memory, b->tgt_in, b->B, b->T);

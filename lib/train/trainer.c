@@ -193,6 +193,7 @@ static rv_status validate(run *r, bool *keep) {
     if (rv_schedule_observe(&r->schedule, &r->s.schedule, value)) rv_info("the learning rate is cut to %g", learning_rate(r));
     int rank = rank_value(r, value);
     r->s.bad_validations = rank == 0 ? 0 : r->s.bad_validations + 1;
+    r->s.unvalidated = false;
     rv_info("step %-7lld valid%s%s", (long long)r->s.step, line, rank == 0 ? "  (best so far)" : "");
     *keep = rank < r->keep_best;
     r->s.stopped = out_of_patience(r);
@@ -212,26 +213,32 @@ static void forget_best(rv_run_state *s, const rv_run_state *before) {
     s->n_best = before->n_best;
 }
 
+static bool complete(const run *r) { return !r->s.unvalidated && (r->s.step >= r->max_steps || r->s.stopped); }
+
 static rv_status loop(run *r) {
     rv_progress *bar = rv_progress_start("training", "steps", r->s.step, r->max_steps);
     rv_status status = RV_OK;
     double t0 = rv_now();
     int64_t tokens0 = r->s.tokens;
-    while (status == RV_OK && r->s.step < r->max_steps && !r->s.stopped) {
-        status = train_step(r);
-        if (status != RV_OK) break;
-        bool last = r->s.step == r->max_steps, best = false;
+    while (status == RV_OK && !complete(r)) {
+        if (!r->s.unvalidated) {
+            status = train_step(r);
+            if (status != RV_OK) break;
+            r->s.unvalidated = r->s.step % r->validate_every == 0 || r->s.step == r->max_steps;
+        }
+        bool best = false;
         rv_run_state before = r->s;
-        if (r->s.step % r->validate_every == 0 || last) status = validate(r, &best);
-        if (status != RV_OK) break;
+        if (r->s.unvalidated) status = validate(r, &best);
+        if (status != RV_OK && status != rv_stop_requested()) break; /* a signal breaks a validation off; the resumed run does it */
         rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
         rv_status stop = rv_stop_requested();
         if (stop == RV_OK && r->options->on_step && !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss)) stop = RV_ETERM;
-        bool end = last || r->s.stopped || stop != RV_OK;
+        bool end = complete(r) || stop != RV_OK;
         if (end || best || r->s.step % r->checkpoint_every == 0) status = save(r, end);
         if (best && r->saved_step != r->s.step) forget_best(&r->s, &before); /* the save failed: the older ones stay the best */
         if (status == RV_OK && stop != RV_OK)
-            status = rv_error(stop, "stopped by a signal; step %lld is saved in %s. The same command continues", (long long)r->s.step, rv_run_dir_path(r->dir));
+            status = rv_error(stop, "stopped by a signal; step %lld is saved in %s. The same command continues%s", (long long)r->s.step, rv_run_dir_path(r->dir),
+                              r->s.unvalidated ? ", with the validation that was broken off" : "");
     }
     rv_progress_finish(bar);
     return status;
@@ -310,7 +317,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     r->saved_step = r->s.step;
     r->s.stopped = out_of_patience(r); /* the patience may have been raised since */
     if (r->s.stopped) rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to go on", (long long)r->s.step);
-    else if (r->s.step >= r->max_steps) rv_info("the run is complete: it has done %lld of %lld steps; raise train.max_steps to go on", (long long)r->s.step, (long long)r->max_steps);
+    else if (complete(r)) rv_info("the run is complete: it has done %lld of %lld steps; raise train.max_steps to go on", (long long)r->s.step, (long long)r->max_steps);
     else rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
     return RV_OK;
 }
@@ -386,7 +393,7 @@ static rv_status run_it(run *r) {
     RV_TRY(rv_run_dir_set_aside(r->dir, resume_step));
     char path[RV_PATH_MAX];
     rv_run_dir_file(r->dir, "metrics.jsonl", path);
-    RV_TRY(rv_metrics_open(path, resume_step, &r->metrics));
+    RV_TRY(rv_metrics_open(path, resume_step, r->s.unvalidated ? "valid" : NULL, &r->metrics));
     RV_TRY(write_config(r));
     if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
     rv_stop_install();

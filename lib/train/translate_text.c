@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/stop.h"
+
 typedef struct {
     int64_t n, sentence;
 } entry;
@@ -51,7 +53,8 @@ rv_status rv_translate_each(rv_tape *tape, rv_seq2seq *model, const int32_t *con
             status = sink(ctx, e[i++].sentence, NULL, 0);
             continue;
         }
-        status = translate_batch(tape, model, src, e + i, B, o, ids, lengths, sink, ctx);
+        status = rv_stop_requested();
+        if (status == RV_OK) status = translate_batch(tape, model, src, e + i, B, o, ids, lengths, sink, ctx);
         i += B;
     }
     rv_free(ids);

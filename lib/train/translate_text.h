@@ -10,7 +10,8 @@
 typedef rv_status (*rv_translation_sink)(void *ctx, int64_t sentence, const rv_hypothesis *h, int count);
 
 /** Translate src[i] (n[i] ids without <eos>, which is appended: options->eos in both languages), at most `batch` sentences
- *  at a time, the longest first. An empty source has no hypotheses (count 0). Errors: as rv_translate, and the sink's. */
+ *  at a time, the longest first. An empty source has no hypotheses (count 0). Errors: as rv_translate, the sink's, and what
+ *  rv_stop_requested says between batches. */
 RV_API rv_status rv_translate_each(rv_tape *tape, rv_seq2seq *model, const int32_t *const *src, const int64_t *n, int64_t sentences, int64_t batch,
                                    const rv_translate_options *options, rv_translation_sink sink, void *ctx);
 

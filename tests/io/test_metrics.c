@@ -24,7 +24,7 @@ TestSuite(metrics, .init = setup, .fini = teardown);
 
 static rv_metrics *open_at(int64_t step) {
     rv_metrics *m;
-    cr_assert_eq(rv_metrics_open(file, step, &m), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_metrics_open(file, step, NULL, &m), RV_OK, "%s", rv_error_message());
     return m;
 }
 
@@ -155,7 +155,7 @@ Test(metrics, cutting_is_atomic) {
         sample_write(file, whole, strlen(whole));
         seen = 0;
         rv__io_set_hook(fail_writes, NULL);
-        rv_status st = rv_metrics_open(file, 2, &m);
+        rv_status st = rv_metrics_open(file, 2, NULL, &m);
         rv__io_set_hook(NULL, NULL);
         char *t = text();
         size_t half = (size_t)(strstr(whole, "{\"step\":3") - whole);
