@@ -208,6 +208,8 @@ class Cli(unittest.TestCase):
         self.check(ravel("train", "lstm.yaml", *quick), 0, "complete: early stopping ended it after step 3", "done: step 3")
         quick[2] = "train.early_stopping={metric: accuracy, patience: 4}"
         self.check(ravel("train", "lstm.yaml", *quick[:3]), 0, "resuming from .* after step 3", "in 4 validations", "done: step 5")
+        quick[2] = "train.early_stopping={metric: loss, patience: 2}"
+        self.check(ravel("train", "lstm.yaml", *quick[:3]), 0, "watched 'accuracy max', and now 'loss min' decides", "step 6 .*best so far", "done: step 8")
         quick[2] = "train.early_stopping={patience: 0}"
         self.check(ravel("train", "lstm.yaml", "name=none", *quick), 0, "in 1 validations", "done: step 2")
 

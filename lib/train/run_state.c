@@ -19,6 +19,7 @@ static const rv_field fields[] = {
     {"/trainer/best_value", RV_CK_F64, offsetof(rv_run_state, best_value), RV_BEST_MAX, false},
     {"/trainer/best_step", RV_CK_I64, offsetof(rv_run_state, best_step), RV_BEST_MAX, false},
     FIELD("/trainer/n_best", RV_CK_I64, n_best),
+    {"/trainer/watched", RV_CK_U8, offsetof(rv_run_state, watched), sizeof ((rv_run_state *)0)->watched, true},
     FIELD("/trainer/bad_validations", RV_CK_I64, bad_validations),
     FIELD("/trainer/stopped", RV_CK_I64, stopped),
     {"/trainer/unvalidated", RV_CK_I64, offsetof(rv_run_state, unvalidated), 0, true},

@@ -18,6 +18,7 @@ typedef struct {
     double best_value[RV_BEST_MAX]; /**< the watched metric's best values, best first ... */
     int64_t best_step[RV_BEST_MAX]; /**< ... and the steps that had them */
     int64_t n_best;
+    char watched[32];     /**< that metric and its mode: "bleu max" */
     int64_t bad_validations;        /**< in a row without a new best */
     int64_t stopped;      /**< 1: early stopping ended the run */
     int64_t unvalidated;  /**< 1: this step's validation is still to be done; a signal came first */

@@ -294,6 +294,7 @@ static void read_settings(run *r) {
     r->watched = rv_config_has(c, "train.early_stopping") ? rv_config_text(c, "train.early_stopping.metric") : "loss";
     r->minimise = rv_config_has(c, "train.early_stopping") ? rv_config_is(c, "train.early_stopping.mode", "min") : true;
     r->s.seed = (uint64_t)rv_config_int(c, "seed");
+    snprintf(r->s.watched, sizeof r->s.watched, "%s %s", r->watched, r->minimise ? "min" : "max");
     r->saved_step = r->shown_best = -1;
 }
 
@@ -311,10 +312,17 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
             rv_k()->isa, rv_config_text(c, "checkpoint.dir"));
     if (!saved) return RV_OK;
+    const rv_run_state now = r->s;
     rv_run_parts parts = parts_of(r);
     rv_status status = rv_run_restore(&parts, saved);
     if (status != RV_OK) return rv_error_context(status, "%s: ", rv_checkpoint_path(saved));
     r->saved_step = r->s.step;
+    if (strcmp(r->s.watched, now.watched)) {
+        rv_warn("%s watched '%.31s', and now '%s' decides: what was best so far is forgotten", rv_checkpoint_path(saved), r->s.watched, now.watched);
+        memcpy(r->s.watched, now.watched, sizeof now.watched);
+        r->s.n_best = r->s.bad_validations = 0;
+        r->s.schedule = (rv_schedule_state){.cuts = r->s.schedule.cuts};
+    }
     r->s.stopped = out_of_patience(r); /* the patience may have been raised since */
     if (r->s.stopped) rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to go on", (long long)r->s.step);
     else if (complete(r)) rv_info("the run is complete: it has done %lld of %lld steps; raise train.max_steps to go on", (long long)r->s.step, (long long)r->max_steps);
