@@ -109,6 +109,10 @@ rv_status rv_text_load(const char *path, rv_text *out) {
                               (long long)line, (unsigned char)out->bytes[bad], (long long)bad);
         }
     }
+    if (status == RV_OK && !strncmp(out->bytes, "\xef\xbb\xbf", 3)) { /* a byte order mark is no text */
+        out->len -= 3;
+        memmove(out->bytes, out->bytes + 3, out->len + 1);
+    }
     if (status != RV_OK) rv_text_free(out);
     return status;
 }

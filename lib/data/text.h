@@ -17,7 +17,8 @@ typedef struct {
 /** Largest text read, in bytes (after unpacking): a packed bomb ends here. */
 #define RV_TEXT_MAX ((size_t)4 << 30)
 
-/** Read the whole file `path`, plain or packed with gzip (told by its first bytes, not by its name). It must be UTF-8.
+/** Read the whole file `path`, plain or packed with gzip (told by its first bytes, not by its name). It must be UTF-8; a byte
+ *  order mark at its start is left out.
  *  Errors: RV_EDATA (absent, unreadable, over RV_TEXT_MAX, damaged gzip, or invalid UTF-8, with the byte's offset and
  *  line), RV_ENOMEM. Free with rv_text_free. */
 RV_API rv_status rv_text_load(const char *path, rv_text *out);

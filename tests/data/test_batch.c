@@ -259,6 +259,19 @@ Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
     cr_assert(strstr(rv_error_message(), "empty"));
 }
 
+Test(corpus, a_byte_order_mark_is_no_text, .init = setup, .fini = teardown) {
+    rv_text t;
+    put(0, "\xef\xbb\xbf" "ab\n", 6, false);
+    cr_assert_eq(rv_text_load(path[0], &t), RV_OK);
+    cr_assert_eq(t.len, 3);
+    cr_assert_str_eq(t.bytes, "ab\n");
+    rv_text_free(&t);
+    put(0, "\xef\xbb\xbf", 3, false);
+    cr_assert_eq(rv_text_load(path[0], &t), RV_OK);
+    cr_assert_eq(t.len, 0);
+    rv_text_free(&t);
+}
+
 /* Known figures of tinyshakespeare. */
 Test(corpus, tinyshakespeare) {
     const char *mirror = getenv("RAVEL_DATA_MIRROR");
