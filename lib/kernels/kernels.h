@@ -19,6 +19,9 @@ typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GEL
 typedef struct rv_attend rv_attend; /* attention.h */
 typedef struct rv__gemm_block rv__gemm_block; /* gemm_block.h */
 
+/** Elements of dropout whose decisions come from the same 16 counters (kernels.def: vmask). */
+enum { RV_MASK_GROUP = 128 };
+
 /** Elementwise arithmetic on two operands. */
 typedef enum { RV_ARITH_ADD, RV_ARITH_SUB, RV_ARITH_MUL, RV_ARITH_DIV } rv_arith;
 

@@ -1,31 +1,50 @@
-/* Dropout with a mask that is made twice rather than stored. */
+/* Dropout. Its decisions are kept for backward, one bit for each element. */
+#include <math.h>
+
 #include "ops/ops_private.h"
 
-typedef struct {
-    rv_rng rng;
-    uint32_t threshold;
-    rv_real scale;
-} dropout_ctx;
-
-/* A block is a whole number of counters, so its first is known without the others. */
-static void drop(const dropout_ctx *c, int64_t n, const rv_real *x, rv_real *y, bool acc) {
+/* Rows of bits start at whole words. Work is cut at whole groups, so that the first counter of a piece is known without
+ * the others. */
+bool rv__draw_mask(rv_tape *tape, double p, int64_t rows, int64_t n, rv__mask *mask) {
+    *mask = (rv__mask){.scale = 1};
+    if (!rv_tape_training(tape) || p == 0) return true;
+    if (!(p > 0 && p < 1)) return rv_tape_fail(tape, RV_EUSAGE, "dropout: probability %g is not in [0, 1)", p);
+    mask->stride = (n + 15) / 16;
+    int64_t words = rows * mask->stride, piece = RV_BLOCK / 16;
+    uint16_t *bits = rv_tape_alloc(tape, (size_t)words * sizeof *bits);
+    if (!bits) return false;
+    mask->bits = bits;
+    uint32_t least = (uint32_t)lround(p * 65536);
+    if (least > 65535) least = 65535;
+    mask->scale = (rv_real)(65536. / (65536 - least));
+    rv_rng rng = rv_tape_rng(tape);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(10. * (double)n))
+#pragma omp parallel for schedule(static) num_threads(rv_threads_for(8. * (double)words))
+    for (int64_t w = 0; w < words; w += piece)
+        k->vmask(rng.key, rng.step, (uint64_t)w * 2, words - w < piece ? words - w : piece, least, bits + w);
+    return true;
+}
+
+static void drop(const rv__mask *mask, int64_t n, const rv_real *x, rv_real *y, bool acc) {
+    const rv_kernels *k = rv_k();
+#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n))
     for (int64_t i = 0; i < rv_blocks(n); i++) {
         rv_range r = rv_block(n, i);
-        k->vdropout(c->rng.key, c->rng.step, (uint64_t)r.begin / 4, r.end - r.begin, c->threshold, c->scale, x + r.begin, y + r.begin, acc);
+        k->vkeep(r.end - r.begin, mask->bits + r.begin / 16, mask->scale, x + r.begin, acc ? y + r.begin : NULL, y + r.begin);
     }
 }
 
 rv_tensor *rv_dropout(rv_tape *tape, rv_tensor *x, double p) {
-    if (!x || p == 0 || !rv_tape_training(tape)) return x;
-    if (!(p > 0 && p < 1)) return rv_tape_fail(tape, RV_EUSAGE, "dropout: probability %g is not in [0, 1)", p);
+    if (!x) return NULL;
+    rv__mask mask;
+    int64_t n = rv_numel(x);
+    if (!rv__draw_mask(tape, p, 1, n, &mask)) return NULL;
+    if (!mask.bits) return x;
     rv_tensor *y = rv__like(tape, x);
     if (!y) return NULL;
-    dropout_ctx c = {rv_tape_rng(tape), (uint32_t)(p * 0x1p32), (rv_real)(1 / (1 - p))};
-    drop(&c, rv_numel(x), x->x, y->x, false);
-    rv_node *node = rv_tape_record(tape, &rv__op_dropout, 1, &x, 1, &y, sizeof c);
-    if (node) *(dropout_ctx *)node->ctx = c;
+    drop(&mask, n, x->x, y->x, false);
+    rv_node *node = rv_tape_record(tape, &rv__op_dropout, 1, &x, 1, &y, sizeof mask);
+    if (node) *(rv__mask *)node->ctx = mask;
     return y;
 }
 

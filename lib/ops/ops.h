@@ -78,8 +78,8 @@ RV_API rv_tensor *rv_layer_norm(rv_tape *tape, rv_tensor *x, rv_tensor *gamma, r
 RV_API rv_tensor *rv_embedding(rv_tape *tape, rv_tensor *table, const int32_t *ids, int64_t n, double scale);
 
 /* ---- dropout.c */
-/** In training each element is 0 with probability p, else x / (1 - p); otherwise x itself. The mask is a function of
- *  (seed, step, call, index) and is made again in backward. */
+/** In training each element is 0 with probability p, else x / (1 - p); otherwise x itself. p is rounded to a multiple of
+ *  1/65536, in both places. The mask is a function of (seed, step, call, index); one bit of it is kept per element. */
 RV_API rv_tensor *rv_dropout(rv_tape *tape, rv_tensor *x, double p);
 
 /* ---- recurrent.c */

@@ -20,4 +20,13 @@ int64_t rv__span(const rv_tensor *x, int from, int to);
  * these three numbers only. */
 void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc, rv_real scale);
 
+/* Dropout's decisions for rows of n elements. bits NULL: nothing is dropped. */
+typedef struct {
+    const uint16_t *bits; /* kernels.def: vkeep */
+    int64_t stride;       /* words from one row to the next */
+    rv_real scale;        /* of what is kept: the expectation stays */
+} rv__mask;
+/* Draw them in training, for the step; p is rounded to a multiple of 1/65536. false: sticky error. */
+bool rv__draw_mask(rv_tape *tape, double p, int64_t rows, int64_t n, rv__mask *mask);
+
 #endif

@@ -169,6 +169,13 @@ Test(ops, every_wrong_shape_is_refused) {
     EXPECT_ERROR(rv_dropout(tape, a, 1), RV_EUSAGE, "probability 1");
 }
 
+/* The number that decides on element i, by the definition in kernels.def. */
+static uint32_t drawn(rv_rng_key key, uint64_t step, uint64_t first, int64_t i) {
+    uint32_t r[4];
+    rv_rng_block(key, step, first + (uint64_t)(i / 128 * 16 + i % 16), r);
+    return i % 32 < 16 ? r[i % 128 / 32] & 0xffffu : r[i % 128 / 32] >> 16;
+}
+
 Test(ops, dropout_draws_what_the_generator_says) {
     enum { N = 10007 };
     static const char *const isa[] = {"avx512", "avx2", "base"};
@@ -180,9 +187,7 @@ Test(ops, dropout_draws_what_the_generator_says) {
         rv_tensor *x = filled(1, DIMS(N)), *y = rv_dropout(tape, x, 0.25), *z = rv_dropout(tape, x, 0.25);
         int kept = 0, differ = 0;
         for (int i = 0; i < N; i++) {
-            uint32_t r[4];
-            rv_rng_block(key, 4, (uint64_t)i / 4, r);
-            bool keep = r[i % 4] >= 0x40000000u;
+            bool keep = drawn(key, 4, 0, i) >= 0x4000u;
             cr_assert_float_eq((double)y->x[i], keep ? 4. / 3 : 0, 1e-6, "%s, element %d", isa[s], i);
             kept += keep;
             differ += y->x[i] != z->x[i];
@@ -199,18 +204,22 @@ Test(ops, dropout_draws_what_the_generator_says) {
     cr_expect_eq(rv_dropout(tape, x, 0), x);
 }
 
-Test(ops, random_numbers_by_vector) {
-    enum { BLOCKS = 45 };
+Test(ops, masks_by_vector) {
+    enum { WORDS = 45 };
     rv_rng_key key = {{123, 456}};
     uint64_t first = 0xfffffff0u; /* the counter's carry into its second word is among them */
-    uint32_t got[4 * BLOCKS], want[4];
     static const char *const isa[] = {"avx512", "avx2", "base"};
     for (int s = 0; s < 3; s++) {
         if (rv_select_isa(isa[s]) != RV_OK) continue;
-        rv_k()->vrandom(key, 0x123456789abu, first, BLOCKS, got);
-        for (int b = 0; b < BLOCKS; b++) {
-            rv_rng_block(key, 0x123456789abu, first + (uint64_t)b, want);
-            cr_expect(!memcmp(got + 4 * b, want, sizeof want), "%s: block %d", isa[s], b);
-        }
+        for (int words = 1; words <= WORDS; words++)
+            for (uint32_t least = 0; least < 65536; least += 13107) { /* 0 to 65535 */
+                uint16_t got[WORDS + 1];
+                memset(got, 0x5a, sizeof got);
+                rv_k()->vmask(key, 0x123456789abu, first, words, least, got);
+                for (int i = 0; i < 16 * words; i++)
+                    cr_assert_eq(got[i / 16] >> i % 16 & 1, drawn(key, 0x123456789abu, first, i) >= least, "%s: %d words, least %u, element %d",
+                                 isa[s], words, least, i);
+                cr_assert_eq(got[words], 0x5a5a);
+            }
     }
 }
