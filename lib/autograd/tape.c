@@ -24,6 +24,7 @@ rv_tape *rv_tape_create(void) {
 void rv_tape_destroy(rv_tape *t) {
     if (!t) return;
     rv_arena_destroy(t->arena);
+    rv_arena_destroy(t->held_arena);
     rv_free(t->grads);
     rv_free(t);
 }
@@ -53,6 +54,7 @@ bool rv_tape_training(const rv_tape *t) { return t->training; }
 bool rv_tape_no_grad(rv_tape *t, bool on) {
     bool old = t->no_grad;
     t->no_grad = on;
+    if (!on) rv__tape_forget(t); /* what is recorded is to change the weights */
     return old;
 }
 

@@ -67,6 +67,11 @@ RV_API rv_status rv_backward_from(rv_tape *tape, rv_tensor *y, const rv_real *dy
 RV_API size_t rv_tape_step_bytes(const rv_tape *tape);
 RV_API size_t rv_tape_grad_bytes(const rv_tape *tape);
 
+/** Many passes with the same weights (decoding): while on and nothing is recorded, what multiplies with a parameter packs it
+ *  once and keeps it. Parameters must not change meanwhile; turning this off, or recording on, forgets all that is packed.
+ *  Returns the old setting. */
+RV_API bool rv_tape_hold_weights(rv_tape *tape, bool on);
+
 /** Values made since the mark die at rewind (only while no_grad is on: a recorded node must not lose its memory). */
 RV_API rv_arena_mark rv_tape_mark(rv_tape *tape);
 RV_API void rv_tape_rewind(rv_tape *tape, rv_arena_mark mark);
@@ -99,6 +104,12 @@ RV_API rv_real *rv_grad(rv_tensor *t, bool *acc);
 RV_API const rv_real *rv_out_grad(const rv_node *node, int i);
 /** Key and counters for this call's random numbers: (key, step, first index 0); each call gets its own stream. */
 RV_API rv_rng rv_tape_rng(rv_tape *tape);
+
+/** Columns [column, column + k) of the parameter w, transposed and packed for rv_gemm as `parts` equal stacks of its rows, one
+ *  after the other, each of rv_tape_packed_bytes. Lives while weights are held (rv_tape_hold_weights). NULL when they are not, w is no
+ *  parameter or there is no memory: then multiply with w itself, the bits are the same. */
+RV_API const void *rv_tape_packed(rv_tape *tape, const rv_tensor *w, int64_t column, int64_t k, int64_t parts);
+RV_API size_t rv_tape_packed_bytes(const rv_tensor *w, int64_t k, int64_t parts);
 
 /* ---- for op samples (see rv_op.sample) */
 /** A leaf that needs a gradient, filled with uniform numbers in [lo, hi): a function of its position among the

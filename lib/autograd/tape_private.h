@@ -1,4 +1,4 @@
-/* The tape's inside, shared by tape.c and plan.c only. */
+/* The tape's inside, shared by tape.c, held.c and plan.c only. */
 #ifndef RV_AUTOGRAD_TAPE_PRIVATE_H
 #define RV_AUTOGRAD_TAPE_PRIVATE_H
 
@@ -8,6 +8,14 @@ typedef struct sample_link {
     rv_tensor *t;
     struct sample_link *next;
 } sample_link;
+
+/* A packed parameter, or part of one. */
+typedef struct held {
+    const rv_real *x;
+    int64_t k, parts;
+    void *packed;
+    struct held *next; /* the last one's is the first */
+} held;
 
 struct rv_tape {
     rv_arena *arena;
@@ -23,6 +31,12 @@ struct rv_tape {
     int samples, perturb_leaf;
     int64_t perturb_elem;
     double perturb_eps;
+    bool hold;
+    rv_arena *held_arena; /* holds all of these */
+    held *last_held;      /* the one asked for last */
 };
+
+/* Forget the packed weights. */
+void rv__tape_forget(rv_tape *t);
 
 #endif

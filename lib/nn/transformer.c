@@ -85,7 +85,7 @@ static rv_tensor *rows_of(rv_tape *tape, rv_tensor *w, int64_t begin, int64_t en
     if (!w || rv_tape_records(tape, 1, &w)) return rv_slice(tape, w, 0, begin, end);
     rv_tensor *part = rv_tape_alloc(tape, sizeof *part);
     if (!part) return NULL;
-    *part = (rv_tensor){.ndim = w->ndim, .dim = {end - begin, w->dim[1]}, .x = w->x + begin * rv_numel(w) / w->dim[0]};
+    *part = (rv_tensor){.base = w, .ndim = w->ndim, .dim = {end - begin, w->dim[1]}, .x = w->x + begin * rv_numel(w) / w->dim[0]};
     return part;
 }
 

@@ -9,8 +9,10 @@
 
 bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps) {
     if (!f->w || steps < RV__PACK_MIN_STEPS) return true;
-    if (!(f->packed = rv_tape_alloc(tape, rv_gemm_packed_bytes(f->n, f->k)))) return false;
-    rv_gemm_pack_b(f->tb, f->n, f->k, f->w, f->ld, f->packed);
+    void *packed = rv_tape_alloc(tape, rv_gemm_packed_bytes(f->n, f->k));
+    if (!packed) return false;
+    rv_gemm_pack_b(f->tb, f->n, f->k, f->w, f->ld, packed);
+    f->packed = packed;
     return true;
 }
 
@@ -261,6 +263,12 @@ static bool allocate(rv_tape *tape, rv__attention_seq *a) {
     return rv_tape_status(tape) == RV_OK;
 }
 
+/* The packed weights that the tape holds; or else packed for so many steps. */
+static bool pack(rv_tape *tape, rv__factor *f, const rv_tensor *w, int64_t column, int64_t steps) {
+    f->packed = f->w ? rv_tape_packed(tape, w, column, f->k, 1) : NULL;
+    return f->packed || rv__factor_pack(tape, f, steps);
+}
+
 static bool prepare(rv_tape *tape, forward *f) {
     rv__attention_seq *a = f->a;
     const rv__seq *q = &a->q;
@@ -275,12 +283,14 @@ static bool prepare(rv_tape *tape, forward *f) {
         f->out_context = (rv__factor){.tb = true, .n = a->O, .k = D, .ld = D + H, .w = r->w_out->x};
         f->out_state = (rv__factor){.tb = true, .n = a->O, .k = H, .ld = D + H, .w = r->w_out->x + D};
     }
+    const char *held = a->F ? rv_tape_packed(tape, r->w_ih, a->E, a->F, q->G) : NULL;
     for (int64_t g = 0; a->F && g < q->G; g++) {
         f->input[g] = (rv__factor){.tb = true, .n = H, .k = a->F, .ld = in, .w = r->w_ih->x + g * H * in + a->E};
-        if (!rv__factor_pack(tape, &f->input[g], q->T)) return false;
+        if (held) f->input[g].packed = held + g * (int64_t)rv_tape_packed_bytes(r->w_ih, a->F, q->G);
+        else if (!rv__factor_pack(tape, &f->input[g], q->T)) return false;
     }
-    return rv__pass_pack(tape, &f->pass) && rv__factor_pack(tape, &f->query, q->T) && rv__factor_pack(tape, &f->position, q->T) &&
-           rv__factor_pack(tape, &f->out_context, q->T) && rv__factor_pack(tape, &f->out_state, q->T);
+    return rv__pass_pack(tape, &f->pass, r->w_hh) && pack(tape, &f->query, r->w_query, 0, q->T) && pack(tape, &f->position, r->w_position, 0, q->T) &&
+           pack(tape, &f->out_context, r->w_out, 0, q->T) && pack(tape, &f->out_state, r->w_out, D, q->T);
 }
 
 static bool input_product(rv_tape *tape, const rv__attention_seq *a) {
@@ -292,7 +302,7 @@ static bool input_product(rv_tape *tape, const rv__attention_seq *a) {
         rv__sum_biases(q->cell, q->H, a->r.b_ih, a->r.b_hh, bias);
     }
     rv_gemm_run(&(rv_gemm){.tb = true, .m = q->T * q->B, .n = GH, .k = a->E, .a = a->r.x->x, .lda = a->E, .b = a->r.w_ih->x, .ldb = a->E + a->F, .c = q->gates,
-                           .ldc = GH, .bias = bias});
+                           .ldc = GH, .bias = bias, .packed_b = rv_tape_packed(tape, a->r.w_ih, 0, a->E, 1)});
     return true;
 }
 

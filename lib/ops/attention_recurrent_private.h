@@ -30,7 +30,7 @@ typedef struct {
     bool tb;
     int64_t n, k, ld;
     const rv_real *w;
-    void *packed; /* or NULL where the steps are too few for packing to pay */
+    const void *packed; /* or NULL where the steps are too few for packing to pay */
 } rv__factor;
 
 /* Pack f if that pays for so many steps; false (sticky error) without memory. */

@@ -98,7 +98,7 @@ rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, rv
         if (!pre) return NULL;
     }
     rv_gemm_run(&(rv_gemm){.tb = true, .m = rows, .n = out, .k = in, .a = x->x, .lda = in, .b = w->x, .ldb = in, .c = y->x, .ldc = out,
-                           .bias = b ? b->x : NULL, .act = act, .pre = pre});
+                           .bias = b ? b->x : NULL, .act = act, .pre = pre, .packed_b = rv_tape_packed(tape, w, 0, in, 1)});
     const rv_op *op = act == RV_ACT_NONE ? &rv__op_linear : &rv__op_linear_act;
     rv_node *node = rv_tape_record(tape, op, 3, inputs, 1, &y, sizeof(linear_ctx));
     if (node) *(linear_ctx *)node->ctx = (linear_ctx){act, pre};

@@ -14,8 +14,12 @@ int rv_cell_gates(rv_cell cell) { return cell == RV_CELL_LSTM ? 4 : rv__seq_is_g
 
 /* Forward packs gate by gate, so that a range of units is the same panels of each; backward sums over gates, and packs
  * those of one product as one. */
-bool rv__pass_pack(rv_tape *tape, rv__pass *p) {
+bool rv__pass_pack(rv_tape *tape, rv__pass *p, const rv_tensor *w_hh) {
     const rv__seq *q = &p->q;
+    if (w_hh && (p->packed = rv_tape_packed(tape, w_hh, 0, q->H, q->G))) {
+        for (int64_t g = 0; g < q->G; g++) p->packed_at[g] = (size_t)g * rv_tape_packed_bytes(w_hh, q->H, q->G);
+        return true;
+    }
     if (q->T < RV__PACK_MIN_STEPS) return true;
     int64_t H = q->H, G = q->G, step = !p->back ? 1 : rv__seq_is_gru(q->cell) ? 2 : G;
     size_t bytes = 0;
@@ -23,9 +27,11 @@ bool rv__pass_pack(rv_tape *tape, rv__pass *p) {
         p->packed_at[g] = bytes;
         bytes += (rv_gemm_packed_bytes(H, (g + step < G ? step : G - g) * H) + RV_ALIGN - 1) / RV_ALIGN * RV_ALIGN;
     }
-    if (!(p->packed = rv_tape_alloc(tape, bytes))) return false;
+    char *packed = rv_tape_alloc(tape, bytes);
+    if (!packed) return false;
     for (int64_t g = 0; g < G; g += step)
-        rv_gemm_pack_b(!p->back, H, (g + step < G ? step : G - g) * H, q->w_hh + g * H * H, H, p->packed + p->packed_at[g]);
+        rv_gemm_pack_b(!p->back, H, (g + step < G ? step : G - g) * H, q->w_hh + g * H * H, H, packed + p->packed_at[g]);
+    p->packed = packed;
     return true;
 }
 
@@ -264,11 +270,12 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
         mark = rv_tape_mark(tape); /* what follows is scratch */
     }
     rv_real *bias = b_ih || b_hh ? rv_tape_alloc(tape, (size_t)GH * sizeof *bias) : NULL;
-    if (rv_tape_status(tape) != RV_OK || !rv__pass_pack(tape, &p)) return none;
+    if (rv_tape_status(tape) != RV_OK || !rv__pass_pack(tape, &p, w_hh)) return none;
 
     if (bias) rv__sum_biases(cell, H, b_ih, b_hh, bias);
     if (cell == RV_CELL_GRU && b_hh) p.b_hn = b_hh->x + 2 * H;
-    rv_gemm_run(&(rv_gemm){.tb = true, .m = T * B, .n = GH, .k = I, .a = x->x, .lda = I, .b = w_ih->x, .ldb = I, .c = q->gates, .ldc = GH, .bias = bias});
+    rv_gemm_run(&(rv_gemm){.tb = true, .m = T * B, .n = GH, .k = I, .a = x->x, .lda = I, .b = w_ih->x, .ldb = I, .c = q->gates, .ldc = GH, .bias = bias,
+                           .packed_b = rv_tape_packed(tape, w_ih, 0, I, 1)});
     fill_padding(q, h0 != NULL);
     rv__pass_run(&p);
     if (reverse && h0) fill_padding(q, false);

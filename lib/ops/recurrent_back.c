@@ -123,7 +123,7 @@ bool rv__pass_backward(rv_tape *tape, rv__pass *p, const rv_real *dhn, const rv_
     p->dc = copy_or_zero(tape, BH, dcn);
     p->db = copy_or_zero(tape, p->q.G * H + H, NULL);
     if (p->phases == 2) p->drh = rv_tape_alloc(tape, (size_t)BH * sizeof(rv_real));
-    return rv_tape_status(tape) == RV_OK && rv__pass_pack(tape, p);
+    return rv_tape_status(tape) == RV_OK && rv__pass_pack(tape, p, NULL);
 }
 
 void rv__give_biases(const rv__pass *p, rv_tensor *b_ih, rv_tensor *b_hh) {

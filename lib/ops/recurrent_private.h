@@ -45,7 +45,7 @@ struct rv__pass {
     bool back;
     int (*products)(const rv__pass *p, int64_t s, int phase, rv__product *out); /* at most 2; returns their number */
     void (*pointwise)(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1);
-    char *packed; /* recurrent weights, or NULL when the steps are too few for packing to pay */
+    const char *packed; /* recurrent weights, or NULL when the steps are too few for packing to pay */
     size_t packed_at[4]; /* where the weights of the product that starts with this gate are in it */
     const rv_real *b_hn;             /* forward of GRU */
     const rv_real *dy;               /* backward from here */
@@ -70,8 +70,9 @@ static inline const rv_real *rv__seq_prev(const rv__seq *q, const rv_real *init,
     return states + ((q->reverse ? t + 1 : t - 1) * keep * q->B + b) * q->H;
 }
 
-/* Pack the recurrent weights for p if that pays; false (sticky error) without memory. */
-bool rv__pass_pack(rv_tape *tape, rv__pass *p);
+/* Pack the recurrent weights for p if that pays, or take those that the tape holds; w_hh: the tensor, NULL in backward.
+ * False (sticky error) without memory. */
+bool rv__pass_pack(rv_tape *tape, rv__pass *p, const rv_tensor *w_hh);
 /* All steps, in one parallel region. */
 void rv__pass_run(const rv__pass *p);
 /* p->q is there: set up the rest of a forward pass. */

@@ -19,6 +19,7 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
     rv_status status = RV_ENOMEM;
     rv_tape_set_training(tape, false);
     bool old = rv_tape_no_grad(tape, true);
+    rv_tape_hold_weights(tape, true);
     if (!history || !scratch) goto done;
     state = rv_lm_state_create(lm, 1, capacity);
     if (!state) goto done;
@@ -45,6 +46,7 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
     }
     status = RV_OK;
 done:
+    rv_tape_hold_weights(tape, false);
     rv_tape_no_grad(tape, old);
     if (state) kind->state_destroy(state);
     rv_free(history);

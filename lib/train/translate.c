@@ -75,8 +75,8 @@ static rv_status create(search *s, const int32_t *lengths, int64_t B, int64_t V)
     }
     s->k = o->beam_size + 1 + (o->pad >= 0) + (o->unk >= 0);
     if (s->k > V) s->k = V;
-    s->room = s->rows = B * o->beam_size;
-    s->sentences = B;
+    s->room = B * o->beam_size;
+    s->sentences = s->rows = B;
     s->sentence = take(s, &ok, B, sizeof *s->sentence);
     s->first = take(s, &ok, B, sizeof *s->first);
     s->live = take(s, &ok, B, sizeof *s->live);
@@ -96,11 +96,14 @@ static rv_status create(search *s, const int32_t *lengths, int64_t B, int64_t V)
     for (int64_t n = 0; n <= longest; n++) s->penalty[n] = length_penalty(o, n);
     for (int64_t b = 0; b < B; b++) {
         s->sentence[b] = b;
-        s->first[b] = b * o->beam_size; /* the state begins with a whole beam; one hypothesis is there to continue */
+        s->first[b] = b;
         s->live[b] = 1;
     }
-    for (int64_t r = 0; r < s->room; r++) s->ids[r] = o->bos;
-    memset(s->log_prob, 0, (size_t)s->room * sizeof *s->log_prob);
+    for (int64_t b = 0; b < B; b++) {
+        s->ids[b] = o->bos;
+        s->from[b] = (int32_t)(b * o->beam_size); /* the state begins with a whole beam; one hypothesis is there to continue */
+        s->log_prob[b] = 0;
+    }
     return create_out(o, s->limit, B, s->out);
 }
 
@@ -211,7 +214,7 @@ static rv_status run(search *s, rv_tape *tape, rv_seq2seq *model, const int32_t 
     if (!rv_seq2seq_encode(tape, model, src, lengths, B, S, &memory)) return rv_tape_status(tape);
     rv_decoder_state *state = rv_seq2seq_state_create(tape, model, &memory, s->o->beam_size, capacity);
     if (!state) return rv_tape_status(tape) == RV_OK ? RV_ENOMEM : rv_tape_status(tape);
-    rv_status status = RV_OK;
+    rv_status status = s->o->beam_size > 1 ? rv_seq2seq_state_reorder(model, state, s->from, s->rows) : RV_OK;
     for (int64_t t = 0; status == RV_OK; t++) {
         rv_tape_reset(tape);
         rv_tensor *logits = rv_seq2seq_step(tape, model, state, s->ids);
@@ -235,8 +238,10 @@ rv_status rv_translate(rv_tape *tape, rv_seq2seq *model, const int32_t *src, con
     search s = {.o = o, .out = out};
     bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
     rv_tape_set_training(tape, false);
+    rv_tape_hold_weights(tape, true);
     rv_status status = create(&s, lengths, B, rv_seq2seq_get_config(model)->lm.decoder.vocab_size);
     if (status == RV_OK) status = run(&s, tape, model, src, lengths, B, S);
+    rv_tape_hold_weights(tape, false);
     rv_tape_set_training(tape, training);
     rv_tape_no_grad(tape, no_grad);
     rv_arena_destroy(s.arena);
