@@ -25,6 +25,7 @@ struct rv_attend {
     double scale;
     const rv_real *q, *k, *v;
     int64_t ldq, ldk, ldv; /**< elements from one row to the next */
+    const int32_t *place;  /**< attend_step: key and value s are rows place[s] of k and v; NULL: rows s */
     /* Dropout on the weights: element (row, key) is dropped if the number at counter (step, (index + row) * stride +
      * key / 4), word key % 4, is below drop * 2^32. */
     double drop;

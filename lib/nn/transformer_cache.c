@@ -1,4 +1,7 @@
-/* Decoding step by step: what self-attention has seen, and the memory's keys and values. */
+/* Decoding step by step: what self-attention has seen, and the memory's keys and values.
+ *
+ * Keys and values stay where they were written. A row's past is a list of places, so that reordering the rows moves lists
+ * alone; rows share places where they share a past. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -7,8 +10,9 @@
 struct rv_transformer_cache {
     int64_t layers, batch, room, capacity, d; /* batch: the rows there are, of room for `room` */
     int32_t *length, *spare_row;
-    rv_real **kv;   /* per layer: batch x capacity x 2 d, keys and values side by side */
-    rv_real *spare; /* one more such buffer: a layer is reordered into it, then takes its place */
+    int32_t *places, *place, *spare_place; /* the one block of both; room x capacity: where each position of a row lies in kv */
+    bool moved;                   /* row b's positions do not all lie from b x capacity on */
+    rv_real **kv;                 /* per layer: room x capacity x 2 d, keys and values side by side */
     int64_t memory_rows, memory_size; /* of the memory: M and S */
     rv_real **memory_kv;              /* per layer: M x S x 2 d */
     size_t memory_bytes;              /* room in each */
@@ -19,12 +23,14 @@ rv_transformer_cache *rv_transformer_cache_create(const rv_transformer *tr, int6
     rv_transformer_cache *c = rv_alloc(sizeof *c);
     if (!c) return NULL;
     *c = (rv_transformer_cache){.layers = tr->config.num_layers, .batch = batch, .room = batch, .capacity = capacity, .d = tr->config.hidden_size};
-    size_t bytes = rv_size_mul(rv_size_mul((size_t)batch, (size_t)capacity), (size_t)(2 * c->d) * sizeof(rv_real));
+    size_t places = rv_size_mul((size_t)batch, (size_t)capacity), bytes = rv_size_mul(places, (size_t)(2 * c->d) * sizeof(rv_real));
     c->length = rv_alloc((size_t)(4 * batch) * sizeof *c->length);
+    c->places = rv_alloc(rv_size_mul(2 * places, sizeof *c->places));
     c->kv = rv_alloc((size_t)(2 * c->layers) * sizeof *c->kv);
-    c->spare = rv_alloc(bytes);
-    bool ok = c->length && c->kv && c->spare;
+    bool ok = c->length && c->places && c->kv;
     if (ok) {
+        c->place = c->places;
+        c->spare_place = c->places + places;
         c->spare_row = c->length + batch;
         c->memory_row = c->length + 2 * batch;
         c->memory_past = c->length + 3 * batch;
@@ -40,12 +46,15 @@ void rv_transformer_cache_destroy(rv_transformer_cache *c) {
     if (!c) return;
     for (int64_t i = 0; c->kv && i < 2 * c->layers; i++) rv_free(c->kv[i]);
     rv_free(c->kv);
-    rv_free(c->spare);
+    rv_free(c->places);
     rv_free(c->length);
     rv_free(c);
 }
 
-void rv_transformer_cache_reset(rv_transformer_cache *c) { memset(c->length, 0, (size_t)c->batch * sizeof *c->length); }
+void rv_transformer_cache_reset(rv_transformer_cache *c) {
+    memset(c->length, 0, (size_t)c->batch * sizeof *c->length);
+    c->moved = false;
+}
 const int32_t *rv_transformer_cache_lengths(const rv_transformer_cache *c) { return c->length; }
 int64_t rv_transformer_cache_rows(const rv_transformer_cache *c) { return c->batch; }
 
@@ -55,27 +64,43 @@ static void permute(int32_t *x, int32_t *spare, const int32_t *from, int64_t n) 
     memcpy(x, spare, (size_t)n * sizeof *x);
 }
 
-/* Where rows only move down in order (sentences that are finished leave), each is copied in place, if at all; otherwise a
- * layer is copied into the spare buffer, which then takes its place. */
 void rv_transformer_cache_reorder(rv_transformer_cache *c, const int32_t *from, int64_t n) {
     RV_ASSERT(n <= c->room);
-    int64_t row = c->capacity * 2 * c->d;
-    bool down = true;
     for (int64_t b = 0; b < n; b++) {
         RV_ASSERT(from[b] >= 0 && from[b] < c->batch);
-        down &= from[b] >= b && (b == 0 || from[b] >= from[b - 1]);
+        c->moved |= from[b] != b && c->length[from[b]] > 0;
+        memcpy(c->spare_place + b * c->capacity, c->place + from[b] * c->capacity, (size_t)c->length[from[b]] * sizeof *c->place);
     }
-    for (int64_t i = 0; i < c->layers; i++) {
-        rv_real *old = c->kv[i], *to = down ? old : c->spare;
-        for (int64_t b = 0; b < n; b++)
-            if (to != old || from[b] != b) memcpy(to + b * row, old + from[b] * row, (size_t)(c->length[from[b]] * 2 * c->d) * sizeof(rv_real));
-        if (to != old) c->spare = old;
-        c->kv[i] = to;
-    }
+    int32_t *place = c->place;
+    c->place = c->spare_place, c->spare_place = place;
     permute(c->length, c->spare_row, from, n);
     permute(c->memory_row, c->spare_row, from, n);
     permute(c->memory_past, c->spare_row, from, n);
     c->batch = n;
+}
+
+/* Where row b's position t can be written: the t-th place of its own stretch, or, if a longer row has its past there, of
+ * another's. `added`: positions that the rows before b have got in this step. */
+static int32_t free_place(const rv_transformer_cache *c, int64_t b, int64_t t, int64_t added) {
+    for (int64_t i = 0;; i++) {
+        int32_t place = (int32_t)((b + i) % c->room * c->capacity + t);
+        bool taken = false;
+        for (int64_t r = 0; r < c->batch && !taken; r++)
+            taken = c->length[r] + (r < b ? added : 0) > t && c->place[r * c->capacity + t] == place;
+        if (!taken) return place;
+    }
+}
+
+/* Places for n more positions of each row. */
+static void find_places(rv_transformer_cache *c, int64_t n) {
+    bool equal = true; /* then nobody has been at these positions */
+    for (int64_t b = 1; b < c->batch; b++) equal &= c->length[b] == c->length[0];
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t t = c->length[b]; t < c->length[b] + n; t++) {
+            int32_t own = (int32_t)(b * c->capacity + t), place = equal ? own : free_place(c, b, t, n);
+            c->place[b * c->capacity + t] = place;
+            c->moved |= place != own;
+        }
 }
 
 rv_status rv_transformer_cache_memory(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *c, rv_tensor *memory, const int32_t *lengths) {
@@ -116,8 +141,9 @@ static rv_tensor *self_cached(rv_tape *tape, const rv_transformer *tr, int layer
     if (!y) return NULL;
     for (int64_t b = 0; b < c->batch; b++)
         for (int64_t t = 0; t < n; t++)
-            memcpy(kv + b * row + (c->length[b] + t) * 2 * d, qkv->x + (b * n + t) * 3 * d + d, (size_t)(2 * d) * sizeof(rv_real));
+            memcpy(kv + (int64_t)c->place[b * c->capacity + c->length[b] + t] * 2 * d, qkv->x + (b * n + t) * 3 * d + d, (size_t)(2 * d) * sizeof(rv_real));
     rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .causal = true, .past = c->length,
+        .place = c->moved ? c->place : NULL, .stride_place = c->capacity,
         .q = qkv->x, .k = kv, .v = kv + d, .y = y->x, .ldq = 3 * d, .ldk = 2 * d, .ldv = 2 * d, .ldy = d,
         .stride_q = n * 3 * d, .stride_k = row, .stride_v = row, .stride_y = n * d};
     return rv_attention_cached(tape, &a) == RV_OK ? y : NULL;
@@ -145,6 +171,7 @@ rv_tensor *rv_transformer_step(rv_tape *tape, const rv_transformer *tr, rv_trans
         if (c->length[b] + n > c->capacity)
             return rv_tape_fail(tape, RV_EUSAGE, "decoding: %lld positions after %d do not fit a cache of %lld; generate fewer or shorten the prompt",
                                 (long long)n, (int)c->length[b], (long long)c->capacity);
+    find_places(c, n);
     bool no_grad = rv_tape_no_grad(tape, true), training = rv_tape_training(tape);
     rv_tape_set_training(tape, false);
     rv_tensor *y = rv__transformer_run(tape, tr, x, &(attending){self_cached, cross_cached, .cache = c});

@@ -213,36 +213,67 @@ rv_tensor *rv_cross_attention(rv_tape *tape, rv_tensor *q, rv_tensor *kv, const 
     return apply(tape, &a, &rv__op_cross_attention, 2, (rv_tensor *[]){q, kv});
 }
 
+/* One query each of `rows` rows of the batch that see the same keys. */
+static rv_attend make_step(const rv_attention_cache *c, int64_t b, int64_t rows, int64_t t, int64_t at) {
+    int64_t row = c->place ? 0 : c->rows ? c->rows[b] : b;
+    return (rv_attend){
+        .rows = rows,
+        .width = c->dim / c->heads,
+        .keys = c->past[b] + (c->causal ? t + 1 : 0),
+        .place = c->place ? c->place + b * c->stride_place : NULL,
+        .q = c->q + b * c->stride_q + t * c->ldq + at,
+        .k = c->k + row * c->stride_k + at,
+        .v = c->v + row * c->stride_v + at,
+        .y = c->y + b * c->stride_y + t * c->ldy + at,
+        .ldq = c->stride_q,
+        .ldk = c->ldk,
+        .ldv = c->ldv,
+        .ldy = c->stride_y,
+    };
+}
+
+static rv_attend make_cached(const rv_attention_cache *c, int64_t b, int64_t t0, int64_t at) {
+    int64_t left = c->queries - t0;
+    rv_attend block = make_step(c, b, left < RV_ATTEND_QUERIES ? left : RV_ATTEND_QUERIES, t0, at);
+    block.keys = c->past[b] + (c->causal ? c->queries : 0);
+    block.causal = c->causal;
+    block.first = c->past[b] + t0 + 1;
+    block.ldq = c->ldq;
+    block.ldy = c->ldy;
+    return block;
+}
+
+/* Rows that follow each other and see the same keys are taken together: how many from row b on, or 0 if it is not the
+ * first of them. */
+static int64_t rows_together(const rv_attention_cache *c, int64_t b) {
+    if (!c->rows || c->causal) return 1;
+    int64_t first = b, end = b + 1;
+    while (first > 0 && c->rows[first - 1] == c->rows[b] && c->past[first - 1] == c->past[b]) first--;
+    if ((b - first) % RV_ATTEND_QUERIES) return 0;
+    while (end < c->batch && end - b < RV_ATTEND_QUERIES && c->rows[end] == c->rows[b] && c->past[end] == c->past[b]) end++;
+    return end - b;
+}
+
 rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
-    int64_t width = c->dim / c->heads, blocks = (c->queries + RV_ATTEND_QUERIES - 1) / RV_ATTEND_QUERIES, most = 1;
+    int64_t width = c->dim / c->heads, most = 1;
     RV_ASSERT(c->heads > 0 && c->dim % c->heads == 0);
+    bool steps = c->queries == 1 || c->place; /* or else blocks of queries */
+    int64_t parts = steps ? c->queries : (c->queries + RV_ATTEND_QUERIES - 1) / RV_ATTEND_QUERIES;
     for (int64_t b = 0; b < c->batch; b++) most = c->past[b] > most ? c->past[b] : most;
     int threads = rv_threads_for(4. * (double)(c->batch * c->queries) * (double)(most * c->dim));
+    double scale = c->scale == 0 ? 1 / sqrt((double)width) : c->scale;
     rv_arena_mark mark = rv_tape_mark(tape);
     rv_real *scratch = make_scratch(tape, threads, width);
     if (!scratch) return rv_tape_status(tape);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int64_t i = 0; i < c->batch * c->heads * blocks; i++) {
-        int64_t b = i / blocks / c->heads, row = c->rows ? c->rows[b] : b, at = i / blocks % c->heads * width, t0 = i % blocks * RV_ATTEND_QUERIES, left = c->queries - t0;
-        rv_attend block = {
-            .rows = left < RV_ATTEND_QUERIES ? left : RV_ATTEND_QUERIES,
-            .width = width,
-            .keys = c->past[b] + (c->causal ? c->queries : 0),
-            .causal = c->causal,
-            .first = c->past[b] + t0 + 1,
-            .scale = c->scale == 0 ? 1 / sqrt((double)width) : c->scale,
-            .q = c->q + b * c->stride_q + t0 * c->ldq + at,
-            .k = c->k + row * c->stride_k + at,
-            .v = c->v + row * c->stride_v + at,
-            .y = c->y + b * c->stride_y + t0 * c->ldy + at,
-            .ldq = c->ldq,
-            .ldk = c->ldk,
-            .ldv = c->ldv,
-            .ldy = c->ldy,
-            .scratch = scratch + omp_get_thread_num() * rv_attend_scratch(width),
-        };
-        k->attend(&block);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t i = 0; i < c->batch * parts * c->heads; i++) {
+        int64_t b = i / parts / c->heads, part = i / c->heads % parts, at = i % c->heads * width, rows = steps ? rows_together(c, b) : 1;
+        if (!rows) continue;
+        rv_attend a = steps ? make_step(c, b, rows, part, at) : make_cached(c, b, part * RV_ATTEND_QUERIES, at);
+        a.scale = scale;
+        a.scratch = scratch + omp_get_thread_num() * rv_attend_scratch(width);
+        (steps ? k->attend_step : k->attend)(&a);
     }
     rv_tape_rewind(tape, mark);
     return rv_tape_status(tape);

@@ -174,6 +174,8 @@ typedef struct {
     bool causal;         /**< query t of row b sees keys [0, past[b] + t], its own being the last; else [0, past[b]) */
     const int32_t *past; /**< B counts of keys */
     const int32_t *rows; /**< the row of k and v that each row reads, or NULL: its own */
+    const int32_t *place; /**< NULL: position s of row b lies at s rows of ldk (ldv) behind row b's first; else at place[b * stride_place + s] behind k (v) */
+    int64_t stride_place;
     double scale;        /**< 0 stands for 1/sqrt(dim/heads) */
     const rv_real *q, *k, *v;
     rv_real *y;          /**< written: queries x dim per row */

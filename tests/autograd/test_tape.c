@@ -85,6 +85,32 @@ Test(tape, parameters_add_up_over_steps) {
     rv_params_destroy(ps);
 }
 
+/* Packed weights are those of the moment, of parameters alone, and gone as soon as something may change them. */
+Test(tape, held_weights) {
+    rv_params *ps = rv_params_create();
+    rv_tensor *w = rv_params_add(ps, (rv_init){.kind = RV_INIT_UNIFORM, .a = 1}, DIMS(6, 5), "w"), *x = leaf(1, DIMS(2, 5)), *plain = leaf(1, DIMS(6, 5));
+    cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
+    cr_expect_null(rv_tape_packed(tape, w, 0, 5, 1)); /* not held */
+    rv_tape_hold_weights(tape, true);
+    cr_expect_null(rv_tape_packed(tape, w, 0, 5, 1)); /* recording */
+    for (int round = 0; round < 3; round++) {
+        rv_tensor *want = rv_linear(tape, x, w, NULL, RV_ACT_NONE);
+        rv_tape_no_grad(tape, true);
+        cr_expect_null(rv_tape_packed(tape, plain, 0, 5, 1));
+        const void *packed = rv_tape_packed(tape, w, 0, 5, 1);
+        cr_expect(packed && packed == rv_tape_packed(tape, w, 0, 5, 1));
+        cr_expect(rv_tape_packed(tape, w, 1, 3, 2) != packed && rv_tape_packed(tape, w, 0, 5, 1) == packed);
+        rv_tensor *got = rv_linear(tape, x, w, NULL, RV_ACT_NONE);
+        for (int i = 0; i < 12; i++) cr_expect_eq(got->x[i], want->x[i], "round %d", round);
+        rv_tape_no_grad(tape, false); /* to train */
+        for (int i = 0; i < 30; i++) w->x[i] = -2 * w->x[i] + i;
+    }
+    rv_tape_no_grad(tape, true);
+    rv_tape_hold_weights(tape, false);
+    cr_expect_null(rv_tape_packed(tape, w, 0, 5, 1));
+    rv_params_destroy(ps);
+}
+
 Test(tape, frozen_parameters_are_left_alone) {
     rv_params *ps = rv_params_create();
     rv_tensor *w = rv_params_add(ps, (rv_init){RV_INIT_NORMAL, 1, 0}, DIMS(4, 3), "w"), *b = rv_params_add(ps, (rv_init){0}, DIMS(4), "b");

@@ -259,6 +259,37 @@ Test(transformer, cache_of_ragged_rows_reordered) {
     check_reorder(true);
 }
 
+/* A long beam search: at each step the rows are drawn anew from those there are, and there are more or fewer of them. */
+Test(transformer, cache_reordered_at_every_step) {
+    enum { ROOM = 5, T = 40, D = 24 };
+    model m = make_model(true, false);
+    rv_tape *tape = rv_tape_create();
+    rv_transformer_cache *cache = rv_transformer_cache_create(m.tr, ROOM, T);
+    static rv_real past[ROOM][T * D], old[ROOM][T * D];
+    rv_rng rng = rv_rng_make(3, "reorder", 0);
+    int64_t rows = ROOM;
+    for (int t = 0; t < T; t++) {
+        rv_tape_reset(tape);
+        rv_tensor *x = random_leaf(tape, 10 + t, rows, 1, D), *y = rv_transformer_step(tape, m.tr, cache, x, NULL);
+        cr_assert(y);
+        for (int64_t b = 0; b < rows; b++) {
+            memcpy(past[b] + t * D, x->x + b * D, D * sizeof(rv_real));
+            rv_tensor *full = rv_transformer_forward(tape, m.tr, rv_constant(tape, 3, (int64_t[]){1, t + 1, D}, past[b]), NULL, NULL, NULL);
+            equal(y->x + b * D, full->x + t * D, D, "row");
+        }
+        int32_t from[ROOM];
+        int64_t next = t % 7 == 6 ? 2 + t % 4 : t % 3 ? ROOM : rows;
+        for (int64_t b = 0; b < next; b++) from[b] = (int32_t)rv_rng_below(&rng, (uint64_t)rows);
+        memcpy(old, past, sizeof old);
+        for (int64_t b = 0; b < next; b++) memcpy(past[b], old[from[b]], sizeof *past);
+        rv_transformer_cache_reorder(cache, from, next);
+        rows = next;
+    }
+    rv_transformer_cache_destroy(cache);
+    rv_tape_destroy(tape);
+    free_model(&m);
+}
+
 /* Outputs and gradients of a row alone, and padded among others. */
 Test(transformer, padding_and_batch_mates_change_no_bit) {
     enum { T = 9, WIDE = 20, D = 24 };

@@ -284,6 +284,31 @@ Test(translate, threads_change_nothing) {
     }
 }
 
+/* Decoding keeps the weights packed while it lasts: those of the next time are those that training has left. */
+Test(translate, weights_that_change_are_seen) {
+    for (int i = 0; i < MODELS; i++) {
+        fixture f = open_model(i);
+        rv_translate_options o = options(4, 2);
+        rv_translations before = translate(&f, &o);
+        for (int64_t e = 0; e < f.ps->size; e++) f.ps->x[e] *= (rv_real)(e % 3 ? 1.25 : -0.5);
+        rv_translations same_tape = translate(&f, &o);
+        rv_tape_destroy(f.tape);
+        f.tape = rv_tape_create();
+        rv_translations new_tape = translate(&f, &o);
+        bool differ = false;
+        for (int b = 0; b < B; b++)
+            for (int k = 0; k < new_tape.count[b]; k++) {
+                same_bits(&same_tape.h[b * 2 + k], &new_tape.h[b * 2 + k], "changed weights", i);
+                differ |= new_tape.h[b * 2 + k].log_prob != before.h[b * 2 + k].log_prob;
+            }
+        cr_assert(differ);
+        rv_translations_free(&before);
+        rv_translations_free(&same_tape);
+        rv_translations_free(&new_tape);
+        close_model(&f);
+    }
+}
+
 Test(translate, scores_fall_and_are_as_defined) {
     for (int i = 0; i < MODELS; i++) {
         fixture f = open_model(i);
