@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 
 /** GFLOP/s of multiply-adds (two operations each) in registers on `threads` threads, with the instruction set chosen
- *  (rv_k). The best of some short runs; takes about 50 ms. */
+ *  (rv_k). The best of short runs, until 24 in a row were no better: about 50 ms, or more beside another program. */
 RV_API double rv_peak_gflops(int threads);
 
 #endif

@@ -5,14 +5,14 @@
 
 One step: zero gradients, forward, mean cross-entropy over predicted tokens, backward, clipping to norm 1, Adam; float32;
 random tokens of fixed length; recurrent state zero at the start of a batch. The *_greedy and *_beam5 workloads translate a
-batch instead, over cached keys, values and states. Prints one JSON object:
+batch instead, or write text (gpt_greedy*), over cached keys, values and states. Prints one JSON object:
 {"ms": median, "ms_all": [...], "loss", "tokens", "params", ...}.
 
 --serve is for measuring in alternation with another program: after {"ready": true} each line on standard input is a
 number of steps to run (none or "quit" ends), and each answer is one JSON object with the times of those steps.
 
-The process restarts itself once with the environment that is best for PyTorch: OpenBLAS 0.3.21 (Debian 12) does not
-know recent AVX-512 CPUs and must be told, and the allocator is asked to keep freed memory.
+The process restarts itself once with the environment that is best for PyTorch: OpenBLAS (0.3.21 of Debian 12 as 0.3.29 of
+Debian 13) takes recent AVX-512 CPUs for older ones and must then be told, and the allocator is asked to keep freed memory.
 """
 import argparse
 import ctypes
@@ -30,6 +30,8 @@ WORKLOADS = {
     "gru_lm": dict(kind="recurrent", cell="GRU", vocab=10000, embed=256, hidden=512, layers=2, T=64, B=32),
     "charlstm": dict(kind="recurrent", cell="LSTM", vocab=65, embed=64, hidden=256, layers=2, T=128, B=32),
     "gpt_char": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=8),
+    "gpt_greedy": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=8, beam=1),
+    "gpt_greedy_b1": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=1, beam=1),
     "bilstm_attn_nmt": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=64),
     "transformer_nmt": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=64, smoothing=0.1),
     "bilstm_attn_greedy": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=32, beam=1),
@@ -37,6 +39,7 @@ WORKLOADS = {
     "transformer_greedy": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=32, beam=1),
     "transformer_beam5": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=32, beam=5),
 }
+AVX512_CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's names
 TINY = dict(vocab=64, embed=32, hidden=32, width=32, heads=4, S=8, T=8, B=4)  # the cost of dispatch, not of arithmetic
 
 
@@ -51,16 +54,17 @@ def arguments():
     return p.parse_args()
 
 
-def openblas_version():
-    """The version of the OpenBLAS that the dynamic linker would choose, or None."""
+def openblas():
+    """(version, core) of the OpenBLAS that the dynamic linker would choose, core being the CPU whose kernels it uses, or None."""
     for name in ("libopenblas.so.0", "libblas.so.3"):
         try:
-            config = ctypes.CDLL(name).openblas_get_config
+            library = ctypes.CDLL(name)
+            config, core = library.openblas_get_config, library.openblas_get_corename
         except (OSError, AttributeError):
             continue
-        config.restype = ctypes.c_char_p
+        config.restype = core.restype = ctypes.c_char_p
         words = config().decode().split()
-        return words[1] if len(words) > 1 else None
+        return words[1] if len(words) > 1 else "", core().decode()
     return None
 
 
@@ -72,7 +76,8 @@ def best_environment(threads):
     }
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         avx512 = " avx512f" in f.read()
-    if avx512 and openblas_version() == "0.3.21":
+    blas = openblas()
+    if avx512 and blas and blas[1] not in AVX512_CORES:
         env["OPENBLAS_CORETYPE"] = "SkylakeX"
     return env
 
@@ -95,8 +100,9 @@ def make_model(torch, c):
             self.out = nn.Linear(c["hidden"], c["vocab"])
 
         def forward(self, tokens):
-            states, _ = self.rnn(self.embedding(tokens.t()))  # time first is the faster layout
-            return self.out(states).transpose(0, 1)
+            """Tokens and logits are time-major: the faster layout, and nothing is transposed."""
+            states, _ = self.rnn(self.embedding(tokens))
+            return self.out(states)
 
     class Block(nn.Module):
         def __init__(self):
@@ -106,15 +112,20 @@ def make_model(torch, c):
             self.qkv, self.proj = nn.Linear(d, 3 * d), nn.Linear(d, d)
             self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
-        def forward(self, x, future):
+        def forward(self, x, future, cache=None, at=0):
+            """cache: (B, heads, T, width) keys and values, of which those before `at` are full; x is then one position."""
             batch, time_, d = x.shape
             heads = lambda t: t.view(batch, time_, c["heads"], -1).transpose(1, 2)
             q, k, v = (heads(t) for t in self.qkv(self.norm1(x)).split(d, dim=2))
+            if cache:
+                for kept, new in zip(cache, (k, v)):
+                    kept[:, :, at:at + 1] = new
+                k, v = (kept[:, :, :at + 1] for kept in cache)
             if hasattr(nn.functional, "scaled_dot_product_attention"):
-                mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+                mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=not cache)
             else:
-                score = (q @ k.transpose(2, 3)) * (d // c["heads"]) ** -0.5
-                mixed = score.masked_fill(future, float("-inf")).softmax(-1) @ v
+                score = (q * (d // c["heads"]) ** -0.5) @ k.transpose(2, 3)
+                mixed = (score if cache else score.masked_fill(future, float("-inf"))).softmax(-1) @ v
             x = x + self.proj(mixed.transpose(1, 2).reshape(batch, time_, d))
             return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
 
@@ -134,6 +145,17 @@ def make_model(torch, c):
             for block in self.blocks:
                 x = block(x, self.future)
             return self.norm(x) @ self.embedding.weight.t()
+
+        def start(self, rows):
+            shape = (rows, c["heads"], c["T"], c["width"] // c["heads"])
+            return [(torch.empty(shape), torch.empty(shape)) for _ in self.blocks]
+
+        def step(self, ids, caches, at):
+            """ids (B, 1), the tokens at position `at` -> logits (B, V)"""
+            x = self.embedding(ids) + self.position.weight[at]
+            for block, cache in zip(self.blocks, caches):
+                x = block(x, None, cache, at)
+            return self.norm(x[:, 0]) @ self.embedding.weight.t()
 
     kinds = {"recurrent": Recurrent, "gpt": Gpt}
     return kinds[c["kind"]]() if c["kind"] in kinds else make_translator(torch, c)
@@ -273,7 +295,9 @@ class Training:
             self.adam = torch.optim.Adam(self.model.parameters(), fused=True, **settings)
         except (TypeError, RuntimeError):
             self.adam = torch.optim.Adam(self.model.parameters(), **settings)
-        self.batches = [torch.randint(c["vocab"], (c["B"], c["T"] + 1)) for _ in range(4)]
+        self.time_major = c["kind"] == "recurrent"
+        shape = (c["T"] + 1, c["B"]) if self.time_major else (c["B"], c["T"] + 1)
+        self.batches = [torch.randint(c["vocab"], shape) for _ in range(4)]
         self.sources = [torch.randint(c["vocab"], (c["B"], c["S"])) for _ in range(4)] if "S" in c else None
 
     def step(self):
@@ -281,23 +305,31 @@ class Training:
         torch = self.torch
         batch = self.done % len(self.batches)
         tokens = self.batches[batch]
-        inputs = (self.sources[batch], tokens[:, :-1]) if self.sources else (tokens[:, :-1],)
+        x, y = (tokens[:-1], tokens[1:]) if self.time_major else (tokens[:, :-1], tokens[:, 1:])
+        inputs = (self.sources[batch], x) if self.sources else (x,)
         self.done += 1
-        start = time.perf_counter()
+        times = [time.perf_counter()]
         self.adam.zero_grad(set_to_none=True)
         logits = self.model(*inputs)
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, self.c["vocab"]), tokens[:, 1:].reshape(-1),
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, self.c["vocab"]), y.reshape(-1),
                                                  label_smoothing=self.c.get("smoothing", 0.0))
+        times.append(time.perf_counter())
         loss.backward()
+        times.append(time.perf_counter())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        times.append(time.perf_counter())
         self.adam.step()
-        elapsed = (time.perf_counter() - start) * 1e3
+        times.append(time.perf_counter())
         self.loss = float(loss)
-        return elapsed
+        return times
 
     def run(self, steps):
-        times = [round(self.step(), 4) for _ in range(steps)]
-        return {"ms": round(statistics.median(times), 4), "ms_all": times, "loss": round(self.loss, 5)}
+        """Times of steps in ms, each of all its phases (forward and loss; backward; clipping; optimiser)."""
+        times = [self.step() for _ in range(steps)]
+        phases = [[round((after - before) * 1e3, 4) for before, after in zip(t, t[1:])] for t in times]
+        total = [round(sum(p), 4) for p in phases]
+        return {"ms": round(statistics.median(total), 4), "ms_all": total, "phases_ms": phases, "loss": round(self.loss, 5),
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 class Translating(Training):
@@ -305,10 +337,13 @@ class Translating(Training):
 
     def __init__(self, torch, c):
         torch.manual_seed(1)
-        torch.set_grad_enabled(False)
         self.torch, self.c, self.done = torch, c, 0
         self.model = make_model(torch, c).eval()
-        self.batches = [torch.randint(c["vocab"], (c["B"], c["S"])) for _ in range(4)]
+        self.batches = [torch.randint(c["vocab"], (c["B"], c["S"])) for _ in range(4)] if "S" in c else None
+
+    def run(self, steps):
+        with self.torch.inference_mode():
+            return super().run(steps)
 
     def step(self):
         torch, beam, vocab = self.torch, self.c["beam"], self.c["vocab"]
@@ -321,8 +356,8 @@ class Translating(Training):
         for _ in range(self.c["T"]):
             logits, state = self.model.step(ids, state)
             if beam == 1:
-                best, ids = (logits - logits.logsumexp(-1, keepdim=True)).max(-1)
-                score = score + best
+                best, ids = logits.max(-1)
+                score = score + best - logits.logsumexp(-1)
                 said.append(ids)
                 continue
             total = (score[:, :, None] + logits.log_softmax(-1)).flatten(1)
@@ -331,9 +366,25 @@ class Translating(Training):
             state = self.model.choose(state, rows)
             said = [torch.gather(s, 1, rows) for s in said] + [ids]
         torch.stack(said, -1)[:, 0].tolist()
-        elapsed = (time.perf_counter() - start) * 1e3
+        end = time.perf_counter()
         self.loss = -float(score[0, 0]) / self.c["T"]
-        return elapsed
+        return start, end
+
+
+class Writing(Translating):
+    """Each of B rows is given one token and continued greedily to T tokens."""
+
+    def step(self):
+        torch = self.torch
+        start = time.perf_counter()
+        caches, ids = self.model.start(self.c["B"]), torch.zeros(self.c["B"], 1, dtype=torch.long)
+        said = []
+        for at in range(self.c["T"]):
+            ids = self.model.step(ids, caches, at).argmax(-1, keepdim=True)
+            said.append(ids)
+        torch.cat(said, 1).tolist()
+        self.loss = 0.0
+        return start, time.perf_counter()
 
 
 def say(record):
@@ -342,8 +393,7 @@ def say(record):
 
 def main():
     a = arguments()
-    env = best_environment(a.threads)
-    restart_with(env)
+    restart_with(best_environment(a.threads))
     try:
         import torch
     except ImportError:
@@ -352,17 +402,19 @@ def main():
     c = dict(WORKLOADS[a.workload])
     if a.tiny:
         c.update({k: v for k, v in TINY.items() if k in c})
-    training = (Translating if "beam" in c else Training)(torch, c)
+    base_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    kind = Training if "beam" not in c else Translating if "S" in c else Writing
+    training = kind(torch, c)
     about = {
         "peer": "pytorch " + torch.__version__, "workload": a.workload, "tiny": a.tiny, "threads": a.threads,
-        "tokens": c["B"] * c["T"], "params": sum(p.numel() for p in training.model.parameters()),
-        "blas": openblas_version() and "openblas " + openblas_version(), "coretype": env.get("OPENBLAS_CORETYPE"), "machine": platform.machine(),
+        "tokens": c["B"] * c["T"], "parameters": sum(p.numel() for p in training.model.parameters()),
+        "blas": " ".join(("openblas", *(openblas() or ("unknown",)))), "machine": platform.machine(), "base_mb": base_mb,
     }
     if a.warmup:
         training.run(a.warmup)
     if not a.serve:
         result = training.run(a.steps)
-        say({**about, **result, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024})
+        say({**about, **result})
         return
     say({"ready": True, **about})
     for line in sys.stdin:

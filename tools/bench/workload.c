@@ -14,6 +14,7 @@ struct rv_workload_run {
     rv_seq2seq *pair;
     rv_optim *optim;
     rv_tape *tape;
+    rv_decoder_state *state; /* of a language model that writes */
     int32_t *ids;     /* BATCHES x (x, y) x (B, T) */
     int32_t *sources; /* BATCHES x (B, S) */
     int32_t *lengths; /* B times S */
@@ -27,8 +28,8 @@ struct rv_workload_run {
      .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                        \
                  .rnn = {.cell = c, .num_layers = l, .input_size = e, .hidden_size = h, .bias = true}}}}
 /* name, V, d, heads, layers, B, T */
-#define GPT(n, v, d, hd, l, b, t)                                                                                      \
-    {.name = n, .B = b, .T = t, .model = {.tie_embeddings = true,                                           \
+#define GPT(n, v, d, hd, l, b, t, ...)                                                                                 \
+    {.name = n, .B = b, .T = t, __VA_ARGS__ .model = {.tie_embeddings = true,                                           \
      .decoder = {.kind = &rv__decoder_transformer, .vocab_size = v, .embedding_dim = d, .embedding_init = {RV_INIT_NORMAL, 0.02, 0},             \
                  .position = RV_POSITION_LEARNED, .max_length = t,                                                                              \
                  .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_PRE, .activation = RV_ACT_GELU,   \
@@ -63,9 +64,11 @@ static const rv_workload full[] = {
     RECURRENT("lstm_lm", RV_CELL_LSTM, 10000, 256, 512, 2, 32, 64),
     RECURRENT("gru_lm", RV_CELL_GRU, 10000, 256, 512, 2, 32, 64),
     RECURRENT("charlstm", RV_CELL_LSTM, 65, 64, 256, 2, 32, 128),
-    GPT("gpt_char", 65, 384, 6, 6, 8, 256),
+    GPT("gpt_char", 65, 384, 6, 6, 8, 256, ),
     BILSTM("bilstm_attn_nmt", 8000, 256, 512, 64, 24, 24, ),
     TRANSFORMER("transformer_nmt", 8000, 256, 0.0625, 4, 3, 64, 24, 24, ),
+    GPT("gpt_greedy", 65, 384, 6, 6, 8, 256, .beam = 1, ),
+    GPT("gpt_greedy_b1", 65, 384, 6, 6, 1, 256, .beam = 1, ),
     BILSTM("bilstm_attn_greedy", 8000, 256, 512, 32, 24, 24, .beam = 1, ),
     BILSTM("bilstm_attn_beam5", 8000, 256, 512, 32, 24, 24, .beam = 5, ),
     TRANSFORMER("transformer_greedy", 8000, 256, 0.0625, 4, 3, 32, 24, 24, .beam = 1, ),
@@ -77,9 +80,11 @@ static const rv_workload small[] = {
     RECURRENT("lstm_lm", RV_CELL_LSTM, 64, 32, 32, 2, 4, 8),
     RECURRENT("gru_lm", RV_CELL_GRU, 64, 32, 32, 2, 4, 8),
     RECURRENT("charlstm", RV_CELL_LSTM, 64, 32, 32, 2, 4, 8),
-    GPT("gpt_char", 64, 32, 4, 6, 4, 8),
+    GPT("gpt_char", 64, 32, 4, 6, 4, 8, ),
     BILSTM("bilstm_attn_nmt", 64, 32, 32, 4, 8, 8, ),
     TRANSFORMER("transformer_nmt", 64, 32, 0.1767767, 4, 3, 4, 8, 8, ),
+    GPT("gpt_greedy", 64, 32, 4, 6, 4, 8, .beam = 1, ),
+    GPT("gpt_greedy_b1", 64, 32, 4, 6, 1, 8, .beam = 1, ),
     BILSTM("bilstm_attn_greedy", 64, 32, 32, 4, 8, 8, .beam = 1, ),
     BILSTM("bilstm_attn_beam5", 64, 32, 32, 4, 8, 8, .beam = 5, ),
     TRANSFORMER("transformer_greedy", 64, 32, 0.1767767, 4, 3, 4, 8, 8, .beam = 1, ),
@@ -122,6 +127,11 @@ static rv_status fill(rv_workload_run *r) {
     r->lengths = rv_alloc((size_t)w->B * sizeof *r->lengths);
     if (!r->ids || (w->S && !r->sources) || !r->lengths) return RV_ENOMEM;
     for (int64_t b = 0; b < w->B; b++) r->lengths[b] = (int32_t)w->S;
+    if (w->beam && !w->S) {
+        rv_tape_no_grad(r->tape, true);
+        r->state = rv_lm_state_create(r->lm, w->B, w->T);
+        return r->state ? RV_OK : RV_ENOMEM;
+    }
     if (w->beam) return RV_OK;
     rv_optim_settings s = rv_optim_defaults(RV_OPTIM_adam);
     rv_tape_set_training(r->tape, true);
@@ -143,6 +153,7 @@ rv_status rv__workload_open(const rv_workload *w, rv_workload_run **out) {
 
 void rv__workload_close(rv_workload_run *r) {
     rv_optim_destroy(r->optim);
+    if (r->state) r->w->model.decoder.kind->state_destroy(r->state);
     rv_lm_destroy(r->lm);
     rv_seq2seq_destroy(r->pair);
     rv_params_destroy(r->params);
@@ -173,6 +184,24 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
     return RV_OK;
 }
 
+/* Every row is continued from the token 0, the most probable one each time, as `ravel generate` does it at temperature 0. */
+static rv_status write_text(rv_workload_run *r, int32_t *ids) {
+    const rv_workload *w = r->w;
+    const int64_t V = w->model.decoder.vocab_size;
+    w->model.decoder.kind->state_reset(r->state);
+    memset(ids, 0, (size_t)w->B * sizeof *ids);
+    for (int64_t t = 0; t < w->T; t++) {
+        rv_tape_reset(r->tape);
+        const rv_tensor *logits = rv_lm_logits(r->tape, r->lm, ids, w->B, 1, r->state, NULL);
+        if (!logits) return rv_tape_status(r->tape);
+        for (int64_t b = 0; b < w->B; b++) {
+            rv_real value;
+            rv_k()->top_k_row(V, logits->x + rv_lm_row(r->lm, w->B, 1, b, 0) * V, 1, &value, &ids[b]);
+        }
+    }
+    return RV_OK;
+}
+
 rv_status rv__workload_step(rv_workload_run *r, double *seconds) {
     const rv_workload *w = r->w;
     const int64_t batch = r->steps % BATCHES;
@@ -181,7 +210,7 @@ rv_status rv__workload_step(rv_workload_run *r, double *seconds) {
     rv_tape_reset(r->tape);
     rv_tape_seed(r->tape, 1, (uint64_t)r->steps++);
     if (w->beam) {
-        RV_TRY(translate(r, src));
+        RV_TRY(w->S ? translate(r, src) : write_text(r, r->ids));
         memset(seconds, 0, RV_PHASES * sizeof *seconds);
         seconds[RV_PHASE_FORWARD] = rv_now() - t[0];
         return RV_OK;
@@ -201,8 +230,11 @@ rv_status rv__workload_step(rv_workload_run *r, double *seconds) {
     return RV_OK;
 }
 
+int rv__workload_phases(const rv_workload_run *r) { return r->w->beam ? 1 : RV_PHASES; }
+
 double rv__workload_flops(const rv_workload_run *r) {
     const rv_workload *w = r->w;
+    if (!w->S && w->beam) return rv_lm_flops(r->lm, r->params, (w->T + 1) / 2) * (double)(w->B * w->T);
     if (!w->S) return 3 * rv_lm_flops(r->lm, r->params, w->T) * (double)(w->B * w->T);
     const double once = rv_seq2seq_flops(r->pair, r->params, w->B, w->S, w->T);
     if (!w->beam) return 3 * once;
