@@ -26,7 +26,7 @@ typedef struct {
     rv_real *c, *pre;
     int64_t s_row, s_col;
     int64_t ldv;
-    bool v_trans, pack_s;
+    bool v_trans, gather_s;
     bool direct_v, edge_v; /* V is read where it is; so is the last, narrower panel */
     int64_t rows;          /* in a block of S */
     int64_t row_blocks, k_blocks;
@@ -69,7 +69,7 @@ static plan make_plan(const rv_gemm *g, bool shared) {
     while (shared && tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2; /* enough parts for the threads */
     p.row_blocks = up(p.m, tiles * mr);
     p.rows = up(up(p.m, p.row_blocks), mr) * mr;
-    p.pack_s = panels >= 4;
+    p.gather_s = panels >= 4;
     p.direct_v = !p.v_trans && p.m <= 2 * mr;
     p.edge_v = rv_k()->masked;
     return p;
@@ -156,8 +156,22 @@ static int64_t packed_at(int64_t n, rv_range kr, int64_t j) {
 
 static const rv_real *v_at(const plan *p, int64_t k, int64_t j) { return p->v + (p->v_trans ? j * p->ldv + k : k * p->ldv + j); }
 
+/* Rows are copied to this distance, an odd number of lines: the elements of a tile shall not fall on a few sets of the cache. */
+static int64_t s_stride(int64_t width) { return (width + 31) / 32 * 32 + 16; }
+
+/* The rows (or columns) of S close together. Broadcasting its elements costs the same whichever way they lie, so that
+ * nothing is rearranged. */
+static void gather_s(rv__gemm_block *b, rv_real *dst, bool copy) {
+    const bool by_row = b->s_col == 1;
+    const int64_t rows = by_row ? b->m : b->k, width = by_row ? b->k : b->m, from = by_row ? b->s_row : b->s_col, to = s_stride(width);
+    if (copy)
+        for (int64_t i = 0; i < rows; i++) memcpy(dst + i * to, b->s + i * from, (size_t)width * sizeof *dst);
+    b->s = dst;
+    *(by_row ? &b->s_row : &b->s_col) = to;
+}
+
 /* Rows of one block of S times one panel of V, for one block of K. packed_v: the panel; or NULL, and it is found in the
- * caller's packed_b or packed here. *held is the number of the S block that lies packed in the scratch. */
+ * caller's packed_b or packed here. *held is the number of the S block that lies in the scratch. */
 static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const rv_real *packed_v, scratch mine, int64_t *held) {
     const rv_gemm *g = p->g;
     const rv_range kr = k_block(p->k, p->k_blocks, kb);
@@ -182,12 +196,10 @@ static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const 
     b.s = p->s + i * p->s_row + kr.begin * p->s_col;
     b.s_row = p->s_row;
     b.s_col = p->s_col;
-    if (p->pack_s) {
+    if (p->gather_s) {
         const int64_t number = kb * p->row_blocks + row_block;
-        if (*held != number) rv_k()->gemm_pack_s(b.m, k, b.s, b.s_row, b.s_col, mine.s);
+        gather_s(&b, mine.s, *held != number);
         *held = number;
-        b.s = mine.s;
-        b.s_packed = true;
     }
     rv_k()->gemm_block(&b);
 }

@@ -11,9 +11,8 @@
 
 struct rv__gemm_block {
     int64_t m, n, k;      /* n: columns of this panel, at most 2 * lanes */
-    const rv_real *s;     /* element (i, p) is s[i * s_row + p * s_col], or packed by gemm_pack_s */
+    const rv_real *s;     /* element (i, p) is s[i * s_row + p * s_col] */
     int64_t s_row, s_col; /* one of them is 1 */
-    bool s_packed;
     const rv_real *v;     /* row p is the vector(s) at v + p * v_row; whole vectors may be read */
     int64_t v_row;
     const rv_real *ahead; /* the packed panel of V that comes next, to be fetched meanwhile; or NULL */

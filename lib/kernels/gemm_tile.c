@@ -143,6 +143,13 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
     const rv_real *v = b->v;
     const int64_t ahead_step = ahead ? LINE : 0;
     if (!ahead) ahead = v; /* cheaper than a branch in the loop */
+    if (b->c_trans) /* C is fetched while the sums are made */
+        for (int64_t j = 0; j < b->n; j++) __builtin_prefetch(c + j * b->ldc, 1, 3);
+    else
+        UNROLL for (int i = 0; i < mr; i++) {
+            __builtin_prefetch(c + i * b->ldc, 1, 3);
+            if (nv == 2) __builtin_prefetch(c + i * b->ldc + RV_LANES, 1, 3);
+        }
     vec acc[MR][2];
     UNROLL for (int i = 0; i < mr; i++) acc[i][0] = acc[i][1] = vec_set(0);
     const rv_real *row[(MR + 2) / 3]; /* every third row; the others are addressed from it */
@@ -205,12 +212,12 @@ static tile_fn *const tiles[MR][2][2] = {ROWS(NAMES)};
 
 void RV_KERNEL_FN(gemm_block)(const rv__gemm_block *b) {
     const int nv = b->n > RV_LANES ? 2 : 1;
-    const bool by_row = !b->s_packed && b->s_col == 1;
+    const bool by_row = b->s_col == 1;
     const int64_t count = (b->m + MR - 1) / MR;
     for (int64_t t = 0, i = 0, mr; t < count; t++, i += mr) {
         mr = b->m / count + (t < b->m % count); /* equal heights: a low tile leaves the multipliers idle */
-        const rv_real *s = b->s_packed ? b->s + i * b->k : b->s + i * b->s_row;
-        const int64_t step = b->s_packed ? mr : by_row ? b->s_row : b->s_col, offset = b->c_trans ? i : i * b->ldc;
+        const rv_real *s = b->s + i * b->s_row;
+        const int64_t step = by_row ? b->s_row : b->s_col, offset = b->c_trans ? i : i * b->ldc;
         /* The first tiles fetch the next panel, a line for each step of k. */
         const rv_real *ahead = b->ahead && t * LINE < NR ? b->ahead + t * b->k * LINE : NULL;
         tiles[mr - 1][by_row][nv - 1](b, s, step, b->c + offset, b->bias && b->c_trans ? b->bias + i : b->bias, ahead);
@@ -242,26 +249,4 @@ void RV_KERNEL_FN(gemm_pack_v)(bool trans, int64_t n, int64_t k, const rv_real *
             const int64_t deep = k - p < RV_LANES ? k - p : RV_LANES, columns = n - j < RV_LANES ? n - j : RV_LANES;
             turn(columns, deep, x + j * ld + p, ld, dst + p * NR + j, NR, RV_LANES);
         }
-}
-
-/* m rows of S, k deep, in the tiles of gemm_block: tile after tile, each column by column. Element (i, p) is
- * x[i * row + p * col], one of row and col being 1. Writes up to NR elements more than m * k. */
-void RV_KERNEL_FN(gemm_pack_s)(int64_t m, int64_t k, const rv_real *x, int64_t row, int64_t col, rv_real *dst) {
-    const int64_t count = (m + MR - 1) / MR;
-    for (int64_t at = 0, mr; at < count; at++, x += mr * row, dst += mr * k) {
-        mr = m / count + (at < m % count);
-        for (int64_t i = 0; i < mr; i += RV_LANES) {
-            int64_t rows = mr - i < RV_LANES ? mr - i : RV_LANES;
-            /* A whole vector may run over into the next column, which is written after it, unless this one has more. */
-            int64_t width = mr <= RV_LANES ? RV_LANES : rows;
-            if (row == 1) {
-                for (int64_t p = 0; p < k; p++) vec_store_n(dst + p * mr + i, width, vec_load_n(x + p * col + i, rows));
-                continue;
-            }
-            for (int64_t p = 0; p < k; p += RV_LANES) {
-                const int64_t deep = k - p < RV_LANES ? k - p : RV_LANES;
-                turn(rows, deep, x + i * row + p, row, dst + p * mr + i, mr, width);
-            }
-        }
-    }
 }
