@@ -78,21 +78,7 @@ void rv_transformer_destroy(rv_transformer *tr) {
 }
 
 /* ---- forward */
-static rv_tensor *apply_linear(rv_tape *tape, linear l, rv_tensor *x, rv_act act) { return rv_linear(tape, x, l.weight, l.bias, act); }
-
-/* Rows [begin, end) of a parameter: a copy, but where nothing is recorded (each step of decoding) the same memory. */
-static rv_tensor *rows_of(rv_tape *tape, rv_tensor *w, int64_t begin, int64_t end) {
-    if (!w || rv_tape_records(tape, 1, &w)) return rv_slice(tape, w, 0, begin, end);
-    rv_tensor *part = rv_tape_alloc(tape, sizeof *part);
-    if (!part) return NULL;
-    *part = (rv_tensor){.base = w, .ndim = w->ndim, .dim = {end - begin, w->dim[1]}, .x = w->x + begin * rv_numel(w) / w->dim[0]};
-    return part;
-}
-
-/* Output features [begin, end) of a linear map, as its own map. */
-static linear part_of(rv_tape *tape, linear l, int64_t begin, int64_t end) {
-    return (linear){rows_of(tape, l.weight, begin, end), rows_of(tape, l.bias, begin, end)};
-}
+static rv_tensor *apply_linear(rv_tape *tape, linear l, rv_tensor *x) { return rv_linear(tape, x, l.weight, l.bias, RV_ACT_NONE); }
 
 static rv_tensor *apply_norm(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x) {
     return rv_layer_norm(tape, x, n.gamma, n.beta, tr->config.norm_eps);
@@ -113,7 +99,8 @@ static rv_attention_spec attention_spec(const rv_transformer *tr, bool causal, c
 
 rv_tensor *rv__transformer_memory(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *memory) {
     int64_t d = tr->config.hidden_size;
-    return apply_linear(tape, part_of(tape, tr->layers[layer_index].cross_in, d, 3 * d), memory, RV_ACT_NONE);
+    linear l = tr->layers[layer_index].cross_in;
+    return rv_linear_rows(tape, memory, l.weight, l.bias, d, 3 * d);
 }
 
 rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const attending *how) {
@@ -121,18 +108,18 @@ rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tenso
     for (int i = 0; i < tr->config.num_layers; i++) {
         const layer *l = &tr->layers[i];
         const norm *n = l->norm;
-        rv_tensor *y = apply_linear(tape, l->in, enter(tape, tr, *n, x), RV_ACT_NONE);
+        rv_tensor *y = apply_linear(tape, l->in, enter(tape, tr, *n, x));
         y = how->self(tape, tr, i, y, how);
-        x = leave(tape, tr, *n, x, apply_linear(tape, l->out, y, RV_ACT_NONE));
+        x = leave(tape, tr, *n, x, apply_linear(tape, l->out, y));
         if (tr->config.cross) {
             n++;
-            y = apply_linear(tape, part_of(tape, l->cross_in, 0, d), enter(tape, tr, *n, x), RV_ACT_NONE);
+            y = rv_linear_rows(tape, enter(tape, tr, *n, x), l->cross_in.weight, l->cross_in.bias, 0, d);
             y = how->cross(tape, tr, i, y, how);
-            x = leave(tape, tr, *n, x, apply_linear(tape, l->cross_out, y, RV_ACT_NONE));
+            x = leave(tape, tr, *n, x, apply_linear(tape, l->cross_out, y));
         }
         n++;
-        y = apply_linear(tape, l->up, enter(tape, tr, *n, x), tr->config.activation);
-        y = apply_linear(tape, l->down, rv_dropout(tape, y, tr->config.dropout), RV_ACT_NONE);
+        y = rv_feed_forward(tape, enter(tape, tr, *n, x), l->up.weight, l->up.bias, l->down.weight, l->down.bias, tr->config.activation,
+                            tr->config.dropout);
         x = leave(tape, tr, *n, x, y);
     }
     return tr->config.final_norm ? apply_norm(tape, tr, tr->final, x) : x;

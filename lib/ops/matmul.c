@@ -1,4 +1,6 @@
 /* Products with and without weights. */
+#include <string.h>
+
 #include "kernels/gemm.h"
 #include "ops/ops_private.h"
 
@@ -80,14 +82,15 @@ const rv_op rv__op_matmul = {"matmul", matmul_backward, matmul_sample, 0, true};
 typedef struct {
     rv_act act;
     rv_real *pre; /* x w^T + b, where the derivative is a function of it rather than of y */
+    int64_t begin; /* the first row of w and b that counts */
 } linear_ctx;
 
-rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, rv_act act) {
-    if (!x || !w) return NULL;
+static rv_tensor *linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, int64_t begin, int64_t out, rv_act act) {
     if (w->ndim != 2) return rv__shape_fail(tape, "linear", x, w, "the weight needs 2 dimensions, (outputs, inputs)");
     if (x->ndim < 1 || rv_dim(x, -1) != w->dim[1]) return rv__shape_fail(tape, "linear", x, w, "the last dimensions must be equal");
     if (b && (b->ndim != 1 || b->dim[0] != w->dim[0])) return rv__shape_fail(tape, "linear bias", b, w, "the bias needs one element per row of the weight");
-    int64_t dim[RV_MAX_DIMS], rows = rv_rows(x), in = w->dim[1], out = w->dim[0];
+    RV_ASSERT(begin >= 0 && out >= 0 && begin + out <= w->dim[0]);
+    int64_t dim[RV_MAX_DIMS], rows = rv_rows(x), in = w->dim[1];
     for (int i = 0; i < x->ndim; i++) dim[i] = x->dim[i];
     dim[x->ndim - 1] = out;
     rv_tensor *y = rv_tape_tensor(tape, x->ndim, dim), *inputs[] = {x, w, b};
@@ -97,19 +100,39 @@ rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, rv
         pre = rv_tape_alloc(tape, (size_t)(rows * out) * sizeof *pre);
         if (!pre) return NULL;
     }
-    rv_gemm_run(&(rv_gemm){.tb = true, .m = rows, .n = out, .k = in, .a = x->x, .lda = in, .b = w->x, .ldb = in, .c = y->x, .ldc = out,
-                           .bias = b ? b->x : NULL, .act = act, .pre = pre, .packed_b = rv_tape_packed(tape, w, 0, in, 1)});
+    rv_tensor part = {.base = w->base ? w->base : w, .ndim = 2, .dim = {out, in}, .x = w->x + begin * in};
+    rv_gemm_run(&(rv_gemm){.tb = true, .m = rows, .n = out, .k = in, .a = x->x, .lda = in, .b = part.x, .ldb = in, .c = y->x, .ldc = out,
+                           .bias = b ? b->x + begin : NULL, .act = act, .pre = pre, .packed_b = rv_tape_packed(tape, &part, 0, in, 1)});
     const rv_op *op = act == RV_ACT_NONE ? &rv__op_linear : &rv__op_linear_act;
     rv_node *node = rv_tape_record(tape, op, 3, inputs, 1, &y, sizeof(linear_ctx));
-    if (node) *(linear_ctx *)node->ctx = (linear_ctx){act, pre};
+    if (node) *(linear_ctx *)node->ctx = (linear_ctx){act, pre, begin};
     return y;
+}
+
+rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, rv_act act) {
+    return x && w ? linear_rows(tape, x, w, b, 0, w->dim[0], act) : NULL;
+}
+rv_tensor *rv_linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, int64_t begin, int64_t end) {
+    return x && w ? linear_rows(tape, x, w, b, begin, end - begin, RV_ACT_NONE) : NULL;
+}
+
+/* Where the gradient of rows [begin, begin + rows) of t goes; the other rows' becomes 0 if there is none yet. */
+static rv_real *rows_grad(rv_tensor *t, int64_t begin, int64_t rows, int64_t width, bool *acc) {
+    rv_real *g = rv_grad(t, acc);
+    if (!g) return NULL;
+    if (!*acc) {
+        int64_t end = begin + rows;
+        memset(g, 0, (size_t)(begin * width) * sizeof *g);
+        memset(g + end * width, 0, (size_t)((t->dim[0] - end) * width) * sizeof *g);
+    }
+    return g + begin * width;
 }
 
 static void linear_backward(rv_tape *tape, rv_node *node) {
     rv_tensor *x = node->in[0], *w = node->in[1], *b = node->in[2];
     const linear_ctx *c = node->ctx;
     const rv_real *dz = rv_out_grad(node, 0);
-    int64_t rows = rv_rows(x), in = w->dim[1], out = w->dim[0], n = rows * out;
+    int64_t rows = rv_rows(x), in = w->dim[1], out = rv_dim(node->out[0], -1), n = rows * out;
     if (c->act != RV_ACT_NONE) {
         /* In place: the output's gradient dies with this node. */
         rv_real *dy = node->out[0]->g;
@@ -123,12 +146,12 @@ static void linear_backward(rv_tape *tape, rv_node *node) {
     }
     bool acc;
     rv_real *g = rv_grad(x, &acc);
-    if (g) rv_gemm_run(&(rv_gemm){.m = rows, .n = in, .k = out, .a = dz, .lda = out, .b = w->x, .ldb = in, .c = g, .ldc = in, .accumulate = acc});
-    g = rv_grad(w, &acc);
+    if (g) rv_gemm_run(&(rv_gemm){.m = rows, .n = in, .k = out, .a = dz, .lda = out, .b = w->x + c->begin * in, .ldb = in, .c = g, .ldc = in, .accumulate = acc});
+    g = rows_grad(w, c->begin, out, in, &acc);
     if (g)
         rv_gemm_run(&(rv_gemm){.ta = true, .m = out, .n = in, .k = rows, .a = dz, .lda = out, .b = x->x, .ldb = in, .c = g, .ldc = in,
                                .accumulate = acc});
-    g = rv_grad(b, &acc);
+    g = rows_grad(b, c->begin, out, 1, &acc);
     if (g) rv__sum_middle(tape, 1, rows, out, dz, g, acc, 1);
 }
 
@@ -143,6 +166,10 @@ static rv_tensor *linear_sample(rv_tape *t, int k) {
     case 1: return linear_case(t, 3, 2, 7, false, RV_ACT_NONE);
     case 2: return linear_case(t, 300, 24, 37, true, RV_ACT_NONE); /* more rows than one block of column sums */
     case 3: return rv_linear(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 3, 4)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 4)), NULL, RV_ACT_NONE);
+    case 4: { /* three maps that share a parameter; nobody reads row 5 */
+        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(3, 4)), *w = rv_sample_leaf(t, -1, 1, RV_DIMS(6, 4)), *b = rv_sample_leaf(t, -1, 1, RV_DIMS(6));
+        return rv_add(t, rv_linear_rows(t, x, w, b, 0, 2), rv_add(t, rv_linear_rows(t, x, w, b, 2, 4), rv_linear_rows(t, x, w, b, 3, 5)));
+    }
     }
     return NULL;
 }

@@ -18,6 +18,14 @@ RV_API extern const rv_op *const rv_ops[];
 RV_API rv_tensor *rv_matmul(rv_tape *tape, rv_tensor *a, rv_tensor *b);
 /** act(x w^T + b): x (..., I), w (O, I) as PyTorch stores it, b (O) or NULL -> (..., O). */
 RV_API rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, rv_act act);
+/** The same with rows [begin, end) of w and b alone, of which other maps may use other rows: (..., end - begin). */
+RV_API rv_tensor *rv_linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, int64_t begin, int64_t end);
+
+/* ---- feed_forward.c */
+/** dropout(act(x w1^T + b1)) w2^T + b2 [Vaswani 2017, eq. 2]: x (..., I), w1 (F, I), w2 (O, F), b1 (F) and b2 (O) or NULL ->
+ *  (..., O). act is ReLU, GELU or its tanh form, else RV_EUSAGE. The bits of rv_linear, rv_dropout with rows of whole words
+ *  and rv_linear in turn, but one hidden layer is kept, and used up by backward: it cannot be run again. */
+RV_API rv_tensor *rv_feed_forward(rv_tape *tape, rv_tensor *x, rv_tensor *w1, rv_tensor *b1, rv_tensor *w2, rv_tensor *b2, rv_act act, double dropout);
 
 /* ---- elementwise.c: shapes broadcast from the right as in NumPy */
 RV_API rv_tensor *rv_add(rv_tape *tape, rv_tensor *a, rv_tensor *b);
