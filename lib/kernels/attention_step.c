@@ -17,6 +17,19 @@ typedef rv_real quad __attribute__((vector_size(4 * sizeof(rv_real))));
 typedef rv_real quad_u __attribute__((vector_size(4 * sizeof(rv_real)), aligned(sizeof(rv_real)), may_alias));
 #define SHUFFLE __builtin_shufflevector
 
+/* The next head's part of a row, whose turn is next. Of many keys it would not fit the first-level cache. */
+static void fetch_next_head(const rv_real *key, const rv_real *value, int64_t width, bool few) {
+    for (int64_t d = width; d < 2 * width; d += LINE) {
+        if (few) {
+            __builtin_prefetch(key + d);
+            __builtin_prefetch(value + d);
+        } else {
+            __builtin_prefetch(key + d, 0, 2);
+            __builtin_prefetch(value + d, 0, 2);
+        }
+    }
+}
+
 /* Four keys of `width` elements become columns of kt, whose rows are KEYS long. */
 static void turn_keys(const rv_real *const key[4], int64_t width, rv_real *kt) {
     int64_t d = 0;
@@ -87,10 +100,7 @@ void RV_KERNEL_FN(attend_step)(const rv_attend *a) {
                 const int64_t at = least(s + i, n - 1), row = row_of(a, s0 + at); /* behind the last key, that one again */
                 key[i] = a->k + row * a->ldk;
                 value[at] = a->v + row * a->ldv;
-                for (int64_t d = a->width; d < 2 * a->width; d += LINE) { /* the next head's, which comes next */
-                    __builtin_prefetch(key[i] + d);
-                    __builtin_prefetch(value[at] + d);
-                }
+                fetch_next_head(key[i], value[at], a->width, a->keys <= KEYS);
             }
             turn_keys(key, a->width, kt + s);
         }

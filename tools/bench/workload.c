@@ -185,7 +185,7 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
 }
 
 /* Every row is continued from the token 0, the most probable one each time, as `ravel generate` does it at temperature 0. */
-static rv_status write_text(rv_workload_run *r, int32_t *ids) {
+static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
     const rv_workload *w = r->w;
     const int64_t V = w->model.decoder.vocab_size;
     w->model.decoder.kind->state_reset(r->state);
@@ -200,6 +200,13 @@ static rv_status write_text(rv_workload_run *r, int32_t *ids) {
         }
     }
     return RV_OK;
+}
+
+static rv_status write_text(rv_workload_run *r, int32_t *ids) {
+    rv_tape_hold_weights(r->tape, true);
+    rv_status status = write_tokens(r, ids);
+    rv_tape_hold_weights(r->tape, false);
+    return status;
 }
 
 rv_status rv__workload_step(rv_workload_run *r, double *seconds) {
