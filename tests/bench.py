@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""ravel bench: what its tables and JSON promise.   usage: bench.py RAVEL"""
+"""ravel bench: what its tables and JSON promise.   usage: bench.py RAVEL [TEST...]"""
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import unittest
+import xml.etree.ElementTree
 
-RAVEL = sys.argv.pop()
+RAVEL = sys.argv.pop(1)
 TRAINING = {"rnn_lm", "lstm_lm", "gru_lm", "charlstm", "gpt_char", "bilstm_attn_nmt", "transformer_nmt"}
 
 
@@ -48,6 +51,35 @@ class Workloads(unittest.TestCase):
         first = lines[:lines.index("")]
         self.assertEqual(len(first), 2 + 4)
         self.assertEqual(len({line.count("|") for line in first}), 1, first)
+
+
+class Kernels(unittest.TestCase):
+    def test_json(self):
+        report = json.loads(bench("--kernels", "--tiny", "--threads", "1,2", "--seconds", "0.001", "--json"))
+        self.assertEqual(set(report["machine"]), {"1", "2"})
+        rows = report["kernels"]
+        self.assertEqual({"gemm NN", "gemm NT", "gemm TN", "gemm NT packed"}, {r["kernel"] for r in rows})
+        for r in rows:
+            self.assertIn(r["bound"], ("compute", "bandwidth"))
+            self.assertAlmostEqual(r["bound_us"] / r["us"], r["share_of_bound"], 4)
+            self.assertGreater(r["share_of_bound"], 0)
+            rivals = [k for k in r if k.endswith("_us") and k != "bound_us"]
+            self.assertEqual(len(rivals), 0 if "packed" in r["kernel"] else len(report["libraries"]))
+
+
+class Scaling(unittest.TestCase):
+    def test_json_and_picture(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = os.path.join(folder, "scaling.svg")
+            report = json.loads(bench("--scaling", "--tiny", "--threads", "1,2", "--seconds", "0.01", "--json", "--svg", picture))
+            texts = ["".join(t.itertext()) for t in xml.etree.ElementTree.parse(picture).iter("{http://www.w3.org/2000/svg}text")]
+        rows = report["scaling"]
+        self.assertEqual([(r["layer"], r["threads"], r["sequence_length"]) for r in rows],
+                         [(layer, n, T) for n in (1, 2) for layer in ("lstm", "attention") for T in (16, 32, 64)])
+        for r in rows:
+            self.assertGreater(r["ms"], 0)
+        for label in ("LSTM, 1 thread", "LSTM, 2 threads", "attention, 1 thread", "attention, 2 threads", "16", "64"):
+            self.assertIn(label, texts)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/kernels.h"
 #include "bench/ops.h"
+#include "bench/scaling.h"
 #include "bench/server.h"
 #include "bench/table.h"
 #include "tool.h"
 
-enum { MAX_NAMES = 32, MAX_THREADS = 16, OPT_SERVE = 1000, OPT_MARKDOWN };
+enum { MAX_NAMES = 32, MAX_THREADS = 16, OPT_SERVE = 1000, OPT_MARKDOWN, OPT_KERNELS, OPT_SCALING, OPT_SVG };
 
 typedef struct {
     const char *names[MAX_NAMES];
     int threads[MAX_THREADS];
-    bool ops, serve;
+    bool ops, serve, kernels, scaling;
+    const char *svg;
     rv_table_options table;
 } arguments;
 
 static const struct argp_option options[] = {
     {"threads", 't', "N,M,...", 0, "Numbers of threads to measure (default: all cores)", 0},
     {"peer", 'p', "pytorch", 0, "Run PyTorch on identical work in alternation, and print the ratio", 0},
-    {"seconds", 's', "S", 0, "Time to measure each for (default 4)", 0},
+    {"seconds", 's', "S", 0, "Time to measure each for (default 4; kernels 0.1, scaling 0.5)", 0},
     {"tiny", 'T', 0, 0, "The workloads shrunk to d=32, B=4, T=8: what a step costs beside arithmetic", 0},
+    {"kernels", OPT_KERNELS, 0, 0, "Time matrix products and other kernels instead, beside OpenBLAS, BLIS and oneDNN where they are installed, and what the machine could do", 0},
+    {"scaling", OPT_SCALING, 0, 0, "Time an LSTM layer and a self-attention layer of the same width on sequences of 16 to 2048 instead", 0},
+    {"svg", OPT_SVG, "FILE", 0, "With --scaling: draw it", 0},
     {"ops", 'o', 0, 0, "Time every op's sample cases instead", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {"markdown", OPT_MARKDOWN, 0, 0, "Print the tables of a README", 0},
@@ -46,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'o': a->ops = true; return 0;
     case 'j': o->format = RV_TABLE_JSON; return 0;
     case OPT_MARKDOWN: o->format = RV_TABLE_MARKDOWN; return 0;
+    case OPT_KERNELS: a->kernels = true; return 0;
+    case OPT_SCALING: a->scaling = true; return 0;
+    case OPT_SVG: a->svg = arg; return 0;
     case OPT_SERVE: a->serve = true; return 0;
     case 't':
         o->n_threads = 0;
@@ -78,15 +87,22 @@ int rv_cmd_bench(int argc, char **argv) {
              "measured in the same run; allocs counts calls of malloc and its kin in a step.\n\n"
              "examples:\n"
              "  ravel bench lstm_lm gpt_char --threads 1,2\n"
-             "  ravel bench all --threads 1,2 --peer pytorch --json");
+             "  ravel bench all --threads 1,2 --peer pytorch --json\n"
+             "  ravel bench --kernels --threads 1\n"
+             "  ravel bench --scaling --threads 1,2 --svg scaling.svg");
     const struct argp argp = {options, parse, "WORKLOAD...|all", doc, 0, 0, 0};
-    static arguments a = {.table = {.seconds = 4}};
+    static arguments a = {0};
     a.table.names = a.names;
     a.table.threads = a.threads;
     rv__tool_parse(&argp, argc, argv, &a);
+    if (!(a.table.seconds > 0)) a.table.seconds = a.kernels ? 0.1 : a.scaling ? 0.5 : 4;
     if (!a.table.n_threads) {
         rv_set_threads(0);
         a.threads[a.table.n_threads++] = rv_threads();
     }
-    return rv__tool_finish(a.serve ? serve(&a) : a.ops ? rv__bench_ops(stdout) : rv__table_run(&a.table));
+    return rv__tool_finish(a.serve     ? serve(&a)
+                           : a.ops     ? rv__bench_ops(stdout)
+                           : a.kernels ? rv__kernels_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format)
+                           : a.scaling ? rv__scaling_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format, a.svg)
+                                       : rv__table_run(&a.table));
 }
