@@ -49,13 +49,15 @@ const int32_t *rv_lm_arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids,
     return r;
 }
 
-rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
+/* What the head sees: (B T, D). */
+static rv_tensor *hidden(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
     const int32_t *ids = rv_lm_arrange(tape, lm, x, B, T);
-    if (!ids) return NULL;
-    rv_tensor *h = lm->config.decoder.kind->forward(tape, lm->decoder, ids, B, T, state, memory);
-    if (!h) return NULL;
-    h = rv_reshape(tape, h, 2, (int64_t[]){B * T, rv_dim(h, -1)});
-    return rv_linear(tape, h, lm->head_weight, lm->head_bias, RV_ACT_NONE);
+    rv_tensor *h = ids ? lm->config.decoder.kind->forward(tape, lm->decoder, ids, B, T, state, memory) : NULL;
+    return h ? rv_reshape(tape, h, 2, (int64_t[]){B * T, rv_dim(h, -1)}) : NULL;
+}
+
+rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
+    return rv_linear(tape, hidden(tape, lm, x, B, T, state, memory), lm->head_weight, lm->head_bias, RV_ACT_NONE);
 }
 
 rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing) {
@@ -64,8 +66,10 @@ rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const 
 }
 
 rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
-                      double label_smoothing) {
-    return rv_lm_logits_loss(tape, lm, rv_lm_logits(tape, lm, x, B, T, state, NULL), y, B, T, label_smoothing);
+                      const rv_memory *memory, double label_smoothing) {
+    rv_tensor *h = hidden(tape, lm, x, B, T, state, memory);
+    const int32_t *targets = h ? rv_lm_arrange(tape, lm, y, B, T) : NULL;
+    return targets ? rv_linear_cross_entropy(tape, h, lm->head_weight, lm->head_bias, targets, -1, label_smoothing) : NULL;
 }
 
 rv_decoder_state *rv_lm_state_create(const rv_lm *lm, int64_t B, int64_t capacity) {

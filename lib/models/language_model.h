@@ -29,11 +29,12 @@ RV_API rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64
 RV_API const int32_t *rv_lm_arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids, int64_t B, int64_t T);
 /** The logits' row of (b, t). */
 RV_API int64_t rv_lm_row(const rv_lm *lm, int64_t B, int64_t T, int64_t b, int64_t t);
-/** Mean cross-entropy in nats of targets y (B, T), batch-major, -1 where none is wanted. -> scalar */
-RV_API rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing);
-/** The same from ids, of a model without a memory. */
+/** Mean cross-entropy in nats of targets y (B, T), batch-major, -1 where none is wanted, from ids x as in rv_lm_logits; the
+ *  logits are never stored (rv_linear_cross_entropy). -> scalar */
 RV_API rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
-                             double label_smoothing);
+                             const rv_memory *memory, double label_smoothing);
+/** The same from logits, for who needs both. */
+RV_API rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing);
 /** A zero state of the decoder for B rows and `capacity` positions; free with the kind's state_destroy. */
 RV_API rv_decoder_state *rv_lm_state_create(const rv_lm *lm, int64_t B, int64_t capacity);
 /** Forward FLOPs per position of one parameter: two per weight of a matrix; none for rows that are only looked up. */

@@ -73,6 +73,11 @@ rv_tensor *rv_seq2seq_logits(rv_tape *tape, rv_seq2seq *m, const rv_memory *memo
     return rv_lm_logits(tape, m->lm, tgt, B, T, NULL, memory);
 }
 
+rv_tensor *rv_seq2seq_loss(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory, const int32_t *tgt, const int32_t *out, int64_t B, int64_t T,
+                           double label_smoothing) {
+    return rv_lm_loss(tape, m->lm, tgt, out, B, T, NULL, memory, label_smoothing);
+}
+
 /* ---- decoding: nothing is recorded, nothing dropped */
 typedef struct {
     bool no_grad, training;

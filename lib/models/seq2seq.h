@@ -20,13 +20,18 @@ typedef struct rv_seq2seq rv_seq2seq;
 RV_API rv_seq2seq *rv_seq2seq_create(rv_params *params, const rv_seq2seq_config *config);
 RV_API void rv_seq2seq_destroy(rv_seq2seq *m);
 RV_API const rv_seq2seq_config *rv_seq2seq_get_config(const rv_seq2seq *m);
-/** The conditional language model: its rows (rv_lm_row), its loss (rv_lm_logits_loss). */
+/** The conditional language model: its rows (rv_lm_row), its loss from logits (rv_lm_logits_loss). */
 RV_API rv_lm *rv_seq2seq_lm(rv_seq2seq *m);
 
 /** Encode src (B, S), batch-major, lengths (B) in [1, S]; both kept by the caller until backward. False: sticky error. */
 RV_API bool rv_seq2seq_encode(rv_tape *tape, rv_seq2seq *m, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S, rv_memory *out);
 /** Logits (B T, V) of a teacher-forced pass over tgt (B, T), batch-major, which begins with <bos>; copied. */
 RV_API rv_tensor *rv_seq2seq_logits(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory, const int32_t *tgt, int64_t B, int64_t T);
+
+/** Mean cross-entropy in nats of the targets out (B, T), batch-major, -1 where none is wanted, from the same inputs tgt; the
+ *  logits are never stored. -> scalar */
+RV_API rv_tensor *rv_seq2seq_loss(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory, const int32_t *tgt, const int32_t *out, int64_t B, int64_t T,
+                                  double label_smoothing);
 
 /** Decoding: a state of M x beam rows that reads `memory` (M sentences; row r reads sentence r / beam), with room for
  *  `capacity` target positions. It holds all it needs: the tape may be reset afterwards. NULL: RV_ENOMEM or the tape's

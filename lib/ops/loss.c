@@ -4,6 +4,20 @@
 /* ---- cross-entropy: with l = logsumexp(z), the loss of a row is l - (1-e) z_target - e mean(z), and its gradient
  *      softmax(z) - (1-e) onehot - e/V */
 
+int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target, int32_t ignore) {
+    int64_t counted = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        if (target[i] == ignore) continue;
+        if (target[i] < 0 || target[i] >= classes) {
+            rv_tape_fail(tape, RV_EDATA, "%s: target %d at position %lld is neither in [0, %lld) nor the ignored %d; was the text encoded with another "
+                         "vocabulary?", op, (int)target[i], (long long)i, (long long)classes, (int)ignore);
+            return -1;
+        }
+        counted++;
+    }
+    return counted;
+}
+
 typedef struct {
     const int32_t *target;
     int32_t ignore;
@@ -18,14 +32,8 @@ rv_tensor *rv_cross_entropy(rv_tape *tape, rv_tensor *logits, const int32_t *tar
     if (logits->ndim < 1)
         return rv_tape_fail(tape, RV_ESHAPE, "cross_entropy: logits of shape %s have no axis of classes", rv_shape_text(logits, shape, sizeof shape));
     int64_t rows = rv_rows(logits), n = rv_dim(logits, -1);
-    ce_ctx c = {target, ignore, 0, smoothing, NULL};
-    for (int64_t i = 0; i < rows; i++) {
-        if (target[i] == ignore) continue;
-        if (target[i] < 0 || target[i] >= n)
-            return rv_tape_fail(tape, RV_EDATA, "cross_entropy: target %d at position %lld is neither in [0, %lld) nor the ignored %d; was the text "
-                                "encoded with another vocabulary?", (int)target[i], (long long)i, (long long)n, (int)ignore);
-        c.counted++;
-    }
+    ce_ctx c = {target, ignore, rv__count_targets(tape, "cross_entropy", rows, n, target, ignore), smoothing, NULL};
+    if (c.counted < 0) return NULL;
     rv_tensor *y = rv_tape_tensor(tape, 0, NULL);
     c.lse = rv_tape_alloc(tape, (size_t)rows * sizeof *c.lse);
     double *loss = rv_tape_alloc(tape, (size_t)rows * sizeof *loss);

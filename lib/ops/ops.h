@@ -76,6 +76,14 @@ RV_API rv_tensor *rv_cross_entropy(rv_tape *tape, rv_tensor *logits, const int32
 /** Mean of squares of a - b (same shapes) -> scalar. */
 RV_API rv_tensor *rv_mse(rv_tape *tape, rv_tensor *a, rv_tensor *b);
 
+/* ---- linear_loss.c */
+/** rv_cross_entropy(rv_linear(x, w, b)) without its logits: x (..., I), w (V, I), b (V) or NULL, one target per row of x.
+ *  Rows are taken in blocks whose logits stay in cache. When the tape records, a block's gradients are made at once,
+ *  while they are there, so that no product is computed twice and backward has only to hand them on. Rows whose target
+ *  is `ignore` cost nothing. target is not read after the call. -> scalar */
+RV_API rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, const int32_t *target, int32_t ignore,
+                                          double smoothing);
+
 /* ---- norm.c */
 /** (x - mean) / sqrt(var + eps) * gamma + beta over the last axis, biased variance [Ba 2016]. */
 RV_API rv_tensor *rv_layer_norm(rv_tape *tape, rv_tensor *x, rv_tensor *gamma, rv_tensor *beta, double eps);

@@ -16,6 +16,9 @@ int rv__axis(rv_tape *tape, const char *op, const rv_tensor *x, int axis);
 /* Product of the dimensions [from, to). */
 int64_t rv__span(const rv_tensor *x, int from, int to);
 
+/* Targets that are not `ignore`; -1 (sticky RV_EDATA) when one of them is not in [0, classes). */
+int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target, int32_t ignore);
+
 /* y[o, j] = or += scale * sum over k of x[o, k, j]: the middle axis of (outer, n, inner), in an order that depends on
  * these three numbers only. */
 void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc, rv_real scale);

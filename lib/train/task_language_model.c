@@ -129,7 +129,7 @@ static rv_status next_batch(rv_task *task, int64_t *tokens) {
 static rv_tensor *loss(rv_tape *tape, rv_task *task) {
     lm_task *t = (lm_task *)task;
     if (t->state && !t->carry) rv_lm_get_config(t->lm)->decoder.kind->state_reset(t->state);
-    return rv_lm_loss(tape, t->lm, t->x, t->y, t->B, t->T, t->state, t->smoothing);
+    return rv_lm_loss(tape, t->lm, t->x, t->y, t->B, t->T, t->state, NULL, t->smoothing);
 }
 
 static void commit(rv_task *task) {
@@ -179,13 +179,13 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
         if ((status = rv_stop_requested()) != RV_OK) break;
         rv_tape_reset(tape);
         if (state && !continues) kind->state_reset(state);
-        rv_tensor *logits = rv_lm_logits(tape, t->lm, x, B, T, state, NULL);
-        if (logits && accuracy) {
+        rv_tensor *logits = accuracy ? rv_lm_logits(tape, t->lm, x, B, T, state, NULL) : NULL;
+        if (logits) {
             int64_t right = rv__count_correct(t->lm, logits, y, B, T);
             if (right < 0) status = RV_ENOMEM;
             else correct += right;
         }
-        rv_tensor *l = rv_lm_logits_loss(tape, t->lm, logits, y, B, T, 0);
+        rv_tensor *l = accuracy ? rv_lm_logits_loss(tape, t->lm, logits, y, B, T, 0) : rv_lm_loss(tape, t->lm, x, y, B, T, state, NULL, 0);
         if (status == RV_OK) status = rv_tape_status(tape);
         if (status != RV_OK) break;
         nats += (double)l->x[0] * (double)n;

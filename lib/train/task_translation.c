@@ -232,8 +232,7 @@ static rv_tensor *loss(rv_tape *tape, rv_task *task) {
     double p = sampling_probability(t);
     const int32_t *tgt_in = p > 0 ? mix(tape, t, &memory, p) : b->tgt_in;
     if (!tgt_in) return NULL;
-    rv_tensor *logits = rv_seq2seq_logits(tape, t->model, &memory, tgt_in, b->B, b->T);
-    return rv_lm_logits_loss(tape, rv_seq2seq_lm(t->model), logits, b->tgt_out, b->B, b->T, t->smoothing);
+    return rv_seq2seq_loss(tape, t->model, &memory, tgt_in, b->tgt_out, b->B, b->T, t->smoothing);
 }
 
 static void commit(rv_task *task) {
@@ -275,10 +274,12 @@ static rv_status add_batch(rv_tape *tape, translation_task *t, const rv_pair_bat
     RV_TRY(rv_stop_requested());
     rv_tape_reset(tape);
     if (!rv_seq2seq_encode(tape, t->model, b->src, b->src_lengths, b->B, b->S, &memory)) return rv_tape_status(tape);
-    rv_tensor *logits = rv_seq2seq_logits(tape, t->model, &memory, b->tgt_in, b->B, b->T);
-    int64_t correct = logits && accuracy ? rv__count_correct(lm, logits, b->tgt_out, b->B, b->T) : 0;
+    rv_tensor *logits = accuracy ? rv_seq2seq_logits(tape, t->model, &memory, b->tgt_in, b->B, b->T) : NULL;
+    int64_t correct = logits ? rv__count_correct(lm, logits, b->tgt_out, b->B, b->T) : 0;
     if (correct < 0) return RV_ENOMEM;
-    rv_tensor *l = rv_lm_logits_loss(tape, lm, logits, b->tgt_out, b->B, b->T, 0); /* without smoothing: nats of the text */
+    /* Without smoothing: nats of the text. */
+    rv_tensor *l = accuracy ? rv_lm_logits_loss(tape, lm, logits, b->tgt_out, b->B, b->T, 0)
+                            : rv_seq2seq_loss(tape, t->model, &memory, b->tgt_in, b->tgt_out, b->B, b->T, 0);
     RV_TRY(rv_tape_status(tape));
     s->nats += (double)l->x[0] * (double)b->targets;
     s->tokens += b->targets;

@@ -57,7 +57,7 @@ static int model_allocates(const char *name, const rv_lm_config *config) {
             rv_tape_reset(tape);
             rv_params_zero_grad(ps);
             double norm = 0;
-            rv_status s = rv_backward(tape, rv_lm_loss(tape, lm, x, y, B, T, NULL, 0.1));
+            rv_status s = rv_backward(tape, rv_lm_loss(tape, lm, x, y, B, T, NULL, NULL, 0.1));
             rv_params_finish_grad(ps);
             if (s == RV_OK) s = rv_grad_norm(ps, &norm);
             rv_optim_step(optim, 1e-3, rv_clip_factor(norm, 1));

@@ -49,7 +49,7 @@ typedef struct {
 
 static rv_tensor *parity_loss(rv_tape *tape, void *ctx, int t) {
     parity_model *m = ctx;
-    return rv_lm_loss(tape, m->lm, m->x + t * B * T, m->y + t * B * T, B, T, NULL, 0);
+    return rv_lm_loss(tape, m->lm, m->x + t * B * T, m->y + t * B * T, B, T, NULL, NULL, 0);
 }
 
 static void check_parity(const char *name, const rv_lm_config *config, rv_optim_kind kind, double decay) {
@@ -104,7 +104,7 @@ Test(language_model, begins_near_log_v) {
     fixture f = open_model(3);
     rv_param *e = rv_params_find(f.ps, "decoder.embedding.weight"); /* the head, too: small logits are nearly uniform */
     for (int64_t i = 0; i < rv_numel(&e->t); i++) e->t.x[i] *= (rv_real)0.03;
-    rv_tensor *loss = rv_lm_loss(f.tape, f.lm, f.x, f.y, B, T, NULL, 0);
+    rv_tensor *loss = rv_lm_loss(f.tape, f.lm, f.x, f.y, B, T, NULL, NULL, 0);
     cr_assert_float_eq((double)loss->x[0], log(V), 0.05);
     close_model(&f);
 }
@@ -176,7 +176,7 @@ Test(language_model, batch_mates_change_nothing) {
 
 static rv_tensor *loss_of(rv_tape *tape, void *arg) {
     fixture *f = arg;
-    return rv_lm_loss(tape, f->lm, f->x, f->y, B, T, NULL, 0.1);
+    return rv_lm_loss(tape, f->lm, f->x, f->y, B, T, NULL, NULL, 0.1);
 }
 
 Test(language_model, gradients_of_whole_models) {
@@ -204,7 +204,7 @@ Test(language_model, one_batch_can_be_learnt_by_heart) {
         for (int step = 0; step < 600; step++) {
             rv_tape_reset(f.tape);
             rv_params_zero_grad(f.ps);
-            rv_tensor *l = rv_lm_loss(f.tape, f.lm, f.x, f.y, 1, T, NULL, 0);
+            rv_tensor *l = rv_lm_loss(f.tape, f.lm, f.x, f.y, 1, T, NULL, NULL, 0);
             cr_assert_eq(rv_backward(f.tape, l), RV_OK);
             rv_params_finish_grad(f.ps);
             cr_assert_eq(rv_grad_norm(f.ps, &norm), RV_OK);

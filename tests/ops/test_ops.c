@@ -83,6 +83,86 @@ Test(ops, cross_entropy_of_extreme_logits) {
     cr_expect(isnan(rv_cross_entropy(tape, z, target, -1, 0)->x[0]), "a NaN must not be lost in a maximum");
 }
 
+/* The same of x w^T + b with waves in all three: gradients of x, of the last row of w, and of four elements of b. */
+Test(ops, linear_cross_entropy_as_pytorch) {
+    static const double loss[2] = {14.63439733405297, 14.283842881516641};
+    static const double grad[2][20] = {{-0.532721893727843, 1.3322750247791482, 0.1894092900676249, -1.3810837131664933, 0.0, 0.0, 0.0, 0.0, 0.5844404950431364, 0.9515874370126581, -0.8296540992428798, -0.7377947112983451, 0.00010125968294945133, -0.9916178470105864, 0.2554277403820424, 0.925796930933441, 0.0020903299739667702, -0.4999995172124861, 2.851326998682909e-07, -0.49994096773940255},
+        {-0.4876495902046277, 1.267126471095142, 0.16112505145138745, -1.3086466226403934, 0.0, 0.0, 0.0, 0.0, 0.5872401489837843, 0.8768292951701013, -0.8131894032231732, -0.6672793403205651, 2.3154063417043984e-05, -0.8925775846365744, 0.2299842609606235, 0.8333131730377715, 0.0019994208830576795, -0.4500904263033952, -9.062395820922262e-05, -0.45003187683031165}};
+    static const int place[4] = {0, 6, 700, 1099};
+    int32_t target[3] = {1099, -100, 6};
+    for (int s = 0; s < 2; s++) {
+        rv_tape_reset(tape);
+        rv_tensor *x = waves(2, DIMS(3, 4)), *w = waves(1.5, DIMS(1100, 4)), *b = waves(1, DIMS(1100));
+        rv_tensor *y = rv_linear_cross_entropy(tape, x, w, b, target, -100, s * 0.1);
+        expect_values("loss", y->x, 1, &loss[s]);
+        cr_assert_eq(rv_backward(tape, y), RV_OK);
+        expect_values("dx", x->g, 12, grad[s]);
+        expect_values("dw", w->g + 1099 * 4, 4, grad[s] + 12);
+        for (int i = 0; i < 4; i++) expect_values("db", b->g + place[i], 1, grad[s] + 16 + i);
+    }
+}
+
+/* Two blocks of rows, several strips of classes, the last of another width; every fifth row ignored, or none. */
+Test(ops, linear_cross_entropy_is_cross_entropy_of_linear) {
+    enum { ROWS = 700, IN = 9, V = 2311, N = ROWS * IN + V * IN + V };
+    static rv_real want[N + 1], got[N + 1], before[N + 1];
+    static int32_t target[ROWS];
+    for (int c = 0; c < 4; c++) {
+        const double smoothing = c % 2 * 0.1;
+        for (int i = 0; i < ROWS; i++) target[i] = c / 2 && i % 5 == 3 ? -1 : i * i % V;
+        for (int run = 0; run < 4; run++) {
+            rv_set_threads(run < 2 ? 1 : run);
+            rv_tape_reset(tape);
+            rv_tensor *x = waves(2, DIMS(ROWS, IN)), *w = waves(1.5, DIMS(V, IN)), *b = waves(1, DIMS(V));
+            rv_tensor *y = run ? rv_linear_cross_entropy(tape, x, w, b, target, -1, smoothing)
+                               : rv_cross_entropy(tape, rv_linear(tape, x, w, b, RV_ACT_NONE), target, -1, smoothing);
+            rv_real scale = 30, *to = run ? got : want;
+            cr_assert_eq(rv_backward_from(tape, y, &scale), RV_OK);
+            memcpy(to, x->g, ROWS * IN * sizeof *to);
+            memcpy(to + ROWS * IN, w->g, V * IN * sizeof *to);
+            memcpy(to + ROWS * IN + V * IN, b->g, V * sizeof *to);
+            to[N] = y->x[0];
+            for (int i = 0; run && i <= N; i++)
+                cr_assert_float_eq((double)got[i], (double)want[i], TOL * (1 + fabs((double)want[i])), "case %d: %d is %.12g, not %.12g", c, i, (double)got[i], (double)want[i]);
+            if (run > 1) cr_assert(!memcmp(before, got, sizeof got), "%d threads give other bits than 1", run);
+            memcpy(before, got, sizeof got);
+            rv_tape_no_grad(tape, true);
+            if (run) cr_expect_eq(rv_linear_cross_entropy(tape, x, w, b, target, -1, smoothing)->x[0], got[N], "the loss alone has the same bits");
+            rv_tape_no_grad(tape, false);
+        }
+    }
+    rv_set_threads(0);
+}
+
+/* A row's loss has the same bits alone and among others, which give the mean of all. */
+Test(ops, linear_cross_entropy_of_a_row_alone) {
+    enum { ROWS = 600, IN = 5, V = 1500 };
+    static int32_t target[ROWS], one[ROWS];
+    rv_tensor *x = waves(2, DIMS(ROWS, IN)), *w = waves(1.5, DIMS(V, IN));
+    double sum = 0;
+    for (int i = 0; i < ROWS; i++) target[i] = 7 * i % V, one[i] = -1;
+    rv_tape_no_grad(tape, true);
+    for (int i = 0; i < ROWS; i++) {
+        rv_tensor *alone = rv_leaf(tape, true, DIMS(1, IN));
+        memcpy(alone->x, x->x + i * IN, IN * sizeof *x->x);
+        one[i] = target[i];
+        const rv_real a = rv_linear_cross_entropy(tape, alone, w, NULL, target + i, -1, 0)->x[0];
+        cr_assert_eq(a, rv_linear_cross_entropy(tape, x, w, NULL, one, -1, 0)->x[0], "row %d", i);
+        one[i] = -1;
+        sum += (double)a;
+    }
+    cr_expect_float_eq((double)rv_linear_cross_entropy(tape, x, w, NULL, target, -1, 0)->x[0], sum / ROWS, 1e-6);
+    cr_expect_eq(rv_linear_cross_entropy(tape, x, w, NULL, one, -1, 0)->x[0], 0, "everything ignored");
+    rv_tape_no_grad(tape, false);
+}
+
+Test(ops, linear_cross_entropy_keeps_nan) {
+    int32_t target[2] = {0, 1};
+    rv_tensor *x = filled(1, DIMS(2, 3)), *w = filled(1, DIMS(1500, 3));
+    w->x[3 * 1400] = NAN;
+    cr_expect(isnan(rv_linear_cross_entropy(tape, x, w, NULL, target, -1, 0)->x[0]), "a NaN must not be lost in a maximum");
+}
+
 Test(ops, softmax_of_equals_is_uniform) {
     rv_tensor *y = rv_softmax(tape, filled(7, DIMS(2, 37)));
     for (int i = 0; i < 74; i++) cr_expect_float_eq((double)y->x[i], 1. / 37, 1e-7);
@@ -165,6 +245,10 @@ Test(ops, every_wrong_shape_is_refused) {
     EXPECT_ERROR(rv_embedding(tape, v, ids, 4, 1), RV_ESHAPE, "(5)");
     EXPECT_ERROR(rv_embedding(tape, b, ids, 4, 1), RV_EDATA, "id 7 at position 3");
     EXPECT_ERROR(rv_cross_entropy(tape, b, ids, -1, 0), RV_EDATA, "target 7 at position 3");
+    EXPECT_ERROR(rv_linear_cross_entropy(tape, a, b, NULL, ids, -1, 0), RV_ESHAPE, "linear_cross_entropy: shapes (2, 3) and (4, 5)");
+    EXPECT_ERROR(rv_linear_cross_entropy(tape, a, filled(1, DIMS(1200, 3)), v, ids, -1, 0), RV_ESHAPE, "bias");
+    static const int32_t large[2] = {1199, 1200};
+    EXPECT_ERROR(rv_linear_cross_entropy(tape, a, filled(1, DIMS(1200, 3)), NULL, large, -1, 0), RV_EDATA, "target 1200 at position 1");
     rv_tape_set_training(tape, true);
     EXPECT_ERROR(rv_dropout(tape, a, 1), RV_EUSAGE, "probability 1");
 }

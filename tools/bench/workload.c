@@ -166,11 +166,10 @@ void rv__workload_close(rv_workload_run *r) {
 
 static rv_tensor *make_loss(rv_workload_run *r, const int32_t *x, const int32_t *y, const int32_t *src) {
     const rv_workload *w = r->w;
-    if (!w->S) return rv_lm_loss(r->tape, r->lm, x, y, w->B, w->T, NULL, w->label_smoothing);
+    if (!w->S) return rv_lm_loss(r->tape, r->lm, x, y, w->B, w->T, NULL, NULL, w->label_smoothing);
     rv_memory memory;
     if (!rv_seq2seq_encode(r->tape, r->pair, src, r->lengths, w->B, w->S, &memory)) return NULL;
-    rv_tensor *logits = rv_seq2seq_logits(r->tape, r->pair, &memory, x, w->B, w->T);
-    return rv_lm_logits_loss(r->tape, rv_seq2seq_lm(r->pair), logits, y, w->B, w->T, w->label_smoothing);
+    return rv_seq2seq_loss(r->tape, r->pair, &memory, x, y, w->B, w->T, w->label_smoothing);
 }
 
 /* No token ends a translation, so that all have T. */
