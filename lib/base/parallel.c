@@ -36,3 +36,28 @@ int rv_threads(void) {
 }
 
 int rv_threads_for(double flops) { return flops < 60000. || omp_in_parallel() ? 1 : rv_threads(); }
+
+static inline void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+void rv_barrier_wait(rv_barrier *b, int n) {
+    enum { SPINS = 4000 }; /* some ten microseconds; then there may be fewer CPUs than threads */
+    if (n == 1) return;
+    const unsigned round = __atomic_load_n(&b->round, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_ACQ_REL) == n) {
+        __atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&b->round, round + 1, __ATOMIC_RELEASE);
+        return;
+    }
+    for (int i = 0; __atomic_load_n(&b->round, __ATOMIC_ACQUIRE) == round;) {
+        if (i < SPINS) {
+            i++;
+            pause_briefly();
+        } else {
+            sched_yield();
+        }
+    }
+}

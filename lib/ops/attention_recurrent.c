@@ -101,21 +101,19 @@ static void attend(const forward *f, int64_t t, rv__team team) {
     const rv__attention_seq *a = f->a;
     const int64_t B = a->q.B;
     if (a->position) activate(a->hidden + t * B * a->P, B, a->P, rv__team_columns(team, a->P));
-    if (a->query || a->position) {
-#pragma omp barrier
-    }
+    if (a->query || a->position) rv__team_meet(team);
     const rv_range rows = rv__team_rows(team, B);
     for (int64_t b = rows.begin; b < rows.end; b++) attend_row(a, t, b);
-#pragma omp barrier
+    rv__team_meet(team);
 }
 
 /* What the cell reads beside x. */
 static int input_columns(const forward *f, int64_t t, rv_range units, rv_gemm_columns *out) {
     const rv__attention_seq *a = f->a;
     const rv__seq *q = &a->q;
-    const int64_t B = q->B, GH = q->G * q->H;
+    const int64_t B = q->B;
     const rv_real *read = !a->r.query_current ? a->context + t * B * a->D : t ? a->output + (t - 1) * B * a->O : a->r.feed->x;
-    for (int64_t g = 0; g < q->G; g++) out[g] = rv__factor_columns(&f->input[g], B, read, a->F, q->gates + t * B * GH + g * q->H, GH, true, units);
+    for (int64_t g = 0; g < q->G; g++) out[g] = rv__factor_columns(&f->input[g], B, read, a->F, rv__seq_gates(q, t) + g * q->H, q->ld, true, units);
     return (int)q->G;
 }
 
@@ -136,9 +134,10 @@ static void give_output(const forward *f, int64_t t, rv__team team) {
 static void run(const forward *f) {
     const rv__attention_seq *a = f->a;
     const rv__seq *q = &a->q;
+    rv_barrier barrier = {0};
 #pragma omp parallel num_threads(rv_threads_for(rv__attention_work(a)))
     {
-        const rv__team team = {omp_get_thread_num(), omp_get_num_threads()};
+        const rv__team team = {omp_get_thread_num(), omp_get_num_threads(), &barrier};
         const rv_range units = rv__team_columns(team, q->H);
         for (int64_t t = 0; t < q->T; t++) {
             rv_gemm_columns c[RV__PASS_COLUMNS + 4];
@@ -152,20 +151,18 @@ static void run(const forward *f) {
             if (a->F) n += input_columns(f, t, units, c + n);
             rv__multiply_columns(n, c);
             f->pass.pointwise(&f->pass, t, 0, units.begin, units.end);
-#pragma omp barrier
+            rv__team_meet(team);
             if (f->pass.phases == 2) {
                 rv__multiply_columns(rv__pass_columns(&f->pass, t, 1, units.begin, units.end, c), c);
                 f->pass.pointwise(&f->pass, t, 1, units.begin, units.end);
-#pragma omp barrier
+                rv__team_meet(team);
             }
             if (a->r.query_current) {
                 rv__multiply_columns(query_columns(f, t, team, c), c);
                 attend(f, t, team);
             }
             if (a->output) give_output(f, t, team);
-            if (a->r.feed) {
-#pragma omp barrier
-            }
+            if (a->r.feed) rv__team_meet(team);
         }
     }
 }
@@ -244,6 +241,7 @@ static rv__attention_seq describe(const rv_attention_recurrence *r) {
     a.F = r->feed ? a.O : r->query_current ? 0 : a.D;
     a.q = (rv__seq){.cell = r->cell, .T = width(r->x, 0), .B = width(r->x, 1), .I = a.E, .H = width(r->w_hh, 1), .G = rv_cell_gates(r->cell),
                     .has_h0 = r->h0 != NULL, .w_hh = r->w_hh->x, .keep = 1};
+    a.q.ld = rv__gates_ld(a.q.G * a.q.H);
     return a;
 }
 
@@ -251,7 +249,7 @@ static rv__attention_seq describe(const rv_attention_recurrence *r) {
 static bool allocate(rv_tape *tape, rv__attention_seq *a) {
     rv__seq *q = &a->q;
     const size_t steps = (size_t)(q->T * q->B), real = sizeof(rv_real);
-    q->gates = rv_tape_alloc(tape, steps * (size_t)(q->G * q->H) * real);
+    q->gates = rv_tape_alloc(tape, steps * (size_t)q->ld * real);
     if (rv__seq_is_gru(q->cell)) q->hp = rv_tape_alloc(tape, steps * (size_t)q->H * real);
     if (q->cell == RV_CELL_LSTM) q->c = rv_tape_alloc(tape, steps * (size_t)q->H * real);
     if (a->r.score == RV_SCORE_ADDITIVE) a->query = rv_tape_alloc(tape, steps * (size_t)a->A * real);
@@ -302,7 +300,7 @@ static bool input_product(rv_tape *tape, const rv__attention_seq *a) {
         rv__sum_biases(q->cell, q->H, a->r.b_ih, a->r.b_hh, bias);
     }
     rv_gemm_run(&(rv_gemm){.tb = true, .m = q->T * q->B, .n = GH, .k = a->E, .a = a->r.x->x, .lda = a->E, .b = a->r.w_ih->x, .ldb = a->E + a->F, .c = q->gates,
-                           .ldc = GH, .bias = bias, .packed_b = rv_tape_packed(tape, a->r.w_ih, 0, a->E, 1)});
+                           .ldc = q->ld, .bias = bias, .packed_b = rv_tape_packed(tape, a->r.w_ih, 0, a->E, 1)});
     return true;
 }
 

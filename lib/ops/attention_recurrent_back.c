@@ -67,7 +67,7 @@ static void attend_row_back(const backward *k, int64_t t, int64_t b) {
 static void attend_back(const backward *k, int64_t t, rv__team team) {
     const rv_range rows = rv__team_rows(team, k->a->q.B);
     for (int64_t b = rows.begin; b < rows.end; b++) attend_row_back(k, t, b);
-#pragma omp barrier
+    rv__team_meet(team);
 }
 
 /* What step t's query owes to the state that asked. */
@@ -90,37 +90,38 @@ static void output_back(const backward *k, int64_t t, rv__team team, rv_range un
         const int64_t i = at + b * a->O + own.begin;
         rv_k()->vact_back(RV_ACT_TANH, own.end - own.begin, a->output + i, k->doutput + i, k->doutput + i, false);
     }
-#pragma omp barrier
+    rv__team_meet(team);
     const rv_gemm_columns c[] = {
         rv__factor_columns(&k->out_context, B, k->doutput + at, a->O, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D)),
         rv__factor_columns(&k->out_state, B, k->doutput + at, a->O, k->pass.dh, a->q.H, true, units)};
     rv__multiply_columns(2, c);
-#pragma omp barrier
+    rv__team_meet(team);
 }
 
 /* From the gates' gradients at step t, the s-th of backward, to the state before it and to what the cell read beside x. */
 static void gates_back(const backward *k, int64_t s, rv__team team, rv_range units, bool to_h0) {
     const rv__attention_seq *a = k->a;
     const rv__seq *q = &a->q;
-    const int64_t B = q->B, GH = q->G * q->H, t = q->T - 1 - s;
-    const rv_real *gates = q->gates + t * B * GH;
+    const int64_t B = q->B, t = q->T - 1 - s;
+    const rv_real *gates = rv__seq_gates(q, t);
     rv_gemm_columns c[RV__PASS_COLUMNS + 1];
     int n = t || to_h0 ? rv__pass_columns(&k->pass, s + 1, 0, units.begin, units.end, c) : 0;
     if (!a->r.query_current)
-        c[n++] = rv__factor_columns(&k->input, B, gates, GH, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D));
+        c[n++] = rv__factor_columns(&k->input, B, gates, q->ld, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D));
     else if (a->F && t)
-        c[n++] = rv__factor_columns(&k->input, B, gates, GH, k->doutput + (t - 1) * B * a->O, a->O, true, rv__team_columns(team, a->O));
+        c[n++] = rv__factor_columns(&k->input, B, gates, q->ld, k->doutput + (t - 1) * B * a->O, a->O, true, rv__team_columns(team, a->O));
     rv__multiply_columns(n, c);
-#pragma omp barrier
+    rv__team_meet(team);
 }
 
 static void run(const backward *k, bool to_h0) {
     const rv__attention_seq *a = k->a;
     const rv__seq *q = &a->q;
     const bool current = a->r.query_current;
+    rv_barrier barrier = {0};
 #pragma omp parallel num_threads(rv_threads_for(2 * rv__attention_work(a)))
     {
-        const rv__team team = {omp_get_thread_num(), omp_get_num_threads()};
+        const rv__team team = {omp_get_thread_num(), omp_get_num_threads(), &barrier};
         const rv_range units = rv__team_columns(team, q->H);
         for (int64_t s = 0; s < q->T; s++) {
             const int64_t t = q->T - 1 - s;
@@ -128,12 +129,12 @@ static void run(const backward *k, bool to_h0) {
             if (current) attend_back(k, t, team);
             if (current || s) query_back(k, current ? t : t + 1, units);
             k->pass.pointwise(&k->pass, s, 0, units.begin, units.end);
-#pragma omp barrier
+            rv__team_meet(team);
             if (k->pass.phases == 2) {
                 rv_gemm_columns c[RV__PASS_COLUMNS];
                 rv__multiply_columns(rv__pass_columns(&k->pass, s, 1, units.begin, units.end, c), c);
                 k->pass.pointwise(&k->pass, s, 1, units.begin, units.end);
-#pragma omp barrier
+                rv__team_meet(team);
             }
             gates_back(k, s, team, units, to_h0);
             if (!current) attend_back(k, t, team);
@@ -144,12 +145,12 @@ static void run(const backward *k, bool to_h0) {
 
 /* ---- the sums over all steps */
 
-/* c (n, width; rows ldc apart) = or += sum over steps of d_t^T before_t, with d (T, B, n), and before_t = states[t - 1] of
+/* c (n, width; rows ldc apart) = or += sum over steps of d_t^T before_t, with d (T, B, n; rows ld apart), and before_t = states[t - 1] of
  * (T, B, width), at the first step `first` (NULL: zeros). */
-static void before_weight_grad(const rv__seq *q, int64_t n, const rv_real *d, int64_t wide, const rv_real *first, const rv_real *states, rv_real *c, int64_t ldc,
+static void before_weight_grad(const rv__seq *q, int64_t n, const rv_real *d, int64_t ld, int64_t wide, const rv_real *first, const rv_real *states, rv_real *c, int64_t ldc,
                                bool acc) {
     const int64_t B = q->B;
-    rv_gemm g = {.ta = true, .m = n, .n = wide, .k = (q->T - 1) * B, .a = d + B * n, .lda = n, .b = states, .ldb = wide, .c = c, .ldc = ldc, .accumulate = acc};
+    rv_gemm g = {.ta = true, .m = n, .n = wide, .k = (q->T - 1) * B, .a = d + B * ld, .lda = ld, .b = states, .ldb = wide, .c = c, .ldc = ldc, .accumulate = acc};
     rv_gemm_run(&g);
     if (!first) return;
     g.k = B, g.a = d, g.b = first, g.accumulate = true;
@@ -165,7 +166,7 @@ static void query_weight_grad(const rv__attention_seq *a, int64_t n, const rv_re
     if (a->r.query_current)
         rv_gemm_run(&(rv_gemm){.ta = true, .m = n, .n = q->H, .k = q->T * q->B, .a = d, .lda = n, .b = q->y, .ldb = q->H, .c = g, .ldc = q->H, .accumulate = acc});
     else
-        before_weight_grad(q, n, d, q->H, q->has_h0 ? q->h0 : NULL, q->y, g, q->H, acc);
+        before_weight_grad(q, n, d, n, q->H, q->has_h0 ? q->h0 : NULL, q->y, g, q->H, acc);
 }
 
 static void input_grads(const rv__attention_seq *a) {
@@ -175,18 +176,18 @@ static void input_grads(const rv__attention_seq *a) {
     bool acc;
     rv_real *g = rv_grad(r->w_ih, &acc);
     if (g) {
-        rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = a->E, .k = rows, .a = q->gates, .lda = GH, .b = r->x->x, .ldb = a->E, .c = g, .ldc = in, .accumulate = acc});
+        rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = a->E, .k = rows, .a = q->gates, .lda = q->ld, .b = r->x->x, .ldb = a->E, .c = g, .ldc = in, .accumulate = acc});
         if (r->feed)
-            before_weight_grad(q, GH, q->gates, a->O, r->feed->x, a->output, g + a->E, in, acc);
+            before_weight_grad(q, GH, q->gates, q->ld, a->O, r->feed->x, a->output, g + a->E, in, acc);
         else if (a->F)
-            rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = a->D, .k = rows, .a = q->gates, .lda = GH, .b = a->context, .ldb = a->D, .c = g + a->E, .ldc = in,
+            rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = a->D, .k = rows, .a = q->gates, .lda = q->ld, .b = a->context, .ldb = a->D, .c = g + a->E, .ldc = in,
                                    .accumulate = acc});
     }
     g = rv_grad(r->x, &acc);
-    if (g) rv_gemm_run(&(rv_gemm){.m = rows, .n = a->E, .k = GH, .a = q->gates, .lda = GH, .b = r->w_ih->x, .ldb = in, .c = g, .ldc = a->E, .accumulate = acc});
+    if (g) rv_gemm_run(&(rv_gemm){.m = rows, .n = a->E, .k = GH, .a = q->gates, .lda = q->ld, .b = r->w_ih->x, .ldb = in, .c = g, .ldc = a->E, .accumulate = acc});
     g = rv_grad(r->feed, &acc);
     if (g)
-        rv_gemm_run(&(rv_gemm){.m = q->B, .n = a->O, .k = GH, .a = q->gates, .lda = GH, .b = r->w_ih->x + a->E, .ldb = in, .c = g, .ldc = a->O, .accumulate = acc});
+        rv_gemm_run(&(rv_gemm){.m = q->B, .n = a->O, .k = GH, .a = q->gates, .lda = q->ld, .b = r->w_ih->x + a->E, .ldb = in, .c = g, .ldc = a->O, .accumulate = acc});
 }
 
 /* Row by row: g (S, wide) = or += sum over steps from `from` on of w_t^T of_t, w (T, B, S), of (T, B, wide). */

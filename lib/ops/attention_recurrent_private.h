@@ -38,10 +38,12 @@ bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps);
 /* The product out = or += a op(W) over these columns, for rv__multiply_columns. */
 rv_gemm_columns rv__factor_columns(const rv__factor *f, int64_t rows, const rv_real *a, int64_t lda, rv_real *out, int64_t ldo, bool accumulate, rv_range columns);
 
-/* One thread of those that run the recurrence: which rows, and which columns of n, are its own. */
+/* One thread of those that run the recurrence: which rows, and which columns of n, are its own, and where all meet. */
 typedef struct {
     int64_t me, all;
+    rv_barrier *barrier;
 } rv__team;
+static inline void rv__team_meet(rv__team t) { rv_barrier_wait(t.barrier, (int)t.all); }
 static inline rv_range rv__team_rows(rv__team t, int64_t n) { return (rv_range){n * t.me / t.all, n * (t.me + 1) / t.all}; }
 static inline rv_range rv__team_columns(rv__team t, int64_t n) {
     int64_t panel = rv_gemm_panel(), panels = (n + panel - 1) / panel, end = panels * (t.me + 1) / t.all * panel;

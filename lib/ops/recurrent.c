@@ -83,6 +83,7 @@ static void run_packed(const rv__pass *p) {
     int64_t panel = rv_gemm_panel(), panels = (q->H + panel - 1) / panel;
     int threads = rv_threads_for(2. * (double)q->B * (double)q->G * (double)q->H * (double)q->H);
     if (threads > panels) threads = (int)panels;
+    rv_barrier steps = {0};
 #pragma omp parallel num_threads(threads)
     {
         int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
@@ -93,7 +94,7 @@ static void run_packed(const rv__pass *p) {
                 rv_gemm_columns c[RV__PASS_COLUMNS];
                 rv__multiply_columns(rv__pass_columns(p, s, phase, u0, u1, c), c);
                 p->pointwise(p, s, phase, u0, u1);
-#pragma omp barrier
+                rv_barrier_wait(&steps, (int)all);
             }
     }
 }
@@ -133,16 +134,16 @@ void rv__pass_run(const rv__pass *p) {
 
 static int forward_products(const rv__pass *p, int64_t s, int phase, rv__product *out) {
     const rv__seq *q = &p->q;
-    int64_t t = rv__seq_time(q, s), BH = q->B * q->H, rows = rv__seq_rows(q, t), GH = q->G * q->H;
-    rv_real *gates = q->gates + t * q->B * GH, *hp = q->hp + t * q->keep * BH;
+    int64_t t = rv__seq_time(q, s), BH = q->B * q->H, rows = rv__seq_rows(q, t);
+    rv_real *gates = rv__seq_gates(q, t), *hp = q->hp + t * q->keep * BH;
     if (phase == 1) {
-        out[0] = (rv__product){.gate = 2, .gates = 1, .a = hp, .lda = q->H, .c = gates + 2 * q->H, .ldc = GH, .rows = rows, .accumulate = true};
+        out[0] = (rv__product){.gate = 2, .gates = 1, .a = hp, .lda = q->H, .c = gates + 2 * q->H, .ldc = q->ld, .rows = rows, .accumulate = true};
         return 1;
     }
     const rv_real *h = s ? q->y + (q->reverse ? t + 1 : t - 1) * BH : q->h0;
     int n = 0, plain = rv__seq_is_gru(q->cell) ? 2 : (int)q->G;
     if (s || q->has_h0)
-        out[n++] = (rv__product){.gates = plain, .a = h, .lda = q->H, .c = gates, .ldc = GH, .rows = rows, .accumulate = true};
+        out[n++] = (rv__product){.gates = plain, .a = h, .lda = q->H, .c = gates, .ldc = q->ld, .rows = rows, .accumulate = true};
     if (q->cell == RV_CELL_GRU)
         out[n++] = (rv__product){.gate = 2, .gates = 1, .a = h, .lda = q->H, .c = hp, .ldc = q->H, .rows = rows, .bias = p->b_hn};
     return n;
@@ -162,7 +163,7 @@ static void forward_pointwise(const rv__pass *p, int64_t s, int phase, int64_t u
     for (int64_t b = 0; b < rows; b++) {
         if (t >= rv__seq_length(q, b)) continue;
         int64_t at = (t * q->B + b) * H + u0, kept = (t * q->keep * q->B + b) * H + u0;
-        rv_cell_row row = {.n = u1 - u0, .stride = H, .gate = q->gates + (t * q->B + b) * q->G * H + u0, .h = q->y + at,
+        rv_cell_row row = {.n = u1 - u0, .stride = H, .gate = rv__seq_gates(q, t) + b * q->ld + u0, .h = q->y + at,
                            .h_prev = rv__seq_prev(q, q->h0, q->y, 1, t, b) + u0};
         if (q->hp) row.hp = q->hp + kept;
         if (q->c) {
@@ -242,7 +243,7 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
     rv_tensor *in[] = {x, w_ih, w_hh, b_ih, b_hh, h0, c0};
     if (!x || !w_ih || !w_hh || !check(tape, cell, x, in, lengths)) return none;
     int64_t T = x->dim[0], B = x->dim[1], I = x->dim[2], H = w_hh->dim[1], G = rv_cell_gates(cell), GH = G * H, BH = B * H;
-    size_t state_bytes = (size_t)BH * sizeof(rv_real), gate_bytes = (size_t)(T * B) * (size_t)GH * sizeof(rv_real);
+    size_t state_bytes = (size_t)BH * sizeof(rv_real), gate_bytes = (size_t)(T * B) * (size_t)rv__gates_ld(GH) * sizeof(rv_real);
     bool lstm = cell == RV_CELL_LSTM;
     const int64_t y_dim[] = {T, B, H};
     rv_sequence out = {.y = rv_tape_tensor(tape, 3, y_dim), .hn = rv_tape_tensor(tape, 2, y_dim + 1)};
@@ -257,7 +258,7 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
         memset(zeros, 0, state_bytes);
     }
     rv__pass p = {.q = {.cell = cell, .T = T, .B = B, .I = I, .H = H, .G = G, .lengths = lengths, .reverse = reverse, .has_h0 = h0 != NULL,
-                        .w_hh = w_hh->x, .h0 = h0 ? h0->x : zeros, .c0 = c0 ? c0->x : zeros, .y = out.y->x, .keep = node != NULL}};
+                        .w_hh = w_hh->x, .h0 = h0 ? h0->x : zeros, .c0 = c0 ? c0->x : zeros, .y = out.y->x, .ld = rv__gates_ld(GH), .keep = node != NULL}};
     rv__seq *q = &p.q;
     rv__pass_forward(&p);
     rv_arena_mark mark = rv_tape_mark(tape);
@@ -274,7 +275,7 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
 
     if (bias) rv__sum_biases(cell, H, b_ih, b_hh, bias);
     if (cell == RV_CELL_GRU && b_hh) p.b_hn = b_hh->x + 2 * H;
-    rv_gemm_run(&(rv_gemm){.tb = true, .m = T * B, .n = GH, .k = I, .a = x->x, .lda = I, .b = w_ih->x, .ldb = I, .c = q->gates, .ldc = GH, .bias = bias,
+    rv_gemm_run(&(rv_gemm){.tb = true, .m = T * B, .n = GH, .k = I, .a = x->x, .lda = I, .b = w_ih->x, .ldb = I, .c = q->gates, .ldc = q->ld, .bias = bias,
                            .packed_b = rv_tape_packed(tape, w_ih, 0, I, 1)});
     fill_padding(q, h0 != NULL);
     rv__pass_run(&p);

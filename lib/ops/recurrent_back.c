@@ -9,17 +9,17 @@ static int64_t back_time(const rv__seq *q, int64_t s) { return q->reverse ? s : 
 
 static int back_products(const rv__pass *p, int64_t s, int phase, rv__product *out) {
     const rv__seq *q = &p->q;
-    int64_t BH = q->B * q->H, GH = q->G * q->H;
+    int64_t BH = q->B * q->H;
     if (phase == 1) {
         if (s == q->T) return 0;
         int64_t t = back_time(q, s);
-        out[0] = (rv__product){.gate = 2, .gates = 1, .a = q->gates + t * q->B * GH + 2 * q->H, .lda = GH, .c = p->drh, .ldc = q->H,
+        out[0] = (rv__product){.gate = 2, .gates = 1, .a = rv__seq_gates(q, t) + 2 * q->H, .lda = q->ld, .c = p->drh, .ldc = q->H,
                                .rows = rv__seq_rows(q, t)};
         return 1;
     }
     if (s == 0) return 0;
     int64_t t = back_time(q, s - 1), rows = rv__seq_rows(q, t);
-    out[0] = (rv__product){.gates = rv__seq_is_gru(q->cell) ? 2 : (int)q->G, .a = q->gates + t * q->B * GH, .lda = GH, .c = p->dh, .ldc = q->H,
+    out[0] = (rv__product){.gates = rv__seq_is_gru(q->cell) ? 2 : (int)q->G, .a = rv__seq_gates(q, t), .lda = q->ld, .c = p->dh, .ldc = q->H,
                            .rows = rows, .accumulate = true};
     if (q->cell != RV_CELL_GRU) return 1;
     out[1] = (rv__product){.gate = 2, .gates = 1, .a = q->hp + t * BH, .lda = q->H, .c = p->dh, .ldc = q->H, .rows = rows, .accumulate = true};
@@ -43,7 +43,7 @@ static void back_pointwise(const rv__pass *p, int64_t s, int phase, int64_t u0, 
     for (int64_t b = 0; b < rows; b++) {
         if (t >= rv__seq_length(q, b)) continue;
         int64_t at = (t * q->B + b) * H + u0, carried = b * H + u0;
-        rv_cell_row row = {.n = u1 - u0, .stride = H, .gate = q->gates + (t * q->B + b) * q->G * H + u0, .h = q->y + at,
+        rv_cell_row row = {.n = u1 - u0, .stride = H, .gate = rv__seq_gates(q, t) + b * q->ld + u0, .h = q->y + at,
                            .h_prev = rv__seq_prev(q, q->h0, q->y, 1, t, b) + u0, .dy = p->dy ? p->dy + at : NULL, .dh = p->dh + carried,
                            .db = p->db + u0};
         if (q->hp) row.hp = q->hp + at;
@@ -62,7 +62,7 @@ static void zero_padding(const rv__seq *q) {
     for (int64_t b = 0; q->lengths && b < q->B; b++)
         for (int64_t t = q->lengths[b]; t < q->T; t++) {
             int64_t at = (t * q->B + b) * q->H;
-            memset(q->gates + at * q->G, 0, (size_t)(q->G * q->H) * sizeof(rv_real));
+            memset(rv__seq_gates(q, t) + b * q->ld, 0, (size_t)(q->G * q->H) * sizeof(rv_real));
             if (q->hp) memset(q->hp + at, 0, (size_t)q->H * sizeof(rv_real));
         }
 }
@@ -87,15 +87,15 @@ static void state_weight_grad(const rv__seq *q, const rv_real *d, int64_t ld, in
 void rv__recurrent_weight_grad(const rv__seq *q, rv_real *dw, bool acc, rv_real *start) {
     int64_t H = q->H, GH = q->G * H;
     if (!rv__seq_is_gru(q->cell)) {
-        state_weight_grad(q, q->gates, GH, GH, dw, acc, start);
+        state_weight_grad(q, q->gates, q->ld, GH, dw, acc, start);
         return;
     }
-    state_weight_grad(q, q->gates, GH, 2 * H, dw, acc, start);
+    state_weight_grad(q, q->gates, q->ld, 2 * H, dw, acc, start);
     if (q->cell == RV_CELL_GRU) {
         state_weight_grad(q, q->hp, H, H, dw + 2 * H * H, acc, start);
         return;
     }
-    rv_gemm_run(&(rv_gemm){.ta = true, .m = H, .n = H, .k = q->T * q->B, .a = q->gates + 2 * H, .lda = GH, .b = q->hp, .ldb = H, .c = dw + 2 * H * H,
+    rv_gemm_run(&(rv_gemm){.ta = true, .m = H, .n = H, .k = q->T * q->B, .a = q->gates + 2 * H, .lda = q->ld, .b = q->hp, .ldb = H, .c = dw + 2 * H * H,
                            .ldc = H, .accumulate = acc});
 }
 
@@ -149,11 +149,11 @@ void rv__recurrent_backward(rv_tape *tape, rv_node *node) {
     bool acc;
     rv_real *g = rv_grad(w_ih, &acc);
     if (g)
-        rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = I, .k = T * B, .a = q->gates, .lda = GH, .b = x->x, .ldb = I, .c = g, .ldc = I, .accumulate = acc});
+        rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = I, .k = T * B, .a = q->gates, .lda = q->ld, .b = x->x, .ldb = I, .c = g, .ldc = I, .accumulate = acc});
     g = rv_grad(w_hh, &acc);
     if (g) rv__recurrent_weight_grad(q, g, acc, start);
     g = rv_grad(x, &acc);
-    if (g) rv_gemm_run(&(rv_gemm){.m = T * B, .n = I, .k = GH, .a = q->gates, .lda = GH, .b = w_ih->x, .ldb = I, .c = g, .ldc = I, .accumulate = acc});
+    if (g) rv_gemm_run(&(rv_gemm){.m = T * B, .n = I, .k = GH, .a = q->gates, .lda = q->ld, .b = w_ih->x, .ldb = I, .c = g, .ldc = I, .accumulate = acc});
     rv__give_biases(&p, b_ih, b_hh);
     rv__give(h0, p.dh);
     rv__give(node->in[6], p.dc);

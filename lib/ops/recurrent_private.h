@@ -18,7 +18,8 @@ typedef struct rv__seq {
     bool has_h0;
     const rv_real *w_hh, *h0, *c0; /* the states are zeros when the caller gave none */
     rv_real *y;                    /* (T, B, H) */
-    rv_real *gates;                /* (T, B, G H), backward: their gradients before activation */
+    rv_real *gates;                /* (T, B, G H), rows ld apart; backward: their gradients before activation */
+    int64_t ld;
     rv_real *hp;                   /* (T, B, H), GRU only: see rv_cell_row */
     rv_real *c;                    /* (T, B, H), LSTM only */
     int64_t keep;                  /* 1, or 0 when nothing is recorded: hp and c are then (B, H), used by all steps */
@@ -56,6 +57,10 @@ static inline bool rv__seq_two_phases(rv_cell cell) { return cell == RV_CELL_GRU
 static inline bool rv__seq_is_gru(rv_cell cell) { return cell == RV_CELL_GRU || cell == RV_CELL_GRU_RESET_BEFORE; }
 static inline int64_t rv__seq_time(const rv__seq *q, int64_t s) { return q->reverse ? q->T - 1 - s : s; }
 static inline int64_t rv__seq_length(const rv__seq *q, int64_t b) { return q->lengths ? q->lengths[b] : q->T; }
+/* Rows of gates a power of two apart would all lie in the same few sets of a cache, where the sums over steps read them
+ * column by column. */
+static inline int64_t rv__gates_ld(int64_t n) { return n % 256 ? n : n + 64 / (int64_t)sizeof(rv_real); }
+static inline rv_real *rv__seq_gates(const rv__seq *q, int64_t t) { return q->gates + t * q->B * q->ld; }
 /* The time at which row b starts. */
 static inline int64_t rv__seq_start(const rv__seq *q, int64_t b) { return q->reverse ? rv__seq_length(q, b) - 1 : 0; }
 /* Rows [0, n) hold all that are valid at t. */

@@ -232,7 +232,8 @@ Test(recurrent, equals_composed_cell) {
     double tolerance = sizeof(rv_real) == 8 ? 1e-12 : 2e-5;
     EACH_CELL(cell)
     for (int steps = 3; steps <= 9; steps += 6) {
-        problem p = make(cell, steps, 6, 5, 37, NULL, false, true);
+        /* with 256 and more gates their rows lie further apart than they are long */
+        problem p = make(cell, steps, 6, 5, steps == 3 ? 37 : cell == RV_CELL_LSTM ? 64 : 256, NULL, false, true);
         answer a = run(&p, 7), b = run_as(&p, 7, false);
         for (int i = 0; i < OUTPUTS; i++)
             for (int64_t j = 0; j < out_size(&p, i); j++) cr_assert_float_eq(a.out[i][j], b.out[i][j], tolerance, "cell %d output %d", cell, i);
