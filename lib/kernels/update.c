@@ -28,11 +28,10 @@ double rv_sum_squares(int64_t n, const rv_real *x) {
     const rv_kernels *k = rv_k();
     for (int64_t first = 0; first < blocks; first += BATCH) {
         int64_t count = blocks - first < BATCH ? blocks - first : BATCH;
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(2. * RV_BLOCK * (double)count))
-        for (int64_t b = 0; b < count; b++) {
+        RV_FOR(b, count, rv_threads_for(2. * RV_BLOCK * (double)count), {
             rv_range r = rv_block(n, first + b);
             part[b] = k->sumsq(r.end - r.begin, x + r.begin);
-        }
+        });
         for (int64_t b = 0; b < count; b++) sum += part[b];
     }
     return sum;

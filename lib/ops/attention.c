@@ -278,8 +278,7 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
     rv_real *scratch = make_scratch(tape, threads, width);
     if (!scratch) return rv_tape_status(tape);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t i = 0; i < c->batch * parts * c->heads; i++) {
+    RV_FOR(i, c->batch * parts * c->heads, threads, {
         int64_t b = i / parts / c->heads, part = i / c->heads % parts, at = i % c->heads * width, rows = steps ? rows_together(c, b) : 1;
         if (!rows) continue;
         rv_attend a = steps ? make_step(c, b, rows, part, at) : make_cached(c, b, part * RV_ATTEND_QUERIES, at);
@@ -287,7 +286,7 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
         a.scratch = scratch + omp_get_thread_num() * rv_attend_scratch(width);
         if (c->place && at + 2 * width >= c->dim && at + width < c->dim) fetch_first_head(c, b + 1);
         (steps ? k->attend_step : k->attend)(&a);
-    }
+    });
     rv_tape_rewind(tape, mark);
     return rv_tape_status(tape);
 }

@@ -27,11 +27,10 @@ bool rv__draw_mask(rv_tape *tape, double p, int64_t rows, int64_t n, rv__mask *m
 
 static void drop(const rv__mask *mask, int64_t n, const rv_real *x, rv_real *y, bool acc) {
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
+    RV_FOR(i, rv_blocks(n), rv_threads_for((double)n), {
         rv_range r = rv_block(n, i);
         k->vkeep(r.end - r.begin, mask->bits + r.begin / 16, mask->scale, x + r.begin, acc ? y + r.begin : NULL, y + r.begin);
-    }
+    });
 }
 
 rv_tensor *rv_dropout(rv_tape *tape, rv_tensor *x, double p) {

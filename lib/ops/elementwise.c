@@ -83,12 +83,12 @@ static rv_tensor *binary(rv_tape *tape, const rv_op *op, rv_arith arith, rv_tens
     if (!y) return NULL;
     cut c = cut_work(&w);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)rv_numel(y)))
-    for (int64_t task = 0; task < c.tasks; task++)
+    RV_FOR(task, c.tasks, rv_threads_for((double)rv_numel(y)), {
         for (int64_t u = task * c.per_task; u < (task + 1) * c.per_task && u < c.units; u++) {
             int64_t at[3], n = locate(&w, &c, u, at);
             k->vbinary(arith, n, a->x + at[0], w.step[0][w.nd - 1], b->x + at[1], w.step[1][w.nd - 1], y->x + at[2]);
         }
+    });
     rv_tape_record(tape, op, 2, (rv_tensor *[]){a, b}, 1, &y, 0);
     return y;
 }
@@ -135,13 +135,13 @@ static void operand_backward(rv_tape *tape, rv_node *node, rv_arith arith, int j
         if (!d) return;
         cut c = cut_work(w);
         const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n))
-        for (int64_t task = 0; task < c.tasks; task++)
+        RV_FOR(task, c.tasks, rv_threads_for((double)n), {
             for (int64_t u = task * c.per_task; u < (task + 1) * c.per_task && u < c.units; u++) {
                 int64_t at[3], len = locate(w, &c, u, at);
                 k->vbinary_back(arith, j, len, a + at[0], w->step[0][w->nd - 1], b + at[1], w->step[1][w->nd - 1], dy + at[2], d + at[2],
                                 whole && acc);
             }
+        });
         if (!whole) reduce(tape, w, j, d, g, acc, 1);
     }
     rv_tape_rewind(tape, mark);
@@ -195,11 +195,10 @@ BINARY(div, RV_ARITH_DIV, 0)
 
 static void affine_blocks(int64_t n, double scale, double shift, const rv_real *x, rv_real *y, bool acc) {
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
+    RV_FOR(i, rv_blocks(n), rv_threads_for((double)n), {
         rv_range r = rv_block(n, i);
         k->vaffine(r.end - r.begin, (rv_real)scale, (rv_real)shift, x + r.begin, y + r.begin, acc);
-    }
+    });
 }
 
 rv_tensor *rv_affine(rv_tape *tape, rv_tensor *x, double scale, double shift) {
@@ -232,11 +231,10 @@ static rv_tensor *unary(rv_tape *tape, const rv_op *op, rv_act act, rv_tensor *x
     if (!y) return NULL;
     int64_t n = rv_numel(x);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(20. * (double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
+    RV_FOR(i, rv_blocks(n), rv_threads_for(20. * (double)n), {
         rv_range r = rv_block(n, i);
         k->vact(act, r.end - r.begin, x->x + r.begin, y->x + r.begin);
-    }
+    });
     rv_tape_record(tape, op, 1, &x, 1, &y, 0);
     return y;
 }
@@ -248,11 +246,10 @@ static void unary_backward(rv_node *node, rv_act act) {
     const rv_real *s = node->op->flags & RV_OP_USES_OUTPUT ? node->out[0]->x : node->in[0]->x;
     int64_t n = rv_numel(node->in[0]);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(20. * (double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
+    RV_FOR(i, rv_blocks(n), rv_threads_for(20. * (double)n), {
         rv_range r = rv_block(n, i);
         k->vact_back(act, r.end - r.begin, s + r.begin, dy + r.begin, g + r.begin, acc);
-    }
+    });
 }
 
 static rv_tensor *unary_sample(rv_tape *t, rv_tensor *(*f)(rv_tape *, rv_tensor *), double lo, double hi, int k) {
@@ -284,11 +281,10 @@ rv_tensor *rv_exp(rv_tape *tape, rv_tensor *x) {
     if (!y) return NULL;
     int64_t n = rv_numel(x);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(20. * (double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
+    RV_FOR(i, rv_blocks(n), rv_threads_for(20. * (double)n), {
         rv_range r = rv_block(n, i);
         k->vexp(r.end - r.begin, x->x + r.begin, y->x + r.begin);
-    }
+    });
     rv_tape_record(tape, &rv__op_exp, 1, &x, 1, &y, 0);
     return y;
 }
@@ -298,8 +294,7 @@ rv_tensor *rv_log(rv_tape *tape, rv_tensor *x) {
     rv_tensor *y = rv__like(tape, x);
     if (!y) return NULL;
     int64_t n = rv_numel(x);
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(20. * (double)n))
-    for (int64_t i = 0; i < n; i++) y->x[i] = (rv_real)log((double)x->x[i]);
+    RV_FOR(i, n, rv_threads_for(20. * (double)n), { y->x[i] = (rv_real)log((double)x->x[i]); });
     rv_tape_record(tape, &rv__op_log, 1, &x, 1, &y, 0);
     return y;
 }
@@ -311,11 +306,10 @@ static void scaled_backward(rv_node *node, rv_arith op, const rv_real *v) {
     const rv_real *dy = rv_out_grad(node, 0);
     int64_t n = rv_numel(node->in[0]);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
+    RV_FOR(i, rv_blocks(n), rv_threads_for((double)n), {
         rv_range r = rv_block(n, i);
         k->vbinary_back(op, 0, r.end - r.begin, v + r.begin, 1, v + r.begin, 1, dy + r.begin, g + r.begin, acc);
-    }
+    });
 }
 
 static void exp_backward(rv_tape *tape, rv_node *node) { scaled_backward(node, RV_ARITH_MUL, node->out[0]->x); }

@@ -22,8 +22,9 @@ rv_tensor *rv_embedding(rv_tape *tape, rv_tensor *table, const int32_t *ids, int
     rv_tensor *y = rv_tape_tensor(tape, RV_DIMS(n, width));
     if (!y) return NULL;
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n * (double)width))
-    for (int64_t i = 0; i < n; i++) k->vaffine(width, (rv_real)scale, 0, table->x + ids[i] * width, y->x + i * width, false);
+    RV_FOR(i, n, rv_threads_for((double)n * (double)width), {
+        k->vaffine(width, (rv_real)scale, 0, table->x + ids[i] * width, y->x + i * width, false);
+    });
     rv_node *node = rv_tape_record(tape, &rv__op_embedding, 1, &table, 1, &y, sizeof(embedding_ctx));
     if (node) *(embedding_ctx *)node->ctx = (embedding_ctx){ids, n, scale};
     return y;

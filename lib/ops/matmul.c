@@ -138,11 +138,10 @@ static void linear_backward(rv_tape *tape, rv_node *node) {
         rv_real *dy = node->out[0]->g;
         const rv_real *s = c->pre ? c->pre : node->out[0]->x;
         const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(20. * (double)n))
-        for (int64_t i = 0; i < rv_blocks(n); i++) {
+        RV_FOR(i, rv_blocks(n), rv_threads_for(20. * (double)n), {
             rv_range r = rv_block(n, i);
             k->vact_back(c->act, r.end - r.begin, s + r.begin, dy + r.begin, dy + r.begin, false);
-        }
+        });
     }
     bool acc;
     rv_real *g = rv_grad(x, &acc);

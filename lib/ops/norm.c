@@ -16,8 +16,9 @@ rv_tensor *rv_layer_norm(rv_tape *tape, rv_tensor *x, rv_tensor *gamma, rv_tenso
     rv_real *stat = rv_tape_alloc(tape, (size_t)rows * 2 * sizeof *stat); /* mean and 1 / deviation of each row */
     if (!y || !stat) return NULL;
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(8. * (double)rows * (double)n))
-    for (int64_t i = 0; i < rows; i++) k->layer_norm_row(n, x->x + i * n, gamma->x, beta->x, (rv_real)eps, stat + 2 * i, y->x + i * n);
+    RV_FOR(i, rows, rv_threads_for(8. * (double)rows * (double)n), {
+        k->layer_norm_row(n, x->x + i * n, gamma->x, beta->x, (rv_real)eps, stat + 2 * i, y->x + i * n);
+    });
     rv_node *node = rv_tape_record(tape, &rv__op_layer_norm, 3, (rv_tensor *[]){x, gamma, beta}, 1, &y, sizeof stat);
     if (node) *(rv_real **)node->ctx = stat;
     return y;
@@ -36,8 +37,7 @@ static void layer_norm_backward(rv_tape *tape, rv_node *node) {
         if (!part) return;
     }
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(12. * (double)rows * (double)n))
-    for (int64_t t = 0; t < tasks; t++) {
+    RV_FOR(t, tasks, rv_threads_for(12. * (double)rows * (double)n), {
         rv_real *pg = part + t * n, *pb = part + half + t * n;
         if (part) {
             memset(pg, 0, (size_t)n * sizeof *pg);
@@ -47,7 +47,7 @@ static void layer_norm_backward(rv_tape *tape, rv_node *node) {
             if (part) k->layer_norm_back_params(n, x->x + i * n, stat + 2 * i, dy + i * n, pg, pb);
             if (dx) k->layer_norm_back_row(n, x->x + i * n, gamma->x, stat + 2 * i, dy + i * n, dx + i * n, acc_x);
         }
-    }
+    });
     if (dgamma) rv__sum_middle(tape, 1, tasks, n, part, dgamma, acc_gamma, 1);
     if (dbeta) rv__sum_middle(tape, 1, tasks, n, part + half, dbeta, acc_beta, 1);
     rv_tape_rewind(tape, mark);

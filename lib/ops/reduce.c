@@ -9,12 +9,12 @@ static void sum_rows(rv_tape *tape, int64_t rows, int64_t n, const rv_real *x, r
     int64_t pieces = n ? rv_blocks(n) : 1, group = n && n < RV_BLOCK ? RV_BLOCK / n : 1;
     double *part = rv_tape_alloc(tape, (size_t)(rows * pieces) * sizeof *part);
     if (!part) return;
-#pragma omp parallel for schedule(static, 1) num_threads(rv_threads_for((double)rows * (double)n))
-    for (int64_t task = 0; task < (rows * pieces + group - 1) / group; task++)
+    RV_FOR(task, (rows * pieces + group - 1) / group, rv_threads_for((double)rows * (double)n), {
         for (int64_t u = task * group; u < (task + 1) * group && u < rows * pieces; u++) {
             rv_range r = rv_block(n, u % pieces);
             part[u] = k->vsum(r.end - r.begin, x + u / pieces * n + r.begin);
         }
+    });
     for (int64_t i = 0; i < rows; i++) {
         double s = 0;
         for (int64_t p = 0; p < pieces; p++) s += part[i * pieces + p];
@@ -26,30 +26,27 @@ static void sum_columns(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, 
     const rv_kernels *k = rv_k();
     int64_t blocks = (n + COLUMN_ROWS - 1) / COLUMN_ROWS, strips = rv_blocks(inner);
     if (blocks == 1 && !acc && scale == 1) {
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)outer * (double)n * (double)inner)) collapse(2)
-        for (int64_t o = 0; o < outer; o++)
-            for (int64_t s = 0; s < strips; s++) {
-                rv_range r = rv_block(inner, s);
-                k->vsum_columns(n, r.end - r.begin, x + o * n * inner + r.begin, inner, y + o * inner + r.begin);
-            }
+        RV_FOR(i, outer * strips, rv_threads_for((double)outer * (double)n * (double)inner), {
+            int64_t o = i / strips;
+            rv_range r = rv_block(inner, i % strips);
+            k->vsum_columns(n, r.end - r.begin, x + o * n * inner + r.begin, inner, y + o * inner + r.begin);
+        });
         return;
     }
     rv_real *part = rv_tape_alloc(tape, (size_t)(outer * blocks * inner) * sizeof *part);
     if (!part) return;
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)outer * (double)n * (double)inner)) collapse(2)
-    for (int64_t ob = 0; ob < outer * blocks; ob++)
-        for (int64_t s = 0; s < strips; s++) {
-            rv_range r = rv_block(inner, s);
-            int64_t o = ob / blocks, b = ob % blocks * COLUMN_ROWS, rows = n - b < COLUMN_ROWS ? n - b : COLUMN_ROWS;
-            k->vsum_columns(rows, r.end - r.begin, x + (o * n + b) * inner + r.begin, inner, part + ob * inner + r.begin);
-        }
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)outer * (double)blocks * (double)inner))
-    for (int64_t o = 0; o < outer; o++)
+    RV_FOR(i, outer * blocks * strips, rv_threads_for((double)outer * (double)n * (double)inner), {
+        rv_range r = rv_block(inner, i % strips);
+        int64_t ob = i / strips, o = ob / blocks, b = ob % blocks * COLUMN_ROWS, rows = n - b < COLUMN_ROWS ? n - b : COLUMN_ROWS;
+        k->vsum_columns(rows, r.end - r.begin, x + (o * n + b) * inner + r.begin, inner, part + ob * inner + r.begin);
+    });
+    RV_FOR(o, outer, rv_threads_for((double)outer * (double)blocks * (double)inner), {
         for (int64_t j = 0; j < inner; j++) {
             rv_real s = 0;
             for (int64_t b = 0; b < blocks; b++) s += part[(o * blocks + b) * inner + j];
             y[o * inner + j] = (acc ? y[o * inner + j] : 0) + scale * s;
         }
+    });
 }
 
 void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc, rv_real scale) {
