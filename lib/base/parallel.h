@@ -3,8 +3,7 @@
  *  Work is cut into blocks by its SHAPE, never by the number of threads; which thread runs a block does not
  *  matter. OpenMP pragmas appear only in kernels/ and ops/:
  *
- *      #pragma omp parallel for schedule(static) num_threads(rv_threads_for(work))
- *      for (int64_t b = 0; b < rv_blocks(n); b++) { rv_range r = rv_block(n, b); ... }
+ *      RV_FOR(b, rv_blocks(n), rv_threads_for(work), { rv_range r = rv_block(n, b); ... });     (kernels/kernels.h)
  *
  *  No atomics, no reduction clause on floats: a sum over elements keeps one partial sum per block and adds them
  *  in block order. */

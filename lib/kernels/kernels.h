@@ -16,19 +16,21 @@
 /** Activations that a GEMM epilogue and the elementwise ops know. */
 typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_COUNT } rv_act;
 
-/** for (int64_t i = 0; i < n; i++) { ... }, shared out among so many threads; one runs it without a team, whose start and end would
- *  cost a quarter of a microsecond, which is what many an op of a small model takes. */
-#define RV_FOR(i, n, threads, ...)                                                                                     \
+#define RV_PRAGMA(text) _Pragma(#text)
+/** for (int64_t i = 0; i < n; i++) { ... }, shared out among so many threads in OpenMP's static or dynamic way; one thread runs it
+ *  without a team, whose start and end would cost a quarter of a microsecond: as much as many an op of a small model. */
+#define RV_FOR_AS(way, i, n, threads, ...)                                                                             \
     do {                                                                                                               \
         const int64_t rv_for_n = (n);                                                                                  \
         const int rv_for_threads = (threads);                                                                          \
         if (rv_for_threads == 1) {                                                                                     \
             for (int64_t i = 0; i < rv_for_n; i++) __VA_ARGS__                                                         \
         } else {                                                                                                       \
-            _Pragma("omp parallel for schedule(static) num_threads(rv_for_threads)")                                   \
+            RV_PRAGMA(omp parallel for schedule(way) num_threads(rv_for_threads))                                      \
             for (int64_t i = 0; i < rv_for_n; i++) __VA_ARGS__                                                         \
         }                                                                                                              \
     } while (0)
+#define RV_FOR(i, n, threads, ...) RV_FOR_AS(static, i, n, threads, __VA_ARGS__)
 
 typedef struct rv_attend rv_attend; /* attention.h */
 typedef struct rv__gemm_block rv__gemm_block; /* gemm_block.h */

@@ -64,13 +64,12 @@ static bool run_forward(rv_tape *tape, const attention *a, rv_real *y) {
     rv_real *scratch = make_scratch(tape, threads, a->width);
     if (!scratch) return false;
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int64_t i = 0; i < a->batch * a->heads * blocks; i++) {
+    RV_FOR_AS(dynamic, i, a->batch * a->heads * blocks, threads, {
         int64_t head = i / blocks, b = head / a->heads, h = head % a->heads, t0 = i % blocks * RV_ATTEND_QUERIES;
         rv_attend block = make_block(a, b, h, t0, scratch + omp_get_thread_num() * rv_attend_scratch(a->width));
         block.y = y + (b * a->t + t0) * block.ldy + h * a->width;
         k->attend(&block);
-    }
+    });
     rv_tape_rewind(tape, mark);
     return true;
 }
@@ -98,8 +97,7 @@ static void run_backward(rv_tape *tape, const rv_node *n, gradient dq, gradient 
     rv_real *scratch = make_scratch(tape, threads, a->width);
     if (!scratch) return;
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int64_t head = 0; head < a->batch * a->heads; head++) {
+    RV_FOR_AS(dynamic, head, a->batch * a->heads, threads, {
         int64_t b = head / a->heads, h = head % a->heads;
         rv_real *hq = head_gradient(a, dq, a->q, a->t, b, h), *hk = head_gradient(a, dk, a->k, a->s, b, h), *hv = head_gradient(a, dv, a->v, a->s, b, h);
         for (int64_t t0 = 0; t0 < a->t; t0 += RV_ATTEND_QUERIES) {
@@ -112,7 +110,7 @@ static void run_backward(rv_tape *tape, const rv_node *n, gradient dq, gradient 
             block.dv = hv;
             k->attend_backward(&block);
         }
-    }
+    });
     rv_tape_rewind(tape, mark);
 }
 

@@ -17,8 +17,9 @@ static rv_range task_rows(int64_t rows, int64_t task) {
 
 static void drop(const rv__mask *mask, int64_t rows, int64_t n, rv_real *x) {
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)(rows * n)))
-    for (int64_t i = 0; i < rows; i++) k->vkeep(n, mask->bits + i * mask->stride, mask->scale, x + i * n, NULL, x + i * n);
+    RV_FOR(i, rows, rv_threads_for((double)(rows * n)), {
+        k->vkeep(n, mask->bits + i * mask->stride, mask->scale, x + i * n, NULL, x + i * n);
+    });
 }
 
 rv_tensor *rv_feed_forward(rv_tape *tape, rv_tensor *x, rv_tensor *w1, rv_tensor *b1, rv_tensor *w2, rv_tensor *b2, rv_act act, double dropout) {
@@ -59,8 +60,7 @@ rv_tensor *rv_feed_forward(rv_tape *tape, rv_tensor *x, rv_tensor *w1, rv_tensor
 static void through_hidden(const feed_forward_ctx *c, int64_t rows, int64_t n, rv_real *d, rv_real *sums) {
     const rv_kernels *k = rv_k();
     const rv__mask *m = &c->mask;
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(20. * (double)(rows * n)))
-    for (int64_t t = 0; t < tasks_of(rows); t++) {
+    RV_FOR(t, tasks_of(rows), rv_threads_for(20. * (double)(rows * n)), {
         rv_range r = task_rows(rows, t);
         for (int64_t i = r.begin; i < r.end; i++) {
             rv_real *h = c->kept + i * n, *g = d + i * n;
@@ -74,7 +74,7 @@ static void through_hidden(const feed_forward_ctx *c, int64_t rows, int64_t n, r
             k->vkeep(n, m->bits + i * m->stride, 1, g, NULL, g);
         }
         if (sums) k->vsum_columns(r.end - r.begin, n, d + r.begin * n, n, sums + t * n);
-    }
+    });
 }
 
 static void feed_forward_backward(rv_tape *tape, rv_node *node) {
