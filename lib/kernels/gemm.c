@@ -28,7 +28,6 @@ typedef struct {
     int64_t ldv;
     bool v_trans, gather_s;
     bool direct_v, edge_v; /* V is read where it is; so is the last, narrower panel */
-    int64_t rows;          /* in a block of S */
     int64_t row_blocks, k_blocks;
     int64_t nr;            /* columns in a panel of V */
 } plan;
@@ -36,8 +35,8 @@ typedef struct {
 static int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* [begin, end) of the i-th of the blocks of K. */
-static rv_range k_block(int64_t k, int64_t blocks, int64_t i) { return (rv_range){k * i / blocks, k * (i + 1) / blocks}; }
+/* [begin, end) of the i-th of equal blocks. */
+static rv_range block(int64_t n, int64_t blocks, int64_t i) { return (rv_range){n * i / blocks, n * (i + 1) / blocks}; }
 static int64_t k_blocks(int64_t k) { return k > KC ? up(k, KC) : 1; }
 
 /* Cycles times lanes, roughly: multiplying with whole vectors of n, and rearranging elements. */
@@ -46,8 +45,17 @@ static double cost(double m, int64_t n, double k, double moved) {
     return m * (double)((n + lanes - 1) & -lanes) * k / 2 + moved * 6;
 }
 
-/* The first product of the batch; shared: by several threads. */
-static plan make_plan(const rv_gemm *g, bool shared) {
+/* Blocks of rows, such that each has enough of its own to do for what is copied, and the threads get equal parts. */
+static int64_t blocks_of_rows(int64_t m, int64_t panels, int threads) {
+    const int64_t mr = rv_k()->tile_rows, tiles = m <= TILES * mr ? TILES : TILES / 2;
+    int64_t blocks = up(m, tiles * mr), parts = blocks * panels;
+    if (m >= 4 * mr * threads) return up(blocks, threads) * threads; /* no thread copies what another does */
+    while (blocks < up(m, mr) && 10 * parts < 9 * threads * up(parts, threads)) parts = ++blocks * panels;
+    return blocks;
+}
+
+/* The first product of the batch, for so many threads. */
+static plan make_plan(const rv_gemm *g, int threads) {
     const double m = (double)g->m, n = (double)g->n, k = (double)g->k;
     plan p = {.g = g, .c = g->c, .pre = g->pre};
     p.k = g->k;
@@ -64,13 +72,10 @@ static plan make_plan(const rv_gemm *g, bool shared) {
         p.s = a, p.s_row = g->ta ? 1 : g->lda, p.s_col = g->ta ? g->lda : 1;
         p.v = b, p.ldv = g->ldb, p.v_trans = g->tb;
     }
-    const int64_t mr = rv_k()->tile_rows, panels = up(p.n, p.nr);
-    int64_t tiles = p.m <= TILES * mr ? TILES : TILES / 2;
-    while (shared && tiles > 1 && up(p.m, tiles * mr) * panels < 24) tiles /= 2; /* enough parts for the threads */
-    p.row_blocks = up(p.m, tiles * mr);
-    p.rows = up(up(p.m, p.row_blocks), mr) * mr;
+    const int64_t panels = up(p.n, p.nr);
+    p.row_blocks = blocks_of_rows(p.m, panels, threads);
     p.gather_s = panels >= 4;
-    p.direct_v = !p.v_trans && p.m <= 2 * mr;
+    p.direct_v = !p.v_trans && p.m <= 2 * rv_k()->tile_rows;
     p.edge_v = rv_k()->masked;
     return p;
 }
@@ -159,6 +164,14 @@ static const rv_real *v_at(const plan *p, int64_t k, int64_t j) { return p->v + 
 /* Rows are copied to this distance, an odd number of lines: the elements of a tile shall not fall on a few sets of the cache. */
 static int64_t s_stride(int64_t width) { return (width + 31) / 32 * 32 + 16; }
 
+/* The i-th block of rows: whole tiles, or equal parts of few rows. */
+static rv_range row_block_at(const plan *p, int64_t i) {
+    const int64_t mr = rv_k()->tile_rows;
+    if (p->m < 4 * mr * p->row_blocks) return block(p->m, p->row_blocks, i);
+    const rv_range tiles = block(up(p->m, mr), p->row_blocks, i);
+    return (rv_range){tiles.begin * mr, min(tiles.end * mr, p->m)};
+}
+
 /* The rows (or columns) of S close together. Broadcasting its elements costs the same whichever way they lie, so that
  * nothing is rearranged. */
 static void gather_s(rv__gemm_block *b, rv_real *dst, bool copy) {
@@ -174,11 +187,11 @@ static void gather_s(rv__gemm_block *b, rv_real *dst, bool copy) {
  * caller's packed_b or packed here. *held is the number of the S block that lies in the scratch. */
 static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const rv_real *packed_v, scratch mine, int64_t *held) {
     const rv_gemm *g = p->g;
-    const rv_range kr = k_block(p->k, p->k_blocks, kb);
-    const int64_t i = row_block * p->rows, k = kr.end - kr.begin, offset = p->swap ? j * g->ldc + i : i * g->ldc + j;
+    const rv_range kr = block(p->k, p->k_blocks, kb), rows = row_block_at(p, row_block);
+    const int64_t i = rows.begin, k = kr.end - kr.begin, offset = p->swap ? j * g->ldc + i : i * g->ldc + j;
     const bool last = kb == p->k_blocks - 1;
     if (!packed_v && g->packed_b) packed_v = (const rv_real *)g->packed_b + packed_at(p->n, kr, j);
-    rv__gemm_block b = {.m = min(p->rows, p->m - i), .n = min(p->nr, p->n - j), .k = k, .c = p->c + offset, .ldc = g->ldc, .c_trans = p->swap,
+    rv__gemm_block b = {.m = rows.end - i, .n = min(p->nr, p->n - j), .k = k, .c = p->c + offset, .ldc = g->ldc, .c_trans = p->swap,
                         .add = g->accumulate || kb > 0, .alpha = g->alpha == 0 ? 1 : g->alpha, .v = packed_v, .v_row = p->nr};
     if (last) {
         b.bias = g->bias ? g->bias + (p->swap ? i : j) : NULL;
@@ -218,7 +231,7 @@ static void parallel(const plan *p, int threads) {
             const int64_t count = min(at_once, panels - first);
             int64_t held = -1;
             for (int64_t kb = 0; kb < p->k_blocks; kb++) {
-                const rv_range kr = k_block(p->k, p->k_blocks, kb);
+                const rv_range kr = block(p->k, p->k_blocks, kb);
                 const int64_t k = kr.end - kr.begin;
                 if (share) {
 #pragma omp for schedule(static)
@@ -257,7 +270,7 @@ static void serial(const plan *p) {
 static int threads_for(double multiplications) { return rv_threads_for(multiplications / 8); }
 
 void rv_gemm_serial(const rv_gemm *g) {
-    const plan first = make_plan(g, false);
+    const plan first = make_plan(g, 1);
     for (int64_t b = 0; b < (g->batch ? g->batch : 1); b++) {
         const plan p = nth(&first, b);
         serial(&p);
@@ -271,14 +284,14 @@ void rv_gemm_run(const rv_gemm *g) {
     if (threads == 1) {
         rv_gemm_serial(g);
     } else if (batch > 1 && (batch >= 4 * threads || threads_for(one) == 1)) {
-        const plan first = make_plan(g, false);
+        const plan first = make_plan(g, 1);
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t b = 0; b < batch; b++) {
             const plan p = nth(&first, b);
             serial(&p);
         }
     } else {
-        const plan first = make_plan(g, true);
+        const plan first = make_plan(g, threads);
         for (int64_t b = 0; b < batch; b++) {
             const plan p = nth(&first, b);
             parallel(&p, threads);
@@ -295,7 +308,7 @@ void rv_gemm_pack_b(bool tb, int64_t n, int64_t k, const rv_real *b, int64_t ldb
     const int64_t nr = rv_gemm_panel(), panels = up(n, nr), blocks = k_blocks(k);
 #pragma omp parallel for schedule(static) num_threads(threads_for((double)n * (double)k))
     for (int64_t u = 0; u < panels * blocks; u++) {
-        const rv_range kr = k_block(k, blocks, u / panels);
+        const rv_range kr = block(k, blocks, u / panels);
         const int64_t j = u % panels * nr;
         rv_k()->gemm_pack_v(tb, min(nr, n - j), kr.end - kr.begin, b + (tb ? j * ldb + kr.begin : kr.begin * ldb + j), ldb,
                             (rv_real *)dst + packed_at(n, kr, j));
@@ -309,13 +322,13 @@ void rv_gemm_packed_all(int count, const rv_gemm_columns *part) {
     rv_gemm g = part[0].g;
     g.b = NULL; /* nothing to swap with */
     g.n = panels * nr;
-    const plan shape = make_plan(&g, false);
+    const plan shape = make_plan(&g, 1);
     const scratch mine = own_scratch();
     for (int64_t kb = 0; kb < shape.k_blocks; kb++)
         for (int64_t r = 0; r < shape.row_blocks; r++)
             for (int i = 0; i < count; i++) {
-                const rv_real *b = (const rv_real *)part[i].packed_b + packed_at(part[i].g.n, k_block(shape.k, shape.k_blocks, kb), 0);
-                const rv_range kr = k_block(shape.k, shape.k_blocks, kb);
+                const rv_real *b = (const rv_real *)part[i].packed_b + packed_at(part[i].g.n, block(shape.k, shape.k_blocks, kb), 0);
+                const rv_range kr = block(shape.k, shape.k_blocks, kb);
                 plan p = shape;
                 p.g = &part[i].g, p.c = part[i].g.c, p.pre = part[i].g.pre, p.n = part[i].n1;
                 for (int64_t j = part[i].n0; j < part[i].n1; j += nr) unit(&p, kb, r, j, b + j * (kr.end - kr.begin), mine, &held);
