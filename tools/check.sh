@@ -36,6 +36,12 @@ echo "== $prefix-release: tests"
 run_tests "$prefix-release" --no-suite timing
 # What measures time runs alone.
 run_tests "$prefix-release" --suite timing --num-processes 1 --logbase timing
+# The older instruction sets of this CPU must pass what depends on them.
+for isa in avx2 base; do
+    RAVEL_ISA=$isa "$prefix-release/tools/ravel" doctor --json >/dev/null 2>&1 || continue
+    echo "== $prefix-release: tests with RAVEL_ISA=$isa"
+    RAVEL_ISA=$isa run_tests "$prefix-release" --no-rebuild --suite isa --logbase "$isa"
+done
 
 # A sanitiser's report inside a test process need not fail the test (Criterion forks, leaks are found at exit): every
 # report goes to a file here, and any file is a failure.
@@ -66,5 +72,6 @@ else
 fi
 
 tests/summary.py --extra-failures "$reports" "$prefix-release/meson-logs/testlog.json" "$prefix-release/meson-logs/timing.json" \
+    "$prefix-release"/meson-logs/{avx2,base}.json \
     "$prefix-asan/meson-logs/testlog.json" "$prefix-tsan/meson-logs/testlog.json" || failed=1
 exit $failed

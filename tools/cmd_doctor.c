@@ -72,6 +72,7 @@ static void cpu(json_t *report) {
         if (rv_select_isa(isas[i]) == RV_OK) json_array_append_new(supported, json_string(isas[i]));
     rv_select_isa(chosen);
     put_text(o, "instructions", "%s", chosen);
+    if (getenv("RAVEL_ISA")) put_text(o, "RAVEL_ISA", "%s", getenv("RAVEL_ISA"));
     const char *best = json_string_value(json_array_get(supported, 0));
     if (strcmp(best, chosen)) warning(report, "RAVEL_ISA chooses %s, but this CPU has %s: unset RAVEL_ISA for full speed", chosen, best);
     if (!strcmp(best, "base")) warning(report, "this CPU has no AVX2 with FMA: training is several times slower than on one that has");

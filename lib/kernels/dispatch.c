@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "kernels/kernels.h"
 
 extern const rv_kernels rv__base_kernels;
@@ -40,6 +41,8 @@ rv_status rv_select_isa(const char *isa) {
 }
 
 const rv_kernels *rv_k(void) {
+    const char *isa = chosen ? NULL : getenv("RAVEL_ISA");
+    if (isa && *isa && rv_select_isa(isa) != RV_OK) rv_warn("%s", rv_error_message());
     for (int i = 0; !chosen; i++)
         if (sets[i].supported()) chosen = sets[i].k;
     return chosen;

@@ -51,9 +51,9 @@ typedef struct rv_kernels {
 #undef RV_KERNEL
 } rv_kernels;
 
-/** The kernels of this CPU. */
+/** The best kernels that this CPU has, or those that RAVEL_ISA names (with a warning where the CPU lacks them). */
 RV_API const rv_kernels *rv_k(void);
-/** Select by name; RV_EUSAGE if unknown or this CPU lacks it. For tests and the RAVEL_ISA variable. */
+/** Select by name; RV_EUSAGE if unknown or this CPU lacks it. For tests and tools. */
 RV_API rv_status rv_select_isa(const char *isa);
 
 #endif

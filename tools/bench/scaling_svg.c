@@ -52,7 +52,7 @@ static void axes(FILE *out, const frame *f) {
 }
 
 static void line(FILE *out, const rv_scaling *s, const frame *f, int t, int l) {
-    fprintf(out, "<path class='line %s%s' d='", l ? "attention" : "lstm", t ? "" : " first");
+    fprintf(out, "<path class='line %s%s' d='", l ? "attention" : "lstm", t || s->n_threads == 1 ? "" : " first");
     for (int i = 0; i < f->lengths; i++) fprintf(out, "%c%.1f %.1f", i ? 'L' : 'M', x_of(f, (double)rv_scaling_length(i)), y_of(f, s->ms[t][l][i]));
     fprintf(out, "'/>\n");
     for (int i = 0; i < f->lengths; i++)
@@ -91,7 +91,7 @@ static void crossings(FILE *out, const rv_scaling *s, const frame *f) {
         const double ms = exp(log(s->ms[t][0][i]) + (at - i) * log(s->ms[t][0][i + 1] / s->ms[t][0][i]));
         const double y = H - BOTTOM - 10 - LABEL * shown++;
         fprintf(out, "<circle class='ring' cx='%.1f' cy='%.1f' r='7'/><path class='plumb' d='M%.1f %.1fV%.1f'/>", x_of(f, T), y_of(f, ms), x_of(f, T), y_of(f, ms) + 7, y);
-        fprintf(out, "<text x='%.1f' y='%.1f' text-anchor='end'>%d thread%s: equal at %.0f</text>\n", x_of(f, T) - 6, y, s->threads[t], s->threads[t] == 1 ? "" : "s", T);
+        fprintf(out, "<text class='note' x='%.1f' y='%.1f' text-anchor='end'>%d thread%s: equal at %.0f</text>\n", x_of(f, T) - 6, y, s->threads[t], s->threads[t] == 1 ? "" : "s", T);
     }
 }
 
@@ -101,10 +101,10 @@ rv_status rv__scaling_svg(const rv_scaling *s, const char *path) {
     const frame f = make_frame(s);
     fprintf(out, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' width='%d' height='%d' font-family='sans-serif' font-size='13'>\n", W, H, W, H);
     fprintf(out, "<title>Time of a step of an LSTM layer and a self-attention layer against the length of the sequence</title>\n");
-    fprintf(out, "<style>text{fill:#222}.bg{fill:#fff}.axis{stroke:#999}.grid{stroke:#ddd}.quiet{fill:#666}.line{fill:none;stroke-width:2.2}.first{stroke-dasharray:5 3}"
+    fprintf(out, "<style>text{fill:#222}.bg{fill:#fff}.note{paint-order:stroke;stroke:#fff;stroke-width:5}.axis{stroke:#999}.grid{stroke:#ddd}.quiet{fill:#666}.line{fill:none;stroke-width:2.2}.first{stroke-dasharray:5 3}"
                  ".ring{fill:none;stroke:#222}.plumb{stroke:#888;stroke-dasharray:2 3}text.lstm,circle.lstm{fill:#1c6dc4}path.lstm{stroke:#1c6dc4}"
                  "text.attention,circle.attention{fill:#b8500c}path.attention{stroke:#b8500c}"
-                 "@media(prefers-color-scheme:dark){text{fill:#ddd}.bg{fill:#111}.axis{stroke:#777}.grid{stroke:#333}.quiet{fill:#aaa}.ring{stroke:#ddd}"
+                 "@media(prefers-color-scheme:dark){text{fill:#ddd}.bg{fill:#111}.note{stroke:#111}.axis{stroke:#777}.grid{stroke:#333}.quiet{fill:#aaa}.ring{stroke:#ddd}"
                  "text.lstm,circle.lstm{fill:#6fb1ff}path.lstm{stroke:#6fb1ff}text.attention,circle.attention{fill:#ff9d5c}path.attention{stroke:#ff9d5c}}</style>\n");
     fprintf(out, "<rect class='bg' width='%d' height='%d'/>\n", W, H);
     fprintf(out, "<text x='16' y='22' font-size='15'>One layer, %lld wide, batches of %lld: LSTM and causal self-attention</text>\n", (long long)s->width, (long long)s->batch);
