@@ -108,9 +108,12 @@ void RV_KERNEL_FN(attend_step)(const rv_attend *a) {
             rv_real *y = sums + i * wide;
             for (int64_t d = 0; d < a->width; d += RV_LANES)
                 vec_store(q + d, (rv_real)a->scale * row_get(a->q + i * a->ldq + d, a->width - d, 0));
-            int64_t s = 0;
-            for (; s + WIDE * RV_LANES <= across; s += WIDE * RV_LANES) score(WIDE, a->width, q, kt + s, w + s);
-            for (; s < across; s += RV_LANES) score(1, a->width, q, kt + s, w + s);
+            for (int64_t s = 0; s < across; s += WIDE * RV_LANES) switch ((across - s) / RV_LANES) { /* chains side by side */
+                case 1: score(1, a->width, q, kt + s, w + s); break;
+                case 2: score(2, a->width, q, kt + s, w + s); break;
+                case 3: score(3, a->width, q, kt + s, w + s); break;
+                default: score(WIDE, a->width, q, kt + s, w + s);
+                }
             const rv_real alpha = soften(w, n, s0 == 0, max + i, sum + i);
             for (int64_t d = 0; s0 && d < wide; d += RV_LANES) vec_store(y + d, alpha * vec_load(y + d));
             int64_t d = 0;

@@ -142,6 +142,7 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
     const int64_t v_row = b->v_row, n_last = b->n - (nv - 1) * RV_LANES, depth = b->k;
     const rv_real *v = b->v;
     const int64_t ahead_step = ahead ? LINE : 0;
+    const int64_t far = ahead && NR > LINE && b->m <= MR ? depth * LINE : 0; /* of the one tile, which fetches both halves */
     if (!ahead) ahead = v; /* cheaper than a branch in the loop */
     if (b->c_trans) /* C is fetched while the sums are made */
         for (int64_t j = 0; j < b->n; j++) __builtin_prefetch(c + j * b->ldc, 1, 3);
@@ -156,6 +157,7 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
     UNROLL for (int g = 0; 3 * g < mr; g++) row[g] = s + 3 * g * s_step;
     for (int64_t p = 0; p < depth; p++, v += v_row, ahead += ahead_step) {
         __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + far, 0, 2);
         vec v0 = nv == 2 ? vec_load(v) : LAST(v, n_last), v1 = nv == 2 ? LAST(v + RV_LANES, n_last) : v0;
         UNROLL for (int i = 0; i < mr; i++) {
             vec a = vec_set(by_row ? row[i / 3][i % 3 * s_step] : s[i]);

@@ -259,8 +259,8 @@ static void fetch_first_head(const rv_attention_cache *c, int64_t b) {
     rv_attend a = make_step(c, b, 1, 0, 0);
     for (int64_t s = 0; s < a.keys; s++)
         for (int64_t d = 0, row = a.place ? a.place[s] : s; d < a.width; d += LINE) {
-            __builtin_prefetch(a.k + row * a.ldk + d);
-            __builtin_prefetch(a.v + row * a.ldv + d);
+            __builtin_prefetch(a.k + row * a.ldk + d, 0, 2);
+            __builtin_prefetch(a.v + row * a.ldv + d, 0, 2);
         }
 }
 
@@ -282,7 +282,7 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
         rv_attend a = steps ? make_step(c, b, rows, part, at) : make_cached(c, b, part * RV_ATTEND_QUERIES, at);
         a.scale = scale;
         a.scratch = scratch + omp_get_thread_num() * rv_attend_scratch(width);
-        if (c->place && at + 2 * width >= c->dim && at + width < c->dim) fetch_first_head(c, b + 1);
+        if (steps && c->causal && at + 2 * width >= c->dim && at + width < c->dim) fetch_first_head(c, b + 1);
         (steps ? k->attend_step : k->attend)(&a);
     });
     rv_tape_rewind(tape, mark);
