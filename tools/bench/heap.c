@@ -7,15 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool counting;
-static rv_heap_use use;
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 void rv__heap_begin(void) {}
-rv_heap_use rv__heap_end(void) { return (rv_heap_use){.counted = counting}; }
+rv_heap_use rv__heap_end(void) { return (rv_heap_use){.counted = false}; }
 #else
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 
+static bool counting;
+static rv_heap_use use;
 static uintptr_t openmp_begin, openmp_end; /* where libgomp's code lies */
 
 static int find_openmp(struct dl_phdr_info *info, size_t size, void *ctx) {
