@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "base/arena.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,9 @@ void rv_arena_reset(rv_arena *a) {
     if (a->top && (a->top->below || a->grown > a->top->cap)) {
         a->grown = a->peak;
         drop_blocks(a);
+#ifdef __GLIBC__
+        malloc_trim(0); /* or the heap keeps the small blocks' pages beside the one large block */
+#endif
         push_block(a, round_up(a->grown + a->grown / 16, RV_ALIGN)); /* failure is found by the next allocation */
     }
 #ifndef NDEBUG
