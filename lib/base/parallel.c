@@ -44,7 +44,7 @@ static inline void pause_briefly(void) {
 }
 
 void rv_barrier_wait(rv_barrier *b, int n) {
-    enum { SPINS = 4000 }; /* some ten microseconds; then there may be fewer CPUs than threads */
+    enum { SPINS = 200 }; /* a few microseconds; then there may be fewer CPUs than threads */
     if (n == 1) return;
     const unsigned round = __atomic_load_n(&b->round, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_ACQ_REL) == n) {
