@@ -141,9 +141,11 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
                  const rv_real *bias, const rv_real *ahead) {
     const int64_t v_row = b->v_row, n_last = b->n - (nv - 1) * RV_LANES, depth = b->k;
     const rv_real *v = b->v;
-    const int64_t ahead_step = ahead ? LINE : 0;
     const int64_t far = ahead && NR > LINE && b->m <= MR ? depth * LINE : 0; /* of the one tile, which fetches both halves */
-    if (!ahead) ahead = v; /* cheaper than a branch in the loop */
+    /* One line is fetched in each step of k: of the next panel of V, or else of this tile's rows, each in turn. */
+    const bool rows_ahead = by_row && !ahead;
+    const int64_t ahead_step = ahead ? LINE : by_row ? s_step + 1 : 0, turn_back = rows_ahead ? LINE * s_step : 0;
+    if (!ahead) ahead = by_row ? s + 2 * LINE : v;
     if (b->c_trans) /* C is fetched while the sums are made */
         for (int64_t j = 0; j < b->n; j++) __builtin_prefetch(c + j * b->ldc, 1, 3);
     else
@@ -166,6 +168,7 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
         }
         if (by_row) {
             UNROLL for (int g = 0; 3 * g < mr; g++) row[g]++;
+            if (p % LINE == LINE - 1) ahead -= turn_back;
         } else
             s += s_step;
     }
