@@ -30,7 +30,7 @@ size_t rv_size_mul(size_t count, size_t size) {
     return __builtin_mul_overflow(count, size, &r) ? SIZE_MAX : r;
 }
 
-void *rv_alloc(size_t bytes) {
+static void *allocate(size_t bytes) {
     if (bytes > SIZE_MAX / 2) {
         rv_error(RV_ENOMEM, "out of memory: %zu bytes were asked for", bytes);
         return NULL;
@@ -43,7 +43,12 @@ void *rv_alloc(size_t bytes) {
         return NULL;
     }
     if (huge) madvise(p, size, MADV_HUGEPAGE); /* advice only: failure costs nothing but TLB misses */
-    memset(p, 0, size);
+    return p;
+}
+
+void *rv_alloc(size_t bytes) {
+    void *p = allocate(bytes);
+    if (p) memset(p, 0, bytes);
     return p;
 }
 
@@ -66,7 +71,7 @@ void rv_arena_destroy(rv_arena *a) {
 }
 
 static block *push_block(rv_arena *a, size_t cap) {
-    block *b = rv_alloc(HEADER + cap);
+    block *b = allocate(HEADER + cap); /* not cleared: pages that a block leaves unused cost nothing */
     if (!b) return NULL;
     *b = (block){.below = a->top, .cap = cap, .under = rv_arena_used(a)};
     a->top = b;
@@ -81,7 +86,7 @@ void *rv_arena_alloc(rv_arena *a, size_t bytes) {
     bytes = round_up(bytes ? bytes : 1, RV_ALIGN);
     if (!a->top || a->top->cap - a->top->used < bytes) {
         size_t cap = a->grown > MIN_BLOCK ? a->grown : MIN_BLOCK;
-        if (a->top) cap = a->top->cap;
+        if (a->top) cap = rv_arena_used(a) > cap ? rv_arena_used(a) : cap; /* doubling: few blocks, few tails of huge pages */
         if (!push_block(a, cap > bytes ? cap : bytes)) return NULL;
     }
     void *p = (char *)a->top + HEADER + a->top->used;
