@@ -14,7 +14,8 @@
 enum {
     KC = 512,         /* deep: a panel of V of 32 columns is 64 KiB and is read along by the prefetcher */
     TILES = 20,       /* register tiles in a block of rows of S */
-    V_SHARED = 1 << 20 /* elements of V packed at a time for all threads: 4 MiB */
+    V_SHARED = 1 << 20, /* elements of V packed at a time for all threads: 4 MiB */
+    PAGE = 4096       /* bytes; addresses so far apart share the sets of a first-level cache */
 };
 
 /* A product as S (m x k) times V (k x n), see gemm_block.h. */
@@ -26,7 +27,8 @@ typedef struct {
     rv_real *c, *pre;
     int64_t s_row, s_col;
     int64_t ldv;
-    bool v_trans, gather_s;
+    bool v_trans;
+    bool gather_s;         /* its rows are copied closer together: they lie whole pages apart, on the same sets of the cache */
     bool direct_v, edge_v; /* V is read where it is; so is the last, narrower panel */
     int64_t row_blocks, k_blocks;
     int64_t nr;            /* columns in a panel of V */
@@ -74,7 +76,7 @@ static plan make_plan(const rv_gemm *g, int threads) {
     }
     const int64_t panels = up(p.n, p.nr);
     p.row_blocks = blocks_of_rows(p.m, panels, threads);
-    p.gather_s = panels >= 4;
+    p.gather_s = panels >= 4 && (size_t)(p.s_row == 1 ? p.s_col : p.s_row) * sizeof *p.s % PAGE == 0;
     p.direct_v = !p.v_trans && p.m <= 2 * rv_k()->tile_rows;
     p.edge_v = rv_k()->masked;
     return p;
