@@ -29,6 +29,7 @@ WORKLOADS = {
     "lstm_lm": dict(kind="recurrent", cell="LSTM", vocab=10000, embed=256, hidden=512, layers=2, T=64, B=32),
     "gru_lm": dict(kind="recurrent", cell="GRU", vocab=10000, embed=256, hidden=512, layers=2, T=64, B=32),
     "charlstm": dict(kind="recurrent", cell="LSTM", vocab=65, embed=64, hidden=256, layers=2, T=128, B=32),
+    "gpt2_124M": dict(kind="gpt", vocab=50304, width=768, heads=12, layers=12, T=64, B=4, gelu="tanh"),
     "gpt_char": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=8),
     "gpt_greedy": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=8, beam=1),
     "gpt_greedy_b1": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=1, beam=1),
@@ -127,7 +128,7 @@ def make_model(torch, c):
                 score = (q * (d // c["heads"]) ** -0.5) @ k.transpose(2, 3)
                 mixed = (score if cache else score.masked_fill(future, float("-inf"))).softmax(-1) @ v
             x = x + self.proj(mixed.transpose(1, 2).reshape(batch, time_, d))
-            return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+            return x + self.down(nn.functional.gelu(self.up(self.norm2(x)), approximate=c.get("gelu", "none")))
 
     class Gpt(nn.Module):
         def __init__(self):

@@ -28,11 +28,11 @@ struct rv_workload_run {
      .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                        \
                  .rnn = {.cell = c, .num_layers = l, .input_size = e, .hidden_size = h, .bias = true}}}}
 /* name, V, d, heads, layers, B, T */
-#define GPT(n, v, d, hd, l, b, t, ...)                                                                                 \
+#define GPT(n, v, d, hd, l, b, t, act, ...)                                                                                 \
     {.name = n, .B = b, .T = t, __VA_ARGS__ .model = {.tie_embeddings = true,                                           \
      .decoder = {.kind = &rv__decoder_transformer, .vocab_size = v, .embedding_dim = d, .embedding_init = {RV_INIT_NORMAL, 0.02, 0},             \
                  .position = RV_POSITION_LEARNED, .max_length = t,                                                                              \
-                 .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_PRE, .activation = RV_ACT_GELU,   \
+                 .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_PRE, .activation = act,   \
                                  .bias = true, .causal = true, .final_norm = true, .norm_eps = 1e-5}}}}
 
 #define UNIT {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}
@@ -64,11 +64,12 @@ static const rv_workload full[] = {
     RECURRENT("lstm_lm", RV_CELL_LSTM, 10000, 256, 512, 2, 32, 64),
     RECURRENT("gru_lm", RV_CELL_GRU, 10000, 256, 512, 2, 32, 64),
     RECURRENT("charlstm", RV_CELL_LSTM, 65, 64, 256, 2, 32, 128),
-    GPT("gpt_char", 65, 384, 6, 6, 8, 256, ),
+    GPT("gpt_char", 65, 384, 6, 6, 8, 256, RV_ACT_GELU, ),
+    GPT("gpt2_124M", 50304, 768, 12, 12, 4, 64, RV_ACT_GELU_TANH, ),
     BILSTM("bilstm_attn_nmt", 8000, 256, 512, 64, 24, 24, ),
     TRANSFORMER("transformer_nmt", 8000, 256, 0.0625, 4, 3, 64, 24, 24, ),
-    GPT("gpt_greedy", 65, 384, 6, 6, 8, 256, .beam = 1, ),
-    GPT("gpt_greedy_b1", 65, 384, 6, 6, 1, 256, .beam = 1, ),
+    GPT("gpt_greedy", 65, 384, 6, 6, 8, 256, RV_ACT_GELU, .beam = 1, ),
+    GPT("gpt_greedy_b1", 65, 384, 6, 6, 1, 256, RV_ACT_GELU, .beam = 1, ),
     BILSTM("bilstm_attn_greedy", 8000, 256, 512, 32, 24, 24, .beam = 1, ),
     BILSTM("bilstm_attn_beam5", 8000, 256, 512, 32, 24, 24, .beam = 5, ),
     TRANSFORMER("transformer_greedy", 8000, 256, 0.0625, 4, 3, 32, 24, 24, .beam = 1, ),
@@ -80,11 +81,11 @@ static const rv_workload small[] = {
     RECURRENT("lstm_lm", RV_CELL_LSTM, 64, 32, 32, 2, 4, 8),
     RECURRENT("gru_lm", RV_CELL_GRU, 64, 32, 32, 2, 4, 8),
     RECURRENT("charlstm", RV_CELL_LSTM, 64, 32, 32, 2, 4, 8),
-    GPT("gpt_char", 64, 32, 4, 6, 4, 8, ),
+    GPT("gpt_char", 64, 32, 4, 6, 4, 8, RV_ACT_GELU, ),
     BILSTM("bilstm_attn_nmt", 64, 32, 32, 4, 8, 8, ),
     TRANSFORMER("transformer_nmt", 64, 32, 0.1767767, 4, 3, 4, 8, 8, ),
-    GPT("gpt_greedy", 64, 32, 4, 6, 4, 8, .beam = 1, ),
-    GPT("gpt_greedy_b1", 64, 32, 4, 6, 1, 8, .beam = 1, ),
+    GPT("gpt_greedy", 64, 32, 4, 6, 4, 8, RV_ACT_GELU, .beam = 1, ),
+    GPT("gpt_greedy_b1", 64, 32, 4, 6, 1, 8, RV_ACT_GELU, .beam = 1, ),
     BILSTM("bilstm_attn_greedy", 64, 32, 32, 4, 8, 8, .beam = 1, ),
     BILSTM("bilstm_attn_beam5", 64, 32, 32, 4, 8, 8, .beam = 5, ),
     TRANSFORMER("transformer_greedy", 64, 32, 0.1767767, 4, 3, 4, 8, 8, .beam = 1, ),
