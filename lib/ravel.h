@@ -59,5 +59,11 @@
 #include "train/translate_attention.h"
 #include "train/translate_text.h"
 #include "train/translation_task.h"
+#include "report/chart.h"
+#include "compare/cost.h"
+#include "compare/gradient_flow.h"
+#include "compare/measure.h"
+#include "compare/report.h"
+#include "compare/stats.h"
 
 #endif

@@ -9,6 +9,7 @@
 #include "io/checkpoint.h"
 #include "nn/params.h"
 #include "train/config.h"
+#include "train/bleu.h"
 #include "train/items.h"
 
 typedef struct rv_task rv_task;
@@ -27,6 +28,18 @@ typedef struct {
 RV_API double rv_metrics_value(const rv_metrics_result *r, const char *name);
 /** True when smaller is better. */
 RV_API bool rv_metric_minimised(const char *name);
+
+/** One example as a trained model does on it: sums, so that any mean can be computed again. Texts die with the call. */
+typedef struct {
+    int64_t source_tokens, source_words;
+    int64_t tokens, correct; /**< predictions, and those whose most probable token was right */
+    double nats;             /**< summed over them */
+    const char *source, *reference, *hypothesis; /**< or NULL where the task has no such text */
+    rv_bleu_stats bleu;      /**< with a hypothesis */
+    bool regression;         /**< the two below mean something, and tokens is 0 */
+    double prediction, target;
+} rv_example;
+typedef rv_status (*rv_example_sink)(void *ctx, int64_t i, const rv_example *example);
 
 /** A part of the data. */
 typedef enum { RV_SUBSET_TRAIN, RV_SUBSET_VALID, RV_SUBSET_TEST } rv_subset;
@@ -52,6 +65,9 @@ typedef struct {
      *  measured, all of it; otherwise as a validation in training may be, cheaper (train.validate_*). Leaves the training
      *  cursor and state as they were. */
     rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out);
+    /** Each example of a part (a language model's are windows of train.batch.length), in the data's order; translated as
+     *  decode.* says. Errors: the sink's, and as evaluate. */
+    rv_status (*examples)(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx);
     /** Append what exact resume needs beyond the parameters: cursor, carried state, corpus hash, tokenizer. */
     rv_status (*save)(rv_task *task, rv_items *items);
     /** Take it back; RV_ECKPT with the remedy when it does not belong to this data or model. */

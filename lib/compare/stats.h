@@ -1,0 +1,40 @@
+/** Statistics of comparisons. Random numbers are Philox with a fixed seed: equal input gives equal bits. */
+#ifndef RV_COMPARE_STATS_H
+#define RV_COMPARE_STATS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct {
+    double value, low, high;
+} rv_interval;
+
+/** Sums of one example; a metric is a function of their sums over a corpus (a mean, BLEU). */
+enum { RV_SUMS = 16 };
+typedef double (*rv_metric_of)(const double sums[RV_SUMS]);
+
+/** Percentile interval of the metric of one model over seeds and examples: x is (seeds, n, RV_SUMS), resampled first by seed,
+ *  then by example (the same examples for every seed) [Koehn 2004; hierarchical bootstrap]. value: the mean over seeds of the
+ *  metric on all examples. each (seeds) gets that metric per seed, or NULL. With one seed it covers examples only. */
+RV_API rv_status rv_bootstrap(int seeds, int64_t n, const double *x, rv_metric_of metric, double level, int resamples, double *each, rv_interval *out);
+/** The same of metric(a) - metric(b) on the same examples; *p: two-sided bootstrap p-value of "no difference". Seeds are paired
+ *  when both have as many (the same seeds), else resampled apart. */
+RV_API rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const double *a, const double *b, rv_metric_of metric, double level, int resamples,
+                                   rv_interval *difference, double *p);
+/** Seeds per model that a two-sided paired t test at this level needs to find the difference seen, with power 0.8, from the
+ *  differences per seed; -1: cannot be told (fewer than 2 seeds, or no difference at all). */
+RV_API int64_t rv_seeds_needed(int n, const double *difference, double level);
+
+/** Straight line y = a + b x by least squares, with the interval of b by Student's t. NaN bounds with fewer than 3 points. */
+RV_API void rv_line_fit(int n, const double *x, const double *y, double level, double *a, rv_interval *b);
+/** Two curves measured at the same n lengths, `repeats` times each (a, b: (n, repeats) ms): the length at which the medians are
+ *  equal, on straight lines in logarithms between neighbours, with its interval by resampling repeats. value NaN: they do not cross;
+ *  low or high NaN: in some resamples there is no crossing on that side. *a_below: a is cheaper below it (or everywhere). */
+RV_API rv_status rv_crossing(int n, const double *length, int repeats, const double *a, const double *b, double level, int resamples, rv_interval *at,
+                             bool *a_below);
+/** Amdahl's serial share s from times at p threads: T(p) = T(1) (s + (1 - s)/p), least squares over p > 1, clamped to [0, 1], with
+ *  its interval by resampling repeats; ms (n_threads, repeats), threads[0] = 1. */
+RV_API rv_status rv_serial_share(int n_threads, const int *threads, int repeats, const double *ms, double level, int resamples, rv_interval *share);
+
+#endif
