@@ -44,6 +44,8 @@ typedef struct {
 /** A line chart. Labels at the ends never overlap; ticks are round numbers; on a log axis powers (and 2, 5 where there is
  *  room). Nothing to draw: a frame that says so. */
 RV_API void rv_chart_lines(FILE *f, const rv_chart *chart);
+/** The same as a file of its own (.svg), title and style inside, on a light ground. Error: RV_EDATA if it cannot be written. */
+RV_API rv_status rv_chart_file(const char *path, const rv_chart *chart);
 
 typedef struct {
     const char *label;

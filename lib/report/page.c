@@ -1,0 +1,174 @@
+/* The page: head, style sheet, sections, tables. */
+#include <ctype.h>
+#include <string.h>
+
+#include "report/chart_private.h"
+
+/* Eight colours after Okabe and Ito, darkened (light ground) or lightened (dark ground) until text in them can be read. */
+static const struct {
+    const char *name, *light, *dark, *print;
+} colours[] = {
+    {"paper", "#ffffff", "#14161a", "#ffffff"}, {"ink", "#16181d", "#f1f2f4", "#000000"},   {"quiet", "#5a606c", "#a6acb8", "#333333"},
+    {"line", "#c9cdd5", "#454b57", "#999999"},  {"grid", "#e6e8ec", "#2b3038", "#dddddd"},  {"c0", "#0067a8", "#5fb4f0", NULL},
+    {"c1", "#bf4a00", "#ff9a4d", NULL},         {"c2", "#007a58", "#35cf9f", NULL},         {"c3", "#a93c85", "#f08fca", NULL},
+    {"c4", "#856600", "#e8cc3f", NULL},         {"c5", "#5b4bc4", "#a99cff", NULL},         {"c6", "#3d434d", "#c9ced8", NULL},
+    {"c7", "#b3213a", "#ff7f86", NULL},
+};
+enum { N_COLOURS = sizeof colours / sizeof *colours };
+
+/* A line of each colour has a dash of its own, so that a grey print keeps them apart. */
+static const char *const dash[RV_CHART_COLOURS] = {"none", "11 3", "6 3", "11 3 2 3", "2 2.5", "6 3 2 3", "16 4", "11 3 2 3 2 3"};
+
+static const char chart_rules[] =
+    "svg text{fill:var(--ink);font:13px/1 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif;font-variant-numeric:tabular-nums}\n"
+    "svg .quiet{fill:var(--quiet)}svg .mid{text-anchor:middle}svg .end{text-anchor:end}svg .head{font-size:15px;font-weight:600}\n"
+    "svg .grid{stroke:var(--grid);fill:none}svg .axis{stroke:var(--line);fill:none}svg .plumb{stroke:var(--quiet);stroke-dasharray:2 3;fill:none}\n"
+    "svg .ln{fill:none;stroke-width:2;stroke-linejoin:round}svg .thin{fill:none;stroke-width:1;stroke-opacity:.55;stroke-dasharray:none}\n"
+    "svg .two{stroke-width:1.5;stroke-dasharray:3 3}svg .band{fill-opacity:.16}svg .dot{stroke:var(--paper);stroke-width:1}svg .hollow{fill:var(--paper);stroke-width:1.6;stroke-dasharray:none}\n"
+    "svg .bar{stroke-width:2.5;stroke-linecap:round;stroke-dasharray:none}svg .each{fill-opacity:.5}svg .cell{fill:var(--c0)}\n";
+
+static const char page_rules[] =
+    "*{box-sizing:border-box}html{-webkit-text-size-adjust:100%}\n"
+    "body{margin:0 auto;padding:2.5rem 1.25rem 5rem;max-width:64rem;background:var(--paper);color:var(--ink);"
+    "font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}\n"
+    "h1{font-size:1.75rem;line-height:1.2;margin:0 0 1rem;overflow-wrap:anywhere;text-wrap:balance}h2{font-size:1.25rem;line-height:1.3;margin:0 0 .75rem}"
+    "h3{font-size:1rem;margin:1.75rem 0 .5rem}\n"
+    "p,ul,ol,dl{max-width:44rem;margin:0 0 .85rem}li{margin:.2rem 0}a{color:var(--c0)}code,pre{font:.9em/1.45 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;overflow-wrap:anywhere}"
+    "pre{overflow-x:auto;padding:.75rem 1rem;border:1px solid var(--grid);border-radius:6px;overflow-wrap:normal}\n"
+    "section{border-top:1px solid var(--line);margin-top:2.5rem;padding-top:1.5rem}h2 a{color:inherit;text-decoration:none}h2 a:hover{text-decoration:underline}\n"
+    "figure{margin:1.25rem 0 1.75rem;min-width:0;max-width:100%}figcaption,caption{font-size:.95rem;font-weight:600;line-height:1.35;margin:0 0 .4rem;text-align:left;text-wrap:pretty}\n"
+    ".chart{container-type:inline-size}.chart svg{display:block;max-width:100%;height:auto}.chart svg.narrow{display:none}\n"
+    "@container(max-width:600px){.chart svg.broad{display:none}.chart svg.narrow{display:block}}\n"
+    ".chart svg.narrow,.chart svg.small{width:100%;max-width:30rem}\n"
+    ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
+    ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}.map .scroll{margin:0}\n"
+    "table{border-collapse:collapse;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}caption{padding-bottom:.4rem}\n"
+    "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid)}th:first-child,td:first-child{padding-left:0}"
+    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;white-space:nowrap}\n"
+    ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
+    "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption,caption{break-after:avoid}"
+    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}td.n,th.n{white-space:normal}"
+    ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
+
+static const char *light(const char *name, size_t n) {
+    for (int i = 0; i < N_COLOURS; i++)
+        if (strlen(colours[i].name) == n && !strncmp(colours[i].name, name, n)) return colours[i].light;
+    return "#000000";
+}
+
+/* The rules as they are, or with each variable's light value in its place: programs that draw SVG need not know variables. */
+static void put_rules(FILE *f, const char *rules, bool variables) {
+    static const char use[] = "var(--";
+    for (const char *p; !variables && (p = strstr(rules, use));) {
+        const char *name = p + strlen(use);
+        const size_t n = strcspn(name, ")");
+        fwrite(rules, 1, (size_t)(p - rules), f);
+        fputs(light(name, n), f);
+        rules = name + n + 1;
+    }
+    fputs(rules, f);
+}
+
+void rv__chart_style(FILE *f, bool variables) {
+    put_rules(f, chart_rules, variables);
+    for (int i = 0; i < RV_CHART_COLOURS; i++) {
+        char rule[160];
+        snprintf(rule, sizeof rule, "svg .s%d{stroke:var(--c%d)}svg .d%d{stroke-dasharray:%s}svg .f%d{fill:var(--c%d)}\n", i, i, i, dash[i], i, i);
+        put_rules(f, rule, variables);
+    }
+    put_rules(f, "svg .sn{stroke:var(--quiet)}svg .fn{fill:var(--quiet)}\n", variables);
+}
+
+void rv_page_begin(FILE *f, const char *title) {
+    fputs("<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<meta name='viewport' content='width=device-width,initial-scale=1'>\n<title>", f);
+    rv_page_text(f, title);
+    fputs("</title>\n<style>\n:root{color-scheme:light dark", f);
+    for (int i = 0; i < N_COLOURS; i++) fprintf(f, ";--%s:%s", colours[i].name, colours[i].light);
+    fputs("}\n@media screen and (prefers-color-scheme:dark){:root{", f);
+    for (int i = 0; i < N_COLOURS; i++) fprintf(f, "%s--%s:%s", i ? ";" : "", colours[i].name, colours[i].dark);
+    fputs("}}\n@media print{:root{color-scheme:light", f);
+    for (int i = 0; i < N_COLOURS; i++)
+        if (colours[i].print) fprintf(f, ";--%s:%s", colours[i].name, colours[i].print);
+    fputs("}}\n", f);
+    rv__chart_style(f, true);
+    fputs(page_rules, f);
+    fputs("</style>\n</head>\n<body>\n<h1>", f);
+    rv_page_text(f, title);
+    fputs("</h1>\n", f);
+}
+
+void rv_page_end(FILE *f) { fputs("</body>\n</html>\n", f); }
+
+void rv_page_section(FILE *f, const char *anchor, const char *heading) {
+    fputs("<section id='", f);
+    rv_page_text(f, anchor);
+    fputs("'>\n<h2><a href='#", f);
+    rv_page_text(f, anchor);
+    fputs("'>", f);
+    rv_page_text(f, heading);
+    fputs("</a></h2>\n", f);
+}
+
+void rv_page_section_end(FILE *f) { fputs("</section>\n", f); }
+
+void rv_page_row_begin(FILE *f) { fputs("<div class='row'>\n", f); }
+void rv_page_row_end(FILE *f) { fputs("</div>\n", f); }
+
+/* A column is of numbers if each cell below the head begins like one, or is empty or a dash, and one is a number. */
+static bool is_number(const char *cell) {
+    static const char *const signs[] = {"−", "±", "+", "-", "<", ">", "~", "≈", "×", "[", "(", " "};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (!strncmp(cell, signs[i], strlen(signs[i]))) return is_number(cell + strlen(signs[i]));
+    return isdigit((unsigned char)*cell) || !strncmp(cell, "nan", 3) || !strncmp(cell, "inf", 3);
+}
+static bool is_void(const char *cell) { return !*cell || !strcmp(cell, "–") || !strcmp(cell, "-") || !strcmp(cell, "—"); }
+
+static bool numeric(int rows, int columns, const char *const *cells, int c) {
+    bool any = false;
+    for (int r = 1; r < rows; r++) {
+        const char *cell = cells[r * columns + c];
+        if (is_void(cell)) continue;
+        if (!is_number(cell)) return false;
+        any = true;
+    }
+    return any;
+}
+
+void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
+    fputs("<div class='scroll' tabindex='0'><table>", f);
+    if (caption && *caption) {
+        fputs("<caption>", f);
+        rv_page_text(f, caption);
+        fputs("</caption>", f);
+    }
+    for (int r = 0; r < rows; r++) {
+        fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
+        for (int c = 0; c < columns; c++) {
+            const char *tag = r ? "td" : "th scope='col'";
+            fprintf(f, "<%s%s>", tag, numeric(rows, columns, cells, c) ? " class='n'" : "");
+            rv_page_text(f, cells[r * columns + c]);
+            fputs(r ? "</td>" : "</th>", f);
+        }
+        fputs(r ? "</tr>" : "</tr></thead>", f);
+    }
+    fputs(rows > 1 ? "\n</tbody></table></div>\n" : "\n</table></div>\n", f);
+}
+
+/* ---- what all charts have ---- */
+
+void rv__figure_begin(FILE *f, const char *title) {
+    fputs("<figure class='chart'><figcaption>", f);
+    rv_page_text(f, title);
+    fputs("</figcaption>\n", f);
+}
+
+void rv__figure_end(FILE *f) { fputs("</figure>\n", f); }
+
+void rv__svg_begin(FILE *f, const char *kind, double width, double height, const char *title) {
+    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' role='img' class='%s' viewBox='0 0 %.0f %.0f' width='%.0f' height='%.0f' aria-label='", kind, width, height,
+            width, height);
+    rv_page_text(f, title);
+    fputs("'><title>", f);
+    rv_page_text(f, title);
+    fputs("</title>\n", f);
+}
