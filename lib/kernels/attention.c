@@ -106,8 +106,8 @@ static void transpose(rv_real *restrict dst, rv_real *restrict src, int64_t rows
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Keys that row i sees. */
-static int64_t sees(const rv_attend *a, int64_t i) { return a->causal ? least(most(a->first + i, 0), a->keys) : a->keys; }
+/* Keys that row i's softmax sees. */
+static int64_t sees(const rv_attend *a, int64_t i) { return a->causal && !a->late ? least(most(a->first + i, 0), a->keys) : a->keys; }
 
 /* Which keys of a tile, n from key s0, are seen by which columns: column i sees ends[i], and the CHUNK columns from c
  * together limits[c / CHUNK], rounded up to whole chunks of keys; what lies beyond is neither computed nor read. Later
@@ -222,6 +222,18 @@ static void dropout_tile(const rv_attend *a, rv_real *keep, int64_t s0, int64_t 
     }
 }
 
+/* What the weights of keys [s0, s0 + n) are multiplied by after the softmax: dropout's factors, and 0 under a late mask. */
+static bool has_factors(const rv_attend *a) { return a->drop > 0 || (a->causal && a->late); }
+
+static void factor_tile(const rv_attend *a, rv_real *keep, int64_t s0, int64_t n) {
+    int64_t across = pad(a->rows);
+    if (a->drop > 0) dropout_tile(a, keep, s0, n);
+    else
+        for (int64_t e = 0; e < n * across; e++) keep[e] = 1;
+    for (int64_t s = 0; a->causal && a->late && s < n; s++)
+        for (int64_t i = 0; i < across && s0 + s >= a->first + i; i++) keep[s * across + i] = 0;
+}
+
 /* ---- forward */
 /* One vector of columns: scores become weights exp(score - max), max and sum go on; returns what the earlier sums
  * have to be multiplied by. */
@@ -260,8 +272,8 @@ void RV_KERNEL_FN(attend)(const rv_attend *a) {
         if (s0)
             for (int64_t i = 0; i < a->rows; i++)
                 for (int64_t d = 0; d < wide; d += RV_LANES) vec_store(sums + i * wide + d, alpha[i] * vec_load(sums + i * wide + d));
-        if (a->drop > 0) {
-            dropout_tile(a, keep, s0, n);
+        if (has_factors(a)) {
+            factor_tile(a, keep, s0, n);
             for (int64_t e = 0; e < n * across; e += RV_LANES) vec_store(score + e, vec_load(score + e) * vec_load(keep + e));
         }
         multiply_by_query((product){.m = a->rows, .n = wide, .k = n, .a = score, .ai = 1, .ak = across, .b = v, .ldb = wide, .c = sums, .ldc = wide, .add = s0 > 0}, &t);
@@ -300,7 +312,7 @@ static void add_rows(rv_real *restrict dst, int64_t ld, const rv_real *restrict 
 void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
     int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1);
     rv_real *q = a->scratch, *qt = q + size, *dy = qt + size, *dyt = dy + size, *k = dyt + size, *v = k + size, *score = v + size,
-            *grad = score + size, *dq = grad + size, *temp = dq + size, *keep = a->drop > 0 ? temp + size : NULL;
+            *grad = score + size, *dq = grad + size, *temp = dq + size, *keep = has_factors(a) ? temp + size : NULL;
     rv_real max[QUERIES] = {0}, inv[QUERIES] = {0}, delta[QUERIES] = {0};
     load_rows(q, a->q, a->ldq, a->rows, a->width, (rv_real)a->scale);
     load_rows(dy, a->dy, a->ldy, a->rows, a->width, 1);
@@ -325,7 +337,7 @@ void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
         scores.a = v, scores.b = dyt, scores.c = grad;
         multiply_scores(scores, &t);
         mask(score, &t);
-        if (keep) dropout_tile(a, keep, s0, n);
+        if (keep) factor_tile(a, keep, s0, n);
         for (int64_t i = 0; i < across; i += RV_LANES)
             harden(score + i, grad + i, keep ? keep + i : NULL, t.limits[i / CHUNK], across, vec_load(max + i), vec_load(inv + i), vec_load(delta + i));
         product keyed = {.m = n, .n = wide, .k = a->rows, .ai = across, .ak = 1, .ldb = wide, .c = temp, .ldc = wide};

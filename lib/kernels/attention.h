@@ -21,6 +21,7 @@ struct rv_attend {
     int64_t width;        /**< D / H */
     int64_t keys;         /**< valid keys; those behind are not even read */
     bool causal;          /**< row i sees keys [0, first + i), else all */
+    bool late;            /**< with causal: the mask is 0 on the weights, after a softmax over all keys; else -inf before it */
     int64_t first;        /**< may be negative: the first rows see nothing */
     double scale;
     const rv_real *q, *k, *v;

@@ -38,7 +38,7 @@ static layer make_layer(rv_params *ps, const rv_transformer_config *c, const cha
     }
     l.up = make_linear(ps, c, c->init, d, c->ff_size, prefix, n, "linear1.weight", "linear1.bias");
     l.down = make_linear(ps, c, residual, c->ff_size, d, prefix, n, "linear2.weight", "linear2.bias");
-    for (int i = 0; i < (c->cross ? 3 : 2); i++) {
+    for (int i = 0; c->norm != RV_NORM_NONE && i < (c->cross ? 3 : 2); i++) {
         char name[512];
         snprintf(name, sizeof name, "%s.layers.%d.norm%d", prefix, n, i + 1);
         l.norm[i] = make_norm(ps, d, name);
@@ -89,12 +89,18 @@ static rv_tensor *enter(rv_tape *tape, const rv_transformer *tr, norm n, rv_tens
     return tr->config.norm == RV_NORM_PRE ? apply_norm(tape, tr, n, x) : x;
 }
 static rv_tensor *leave(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x, rv_tensor *y) {
-    x = rv_add(tape, x, rv_dropout(tape, y, tr->config.dropout));
-    return tr->config.norm == RV_NORM_PRE ? x : apply_norm(tape, tr, n, x);
+    y = rv_dropout(tape, y, tr->config.dropout);
+    if (!tr->config.no_residual) y = rv_add(tape, x, y);
+    return tr->config.norm == RV_NORM_POST ? apply_norm(tape, tr, n, y) : y;
+}
+
+double rv__transformer_scale(const rv_transformer *tr) {
+    return tr->config.unscaled ? 1 : 1 / sqrt((double)(tr->config.hidden_size / tr->config.num_heads));
 }
 
 static rv_attention_spec attention_spec(const rv_transformer *tr, bool causal, const int32_t *lengths) {
-    return (rv_attention_spec){.heads = tr->config.num_heads, .causal = causal, .key_lengths = lengths, .dropout = tr->config.attention_dropout};
+    return (rv_attention_spec){.heads = tr->config.num_heads, .causal = causal && tr->config.mask != RV_MASK_NONE, .mask_after = tr->config.mask == RV_MASK_AFTER,
+                               .key_lengths = lengths, .scale = rv__transformer_scale(tr), .dropout = tr->config.attention_dropout};
 }
 
 rv_tensor *rv__transformer_memory(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *memory) {
@@ -138,11 +144,11 @@ static rv_tensor *split_heads(rv_tape *tape, const rv_transformer *tr, rv_tensor
     return rv_transpose(tape, x, turned ? (int[]){0, 2, 3, 1} : (int[]){0, 2, 1, 3});
 }
 
-/* softmax(q k^T / sqrt(d)) of one layer, as the fused op has it but kept: (heads, B, T, S). */
+/* softmax(scale q k^T) of one layer, as the fused op has it but kept: (heads, B, T, S). */
 static void keep_weights(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, rv_tensor *kv, const attending *how) {
     int64_t d = tr->config.hidden_size, heads = tr->config.num_heads;
     rv_tensor *s = rv_matmul(tape, split_heads(tape, tr, q, false), split_heads(tape, tr, rv_slice(tape, kv, 2, 0, d), true));
-    s = rv_affine(tape, s, 1 / sqrt((double)(d / heads)), 0);
+    s = rv_affine(tape, s, rv__transformer_scale(tr), 0);
     if (!s) return;
     int64_t T = s->dim[2], S = s->dim[3];
     for (int64_t row = 0; row < rv_rows(s); row++)

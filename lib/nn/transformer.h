@@ -7,16 +7,23 @@
 #include "nn/params.h"
 #include "ops/ops.h"
 
-typedef enum { RV_NORM_PRE, RV_NORM_POST } rv_norm_place;
+typedef enum { RV_NORM_PRE, RV_NORM_POST, RV_NORM_NONE } rv_norm_place;
+
+/** How a causal stack hides what is to come: minus infinity before the softmax, as it must be; or, to see what goes wrong, zero
+ *  weights after it (the future is still in the normaliser), or not at all. */
+typedef enum { RV_MASK_BEFORE, RV_MASK_AFTER, RV_MASK_NONE } rv_mask_place;
 
 typedef struct {
     int num_layers, num_heads;
     int64_t hidden_size; /**< D */
     int64_t ff_size;
-    rv_norm_place norm;  /**< PRE: x + f(norm(x)) [Xiong 2020]; POST: norm(x + f(x)) [Vaswani 2017] */
+    rv_norm_place norm;  /**< PRE: x + f(norm(x)) [Xiong 2020]; POST: norm(x + f(x)) [Vaswani 2017]; NONE: x + f(x), to see what it was good for */
+    bool no_residual;    /**< f(x) without the shortcut x +, likewise */
+    bool unscaled;       /**< softmax(Q K^T) without 1/sqrt(D/H), likewise */
     rv_act activation;   /**< RELU, GELU or GELU_TANH */
     bool bias;           /**< of the linear maps */
     bool causal;         /**< a position sees itself and what is before it */
+    rv_mask_place mask;  /**< with causal */
     bool cross;          /**< layers attend to a memory, too */
     bool final_norm;     /**< PREFIX.norm after the last layer; a pre-norm stack needs it */
     double norm_eps;
@@ -65,7 +72,8 @@ RV_API rv_status rv_transformer_cache_memory(rv_tape *tape, const rv_transformer
                                              const int32_t *lengths);
 /** n new positions for each row: x (B, n, D) -> (B, n, D), the bits that rv_transformer_forward gives for them within the
  *  whole sequence. counts: how many of the n are valid per row (ragged prompts), or NULL: all; the rest are not kept and
- *  their outputs are meaningless. Records nothing and drops nothing. Error: RV_EUSAGE when the cache is full. */
+ *  their outputs are meaningless. Records nothing and drops nothing. Error: RV_EUSAGE when the cache is full, and with a mask
+ *  other than RV_MASK_BEFORE: then what a position holds changes with each later one, and nothing can be kept. */
 RV_API rv_tensor *rv_transformer_step(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *cache, rv_tensor *x, const int32_t *counts);
 
 #endif

@@ -142,7 +142,7 @@ static rv_tensor *self_cached(rv_tape *tape, const rv_transformer *tr, int layer
     for (int64_t b = 0; b < c->batch; b++)
         for (int64_t t = 0; t < n; t++)
             memcpy(kv + (int64_t)c->place[b * c->capacity + c->length[b] + t] * 2 * d, qkv->x + (b * n + t) * 3 * d + d, (size_t)(2 * d) * sizeof(rv_real));
-    rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .causal = true, .past = c->length,
+    rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .causal = true, .scale = rv__transformer_scale(tr), .past = c->length,
         .place = c->moved ? c->place : NULL, .stride_place = c->capacity,
         .q = qkv->x, .k = kv, .v = kv + d, .y = y->x, .ldq = 3 * d, .ldk = 2 * d, .ldv = 2 * d, .ldy = d,
         .stride_q = n * 3 * d, .stride_k = row, .stride_v = row, .stride_y = n * d};
@@ -156,7 +156,7 @@ static rv_tensor *cross_cached(rv_tape *tape, const rv_transformer *tr, int laye
     const rv_real *kv = c->memory_kv[layer_index];
     rv_tensor *y = rv_tape_tensor(tape, 3, (int64_t[]){c->batch, n, d});
     if (!y) return NULL;
-    rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .past = c->memory_past,
+    rv_attention_cache a = {.batch = c->batch, .queries = n, .dim = d, .heads = tr->config.num_heads, .scale = rv__transformer_scale(tr), .past = c->memory_past,
         .rows = c->memory_row, .q = q->x, .k = kv, .v = kv + d, .y = y->x, .ldq = d, .ldk = 2 * d, .ldv = 2 * d, .ldy = d,
         .stride_q = n * d, .stride_k = row, .stride_v = row, .stride_y = n * d};
     return rv_attention_cached(tape, &a) == RV_OK ? y : NULL;
@@ -165,6 +165,9 @@ static rv_tensor *cross_cached(rv_tape *tape, const rv_transformer *tr, int laye
 rv_tensor *rv_transformer_step(rv_tape *tape, const rv_transformer *tr, rv_transformer_cache *c, rv_tensor *x, const int32_t *counts) {
     RV_ASSERT(tr->config.causal && tr->config.num_layers == c->layers && (!tr->config.cross || c->memory_rows));
     if (!x || !rv__transformer_fits(tape, tr, "x", x)) return NULL;
+    if (tr->config.mask != RV_MASK_BEFORE)
+        return rv_tape_fail(tape, RV_EUSAGE, "decoding step by step: without a causal mask before the softmax, what a position holds changes with each "
+                                             "later one, and no key or value can be kept; run the model on whole prefixes");
     RV_ASSERT(x->dim[0] == c->batch);
     int64_t n = x->dim[1];
     for (int64_t b = 0; b < c->batch; b++)

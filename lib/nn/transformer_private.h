@@ -35,6 +35,8 @@ struct attending {
 };
 
 rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const attending *how);
+/* What Q K^T is multiplied by. */
+double rv__transformer_scale(const rv_transformer *tr);
 /* Keys and values of the memory for one layer's cross-attention: (M, S, 2 D). */
 rv_tensor *rv__transformer_memory(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *memory);
 /* False, and a sticky RV_ESHAPE, if x is not (., ., D). */

@@ -32,6 +32,7 @@ static rv_attend make_block(const attention *a, int64_t b, int64_t h, int64_t t0
         .width = a->width,
         .keys = a->spec.key_lengths ? a->spec.key_lengths[b] : a->s,
         .causal = a->spec.causal,
+        .late = a->spec.mask_after,
         .first = a->s - a->t + t0 + 1,
         .scale = a->spec.scale,
         .q = a->q.x + b * a->q.stride + t0 * a->q.ld + at,
@@ -289,7 +290,7 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
     return rv_tape_status(tape);
 }
 
-/* ---- samples: heads, masks, S longer than T, rows that see nothing, more keys than a block, dropout */
+/* ---- samples: heads, masks, S longer than T, rows that see nothing, more keys than a block, dropout, masks after the softmax */
 static const int32_t ragged[] = {5, 0};
 static const struct {
     int64_t t, s, d;
@@ -303,6 +304,9 @@ static const struct {
     {2, RV_ATTEND_KEYS + 3, 3, {.heads = 1}},
     {RV_ATTEND_QUERIES + 2, RV_ATTEND_KEYS + 2, 2, {.heads = 1, .causal = true}},
     {4, 5, 4, {.heads = 2, .dropout = 0.3}},
+    {5, 5, 4, {.heads = 2, .causal = true, .mask_after = true}},
+    {3, 5, 4, {.heads = 1, .causal = true, .mask_after = true, .key_lengths = ragged, .scale = 1}},
+    {RV_ATTEND_QUERIES + 2, RV_ATTEND_KEYS + 2, 2, {.heads = 1, .causal = true, .mask_after = true, .dropout = 0.2}},
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 

@@ -169,11 +169,13 @@ RV_API rv_tensor *rv_maxout(rv_tape *tape, rv_tensor *x, int k);
 typedef struct {
     int heads;
     bool causal;                /**< query t sees keys 0 .. t + (S - T) */
+    bool mask_after;            /**< with causal, the classic mistake: a softmax over all keys, then 0 for those not to be seen.
+                                 *   What is left sums to less than 1, by how much the keys to come decide */
     const int32_t *key_lengths; /**< B valid source lengths, or NULL; kept by the caller until backward */
     double scale;               /**< 0 stands for 1/sqrt(D/H) */
     double dropout;             /**< on the weights, in training */
 } rv_attention_spec;
-/** softmax(scale Q K^T + mask) V per head, masks being minus infinity before the softmax  [Vaswani 2017, eq. 1].
+/** softmax(scale Q K^T + mask) V per head, masks being minus infinity before the softmax (but see mask_after)  [Vaswani 2017, eq. 1].
  *  q (B, T, D), k and v (B, S, D), heads side by side in D -> (B, T, D). A fully masked row gives 0. Saves each
  *  row's max and sum for backward, not the T x S weights. */
 RV_API rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v, const rv_attention_spec *spec);

@@ -129,21 +129,34 @@ static bool difference(const char *key, const char *a, size_t na, const char *b,
     return true;
 }
 
+/* The checkpoint's configuration resolved by this version: keys that came after it have their defaults. */
+static rv_status saved_config(const rv_checkpoint *saved, const char *path, char **out) {
+    const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
+    if (!it) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", path);
+    rv_config *config;
+    rv_status status = rv_config_parse(path, it->data, (size_t)rv_ck_count(it), 0, NULL, &config);
+    if (status == RV_ENOMEM) return status;
+    if (status != RV_OK) return rv_error_context(RV_ECKPT, "the checkpoint's configuration is not of this version: ");
+    *out = rv_config_resolved(config);
+    rv_config_destroy(config);
+    return *out ? RV_OK : RV_ENOMEM;
+}
+
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const fixed[] = {"task", "seed", "model", "tokenizer"}; /* another value is another run */
     static const char *const noted[] = {"data", "train"};                      /* may change, and changes results */
     const char *path = rv_checkpoint_path(saved);
-    const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
-    if (!it) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", path);
-    char *now = rv_config_resolved(config), text[512];
-    if (!now) return RV_ENOMEM;
-    rv_status status = RV_OK;
+    char *then = NULL, *now, text[512];
+    RV_TRY(saved_config(saved, path, &then));
+    now = rv_config_resolved(config);
+    rv_status status = now ? RV_OK : RV_ENOMEM;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed && status == RV_OK; i++)
-        if (difference(fixed[i], it->data, (size_t)it->dim[0], now, strlen(now), ", but the experiment says ", text, sizeof text))
+        if (difference(fixed[i], then, strlen(then), now, strlen(now), ", but the experiment says ", text, sizeof text))
             status = rv_error(RV_ECKPT, "%s was trained with %s; put the experiment back, or give the changed one another name or checkpoint.dir", path, text);
     for (size_t i = 0; i < sizeof noted / sizeof *noted && status == RV_OK; i++)
-        if (difference(noted[i], it->data, (size_t)it->dim[0], now, strlen(now), ", and now goes on with ", text, sizeof text))
+        if (difference(noted[i], then, strlen(then), now, strlen(now), ", and now goes on with ", text, sizeof text))
             rv_warn("%s was trained with %s", path, text);
+    free(then);
     free(now);
     return status;
 }

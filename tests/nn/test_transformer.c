@@ -93,7 +93,8 @@ static const struct {
     const char *name;
     rv_norm_place norm;
     rv_act activation;
-    bool causal, cross, final_norm;
+    bool causal, cross, final_norm, no_residual, unscaled;
+    rv_mask_place mask;
 } cases[] = {
     {"pre_relu_causal", RV_NORM_PRE, RV_ACT_RELU, true, false, true},
     {"pre_gelu_padded", RV_NORM_PRE, RV_ACT_GELU, false, false, true},
@@ -102,6 +103,15 @@ static const struct {
     {"post_gelu_causal", RV_NORM_POST, RV_ACT_GELU, true, false, true},
     {"decoder_pre", RV_NORM_PRE, RV_ACT_RELU, true, true, true},
     {"decoder_post", RV_NORM_POST, RV_ACT_GELU, true, true, false},
+    {"decoder_unscaled", RV_NORM_PRE, RV_ACT_RELU, true, true, true, .unscaled = true},
+    {"encoder_unscaled_post", RV_NORM_POST, RV_ACT_RELU, false, false, false, .unscaled = true},
+    {"decoder_no_norm", RV_NORM_NONE, RV_ACT_RELU, true, true, false},
+    {"decoder_no_residual", RV_NORM_PRE, RV_ACT_RELU, true, true, true, .no_residual = true},
+    {"encoder_no_residual_post", RV_NORM_POST, RV_ACT_RELU, false, false, false, .no_residual = true},
+    {"nothing_but_attention", RV_NORM_NONE, RV_ACT_RELU, true, false, false, .no_residual = true, .unscaled = true},
+    {"mask_after", RV_NORM_PRE, RV_ACT_RELU, true, false, true, .mask = RV_MASK_AFTER},
+    {"mask_after_padded", RV_NORM_POST, RV_ACT_RELU, true, true, false, .unscaled = true, .mask = RV_MASK_AFTER},
+    {"mask_none", RV_NORM_PRE, RV_ACT_RELU, true, false, true, .mask = RV_MASK_NONE},
 };
 
 Test(transformer, equals_pytorch) {
@@ -110,7 +120,7 @@ Test(transformer, equals_pytorch) {
         rv_transformer_config c = rv_transformer_defaults();
         c.num_layers = 2, c.num_heads = 2, c.hidden_size = 6, c.ff_size = 7;
         c.norm = cases[k].norm, c.activation = cases[k].activation, c.causal = cases[k].causal, c.cross = cases[k].cross;
-        c.final_norm = cases[k].final_norm;
+        c.final_norm = cases[k].final_norm, c.no_residual = cases[k].no_residual, c.unscaled = cases[k].unscaled, c.mask = cases[k].mask;
         rv_params *ps = rv_params_create();
         rv_transformer *tr = rv_transformer_create(ps, &c, "m");
         cr_assert(tr && rv_params_materialise(ps, 1) == RV_OK);
@@ -162,14 +172,17 @@ typedef struct {
     rv_transformer_config c;
 } model;
 
-static model make_model(bool causal, bool cross) {
+static model make_variant(bool causal, bool cross, bool unscaled, rv_norm_place norm, bool no_residual) {
     model m = {.ps = rv_params_create(), .c = rv_transformer_defaults()};
     m.c.num_layers = 2, m.c.num_heads = 2, m.c.hidden_size = 24, m.c.ff_size = 40, m.c.causal = causal, m.c.cross = cross, m.c.activation = RV_ACT_GELU;
+    m.c.unscaled = unscaled, m.c.norm = norm, m.c.final_norm = norm == RV_NORM_PRE, m.c.no_residual = no_residual;
     m.c.init = (rv_init){RV_INIT_NORMAL, 0.3, 0};
     m.tr = rv_transformer_create(m.ps, &m.c, "decoder");
     cr_assert(m.tr && rv_params_materialise(m.ps, 5) == RV_OK);
     return m;
 }
+
+static model make_model(bool causal, bool cross) { return make_variant(causal, cross, false, RV_NORM_PRE, false); }
 
 static void free_model(model *m) {
     rv_transformer_destroy(m->tr);
@@ -187,12 +200,12 @@ static void equal(const rv_real *a, const rv_real *b, int64_t n, const char *wha
     for (int64_t i = 0; i < n; i++) cr_assert(a[i] == b[i], "%s: element %d is %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
 }
 
-Test(transformer, cached_equals_full) {
+static void check_cached(bool unscaled, rv_norm_place norm, bool no_residual) {
     enum { B = 4, T = 70, S = 66, D = 24, BEAM = 2 };
     static const int64_t chunks[] = {5, 1, 1, 60, 1, 2};
     static const int32_t memory_lengths[] = {66, 40}, repeated[] = {66, 66, 40, 40};
     for (int cross = 0; cross < 2; cross++) {
-        model m = make_model(true, cross);
+        model m = make_variant(true, cross, unscaled, norm, no_residual);
         rv_tape *tape = rv_tape_create();
         rv_tensor *x = random_leaf(tape, 1, B, T, D), *memory = cross ? random_leaf(tape, 2, B / BEAM, S, D) : NULL, *wide = NULL;
         if (cross) {
@@ -221,6 +234,36 @@ Test(transformer, cached_equals_full) {
         cr_assert_eq(rv_tape_status(tape), RV_EUSAGE);
         rv_transformer_cache_destroy(cache);
         rv_tape_destroy(tape);
+        free_model(&m);
+    }
+}
+
+Test(transformer, cached_equals_full) {
+    check_cached(false, RV_NORM_PRE, false);
+    check_cached(true, RV_NORM_PRE, false);
+    check_cached(true, RV_NORM_POST, false);
+    check_cached(false, RV_NORM_NONE, false);
+    check_cached(false, RV_NORM_PRE, true);
+}
+
+/* States that later positions change cannot be kept. */
+Test(transformer, no_cache_without_the_right_mask) {
+    for (int mask = RV_MASK_AFTER; mask <= RV_MASK_NONE; mask++) {
+        model m = make_model(true, false);
+        rv_transformer_config c = m.c;
+        rv_params *ps = rv_params_create();
+        c.mask = (rv_mask_place)mask;
+        rv_transformer *tr = rv_transformer_create(ps, &c, "decoder");
+        cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
+        rv_tape *tape = rv_tape_create();
+        rv_transformer_cache *cache = rv_transformer_cache_create(tr, 1, 4);
+        cr_assert_null(rv_transformer_step(tape, tr, cache, random_leaf(tape, 1, 1, 2, 24), NULL));
+        cr_assert_eq(rv_tape_status(tape), RV_EUSAGE);
+        cr_assert(strstr(rv_error_message(), "whole prefixes"), "%s", rv_error_message());
+        rv_transformer_cache_destroy(cache);
+        rv_tape_destroy(tape);
+        rv_transformer_destroy(tr);
+        rv_params_destroy(ps);
         free_model(&m);
     }
 }

@@ -72,7 +72,8 @@ static void reference(const shape *z, const run *r, double *y, double *g[OPERAND
         for (int64_t h = 0; h < z->spec.heads; h++)
             for (int64_t t = 0; t < z->t; t++) {
                 int64_t keys = z->spec.key_lengths ? z->spec.key_lengths[b] : z->s, q0 = (b * z->t + t) * z->d + h * w, k0 = b * z->s * z->d + h * w;
-                if (z->spec.causal && t + z->s - z->t + 1 < keys) keys = t + z->s - z->t + 1;
+                int64_t allowed = z->spec.causal && t + z->s - z->t + 1 < keys ? t + z->s - z->t + 1 : keys;
+                if (!z->spec.mask_after) keys = allowed;
                 double max = -INFINITY, sum = 0, delta = 0;
                 for (int64_t s = 0; s < keys; s++) {
                     p[s] = 0;
@@ -83,6 +84,7 @@ static void reference(const shape *z, const run *r, double *y, double *g[OPERAND
                 for (int64_t s = 0; s < keys; s++) {
                     p[s] /= sum;
                     dp[s] = 0;
+                    if (s >= allowed) continue; /* weight 0, and yet a score that counts in the sum */
                     for (int64_t d = 0; d < w; d++) {
                         y[q0 + d] += p[s] * r->x[V][k0 + s * z->d + d];
                         dp[s] += r->dy[q0 + d] * r->x[V][k0 + s * z->d + d];
@@ -121,6 +123,8 @@ static const shape shapes[] = {
     {1, 9, 4, 8, {.heads = 2, .causal = true}},
     {4, 65, 131, 66, {.heads = 3, .key_lengths = lengths}},
     {4, 131, 131, 48, {.heads = 2, .key_lengths = lengths, .causal = true}},
+    {4, 131, 131, 48, {.heads = 2, .key_lengths = lengths, .causal = true, .mask_after = true, .scale = 1}},
+    {1, 9, 4, 8, {.heads = 2, .causal = true, .mask_after = true}},
     {1, 200, 130, 160, {.heads = 1}},
 };
 
@@ -166,8 +170,8 @@ Test(attention, self_equals_apart) {
     free_run(&r);
 }
 
-Test(attention, same_bits_at_every_thread_count) {
-    shape z = {4, 131, 131, 48, {.heads = 3, .key_lengths = lengths, .causal = true, .dropout = 0.1}};
+static void check_threads(bool mask_after) {
+    shape z = {4, 131, 131, 48, {.heads = 3, .key_lengths = lengths, .causal = true, .mask_after = mask_after, .dropout = 0.1}};
     static const int threads[] = {1, 2, 3, 4, 8};
     run first = make_run(&z);
     rv_set_threads(1);
@@ -183,11 +187,16 @@ Test(attention, same_bits_at_every_thread_count) {
     rv_set_threads(0);
     free_run(&first);
 }
+Test(attention, same_bits_at_every_thread_count) {
+    check_threads(false);
+    check_threads(true);
+}
 
 /* A row alone and unpadded, and as the second of three that are padded to twice its length with what would poison it. */
-static void check_row(bool causal) {
+static void check_row(bool causal, bool mask_after) {
     int32_t mixed_lengths[] = {150, 75, 3};
-    shape alone = {1, 75, 75, 20, {.heads = 2, .causal = causal}}, mixed = {3, 150, 150, 20, {.heads = 2, .causal = causal, .key_lengths = mixed_lengths}};
+    shape alone = {1, 75, 75, 20, {.heads = 2, .causal = causal, .mask_after = mask_after}}, mixed = {3, 150, 150, 20, alone.spec};
+    mixed.spec.key_lengths = mixed_lengths;
     run a = make_run(&alone), m = make_run(&mixed);
     int64_t n = 75 * 20, at = 150 * 20;
     for (int i = 0; i < OPERANDS; i++) {
@@ -206,8 +215,9 @@ static void check_row(bool causal) {
     free_run(&a), free_run(&m);
 }
 Test(attention, padding_and_batch_mates_change_no_bit) {
-    check_row(false);
-    check_row(true);
+    check_row(false, false);
+    check_row(true, false);
+    check_row(true, true);
 }
 
 /* dy_i/dx_j for j > i: not a small number but exactly nothing, through k and through v. */
@@ -229,6 +239,51 @@ Test(attention, causal_mask_leaks_nothing) {
         check_equal(changed.y, r.y, cut, "y");
         free_run(&r), free_run(&changed);
     }
+}
+
+/* Masked after the softmax, the values to come are hidden and the keys to come are not: they are in the sum that all weights
+ * are divided by. */
+Test(attention, mask_after_the_softmax_leaks_through_the_keys) {
+    enum { PROBE = 70 };
+    shape z = {1, 100, 100, 16, {.heads = 2, .causal = true, .mask_after = true}};
+    run r = make_run(&z);
+    int64_t cut = (PROBE + 1) * z.d;
+    memset(r.dy, 0, (size_t)count(&z, Q) * sizeof(rv_real));
+    for (int64_t d = 0; d < z.d; d++) r.dy[PROBE * z.d + d] = 1;
+    execute(&z, &r, true);
+    double keys = 0;
+    for (int64_t e = cut; e < count(&z, K); e++) {
+        cr_assert(r.g[V][e] == 0 && r.g[Q][e] == 0);
+        keys += fabs(r.g[K][e]);
+    }
+    cr_assert_gt(keys, 1e-3);
+    free_run(&r);
+}
+
+/* Why scores are divided by sqrt(d_k): with queries and keys of unit variance their deviation is sqrt(d_k), and the softmax
+ * over 32 keys of 256 numbers all but chooses one. Its greatest weight, on average: 0.91, and 0.17 when scaled. Values that
+ * are unit vectors show the weights. */
+static double greatest_weight(double scale) {
+    enum { ROWS = 400, QUERIES = 4, KEYS = 32, D = 256 };
+    rv_tape *tape = rv_tape_create();
+    rv_tensor *q = rv_leaf(tape, false, 3, (int64_t[]){ROWS, QUERIES, D}), *k = rv_leaf(tape, false, 3, (int64_t[]){ROWS, KEYS, D});
+    rv_tensor *v = rv_leaf(tape, false, 3, (int64_t[]){ROWS, KEYS, D});
+    rv_rng rng = rv_rng_make(11, "unit variance", 0);
+    for (int64_t i = 0; i < rv_numel(q); i++) q->x[i] = (rv_real)rv_rng_normal(&rng);
+    for (int64_t i = 0; i < rv_numel(k); i++) k->x[i] = (rv_real)rv_rng_normal(&rng), v->x[i] = i % D == i / D % KEYS;
+    rv_tensor *y = rv_attention(tape, q, k, v, &(rv_attention_spec){.heads = 1, .scale = scale});
+    double sum = 0;
+    for (int64_t row = 0; row < ROWS * QUERIES; row++) {
+        double max = 0;
+        for (int s = 0; s < KEYS; s++) max = fmax(max, (double)y->x[row * D + s]);
+        sum += max;
+    }
+    rv_tape_destroy(tape);
+    return sum / (ROWS * QUERIES);
+}
+Test(attention, scores_without_a_scale_saturate_the_softmax) {
+    cr_assert_float_eq(greatest_weight(1), 0.91, 0.01);
+    cr_assert_float_eq(greatest_weight(0), 0.17, 0.01);
 }
 
 Test(attention, equal_keys_give_the_mean_of_the_values) {
