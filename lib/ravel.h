@@ -16,6 +16,7 @@
 #include "data/parallel.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
+#include "kernels/flops.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "kernels/peak.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernels/flops.h"
 #include "kernels/gemm_block.h"
 
 enum {
@@ -283,6 +284,7 @@ void rv_gemm_run(const rv_gemm *g) {
     const int64_t batch = g->batch ? g->batch : 1;
     const double one = (double)g->m * (double)g->n * (double)g->k;
     const int threads = threads_for(one * (double)batch);
+    rv__flops_add(2 * one * (double)batch);
     if (threads == 1) {
         rv_gemm_serial(g);
     } else if (batch > 1 && (batch >= 4 * threads || threads_for(one) == 1)) {

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/flops.h"
 #include "ops/ops.h"
 
 /* Queries, keys and values of a batch: pointers to the first head of the first row. */
@@ -23,6 +24,24 @@ typedef struct {
 } attention;
 
 static double work(const attention *a) { return 4. * (double)(a->batch * a->heads * a->t) * (double)(a->s * a->width); }
+
+/* FLOPs of so many products over the keys that each query sees. */
+static double seen_flops(const attention *a, int products) {
+    int64_t pairs = 0;
+    for (int64_t b = 0; b < a->batch; b++) {
+        const int64_t keys = a->spec.key_lengths ? a->spec.key_lengths[b] : a->s, first = a->s - a->t + 1; /* keys that query 0 sees */
+        if (!a->spec.causal) {
+            pairs += a->t * keys;
+            continue;
+        }
+        /* Queries before `from` see nothing, those in [from, to) one key more each, and those behind all. */
+        const int64_t from = first < 1 ? 1 - first : 0, to = keys - first < a->t ? keys - first : a->t;
+        if (to > from) pairs += (to - from) * (2 * first + from + to - 1) / 2;
+        const int64_t whole = to > from ? to : from;
+        if (whole < a->t) pairs += (a->t - whole) * keys;
+    }
+    return 2. * products * (double)pairs * (double)(a->heads * a->width);
+}
 
 /* The block of queries from t0 of head h in row b. */
 static rv_attend make_block(const attention *a, int64_t b, int64_t h, int64_t t0, rv_real *scratch) {
@@ -65,6 +84,7 @@ static bool run_forward(rv_tape *tape, const attention *a, rv_real *y) {
     rv_real *scratch = make_scratch(tape, threads, a->width);
     if (!scratch) return false;
     const rv_kernels *k = rv_k();
+    rv__flops_add(seen_flops(a, 2));
     RV_FOR_AS(dynamic, i, a->batch * a->heads * blocks, threads, {
         int64_t head = i / blocks, b = head / a->heads, h = head % a->heads, t0 = i % blocks * RV_ATTEND_QUERIES;
         rv_attend block = make_block(a, b, h, t0, scratch + omp_get_thread_num() * rv_attend_scratch(a->width));
@@ -98,6 +118,7 @@ static void run_backward(rv_tape *tape, const rv_node *n, gradient dq, gradient 
     rv_real *scratch = make_scratch(tape, threads, a->width);
     if (!scratch) return;
     const rv_kernels *k = rv_k();
+    rv__flops_add(seen_flops(a, 2 + (dq.g != NULL) + (dk.g != NULL) + (dv.g != NULL))); /* the scores once more, and the weights' gradients */
     RV_FOR_AS(dynamic, head, a->batch * a->heads, threads, {
         int64_t b = head / a->heads, h = head % a->heads;
         rv_real *hq = head_gradient(a, dq, a->q, a->t, b, h), *hk = head_gradient(a, dk, a->k, a->s, b, h), *hv = head_gradient(a, dv, a->v, a->s, b, h);
@@ -266,11 +287,15 @@ static void fetch_first_head(const rv_attention_cache *c, int64_t b) {
 }
 
 rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
-    int64_t width = c->dim / c->heads, most = 1;
+    int64_t width = c->dim / c->heads, most = 1, pairs = 0;
     RV_ASSERT(c->heads > 0 && c->dim % c->heads == 0);
     bool steps = c->queries == 1 || c->place; /* or else blocks of queries */
     int64_t parts = steps ? c->queries : (c->queries + RV_ATTEND_QUERIES - 1) / RV_ATTEND_QUERIES;
-    for (int64_t b = 0; b < c->batch; b++) most = c->past[b] > most ? c->past[b] : most;
+    for (int64_t b = 0; b < c->batch; b++) {
+        most = c->past[b] > most ? c->past[b] : most;
+        pairs += c->queries * c->past[b] + (c->causal ? c->queries * (c->queries + 1) / 2 : 0);
+    }
+    rv__flops_add(4. * (double)pairs * (double)c->dim);
     int threads = rv_threads_for(4. * (double)(c->batch * c->queries) * (double)(most * c->dim));
     double scale = c->scale == 0 ? 1 / sqrt((double)width) : c->scale;
     rv_arena_mark mark = rv_tape_mark(tape);

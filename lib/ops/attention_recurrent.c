@@ -3,6 +3,8 @@
  * is the same whoever computes it, and no row looks at another, so threads, batch-mates and padding change no bit. */
 #include "ops/attention_recurrent_private.h"
 
+#include "kernels/flops.h"
+
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -25,6 +27,15 @@ double rv__attention_work(const rv__attention_seq *a) {
     const rv__seq *q = &a->q;
     double steps = (double)(q->T * q->B), gates = (double)(q->G * q->H) * (double)(q->H + a->F), query = (double)((a->A + a->P) * q->H);
     return steps * (gates + query + (double)(a->O * (a->D + q->H)) + (double)a->S * (double)(10 * a->A + a->D));
+}
+
+double rv__attention_flops(const rv__attention_seq *a, double products, double per_key) {
+    int64_t keys = 0;
+    for (int64_t b = 0; b < a->q.B; b++) {
+        const int64_t n = rv__memory_length(a, rv__memory_row(a, b)), window = 2 * (int64_t)a->r.window + 1;
+        keys += a->position && window < n ? window : n;
+    }
+    return 2 * (double)a->q.T * ((double)a->q.B * products + (double)keys * per_key);
 }
 
 rv_range rv__attended(const rv__attention_seq *a, int64_t t, int64_t b) {
@@ -338,6 +349,8 @@ rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_r
     }
     forward f = {.a = &a};
     if (!prepare(tape, &f) || !input_product(tape, &a)) return none;
+    const double products = (double)((a.A * (a.query != NULL) + a.P) * q->H + a.O * (a.D + q->H) + q->G * q->H * a.F);
+    rv__flops_add(rv__pass_flops(&f.pass) + rv__attention_flops(&a, products, (double)(a.A + a.D)));
     run(&f);
     memcpy(out.hn->x, q->y + (T - 1) * B * q->H, (size_t)(B * q->H) * sizeof(rv_real));
     if (out.cn) memcpy(out.cn->x, q->c + (T - 1) * B * q->H, (size_t)(B * q->H) * sizeof(rv_real));

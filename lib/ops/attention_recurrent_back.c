@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/flops.h"
 #include "ops/attention_recurrent_private.h"
 
 typedef struct {
@@ -292,7 +293,12 @@ void rv__attention_recurrent_backward(rv_tape *tape, rv_node *node) {
     bool acc;
     if (r->score == RV_SCORE_ADDITIVE && (k.dkeys = rv_grad(r->keys, &acc)) && !acc)
         memset(k.dkeys, 0, (size_t)rv_numel(r->keys) * sizeof(rv_real));
-    run(&k, r->h0 && r->h0->needs_grad);
+    const bool to_h0 = r->h0 && r->h0->needs_grad;
+    k.pass.steps = q->T + to_h0;
+    const double products = (double)((a->A * (k.dquery != NULL) + a->P) * q->H + (k.doutput ? a->O * (a->D + q->H) : 0) + q->G * q->H * a->F);
+    const double per_key = (double)a->D + (double)a->A * (r->score == RV_SCORE_DOT ? 1 : k.dkeys ? 3 : 2);
+    rv__flops_add(rv__pass_flops(&k.pass) + rv__attention_flops(a, products, per_key));
+    run(&k, to_h0);
 
     input_grads(a);
     rv_real *g = rv_grad(r->w_hh, &acc);

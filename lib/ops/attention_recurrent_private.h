@@ -66,6 +66,9 @@ static inline const rv_real *rv__query_state(const rv__attention_seq *a, int64_t
     return a->r.query_current ? a->q.y + t * a->q.B * a->q.H : rv__state_before(a, t);
 }
 
+/* FLOPs of all steps, two per multiply-add, of the products that they share out, and of `per_key` multiply-adds for each key
+ * that is looked at; with local attention as many as the window can hold. */
+double rv__attention_flops(const rv__attention_seq *a, double products, double per_key);
 /* Multiply-adds of all steps, about. */
 double rv__attention_work(const rv__attention_seq *a);
 

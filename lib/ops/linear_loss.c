@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/flops.h"
 #include "kernels/gemm.h"
 #include "ops/ops_private.h"
 
@@ -210,6 +211,7 @@ rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv
     if (!scratch(tape, &h, rows, ignore)) return NULL;
 #pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)in * (double)out))
     for (int64_t s = 0; s < h.strips; s++) pack(&h, s);
+    rv__flops_add(2. * (double)counted * (double)(in * out) * (1 + (h.d.dx != NULL) + (h.d.dw != NULL)));
     double total = 0;
     for (int64_t i = 0; i < blocks; i++) total += block(&h, counted * i / blocks, counted * (i + 1) / blocks);
     y->x[0] = (rv_real)(total / (double)counted);

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/flops.h"
 #include "ops/recurrent_private.h"
 
 int rv_cell_gates(rv_cell cell) { return cell == RV_CELL_LSTM ? 4 : rv__seq_is_gru(cell) ? 3 : 1; }
@@ -78,8 +79,27 @@ void rv__multiply_columns(int count, const rv_gemm_columns *c) {
     }
 }
 
+/* Of step s: two per multiply-add. */
+static double step_flops(const rv__pass *p, int64_t s) {
+    int64_t n = 0;
+    for (int phase = 0; phase < p->phases; phase++) {
+        rv__product m[2];
+        for (int i = p->products(p, s, phase, m); i-- > 0;) n += m[i].rows * m[i].gates;
+    }
+    return 2 * (double)n * (double)(p->q.H * p->q.H);
+}
+
+double rv__pass_flops(const rv__pass *p) {
+    double sum = step_flops(p, 0);
+    if (p->steps > 1) sum += step_flops(p, p->steps - 1);
+    if (!p->q.lengths) return p->steps > 2 ? sum + (double)(p->steps - 2) * step_flops(p, 1) : sum; /* the steps between are alike */
+    for (int64_t s = 1; s < p->steps - 1; s++) sum += step_flops(p, s);
+    return sum;
+}
+
 static void run_packed(const rv__pass *p) {
     const rv__seq *q = &p->q;
+    rv__flops_add(rv__pass_flops(p));
     int64_t panel = rv_gemm_panel(), panels = (q->H + panel - 1) / panel;
     int threads = rv_threads_for(2. * (double)q->B * (double)q->G * (double)q->H * (double)q->H);
     if (threads > panels) threads = (int)panels;

@@ -80,6 +80,8 @@ static inline const rv_real *rv__seq_prev(const rv__seq *q, const rv_real *init,
 bool rv__pass_pack(rv_tape *tape, rv__pass *p, const rv_tensor *w_hh);
 /* All steps, in one parallel region. */
 void rv__pass_run(const rv__pass *p);
+/* FLOPs of the products of all steps, two per multiply-add (kernels/flops.h). */
+double rv__pass_flops(const rv__pass *p);
 /* p->q is there: set up the rest of a forward pass. */
 void rv__pass_forward(rv__pass *p);
 /* p->q and p->dy are there: set up the rest of a backward pass that starts with these gradients of the last states (or

@@ -1,0 +1,35 @@
+/* A model under measurement, and what can be done with it at one length. */
+#ifndef RV_COMPARE_COST_PRIVATE_H
+#define RV_COMPARE_COST_PRIVATE_H
+
+#include "autograd/tape.h"
+#include "compare/cost.h"
+#include "models/seq2seq.h"
+#include "nn/params.h"
+
+typedef struct {
+    const rv_config *config;
+    int64_t B, L;                     /* sequences, and tokens of each (of source and target) */
+    double smoothing;
+    rv_params *params;
+    rv_lm *lm;                        /* a language model; or */
+    rv_seq2seq *pair;                 /* an encoder-decoder */
+    rv_tape *tape;
+    int32_t *src, *x, *y, *lengths, *last; /* (B, L) of random tokens, (B) of L, (B) the tokens that decoding is at */
+    rv_decoder_state *state;          /* of a language model that writes */
+    int64_t made;                     /* tokens that the last decode made */
+} rv__subject;
+
+rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t B, int64_t L, rv__subject *s);
+void rv__subject_close(rv__subject *s);
+/* The loss of a training step, recorded. NULL: sticky error. */
+rv_tensor *rv__subject_loss(rv__subject *s);
+/* Make L tokens for each sequence, the most probable one each time. */
+rv_status rv__subject_decode(rv__subject *s);
+/* FLOPs of the forward pass, and of decoding, two per multiply-add, from shapes. */
+double rv__subject_forward_flops(const rv__subject *s);
+double rv__subject_decode_flops(const rv__subject *s);
+/* What decoding carries from token to token beside the tape: recurrent states, keys and values, what is read of the source. */
+int64_t rv__subject_state_bytes(const rv__subject *s);
+
+#endif
