@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "kernels/gemm.h"
+#include "kernels/top_k.h"
+
 struct rv_lm {
     rv_lm_config config;
     rv_decoder *decoder;
@@ -70,6 +73,42 @@ rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t 
     rv_tensor *h = hidden(tape, lm, x, B, T, state, memory);
     const int32_t *targets = h ? rv_lm_arrange(tape, lm, y, B, T) : NULL;
     return targets ? rv_linear_cross_entropy(tape, h, lm->head_weight, lm->head_bias, targets, -1, label_smoothing) : NULL;
+}
+
+bool rv_lm_score(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory,
+                 double *nats, int32_t *best) {
+    enum { BLOCK = 512 }; /* rows whose logits are in memory at a time */
+    const int64_t rows = B * T, V = lm->config.decoder.vocab_size, most = rows < BLOCK ? rows : BLOCK;
+    bool no_grad = rv_tape_no_grad(tape, true);
+    rv_tensor *h = hidden(tape, lm, x, B, T, state, memory);
+    rv_tape_no_grad(tape, no_grad);
+    rv_real *z = rv_tape_alloc(tape, (size_t)(most * V) * sizeof *z), *lse = rv_tape_alloc(tape, (size_t)(2 * most) * sizeof *lse);
+    int32_t *id = rv_tape_alloc(tape, (size_t)rows * sizeof *id);
+    double *of_row = rv_tape_alloc(tape, (size_t)rows * sizeof *of_row);
+    const int32_t *target = h ? rv_lm_arrange(tape, lm, y, B, T) : NULL;
+    if (!h || !z || !lse || !id || !of_row || !target) return false;
+    const int64_t D = rv_dim(h, -1);
+    for (int64_t r = 0; r < rows; r += most) {
+        const int64_t n = rows - r < most ? rows - r : most;
+        rv_gemm_run(&(rv_gemm){.tb = true, .m = n, .n = V, .k = D, .a = h->x + r * D, .b = lm->head_weight->x, .c = z, .lda = D, .ldb = D, .ldc = V,
+                               .bias = lm->head_bias ? lm->head_bias->x : NULL});
+        rv_top_k(n, V, z, 1, lse, lse + most, id + r);
+        for (int64_t i = 0; i < n; i++) {
+            const int32_t t = target[r + i];
+            if (t >= V) {
+                rv_tape_fail(tape, RV_EDATA, "target %d is not in [0, %lld); was the text encoded with another vocabulary?", (int)t, (long long)V);
+                return false;
+            }
+            of_row[r + i] = t < 0 ? 0 : (double)lse[i] - (double)z[i * V + t];
+        }
+    }
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t t = 0; t < T; t++) {
+            const int64_t r = rv_lm_row(lm, B, T, b, t);
+            nats[b * T + t] = of_row[r];
+            best[b * T + t] = id[r];
+        }
+    return true;
 }
 
 rv_decoder_state *rv_lm_state_create(const rv_lm *lm, int64_t B, int64_t capacity) {

@@ -35,6 +35,10 @@ RV_API rv_tensor *rv_lm_loss(rv_tape *tape, rv_lm *lm, const int32_t *x, const i
                              const rv_memory *memory, double label_smoothing);
 /** The same from logits, for who needs both. */
 RV_API rv_tensor *rv_lm_logits_loss(rv_tape *tape, rv_lm *lm, rv_tensor *logits, const int32_t *y, int64_t B, int64_t T, double label_smoothing);
+/** Every target alone, from the same inputs: nats (B, T) is its negative log probability, 0 where none is wanted, and best (B, T) the
+ *  most probable id there, of equals the lower one; both batch-major. Records nothing. False: sticky error. */
+RV_API bool rv_lm_score(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
+                        const rv_memory *memory, double *nats, int32_t *best);
 /** A zero state of the decoder for B rows and `capacity` positions; free with the kind's state_destroy. */
 RV_API rv_decoder_state *rv_lm_state_create(const rv_lm *lm, int64_t B, int64_t capacity);
 /** Forward FLOPs per position of one parameter: two per weight of a matrix; none for rows that are only looked up. */

@@ -75,12 +75,29 @@ void rv__argmax(const rv_lm *lm, const rv_tensor *logits, int64_t B, int64_t T, 
         }
 }
 
-int64_t rv__count_correct(const rv_lm *lm, const rv_tensor *logits, const int32_t *y, int64_t B, int64_t T) {
-    int32_t *best = rv_alloc((size_t)(B * T) * sizeof *best);
-    if (!best) return -1;
-    rv__argmax(lm, logits, B, T, best);
-    int64_t correct = 0;
-    for (int64_t i = 0; i < B * T; i++) correct += y[i] >= 0 && best[i] == y[i];
-    rv_free(best);
-    return correct;
+rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
+                         const rv_memory *memory, rv__score *score) {
+    double *nats = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *nats);
+    int32_t *best = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *best);
+    if (!nats || !best || !rv_lm_score(tape, lm, x, y, B, T, state, memory, nats, best)) return rv_tape_status(tape);
+    for (int64_t b = 0; b < B; b++) {
+        score[b] = (rv__score){0};
+        for (int64_t i = b * T; i < (b + 1) * T; i++) {
+            if (y[i] < 0) continue;
+            score[b].nats += nats[i];
+            score[b].tokens++;
+            score[b].correct += best[i] == y[i];
+        }
+    }
+    return RV_OK;
+}
+
+rv__score rv__score_sum(int64_t n, const rv__score *score) {
+    rv__score all = {0};
+    for (int64_t i = 0; i < n; i++) {
+        all.nats += score[i].nats;
+        all.tokens += score[i].tokens;
+        all.correct += score[i].correct;
+    }
+    return all;
 }

@@ -30,7 +30,16 @@ void rv__add_metric(const rv_config *c, rv_metrics_result *r, const char *name, 
 
 /* The most probable id at each position, ties to the lower id: out (B, T), batch-major. */
 void rv__argmax(const rv_lm *lm, const rv_tensor *logits, int64_t B, int64_t T, int32_t *out);
-/* Positions whose most probable id is the target y (B, T); those with y < 0 do not count. */
-int64_t rv__count_correct(const rv_lm *lm, const rv_tensor *logits, const int32_t *y, int64_t B, int64_t T);
+/* What one example adds to a corpus's measures. */
+typedef struct {
+    double nats;             /* summed over its targets */
+    int64_t tokens, correct; /* targets, and those that were the most probable id */
+} rv__score;
+/* Score each of the B rows of ids x against the targets y (B, T), teacher-forced (rv_lm_score), into score (B): a row's depends on that
+ * row alone. */
+rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
+                         const rv_memory *memory, rv__score *score);
+/* Their sum, added in order. */
+rv__score rv__score_sum(int64_t n, const rv__score *score);
 
 #endif

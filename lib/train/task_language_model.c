@@ -151,51 +151,84 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 
 /* ---- evaluation */
 
-static void set_metrics(const lm_task *t, const rv_split *part, double nats, double correct, int64_t tokens, rv_metrics_result *out) {
-    double loss = nats / (double)tokens;
-    *out = (rv_metrics_result){.tokens = tokens};
-    rv__add_metric(t->config, out, "loss", loss);
-    rv__add_metric(t->config, out, "ppl", exp(loss));
-    rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
-    rv__add_metric(t->config, out, "accuracy", correct / (double)tokens);
+static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split **out) {
+    *out = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
+    if ((*out)->n) return RV_OK;
+    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
+}
+
+/* The windows of the first `batches` batches of a pass, in the order of the text: *score gets *n of them, for rv_free. Those that the
+ * last batch, or a shorter stream, does not fill have no tokens. */
+static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int64_t batches, rv__score **score, int64_t *n) {
+    const rv_decoder_kind *kind = rv_lm_get_config(t->lm)->decoder.kind;
+    const int64_t B = t->B, T = t->T;
+    rv_decoder_state *state = pass->carry ? rv_lm_state_create(t->lm, B, T) : NULL;
+    int32_t *x = rv_alloc((size_t)(2 * B * T) * sizeof *x), *y = x ? x + B * T : NULL;
+    *n = batches * B;
+    *score = rv_alloc(rv_size_mul((size_t)*n, sizeof **score));
+    rv_status status = x && *score && (state || !pass->carry) ? RV_OK : RV_ENOMEM;
+    bool continues;
+    for (int64_t k = 0; k < batches && status == RV_OK && (status = rv_stop_requested()) == RV_OK; k++) {
+        rv_tape_reset(tape);
+        rv_lm_pass_next(pass, x, y, &continues);
+        if (state && !continues) kind->state_reset(state);
+        rv__score *row = rv_tape_alloc(tape, (size_t)B * sizeof *row);
+        status = row ? rv__score_rows(tape, t->lm, x, y, B, T, state, NULL, row) : RV_ENOMEM;
+        /* A batch holds consecutive windows, or with carried state the k-th window of each stream. */
+        for (int64_t b = 0; b < B && status == RV_OK; b++) (*score)[pass->carry ? b * batches + k : k * B + b] = row[b];
+    }
+    if (state) kind->state_destroy(state);
+    rv_free(x);
+    return status;
+}
+
+/* Scores of a part, or of its first `most` batches (0: all). */
+static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int64_t most, rv__score **score, int64_t *n) {
+    rv_lm_pass pass;
+    *score = NULL;
+    RV_TRY(rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass));
+    int64_t batches = rv_lm_pass_batches(&pass);
+    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
+    rv_tape_set_training(tape, false);
+    rv_status status = score_windows(tape, t, &pass, most && most < batches ? most : batches, score, n);
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    return status;
 }
 
 static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
     lm_task *t = (lm_task *)task;
-    const rv_decoder_kind *kind = rv_lm_get_config(t->lm)->decoder.kind;
-    const rv_split *part = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
-    rv_lm_pass pass;
-    int64_t B = t->B, T = t->T, tokens = 0, correct = 0, limit = final ? 0 : rv_config_int(t->config, "train.validate_batches");
-    bool carry = t->state != NULL, continues;
-    if (part->n == 0) return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
-    RV_TRY(rv_lm_pass_make(part->ids, part->n, B, T, carry, &pass));
-    rv_decoder_state *state = carry ? rv_lm_state_create(t->lm, B, T) : NULL;
-    int32_t *x = rv_alloc((size_t)(2 * B * T) * sizeof *x), *y = x ? x + B * T : NULL;
-    rv_status status = x && (state || !carry) ? RV_OK : RV_ENOMEM;
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true), accuracy = rv__wants_metric(t->config, "accuracy");
-    rv_tape_set_training(tape, false);
-    double nats = 0;
-    for (int64_t k = 0, n; status == RV_OK && (!limit || k < limit) && (n = rv_lm_pass_next(&pass, x, y, &continues)) > 0; k++) {
-        if ((status = rv_stop_requested()) != RV_OK) break;
-        rv_tape_reset(tape);
-        if (state && !continues) kind->state_reset(state);
-        rv_tensor *logits = accuracy ? rv_lm_logits(tape, t->lm, x, B, T, state, NULL) : NULL;
-        if (logits) {
-            int64_t right = rv__count_correct(t->lm, logits, y, B, T);
-            if (right < 0) status = RV_ENOMEM;
-            else correct += right;
-        }
-        rv_tensor *l = accuracy ? rv_lm_logits_loss(tape, t->lm, logits, y, B, T, 0) : rv_lm_loss(tape, t->lm, x, y, B, T, state, NULL, 0);
-        if (status == RV_OK) status = rv_tape_status(tape);
-        if (status != RV_OK) break;
-        nats += (double)l->x[0] * (double)n;
-        tokens += n;
+    const rv_split *part;
+    rv__score *score;
+    int64_t n;
+    RV_TRY(require_part(t, subset, &part));
+    rv_status status = score_part(tape, t, part, final ? 0 : rv_config_int(t->config, "train.validate_batches"), &score, &n);
+    if (status == RV_OK) {
+        rv__score all = rv__score_sum(n, score);
+        double loss = all.nats / (double)all.tokens;
+        *out = (rv_metrics_result){.tokens = all.tokens};
+        rv__add_metric(t->config, out, "loss", loss);
+        rv__add_metric(t->config, out, "ppl", exp(loss));
+        rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
+        rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
-    if (state) kind->state_destroy(state);
-    rv_free(x);
-    if (status == RV_OK) set_metrics(t, part, nats, (double)correct, tokens, out);
+    rv_free(score);
+    return status;
+}
+
+static rv_status examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx) {
+    lm_task *t = (lm_task *)task;
+    const rv_split *part;
+    rv__score *score;
+    int64_t n, i = 0;
+    RV_TRY(require_part(t, subset, &part));
+    rv_status status = score_part(tape, t, part, 0, &score, &n);
+    for (int64_t k = 0; k < n && status == RV_OK; k++) {
+        const rv__score *s = &score[k];
+        rv_example e = {.source_tokens = s->tokens, .tokens = s->tokens, .correct = s->correct, .nats = s->nats};
+        if (s->tokens) status = sink(ctx, i++, &e);
+    }
+    rv_free(score);
     return status;
 }
 
@@ -242,6 +275,7 @@ const rv_task_kind rv__task_language_model = {
     .loss = loss,
     .commit = commit,
     .evaluate = evaluate,
+    .examples = examples,
     .save = save,
     .restore = restore,
     .epoch = epoch,

@@ -1,5 +1,4 @@
 /* task: translation. Parallel text, one or two tokenizers, and an encoder-decoder. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +8,9 @@
 #include "base/rng.h"
 #include "data/dataset.h"
 #include "data/pair_batch.h"
-#include "train/bleu.h"
-#include "train/chrf.h"
 #include "train/model_config.h"
-#include "train/stop.h"
 #include "train/task_common.h"
-#include "train/translate_text.h"
-#include "train/translation_task.h"
+#include "train/translation_task_private.h"
 
 typedef struct {
     rv_task base;
@@ -261,149 +256,6 @@ static double weight_flops(const rv_task *task, const rv_param *p) {
     return rv_lm_weight_flops(rv_seq2seq_lm(((const translation_task *)task)->model), p);
 }
 
-/* ---- evaluation */
-
-typedef struct {
-    double nats;
-    int64_t tokens, correct;
-} sums;
-
-static rv_status add_batch(rv_tape *tape, translation_task *t, const rv_pair_batch *b, bool accuracy, sums *s) {
-    rv_memory memory;
-    rv_lm *lm = rv_seq2seq_lm(t->model);
-    RV_TRY(rv_stop_requested());
-    rv_tape_reset(tape);
-    if (!rv_seq2seq_encode(tape, t->model, b->src, b->src_lengths, b->B, b->S, &memory)) return rv_tape_status(tape);
-    rv_tensor *logits = accuracy ? rv_seq2seq_logits(tape, t->model, &memory, b->tgt_in, b->B, b->T) : NULL;
-    int64_t correct = logits ? rv__count_correct(lm, logits, b->tgt_out, b->B, b->T) : 0;
-    if (correct < 0) return RV_ENOMEM;
-    /* Without smoothing: nats of the text. */
-    rv_tensor *l = accuracy ? rv_lm_logits_loss(tape, lm, logits, b->tgt_out, b->B, b->T, 0)
-                            : rv_seq2seq_loss(tape, t->model, &memory, b->tgt_in, b->tgt_out, b->B, b->T, 0);
-    RV_TRY(rv_tape_status(tape));
-    s->nats += (double)l->x[0] * (double)b->targets;
-    s->tokens += b->targets;
-    s->correct += correct;
-    return RV_OK;
-}
-
-static rv_status measure_loss(rv_tape *tape, translation_task *t, const rv_pairs *pairs, rv_metrics_result *out) {
-    rv_pair_pass *pass;
-    rv_pair_batch batch;
-    sums s = {0};
-    bool accuracy = rv__wants_metric(t->config, "accuracy");
-    RV_TRY(rv_pair_pass_create(pairs, &t->spec, &pass));
-    rv_status status = RV_OK;
-    while (status == RV_OK && rv_pair_pass_next(pass, &batch)) status = add_batch(tape, t, &batch, accuracy, &s);
-    rv_pair_pass_destroy(pass);
-    RV_TRY(status);
-    double mean = s.nats / (double)s.tokens;
-    out->tokens = s.tokens;
-    rv__add_metric(t->config, out, "loss", mean);
-    rv__add_metric(t->config, out, "ppl", exp(mean));
-    rv__add_metric(t->config, out, "accuracy", (double)s.correct / (double)s.tokens);
-    return RV_OK;
-}
-
-/* Each pair's source, translated: p->n texts for the caller to free, or none after an error. */
-static rv_status translate_pairs(rv_tape *tape, translation_task *t, const rv_pairs *p, int beam, rv_text *texts) {
-    rv_translate_options o = rv_translation_task_options(&t->base);
-    o.beam_size = beam;
-    const int32_t **src = rv_alloc(rv_size_mul((size_t)p->n, sizeof *src));
-    int64_t *n = rv_alloc(rv_size_mul((size_t)p->n, sizeof *n));
-    rv_status status = src && n ? RV_OK : RV_ENOMEM;
-    for (int64_t i = 0; status == RV_OK && i < p->n; i++) {
-        src[i] = p->src_ids + p->src_at[i];
-        n[i] = rv_pairs_src_length(p, i);
-    }
-    if (status == RV_OK)
-        status = rv_translate_all(tape, t->model, t->data.tgt, src, n, p->n, rv_config_int(t->config, "decode.batch_size"), &o, NULL, NULL, texts);
-    rv_free(src);
-    rv_free(n);
-    return status;
-}
-
-/* Bins of source length in words: bin i holds up to most[i] words and more than most[i - 1]; the last one the rest. */
-static int bin_of(const char *line, int edges, const int64_t *most) {
-    int64_t words = 0;
-    for (const char *s = line; *(s += strspn(s, " \t"));  s += strcspn(s, " \t")) words++;
-    int bin = 0;
-    while (bin < edges && words > most[bin]) bin++;
-    return bin;
-}
-
-static rv_status score(const rv_pairs *p, const rv_text *texts, int edges, const int64_t *most, rv_length_bin *bins) {
-    const rv_bleu_options bo = {0};
-    const rv_chrf_options co = {0};
-    rv_bleu_stats bleu, *bleus = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *bleus));
-    rv_chrf_stats chrf, *chrfs = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *chrfs));
-    rv_status status = bleus && chrfs ? RV_OK : RV_ENOMEM;
-    memset(bins, 0, (size_t)(edges + 1) * sizeof *bins);
-    for (int64_t i = 0; i < p->n && status == RV_OK; i++) {
-        int bin = bin_of(p->src[i].bytes, edges, most);
-        const char *ref = p->tgt[i].bytes;
-        status = rv_bleu_count(&bo, texts[i].bytes, 1, &ref, &bleu);
-        if (status == RV_OK) status = rv_chrf_count(&co, texts[i].bytes, 1, &ref, &chrf);
-        if (status != RV_OK) break;
-        rv_bleu_add(&bleus[bin], &bleu);
-        rv_chrf_add(&chrfs[bin], &chrf);
-        bins[bin].sentences++;
-    }
-    for (int i = 0; i <= edges && status == RV_OK; i++) {
-        bins[i].bleu = rv_bleu_from_stats(&bo, &bleus[i]).score;
-        bins[i].chrf = rv_chrf_from_stats(&co, &chrfs[i]);
-    }
-    rv_free(bleus);
-    rv_free(chrfs);
-    return status;
-}
-
-static rv_status measure_translations(rv_tape *tape, translation_task *t, const rv_pairs *p, int beam, int edges, const int64_t *most,
-                                      rv_length_bin *bins) {
-    rv_text *texts = rv_alloc(rv_size_mul((size_t)p->n, sizeof *texts));
-    rv_status status = texts ? translate_pairs(tape, t, p, beam, texts) : RV_ENOMEM;
-    if (status == RV_OK) {
-        status = score(p, texts, edges, most, bins);
-        for (int64_t i = 0; i < p->n; i++) rv_text_free(&texts[i]);
-    }
-    rv_free(texts);
-    return status;
-}
-
-static rv_status require_pairs(rv_task *task, rv_subset subset, const rv_pairs **out) {
-    *out = rv_translation_task_pairs(task, subset);
-    if ((*out)->n) return RV_OK;
-    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
-}
-
-rv_status rv_translation_task_by_length(rv_tape *tape, rv_task *task, rv_subset subset, int edges, const int64_t *most, rv_length_bin *bins) {
-    translation_task *t = (translation_task *)task;
-    const rv_pairs *pairs;
-    RV_TRY(require_pairs(task, subset, &pairs));
-    return measure_translations(tape, t, pairs, (int)rv_config_int(t->config, "decode.beam_size"), edges, most, bins);
-}
-
-static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
-    translation_task *t = (translation_task *)task;
-    const rv_pairs *pairs;
-    RV_TRY(require_pairs(task, subset, &pairs));
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
-    *out = (rv_metrics_result){0};
-    rv_status status = measure_loss(tape, t, pairs, out);
-    rv_length_bin all = {0};
-    int beam = (int)rv_config_int(t->config, final ? "decode.beam_size" : "train.validate_beam_size");
-    if (status == RV_OK && (rv__wants_metric(t->config, "bleu") || rv__wants_metric(t->config, "chrf")))
-        status = measure_translations(tape, t, pairs, beam, 0, NULL, &all);
-    if (status == RV_OK) {
-        rv__add_metric(t->config, out, "bleu", all.bleu);
-        rv__add_metric(t->config, out, "chrf", all.chrf);
-    }
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
-    return status;
-}
-
 /* ---- checkpoints */
 
 static rv_status save(rv_task *task, rv_items *items) {
@@ -430,6 +282,7 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 rv_seq2seq *rv_translation_task_model(rv_task *task) { return ((translation_task *)task)->model; }
 rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task) { return ((translation_task *)task)->data.src; }
 rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task) { return ((translation_task *)task)->data.tgt; }
+const rv_pair_batch_spec *rv__translation_task_spec(const rv_task *task) { return &((const translation_task *)task)->spec; }
 const rv_config *rv_translation_task_config(const rv_task *task) { return ((const translation_task *)task)->config; }
 int64_t rv_translation_task_max_length(const rv_task *task) { return ((const translation_task *)task)->max_length; }
 
@@ -464,7 +317,8 @@ const rv_task_kind rv__task_translation = {
     .largest_batch = largest_batch,
     .loss = loss,
     .commit = commit,
-    .evaluate = evaluate,
+    .evaluate = rv__translation_evaluate,
+    .examples = rv__translation_examples,
     .save = save,
     .restore = restore,
     .epoch = epoch,

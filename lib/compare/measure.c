@@ -1,0 +1,221 @@
+#include "compare/measure.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data/files.h"
+#include "train/stop.h"
+#include "train/trained.h"
+#include "train/translate_attention.h"
+#include "train/translate_text.h"
+#include "train/translation_task.h"
+
+/* "DIR/name"; *there: nothing is left to do. */
+static rv_status locate(char path[RV__PATH], const char *dir, const char *name, bool *there) {
+    RV_TRY(rv__path(path, "%s/%s", dir, name));
+    *there = access(path, F_OK) == 0;
+    return RV_OK;
+}
+
+/* As JSON has text: a byte that is no part of valid UTF-8, which a model may well write, becomes U+FFFD. */
+static json_t *json_text(const char *s) {
+    char *valid = NULL;
+    size_t size, n = strlen(s);
+    FILE *f = open_memstream(&valid, &size);
+    if (!f) return NULL;
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        int k = rv_utf8_next(s + i, n - i, &cp);
+        if (k) fwrite(s + i, 1, (size_t)k, f);
+        else fputs("\xef\xbf\xbd", f);
+        i += k ? (size_t)k : 1;
+    }
+    json_t *j = !fclose(f) ? json_string(valid) : NULL;
+    free(valid);
+    return j;
+}
+
+/* JSON has no NaN. */
+static json_t *json_number(double x) {
+    json_t *j = json_real(x);
+    return j ? j : json_null();
+}
+
+static json_t *counts(int n, const int64_t *x) {
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) json_array_append_new(list, json_integer(x[i]));
+    return list;
+}
+
+/* ---- examples.jsonl */
+
+static json_t *describe(int64_t i, const rv_example *e) {
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens", (json_int_t)e->source_tokens, "source_words",
+                          (json_int_t)e->source_words, "tokens", (json_int_t)e->tokens, "nats", json_number(e->nats), "correct", (json_int_t)e->correct);
+    if (e->hypothesis) {
+        if (e->reference) json_object_set_new(o, "exact", json_integer(!strcmp(e->hypothesis, e->reference)));
+        json_object_set_new(o, "hypothesis", json_text(e->hypothesis));
+    }
+    if (e->source) json_object_set_new(o, "source", json_text(e->source));
+    if (e->reference) json_object_set_new(o, "reference", json_text(e->reference));
+    if (e->hypothesis)
+        json_object_set_new(o, "bleu", json_pack("{s:o, s:o, s:I, s:I}", "counts", counts(RV_BLEU_ORDER, e->bleu.counts), "totals",
+                                                 counts(RV_BLEU_ORDER, e->bleu.totals), "hyp_len", (json_int_t)e->bleu.hyp_len, "ref_len",
+                                                 (json_int_t)e->bleu.ref_len));
+    if (e->regression) {
+        double off = e->prediction - e->target;
+        json_object_set_new(o, "squared_error", json_number(off * off));
+        json_object_set_new(o, "prediction", json_number(e->prediction));
+        json_object_set_new(o, "target", json_number(e->target));
+    }
+    return o;
+}
+
+typedef struct {
+    FILE *f;
+    const char *path;
+    int64_t n;
+} writer;
+
+static rv_status write_example(void *ctx, int64_t i, const rv_example *e) {
+    writer *w = ctx;
+    json_t *o = describe(i, e);
+    bool ok = o && !json_dumpf(o, w->f, JSON_COMPACT) && putc('\n', w->f) != EOF;
+    json_decref(o);
+    w->n++;
+    return ok ? RV_OK : rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", w->path);
+}
+
+/* The test part if the data has one, else the validation part: *subset is the one that was used. */
+static rv_status each_example(rv_tape *tape, rv_task *task, writer *w, rv_subset *subset) {
+    *subset = RV_SUBSET_TEST;
+    rv_status status = task->kind->examples(tape, task, *subset, write_example, w);
+    if (status != RV_EDATA || w->n) return status;
+    *subset = RV_SUBSET_VALID;
+    return task->kind->examples(tape, task, *subset, write_example, w);
+}
+
+static rv_status write_examples(rv_tape *tape, rv_task *task, const char *path) {
+    rv_subset subset;
+    writer w = {.f = rv__file_begin(path), .path = path};
+    if (!w.f) return RV_EDATA;
+    rv_status status = each_example(tape, task, &w, &subset);
+    rv_status end = rv__file_end(w.f, path, status == RV_OK);
+    return status == RV_OK ? end : status;
+}
+
+/* ---- attention.json */
+
+typedef struct {
+    rv_tape *tape;
+    rv_task *task;
+    const rv_pairs *pairs;
+    rv_translate_options options;
+    json_t **picture; /* of each sentence */
+} painter;
+
+static json_t *labels(const rv_tokenizer *tok, const int32_t *ids, int64_t n, int32_t eos) {
+    char buf[64];
+    json_t *list = json_array();
+    for (int64_t i = 0; i <= n; i++) json_array_append_new(list, json_text(rv_tokenizer_label(tok, i < n ? ids[i] : eos, buf, sizeof buf)));
+    return list;
+}
+
+/* (T, S): the mean over layers and heads. */
+static json_t *mean_weights(const rv_attention_weights *w) {
+    const int64_t maps = (int64_t)w->layers * w->heads, cells = w->T * w->S;
+    json_t *rows = json_array();
+    for (int64_t t = 0; t < w->T; t++) {
+        json_t *row = json_array();
+        for (int64_t s = 0; s < w->S; s++) {
+            double sum = 0;
+            for (int64_t k = 0; k < maps; k++) sum += (double)w->weights[k * cells + t * w->S + s];
+            json_array_append_new(row, json_number(sum / (double)maps));
+        }
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static rv_status paint(void *ctx, int64_t i, const rv_hypothesis *h, int count) {
+    painter *p = ctx;
+    const int32_t *src = p->pairs->src_ids + p->pairs->src_at[i];
+    const int64_t n = rv_pairs_src_length(p->pairs, i);
+    rv_attention_weights w;
+    if (!count) return RV_OK; /* an empty source */
+    RV_TRY(rv_translation_attention(p->tape, rv_translation_task_model(p->task), src, n, h, &p->options, &w));
+    p->picture[i] = json_pack("{s:I, s:o, s:o, s:i, s:i, s:o}", "i", (json_int_t)i, "source",
+                              labels(rv_translation_task_src_tokenizer(p->task), src, n, p->options.eos), "target",
+                              labels(rv_translation_task_tgt_tokenizer(p->task), h->ids, h->n, p->options.eos), "layers", w.layers, "heads", w.heads,
+                              "weights", mean_weights(&w));
+    return p->picture[i] ? RV_OK : rv_error(RV_ENOMEM, "no memory for the attention of a sentence");
+}
+
+static rv_status paint_pairs(painter *p, int64_t n, const char *path) {
+    const int32_t **src = rv_alloc((size_t)n * sizeof *src);
+    int64_t *length = rv_alloc((size_t)n * sizeof *length);
+    p->picture = rv_alloc((size_t)n * sizeof *p->picture);
+    rv_status status = src && length && p->picture ? RV_OK : RV_ENOMEM;
+    for (int64_t i = 0; i < n && status == RV_OK; i++) {
+        src[i] = p->pairs->src_ids + p->pairs->src_at[i];
+        length[i] = rv_pairs_src_length(p->pairs, i);
+    }
+    int64_t batch = rv_config_int(rv_translation_task_config(p->task), "decode.batch_size");
+    if (status == RV_OK) status = rv_translate_each(p->tape, rv_translation_task_model(p->task), src, length, n, batch, &p->options, paint, p);
+    json_t *list = json_array();
+    for (int64_t i = 0; p->picture && i < n; i++)
+        if (p->picture[i]) json_array_append_new(list, p->picture[i]);
+    FILE *f = status == RV_OK ? rv__file_begin(path) : NULL;
+    if (status == RV_OK && !f) status = RV_EDATA;
+    if (f) {
+        bool ok = !json_dumpf(list, f, JSON_COMPACT) && putc('\n', f) != EOF;
+        status = rv__file_end(f, path, ok);
+        if (!ok) status = rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", path);
+    }
+    json_decref(list);
+    rv_free(p->picture);
+    rv_free(length);
+    rv_free(src);
+    return status;
+}
+
+static bool looks_at_source(const rv_config *c) {
+    return rv_config_is(c, "task", "translation") && (rv_config_is(c, "model.decoder.type", "transformer") || !rv_config_is(c, "model.attention.type", "none"));
+}
+
+static rv_status write_attention(rv_tape *tape, rv_task *task, int n, const char *path) {
+    const rv_pairs *pairs = rv_translation_task_pairs(task, RV_SUBSET_TEST);
+    if (!pairs->n) pairs = rv_translation_task_pairs(task, RV_SUBSET_VALID);
+    painter p = {.tape = tape, .task = task, .pairs = pairs, .options = rv_translation_task_options(task)};
+    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
+    rv_tape_set_training(tape, false);
+    rv_status status = paint_pairs(&p, pairs->n < n ? pairs->n : n, path);
+    rv_tape_set_training(tape, training);
+    rv_tape_no_grad(tape, no_grad);
+    return status;
+}
+
+/* ---- a run */
+
+static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *tape, rv_trained *t) {
+    char path[RV__PATH];
+    bool there;
+    RV_TRY(locate(path, dir, "examples.jsonl", &there));
+    if (!there) RV_TRY(write_examples(tape, t->task, path));
+    RV_TRY(rv_stop_requested());
+    RV_TRY(locate(path, dir, "attention.json", &there));
+    if (!there && o->pictures && looks_at_source(t->config)) RV_TRY(write_attention(tape, t->task, o->pictures, path));
+    return RV_OK;
+}
+
+rv_status rv_measure_run(const char *dir, const rv_measure_options *options) {
+    rv_trained t;
+    RV_TRY(rv_trained_open(dir, 0, NULL, true, &t));
+    rv_tape *tape = rv_tape_create();
+    rv_status status = tape ? measure(dir, options, tape, &t) : RV_ENOMEM;
+    rv_tape_destroy(tape);
+    rv_trained_close(&t);
+    return status;
+}
