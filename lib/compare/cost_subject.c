@@ -55,7 +55,7 @@ static rv_status fill(rv__subject *s, int64_t src_vocab, int64_t tgt_vocab) {
 }
 
 rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t B, int64_t L, rv__subject *s) {
-    *s = (rv__subject){.config = config, .B = B, .L = L, .smoothing = rv_config_real(config, "train.label_smoothing")};
+    *s = (rv__subject){.config = config, .B = B, .L = L, .smoothing = rv_config_has(config, "train.label_smoothing") ? rv_config_real(config, "train.label_smoothing") : 0};
     const rv_status status = fill(s, src_vocab, tgt_vocab);
     if (status != RV_OK) rv__subject_close(s);
     return status;

@@ -165,6 +165,17 @@ RV_API rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_atte
  *  goes to the first of equals. */
 RV_API rv_tensor *rv_maxout(rv_tape *tape, rv_tensor *x, int k);
 
+/* ---- pool.c */
+typedef struct {
+    rv_tensor *y;       /**< (B, D) */
+    rv_tensor *weights; /**< (B, S) values only: no gradient goes through it; 0 behind a row's length */
+} rv_pooled;
+/** One vector for each row of x (B, S, D): y_b = sum over its valid positions s of w_s x_bs with w = softmax(scores_b),
+ *  scores (B, S), or with scores NULL the mean. lengths: B valid positions, or NULL when all are S; kept by the caller until
+ *  backward. A row of length 0 gives 0. What lies behind a length is not read; a row's bits depend on no other row and on no padding.
+ *  Both are NULL after an error. */
+RV_API rv_pooled rv_pool(rv_tape *tape, rv_tensor *x, rv_tensor *scores, const int32_t *lengths);
+
 /* ---- attention.c */
 typedef struct {
     int heads;

@@ -20,7 +20,17 @@ static const rv_yaml_node *given(const rv_config *c, const char *path, const cha
 static double real(const rv_config *c, const char *path) { return rv__config_value(c, path)->real; }
 static long long whole(const rv_config *c, const char *path) { return rv__config_value(c, path)->whole; }
 
+static void check_lengths(rv_config *c) {
+    if (known(c, "data.min_length") && known(c, "data.max_length") && whole(c, "data.min_length") > whole(c, "data.max_length"))
+        rv_yaml_problem(c->yaml, given(c, "data.min_length", "data.max_length"), "data.min_length %lld is above data.max_length %lld", whole(c, "data.min_length"),
+                        whole(c, "data.max_length"));
+}
+
 static void check_data(rv_config *c) {
+    if (is(c, "task", "regression")) {
+        check_lengths(c);
+        return;
+    }
     static const char *const ways[] = {"data.dataset", "data.path", "data.train"};
     const rv__value *section = rv__config_value(c, "data"), *first = NULL;
     int n = 0;
@@ -97,6 +107,9 @@ static void check_model(rv_config *c) {
     if (is(c, "model.position", "sinusoidal") && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
         rv_yaml_problem(c->yaml, given(c, "model.position", NULL), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
                         whole(c, "model.embedding_dim"));
+    if (is(c, "model.position", "sinusoidal") && is(c, "task", "regression") && known(c, "model.encoder.hidden_size") && whole(c, "model.encoder.hidden_size") % 2)
+        rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.hidden_size"), "model.position sinusoidal needs an even model.encoder.hidden_size, which is %lld",
+                        whole(c, "model.encoder.hidden_size"));
 }
 
 static void check_train(rv_config *c) {

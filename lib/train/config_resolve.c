@@ -310,11 +310,11 @@ static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *sec
 /* Experiments that this version cannot run: one clear message instead of one for each of their keys. */
 static bool available(rv_config *c) {
     const rv_yaml_node *root = rv_yaml_root(c->yaml), *compare = rv_yaml_get(root, "compare"), *task = rv_yaml_get(root, "task");
-    if (compare) rv_yaml_problem(c->yaml, compare->key, "'compare' is not available in this version; available are single experiments with task language_model or translation");
+    if (compare) rv_yaml_problem(c->yaml, compare->key, "'compare' is not available in this version; available are single experiments with task language_model, translation or regression");
     static const char *const planned[] = {"tagging", "classification", "masked_language_model", "latent"};
     bool later = false;
     for (size_t i = 0; task && i < sizeof planned / sizeof *planned; i++) later |= !strcmp(task->text, planned[i]);
-    if (later) rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: language_model, translation", task->text);
+    if (later) rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: language_model, translation, regression", task->text);
     return !compare && !later;
 }
 

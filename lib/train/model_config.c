@@ -18,8 +18,6 @@ static const char *key(part *p, const char *leaf) {
 static bool is(part *p, const char *leaf, const char *value) { return rv_config_is(p->c, key(p, leaf), value); }
 static int64_t whole(part *p, const char *leaf) { return rv_config_int(p->c, key(p, leaf)); }
 
-static bool translation(const rv_config *c) { return rv_config_is(c, "task", "translation"); }
-
 static rv_init of_kind(const char *kind, double std) {
     static const struct {
         const char *name;
@@ -62,7 +60,7 @@ static rv_rnn_config read_rnn(part *p) {
     return (rv_rnn_config){
         .cell = cell_of(p),
         .num_layers = (int)whole(p, "num_layers"),
-        .input_size = rv_config_int(c, "model.embedding_dim"),
+        .input_size = rv_config_has(c, "model.embedding_dim") ? rv_config_int(c, "model.embedding_dim") : 0,
         .hidden_size = H,
         .bias = true,
         .dropout = rv_config_real(c, "model.dropout"),
@@ -73,10 +71,10 @@ static rv_rnn_config read_rnn(part *p) {
     };
 }
 
-/* GPT-2's small normal in language models, nn.Transformer's Xavier in translation. */
+/* GPT-2's small normal in language models, else nn.Transformer's Xavier. */
 static rv_init transformer_init(const rv_config *c) {
     rv_init usual = {RV_INIT_NORMAL, rv_config_has(c, "model.init.std") ? rv_config_real(c, "model.init.std") : 0.02, 0};
-    return weights(c, translation(c) ? (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0} : usual);
+    return weights(c, rv_config_is(c, "task", "language_model") ? usual : (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0});
 }
 
 static rv_transformer_config read_transformer(part *p, bool causal) {
@@ -184,5 +182,31 @@ rv_seq2seq_config rv_seq2seq_config_read(const rv_config *c, int64_t src_vocab, 
         m.encoder.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
     } else m.encoder.transformer = read_transformer(&p, false);
     if (rv_config_is(c, "model.decoder.type", "rnn")) m.lm.decoder.reading = read_reading(c);
+    return m;
+}
+
+/* ---- regression */
+
+rv_sequence_regressor_config rv_sequence_regressor_config_read(const rv_config *c, int64_t inputs, int64_t outputs) {
+    part p = {.c = c, .section = "model.encoder"};
+    rv_sequence_regressor_config m = {
+        .attends = is(&p, "type", "transformer"),
+        .input_size = inputs,
+        .output_size = outputs,
+        .position = position_of(c),
+        .max_length = rv_config_int(c, "data.max_length"),
+        .pooling = rv_config_is(c, "model.pooling", "attention") ? RV_POOLING_ATTENTION
+                   : rv_config_is(c, "model.pooling", "mean")    ? RV_POOLING_MEAN
+                                                                 : RV_POOLING_LAST,
+        .dropout = rv_config_real(c, "model.dropout"),
+        .init = weights(c, (rv_init){RV_INIT_KAIMING_UNIFORM, sqrt(5.), 0}), /* nn.Linear's */
+    };
+    if (rv_config_has(c, "model.pooling_size")) m.pooling_size = rv_config_int(c, "model.pooling_size");
+    if (rv_config_has(c, "model.init.embedding_std")) m.position_init = (rv_init){RV_INIT_NORMAL, rv_config_real(c, "model.init.embedding_std"), 0};
+    if (m.attends) m.transformer = read_transformer(&p, false);
+    else {
+        m.rnn = read_rnn(&p);
+        m.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
+    }
     return m;
 }

@@ -51,7 +51,7 @@ typedef struct {
      *  one from the training data. with_data false: the model alone (generation). */
     rv_status (*create)(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out);
     void (*destroy)(rv_task *task);
-    /** Fetch the next training batch; *tokens: predictions in it. There always is one: data is read in epochs. */
+    /** Fetch the next training batch; *tokens: predictions in it (regression: steps of its sequences). There always is one: data is read in epochs. */
     rv_status (*next_batch)(rv_task *task, int64_t *tokens);
     /** As next_batch, the batch that needs the most memory; the cursor stays. NULL: all are alike. */
     rv_status (*largest_batch)(rv_task *task, int64_t *tokens);
