@@ -40,6 +40,7 @@ void rv_tape_reset(rv_tape *t) {
     t->calls = 0;
     t->samples = 0;
     t->sample_list = NULL;
+    if (t->watch) t->watch->n = 0;
 }
 
 void rv_tape_seed(rv_tape *t, uint64_t seed, uint64_t step) {
@@ -113,6 +114,25 @@ rv_tensor *rv_tape_view(rv_tape *t, rv_tensor *src, int ndim, const int64_t *dim
     return r;
 }
 
+rv_watch *rv_tape_watch(rv_tape *t, rv_watch *watch) {
+    rv_watch *old = t->watch;
+    t->watch = watch;
+    return old;
+}
+
+rv_watched *rv_tape_watch_add(rv_tape *t, const rv_watched *what, const char *name_fmt, va_list name) {
+    if (!t->watch || t->no_grad || t->status != RV_OK) return NULL;
+    if (t->watch->n == RV_WATCH_MAX) return rv_tape_fail(t, RV_EUSAGE, "the model has more than %d states to watch", RV_WATCH_MAX);
+    rv_watched *w = &t->watch->seen[t->watch->n];
+    *w = *what;
+    vsnprintf(w->name, sizeof w->name, name_fmt, name);
+    size_t bytes = (size_t)(w->T * w->B * w->size) * sizeof *w->g;
+    if (!(w->g = rv_tape_alloc(t, bytes))) return NULL;
+    memset(w->g, 0, bytes);
+    t->watch->n++;
+    return w;
+}
+
 rv_tensor *rv_leaf(rv_tape *t, bool needs_grad, int ndim, const int64_t *dim) {
     rv_tensor *r = rv_tape_tensor(t, ndim, dim);
     if (r) r->needs_grad = needs_grad;
@@ -175,8 +195,42 @@ rv_rng rv_tape_rng(rv_tape *t) {
     return (rv_rng){.key = key, .step = t->step};
 }
 
-rv_status rv_backward_from(rv_tape *t, rv_tensor *y, const rv_real *dy) {
-    RV_TRY(rv_tape_status(t));
+typedef struct muted {
+    rv_tensor *t;
+    struct muted *next;
+} muted;
+
+static void unmute(const muted *m) {
+    for (; m; m = m->next) m->t->needs_grad = true;
+}
+
+/* Let the recorded nodes' parameters need no gradient for a while: their list, empty if there is no memory (sticky). */
+static muted *mute_parameters(rv_tape *t) {
+    muted *all = NULL;
+    for (rv_node *n = t->last; n; n = n->prev)
+        for (int i = 0; i < n->nin; i++) {
+            rv_tensor *p = n->in[i];
+            if (!p || !p->owns_grad || !p->needs_grad) continue;
+            muted *m = rv_tape_alloc(t, sizeof *m);
+            if (!m) {
+                unmute(all);
+                return NULL;
+            }
+            *m = (muted){p, all};
+            p->needs_grad = false;
+            all = m;
+        }
+    return all;
+}
+
+/* False for a node that nobody but muted parameters went into. */
+static bool feeds_gradients(const rv_node *n) {
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i] && n->in[i]->needs_grad) return true;
+    return false;
+}
+
+static rv_status backward_from(rv_tape *t, rv_tensor *y, const rv_real *dy) {
     if (!y) return rv_error(RV_EINTERNAL, "backward from a tensor that does not exist");
     rv_tensor *root = y->base ? y->base : y;
     if (!root->needs_grad) return RV_OK; /* depends on nothing that can learn */
@@ -191,9 +245,17 @@ rv_status rv_backward_from(rv_tape *t, rv_tensor *y, const rv_real *dy) {
     for (rv_node *n = t->last; n; n = n->prev) {
         bool reached = false; /* by a gradient: a consumer may have had none to pass on */
         for (int i = 0; i < n->nout; i++) reached |= n->out[i] && n->out[i]->has_grad;
-        if (n->live && reached) n->op->backward(t, n);
+        if (n->live && reached && (!t->watch || feeds_gradients(n))) n->op->backward(t, n);
     }
     return rv_tape_status(t);
+}
+
+rv_status rv_backward_from(rv_tape *t, rv_tensor *y, const rv_real *dy) {
+    RV_TRY(rv_tape_status(t));
+    muted *parameters = t->watch ? mute_parameters(t) : NULL;
+    rv_status status = rv_tape_status(t) == RV_OK ? backward_from(t, y, dy) : rv_tape_status(t);
+    unmute(parameters);
+    return status;
 }
 
 rv_status rv_backward(rv_tape *t, rv_tensor *loss) {

@@ -10,6 +10,8 @@
 #ifndef RV_AUTOGRAD_TAPE_H
 #define RV_AUTOGRAD_TAPE_H
 
+#include <stdarg.h>
+
 #include "base/arena.h"
 #include "base/rng.h"
 #include "tensor/tensor.h"
@@ -75,6 +77,27 @@ RV_API bool rv_tape_hold_weights(rv_tape *tape, bool on);
 /** Values made since the mark die at rewind (only while no_grad is on: a recorded node must not lose its memory). */
 RV_API rv_arena_mark rv_tape_mark(rv_tape *tape);
 RV_API void rv_tape_rewind(rv_tape *tape, rv_arena_mark mark);
+
+/* ---- looking inside */
+/** The gradient of a state inside the graph, at every position of every sequence: dL/dh_t in total, on all of h_t's ways to L. */
+typedef struct {
+    char name[80];        /**< "encoder.rnn.l0.h" */
+    const char *kind;     /**< "hidden", "cell", "stream" (a transformer's), "head" (what the head reads) */
+    bool reverse;         /**< the last state computed is that of position 0 */
+    int64_t T, B, size;   /**< positions, sequences, width */
+    int64_t step, row;    /**< elements from a position to the next, and from a sequence to the next */
+    rv_real *g;           /**< the tape's; filled by backward, 0 at padded positions */
+} rv_watched;
+enum { RV_WATCH_MAX = 256 };
+typedef struct {
+    int n; /**< 0 at first, and after rv_tape_reset */
+    rv_watched seen[RV_WATCH_MAX];
+} rv_watch;
+/** Until the next call what the models show (rv_watch_states, rv_recurrent_watch) is listed in *watch, in the order of computing, and
+ *  backward gives parameters no gradient. NULL: nothing is. Returns the old one. */
+RV_API rv_watch *rv_tape_watch(rv_tape *tape, rv_watch *watch);
+/** For ops: one more entry, named by the pattern, with zeros in g, if somebody watches and the tape records; else NULL. */
+RV_API rv_watched *rv_tape_watch_add(rv_tape *tape, const rv_watched *what, const char *name_fmt, va_list name);
 
 /* ---- leaves */
 /** A leaf of this shape with uninitialised values, owned by the tape. */

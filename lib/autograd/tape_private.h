@@ -32,6 +32,7 @@ struct rv_tape {
     int64_t perturb_elem;
     double perturb_eps;
     bool hold;
+    rv_watch *watch;
     rv_arena *held_arena; /* holds all of these */
     held *last_held;      /* the one asked for last */
 };

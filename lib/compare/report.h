@@ -52,7 +52,7 @@ typedef struct {
  *  RV_ENOMEM. */
 RV_API rv_status rv_report_runs(const rv_report_input *in, json_t *report);          /**< "differences", "runs", "curves", "time_to" */
 RV_API rv_status rv_report_quality(const rv_report_input *in, json_t *report);       /**< "quality", "by_length", "samples", "attention" */
-RV_API rv_status rv_report_gradient_flow(const rv_report_input *in, json_t *report); /**< "gradient_flow" */
+RV_API rv_status rv_report_gradient_flow(const rv_report_input *in, json_t *report); /**< "gradient_flow": seeds joined by geometric means, low and high their least and greatest */
 RV_API rv_status rv_report_cost(const rv_report_input *in, json_t *report);          /**< "cost" */
 /** All of them, with "name", "models", "settings", "machine", "match", "budget", "tuning", "reproduce". The caller decrefs. */
 RV_API rv_status rv_report_build(const rv_report_input *in, json_t **out);

@@ -56,6 +56,7 @@ const int32_t *rv_lm_arrange(rv_tape *tape, const rv_lm *lm, const int32_t *ids,
 static rv_tensor *hidden(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
     const int32_t *ids = rv_lm_arrange(tape, lm, x, B, T);
     rv_tensor *h = ids ? lm->config.decoder.kind->forward(tape, lm->decoder, ids, B, T, state, memory) : NULL;
+    h = rv_watch_states(tape, h, "head", lm->config.decoder.kind->time_major, "head");
     return h ? rv_reshape(tape, h, 2, (int64_t[]){B * T, rv_dim(h, -1)}) : NULL;
 }
 

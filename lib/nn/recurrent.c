@@ -1,6 +1,7 @@
 #include "nn/recurrent.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -8,6 +9,7 @@
 struct rv_rnn {
     rv_rnn_config config;
     int directions;
+    char prefix[64]; /* for a watch */
     rv_rnn_layer d[RV_RNN_MAX_STATES]; /* layer * directions + direction */
 };
 
@@ -56,6 +58,7 @@ rv_rnn *rv_rnn_create(rv_params *ps, const rv_rnn_config *c, const char *prefix)
     if (!r) return NULL;
     r->config = *c;
     r->directions = directions;
+    snprintf(r->prefix, sizeof r->prefix, "%s", prefix);
     for (int i = 0; i < c->num_layers * directions; i++) {
         int64_t in = i < directions ? c->input_size : c->hidden_size * directions;
         r->d[i] = rv_rnn_layer_declare(ps, c, prefix, i / directions, in, i % directions);
@@ -78,6 +81,7 @@ rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const in
             rv_sequence s = rv_recurrent(tape, c->cell, x, d->w_ih, d->w_hh, d->b_ih, d->b_hh, initial ? initial->h[i] : NULL,
                                          initial ? initial->c[i] : NULL, lengths, k == 1);
             y[k] = s.y;
+            rv_recurrent_watch(tape, s.y, "%s.l%d%s", r->prefix, layer, k ? "_reverse" : "");
             if (!final) continue;
             final->h[i] = s.hn;
             final->c[i] = s.cn;

@@ -62,6 +62,7 @@ rv_transformer *rv_transformer_create(rv_params *ps, const rv_transformer_config
         return NULL;
     }
     *tr = (rv_transformer){.config = *c, .layers = layers};
+    snprintf(tr->prefix, sizeof tr->prefix, "%s", prefix);
     for (int i = 0; i < c->num_layers; i++) layers[i] = make_layer(ps, c, prefix, i);
     if (c->final_norm) {
         char name[512];
@@ -114,6 +115,7 @@ rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tenso
     for (int i = 0; i < tr->config.num_layers; i++) {
         const layer *l = &tr->layers[i];
         const norm *n = l->norm;
+        x = rv_watch_states(tape, x, "stream", false, "%s.l%d.x", tr->prefix, i);
         rv_tensor *y = apply_linear(tape, l->in, enter(tape, tr, *n, x));
         y = how->self(tape, tr, i, y, how);
         x = leave(tape, tr, *n, x, apply_linear(tape, l->out, y));

@@ -20,6 +20,7 @@ struct rv_transformer {
     rv_transformer_config config;
     layer *layers;
     norm final;
+    char prefix[64]; /* for a watch */
 };
 
 /* How the sublayers attend: over the tensors at hand, or over a cache. The rest of a layer is the same code. */

@@ -93,6 +93,14 @@ RV_API rv_tensor *rv_layer_norm(rv_tape *tape, rv_tensor *x, rv_tensor *gamma, r
  *  scatter of backward is split by the owner of the row. */
 RV_API rv_tensor *rv_embedding(rv_tape *tape, rv_tensor *table, const int32_t *ids, int64_t n, double scale);
 
+/* ---- watch.c
+ * States that a watch on the tape is to see; without one these do nothing. */
+/** x itself, or, for somebody watching, its copy, whose gradient is kept: (T, B, H) with time_major, (B, T, H) without, or (B, H). */
+RV_API rv_tensor *rv_watch_states(rv_tape *tape, rv_tensor *x, const char *kind, bool time_major, const char *name_fmt, ...) RV_PRINTF(5, 6);
+/** The states of a layer that gave y (rv_recurrent): NAME.h, and of an LSTM NAME.c, with all of what passes through later steps.
+ *  dL/dc_t includes its way through h_t. */
+RV_API void rv_recurrent_watch(rv_tape *tape, rv_tensor *y, const char *name_fmt, ...) RV_PRINTF(3, 4);
+
 /* ---- dropout.c */
 /** In training each element is 0 with probability p, else x / (1 - p); otherwise x itself. p is rounded to a multiple of
  *  1/65536, in both places. The mask is a function of (seed, step, call, index); one bit of it is kept per element. */

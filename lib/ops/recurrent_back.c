@@ -1,5 +1,6 @@
 /* Backward of rv_recurrent: the steps in the opposite order give the gates' gradients, in place of the gates; all
  * parameter and input gradients are then one product each, over all steps and rows at once. */
+#include <math.h>
 #include <string.h>
 
 #include "ops/recurrent_private.h"
@@ -24,6 +25,17 @@ static int back_products(const rv__pass *p, int64_t s, int phase, rv__product *o
     if (q->cell != RV_CELL_GRU) return 1;
     out[1] = (rv__product){.gate = 2, .gates = 1, .a = q->hp + t * BH, .lda = q->H, .c = p->dh, .ldc = q->H, .rows = rows, .accumulate = true};
     return 2;
+}
+
+/* Keep what reaches the states of a row, all that comes from later steps included, before the cell passes it on. */
+static void keep_gradients(const rv__seq *q, const rv_cell_row *r, int64_t at) {
+    for (int64_t u = 0; u < r->n; u++) {
+        rv_real dh = r->dh[u] + (r->dy ? r->dy[u] : 0);
+        q->dh_seen[at + u] = dh;
+        if (!q->dc_seen) continue;
+        double t = tanh((double)r->c[u]);
+        q->dc_seen[at + u] = r->dc[u] + (rv_real)((double)dh * (double)r->gate[3 * r->stride + u] * (1 - t * t));
+    }
 }
 
 /* dh and dc stay as they are where a row is padded: before its last step they hold the gradient of the final state, after
@@ -53,6 +65,7 @@ static void back_pointwise(const rv__pass *p, int64_t s, int phase, int64_t u0, 
             row.c_prev = rv__seq_prev(q, q->c0, q->c, 1, t, b) + u0;
             row.dc = p->dc + carried;
         }
+        if (q->dh_seen && phase == 0) keep_gradients(q, &row, at);
         kernel[q->cell][phase](&row);
     }
 }

@@ -22,6 +22,7 @@ typedef struct rv__seq {
     int64_t ld;
     rv_real *hp;                   /* (T, B, H), GRU only: see rv_cell_row */
     rv_real *c;                    /* (T, B, H), LSTM only */
+    rv_real *dh_seen, *dc_seen;    /* (T, B, H) where backward is to leave the states' gradients, or NULL */
     int64_t keep;                  /* 1, or 0 when nothing is recorded: hp and c are then (B, H), used by all steps */
 } rv__seq;
 

@@ -264,6 +264,8 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 static double weight_flops(const rv_task *task, const rv_param *p) { return rv_lm_weight_flops(((const lm_task *)task)->lm, p); }
 
 rv_lm *rv_lm_task_model(rv_task *task) { return ((lm_task *)task)->lm; }
+const rv_corpus *rv_lm_task_corpus(const rv_task *task) { return &((const lm_task *)task)->corpus; }
+int64_t rv_lm_task_length(const rv_task *task) { return ((const lm_task *)task)->T; }
 rv_tokenizer *rv_lm_task_tokenizer(rv_task *task) { return ((lm_task *)task)->corpus.tokenizer; }
 
 const rv_task_kind rv__task_language_model = {
