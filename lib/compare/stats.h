@@ -26,15 +26,22 @@ RV_API rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const do
  *  differences per seed; -1: cannot be told (fewer than 2 seeds, or no difference at all). */
 RV_API int64_t rv_seeds_needed(int n, const double *difference, double level);
 
+/** The t with P(T <= t) = p of Student's distribution with so many degrees of freedom; NaN outside of 0 < p < 1 or without any. */
+RV_API double rv_student_quantile(double p, int degrees);
+/** The q-quantile of n numbers, which are sorted by it, on straight lines between them; NaN without any. */
+RV_API double rv_quantile(int n, double *x, double q);
+
 /** Straight line y = a + b x by least squares, with the interval of b by Student's t. NaN bounds with fewer than 3 points. */
 RV_API void rv_line_fit(int n, const double *x, const double *y, double level, double *a, rv_interval *b);
-/** Two curves measured at the same n lengths, `repeats` times each (a, b: (n, repeats) ms): the length at which the medians are
- *  equal, on straight lines in logarithms between neighbours, with its interval by resampling repeats. value NaN: they do not cross;
- *  low or high NaN: in some resamples there is no crossing on that side. *a_below: a is cheaper below it (or everywhere). */
+/** Two curves measured at the same n lengths, `repeats` times each (a, b: (n, repeats) ms; NaN for one that was not made): the
+ *  length at which the medians are equal, on straight lines in logarithms between neighbours, with its interval by resampling
+ *  repeats. Of several crossings the one that leaves most of |log a - log b| on the right side. value NaN: they do not cross;
+ *  low or high NaN: in so many resamples there is no crossing on that side. *a_below: a is cheaper below it (or everywhere). */
 RV_API rv_status rv_crossing(int n, const double *length, int repeats, const double *a, const double *b, double level, int resamples, rv_interval *at,
                              bool *a_below);
 /** Amdahl's serial share s from times at p threads: T(p) = T(1) (s + (1 - s)/p), least squares over p > 1, clamped to [0, 1], with
- *  its interval by resampling repeats; ms (n_threads, repeats), threads[0] = 1. */
+ *  its interval by resampling repeats; ms (n_threads, repeats; NaN for one that was not made), threads[0] = 1. NaN with one thread
+ *  count alone. A share near 0 or 1 may be neither serial nor parallel work: memory that all threads share looks serial, too. */
 RV_API rv_status rv_serial_share(int n_threads, const int *threads, int repeats, const double *ms, double level, int resamples, rv_interval *share);
 
 #endif

@@ -36,5 +36,11 @@ int main(int argc, char **argv) {
         if (rv_cost_run(config, model[n++], atoll(argv[6]), atoll(argv[6]), &spec, path, "/proc/self/exe") != RV_OK) return fail();
         rv_config_destroy(config);
     }
+    json_t *report = json_object();
+    rv_report_input in = {.dir = argv[1], .model = model, .n_models = n, .options = {.level = 0.95, .resamples = 1000, .times = true}};
+    if (rv_report_cost(&in, report) != RV_OK) return fail();
+    json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(report);
     return 0;
 }
