@@ -45,6 +45,12 @@ static const char page_rules[] =
     "table{border-collapse:collapse;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}caption{padding-bottom:.4rem}\n"
     "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid)}th:first-child,td:first-child{padding-left:0}"
     "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;white-space:nowrap}\n"
+    ".lead{font-size:1.1rem}.verdicts,.checks{padding-left:1.2rem}.checks{list-style:none;padding-left:0}.checks li{padding-left:1.6rem;position:relative}"
+    ".checks li::before{position:absolute;left:.1rem;font-weight:700}.checks .good::before{content:'✓';color:var(--c2)}.checks .bad::before{content:'!';color:var(--c1)}\n"
+    ".warning{border-left:4px solid var(--c1);padding:.4rem 0 .4rem .9rem}.note{font-size:.92rem;color:var(--quiet)}summary{cursor:pointer;color:var(--quiet);margin:.5rem 0}\n"
+    "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\n"
+    ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem 2rem;margin:1.25rem 0 1.75rem}"
+    ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption,caption{break-after:avoid}"
     "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}td.n,th.n{white-space:normal}"
@@ -92,6 +98,8 @@ void rv_page_begin(FILE *f, const char *title) {
     fputs("}}\n", f);
     rv__chart_style(f, true);
     fputs(page_rules, f);
+    for (int i = 0; i < RV_CHART_COLOURS; i++) fprintf(f, ".c%d{color:var(--c%d)}", i, i);
+    fputc('\n', f);
     fputs("</style>\n</head>\n<body>\n<h1>", f);
     rv_page_text(f, title);
     fputs("</h1>\n", f);

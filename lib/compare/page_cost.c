@@ -1,0 +1,229 @@
+/* What the models cost by length and threads. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare/page_private.h"
+
+static const struct {
+    const char *phase, *title;
+} phases[] = {{"forward", "Forward pass"}, {"backward", "Backward pass"}, {"decode", "Decoding"}};
+enum { PHASES = sizeof phases / sizeof *phases, THREADS = 16 };
+
+/* The numbers of threads in the rows, in their order. */
+static int threads_of(const json_t *rows, int out[THREADS]) {
+    const json_t *row;
+    size_t i;
+    int n = 0;
+    json_array_foreach(rows, i, row) {
+        int threads = (int)rv__page_real(row, "threads"), k = 0;
+        while (k < n && out[k] != threads) k++;
+        if (k == n && n < THREADS) out[n++] = threads;
+    }
+    return n;
+}
+
+static const char *threads_text(rv__page *p, int threads) { return rv__page_format(p, "%d thread%s", threads, threads == 1 ? "" : "s"); }
+
+static int by_number(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    return x[0] < y[0] ? -1 : x[0] > y[0];
+}
+
+/* Lines of `quantity` against length, one per model; *low and *high only for the times. */
+static int lines(rv__page *p, const json_t *rows, const char *phase, int threads, const char *quantity, double scale, rv_series **out) {
+    int n = 0, most = (int)json_array_size(rows);
+    rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)(rv__page_n_models(p) + 1));
+    double(*at)[4] = rv__page_alloc(p, sizeof *at * (size_t)(most + 1));
+    *out = series;
+    if (!series || !at) return 0;
+    for (int k = 0; k < rv__page_n_models(p); k++) {
+        const char *name = rv__page_model_name(p, k);
+        const json_t *row;
+        size_t i;
+        int count = 0;
+        bool time = !strcmp(quantity, "ms");
+        json_array_foreach(rows, i, row) {
+            if (!rv__page_is(row, "model", name) || !rv__page_is(row, "phase", phase) || (int)rv__page_real(row, "threads") != threads) continue;
+            double value = scale * rv__page_real(row, quantity);
+            at[count][0] = rv__page_real(row, "sequence_length"), at[count][1] = value;
+            at[count][2] = time ? rv__page_real(row, "low") : (double)NAN, at[count][3] = time ? rv__page_real(row, "high") : (double)NAN;
+            count += value > 0;
+        }
+        if (!count) continue;
+        qsort(at, (size_t)count, sizeof *at, by_number);
+        double *column = rv__page_alloc(p, sizeof *column * 4 * (size_t)count);
+        if (!column) return 0;
+        for (int j = 0; j < count; j++)
+            for (int c = 0; c < 4; c++) column[c * count + j] = at[j][c];
+        series[n++] = (rv_series){.label = name, .colour = rv__page_colour(p, name), .n = count, .x = column, .y = column + count,
+                                  .low = time ? column + 2 * count : NULL, .high = time ? column + 3 * count : NULL};
+    }
+    return n;
+}
+
+static int marks(rv__page *p, const json_t *crossings, const char *phase, int threads, rv_chart_mark **out) {
+    const json_t *c;
+    size_t i;
+    int n = 0;
+    rv_chart_mark *mark = rv__page_alloc(p, sizeof *mark * (json_array_size(crossings) + 1));
+    *out = mark;
+    if (!mark) return 0;
+    json_array_foreach(crossings, i, c) {
+        double at = rv__page_real(c, "length");
+        if (isnan(at) || !rv__page_is(c, "phase", phase) || (int)rv__page_real(c, "threads") != threads) continue;
+        mark[n++] = (rv_chart_mark){at, rv__page_format(p, "equal at %s", rv__page_number(p, round(at))), -1};
+    }
+    return n;
+}
+
+static void cost_chart(rv__page *p, const json_t *cost, int phase, int threads, const char *quantity, const char *title, const char *label, double scale, bool marked) {
+    rv_series *series;
+    rv_chart_mark *mark = NULL;
+    int n = lines(p, json_object_get(cost, "rows"), phases[phase].phase, threads, quantity, scale, &series);
+    if (!n) return;
+    int n_marks = marked ? marks(p, json_object_get(cost, "crossings"), phases[phase].phase, threads, &mark) : 0;
+    rv_chart chart = {.title = title, .x_label = "sequence length, tokens", .y_label = label, .x_log = true, .y_log = true, .n_series = n, .series = series,
+                      .n_marks = n_marks, .marks = mark, .points = true, .small = true};
+    rv_chart_lines(p->f, &chart);
+}
+
+/* Models across, lengths down. */
+static void cost_table(rv__page *p, const json_t *rows, int phase, int threads) {
+    int models = rv__page_n_models(p);
+    const json_t *row, *other;
+    size_t i, j;
+    rv__page_table t = rv__page_table_begin(p, models + 1);
+    rv__page_cell(&t, "length");
+    for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
+    double last = -1;
+    for (;;) {
+        double next = INFINITY;
+        json_array_foreach(rows, i, row) {
+            double length = rv__page_real(row, "sequence_length");
+            if (rv__page_is(row, "phase", phases[phase].phase) && (int)rv__page_real(row, "threads") == threads && length > last) next = fmin(next, length);
+        }
+        if (isinf(next)) break;
+        rv__page_cell(&t, rv__page_number(p, next));
+        for (int k = 0; k < models; k++) {
+            const char *text = "\xe2\x80\x93";
+            json_array_foreach(rows, j, other)
+                if (rv__page_is(other, "model", rv__page_model_name(p, k)) && rv__page_is(other, "phase", phases[phase].phase) &&
+                    (int)rv__page_real(other, "threads") == threads && !(rv__page_real(other, "sequence_length") < next || rv__page_real(other, "sequence_length") > next))
+                    text = rv__page_interval(p, rv__page_real(other, "ms"), rv__page_real(other, "low"), rv__page_real(other, "high"));
+            rv__page_cell(&t, text);
+        }
+        last = next;
+    }
+    rv__page_table_end(&t, rv__page_format(p, "%s, ms, %s: median and interval.", phases[phase].title, threads_text(p, threads)));
+}
+
+static void times(rv__page *p, const json_t *cost, int n_threads, const int *threads) {
+    const json_t *rows = json_object_get(cost, "rows");
+    for (int phase = 0; phase < PHASES; phase++) {
+        rv_series *unused;
+        bool any = false;
+        for (int k = 0; k < n_threads; k++) any |= lines(p, rows, phases[phase].phase, threads[k], "ms", 1, &unused) > 0;
+        if (!any) continue;
+        rv__page_heading(p, phases[phase].title);
+        rv_page_row_begin(p->f);
+        for (int k = 0; k < n_threads; k++) cost_chart(p, cost, phase, threads[k], "ms", threads_text(p, threads[k]), "ms", 1, true);
+        rv_page_row_end(p->f);
+        fputs("<details><summary>The numbers</summary>\n", p->f);
+        for (int k = 0; k < n_threads; k++) cost_table(p, rows, phase, threads[k]);
+        fputs("</details>\n", p->f);
+    }
+}
+
+static void memory(rv__page *p, const json_t *cost, int threads) {
+    rv_series *unused;
+    if (!lines(p, json_object_get(cost, "rows"), "backward", threads, "peak_bytes", 1, &unused) &&
+        !lines(p, json_object_get(cost, "rows"), "backward", threads, "step_bytes", 1, &unused))
+        return;
+    rv__page_heading(p, "Memory of a training step");
+    rv_page_row_begin(p->f);
+    cost_chart(p, cost, 1, threads, "step_bytes", "Activations and gradients of one step", "MB", 1e-6, false);
+    cost_chart(p, cost, 1, threads, "peak_bytes", "The process at its peak", "MB", 1e-6, false);
+    cost_chart(p, cost, 1, threads, "flops", "Work of the backward pass, from shapes", "GFLOP", 1e-9, false);
+    rv_page_row_end(p->f);
+}
+
+static void slopes(rv__page *p, const json_t *fits) {
+    const json_t *fit;
+    size_t i;
+    rv__page_table t = rv__page_table_begin(p, 5);
+    static const char *const head[] = {"model", "phase", "threads", "what", "power of the length"};
+    for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
+    json_array_foreach(fits, i, fit) {
+        rv__page_cell(&t, rv__page_string(fit, "model"));
+        rv__page_cell(&t, rv__page_string(fit, "phase"));
+        rv__page_cell(&t, rv__page_number(p, rv__page_real(fit, "threads")));
+        rv__page_cell(&t, rv__page_is(fit, "quantity", "ms") ? "time" : "memory of a step");
+        rv__page_cell(&t, rv__page_interval(p, rv__page_real(fit, "slope"), rv__page_real(fit, "low"), rv__page_real(fit, "high")));
+    }
+    rv__page_table_end(&t, "How cost grows with the length: 1 is in proportion, 2 with the square (slope of a line through the logarithms).");
+}
+
+static void serial(rv__page *p, const json_t *list) {
+    const json_t *s, *point;
+    size_t i, k;
+    rv__page_table t = rv__page_table_begin(p, 6);
+    static const char *const head[] = {"model", "phase", "length", "serial share, %", "most speed-up it allows", "measured"};
+    for (int c = 0; c < 6; c++) rv__page_cell(&t, head[c]);
+    json_array_foreach(list, i, s) {
+        const char *measured = "";
+        json_array_foreach(json_object_get(s, "speedup"), k, point)
+            measured = rv__page_format(p, "%s%s%s\xc3\x97 on %s", measured, k ? ", " : "", rv__page_number(p, rv__page_real(point, "value")),
+                                       rv__page_number(p, rv__page_real(point, "threads")));
+        double limit = rv__page_real(s, "speedup_limit");
+        rv__page_cell(&t, rv__page_string(s, "model"));
+        rv__page_cell(&t, rv__page_string(s, "phase"));
+        rv__page_cell(&t, rv__page_number(p, rv__page_real(s, "sequence_length")));
+        rv__page_cell(&t, rv__page_interval(p, 100 * rv__page_real(s, "share"), 100 * rv__page_real(s, "low"), 100 * rv__page_real(s, "high")));
+        rv__page_cell(&t, isnan(limit) ? "no limit seen" : rv__page_format(p, "%s\xc3\x97", rv__page_number(p, limit)));
+        rv__page_cell(&t, *measured ? measured : "\xe2\x80\x93");
+    }
+    rv__page_table_end(&t, "The share of the step that more threads do not make faster, and what follows from it for any number of threads (Amdahl's law).");
+}
+
+/* The same work from shapes and by the kernels' own count, at the longest length. */
+static void work(rv__page *p, const json_t *rows, int threads) {
+    rv__page_table t = rv__page_table_begin(p, 6);
+    static const char *const head[] = {"model", "phase", "length", "FLOPs from shapes", "FLOPs counted", "counted / shapes"};
+    for (int c = 0; c < 6; c++) rv__page_cell(&t, head[c]);
+    const json_t *row;
+    size_t i;
+    double longest = 0;
+    json_array_foreach(rows, i, row) longest = fmax(longest, rv__page_real(row, "sequence_length"));
+    json_array_foreach(rows, i, row) {
+        if ((int)rv__page_real(row, "threads") != threads || rv__page_real(row, "sequence_length") < longest) continue;
+        double shapes = rv__page_real(row, "flops"), counted = rv__page_real(row, "flops_counted");
+        if (!(shapes > 0 || counted > 0)) continue;
+        rv__page_cell(&t, rv__page_string(row, "model"));
+        rv__page_cell(&t, rv__page_string(row, "phase"));
+        rv__page_cell(&t, rv__page_number(p, longest));
+        rv__page_cell(&t, rv__page_count(p, shapes));
+        rv__page_cell(&t, rv__page_count(p, counted));
+        rv__page_cell(&t, rv__page_number(p, counted / shapes));
+    }
+    rv__page_table_end(&t, "Floating-point operations of one batch at the longest length.");
+}
+
+void rv__page_cost(rv__page *p) {
+    const json_t *cost = rv__page_part(p, "cost"), *rows = json_object_get(cost, "rows");
+    if (!json_array_size(rows)) return;
+    int threads[THREADS], n_threads = threads_of(rows, threads);
+    double batch = rv__page_real(cost, "batch");
+    rv_page_section(p->f, "cost", "What it costs");
+    fputs("<p>", p->f);
+    rv_page_text(p->f, "Both axes are logarithmic: a straight line is a power of the length, and the steeper line loses in the end. A plumb line marks where two models cost the same.");
+    if (batch > 0) rv_page_textf(p->f, " Batches of %s sequences, random tokens.", rv__page_number(p, batch));
+    else fputs(" Every batch has about the same number of tokens, whatever their length.", p->f);
+    fputs("</p>\n", p->f);
+    times(p, cost, n_threads, threads);
+    memory(p, cost, threads[0]);
+    slopes(p, json_object_get(cost, "fits"));
+    serial(p, json_object_get(cost, "serial"));
+    work(p, rows, threads[0]);
+    rv_page_section_end(p->f);
+}

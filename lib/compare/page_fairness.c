@@ -1,0 +1,174 @@
+/* What differs between the models, and whether all else was equal: sizes, budgets, tuning. */
+#include <math.h>
+#include <string.h>
+
+#include "compare/page_private.h"
+
+/* A setting's value as one would write it. */
+static const char *value_text(rv__page *p, const json_t *v) {
+    if (!v || json_is_null(v)) return "\xe2\x80\x93";
+    if (json_is_string(v)) return json_string_value(v);
+    if (json_is_boolean(v)) return json_is_true(v) ? "true" : "false";
+    if (json_is_integer(v)) return rv__page_format(p, "%lld", (long long)json_integer_value(v));
+    if (json_is_real(v)) return rv__page_format(p, "%g", json_real_value(v));
+    const char *text = "";
+    const json_t *element;
+    size_t i;
+    json_array_foreach(v, i, element) text = rv__page_format(p, "%s%s%s", text, i ? ", " : "", value_text(p, element));
+    return text;
+}
+
+static void differences(rv__page *p) {
+    const json_t *rows = rv__page_part(p, "differences"), *row;
+    if (!rows) return;
+    int models = rv__page_n_models(p);
+    rv__page_table t = rv__page_table_begin(p, models + 1);
+    rv__page_cell(&t, "setting");
+    for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        rv__page_cell(&t, rv__page_string(row, "key"));
+        for (int k = 0; k < models; k++) rv__page_cell(&t, value_text(p, json_array_get(json_object_get(row, "values"), (size_t)k)));
+    }
+    rv_page_section(p->f, "differences", "What differs");
+    rv__page_table_end(&t, "Settings that are not the same in all models; everything else is equal. A dash: the setting does not apply there.");
+    rv_page_section_end(p->f);
+}
+
+/* One line of "can I trust it": yes or no stands in words, not in colour alone. */
+static void check_line(rv__page *p, bool good, const char *what, const char *detail) {
+    fprintf(p->f, "<li class='%s'><b>", good ? "good" : "bad");
+    rv_page_text(p->f, what);
+    fputs("</b> ", p->f);
+    rv_page_text(p->f, detail);
+    fputs("</li>\n", p->f);
+}
+
+static const char *match_unit(const json_t *match) {
+    if (rv__page_is(match, "by", "parameters")) return "parameters without embeddings";
+    if (rv__page_is(match, "by", "flops")) return "FLOPs per token";
+    return "time per step";
+}
+
+static void match_line(rv__page *p, const json_t *match) {
+    if (!match || rv__page_is(match, "by", "none")) {
+        if (match) check_line(p, false, "Size: not matched.", "Each model has the size its file gives it.");
+        return;
+    }
+    double worst = 0;
+    bool met = true;
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(match, "models"), i, row) {
+        worst = fmax(worst, fabs(rv__page_real(row, "off")));
+        met &= json_is_true(json_object_get(row, "met"));
+    }
+    check_line(p, met, met ? "Size: matched." : "Size: NOT matched.",
+               rv__page_format(p, "%s are within %s\xc2\xa0%% of those of %s; allowed were %g\xc2\xa0%%.",
+                               rv__page_is(match, "by", "parameters") ? "Parameters" : match_unit(match), rv__page_number(p, 100 * worst),
+                               rv__page_string(match, "reference"), 100 * rv__page_real(match, "tolerance")));
+}
+
+static void budget_line(rv__page *p, const json_t *budget) {
+    if (!budget) return;
+    bool equal = json_is_true(json_object_get(budget, "equal"));
+    const char *amount = rv__page_format(p, "%s %s", rv__page_count(p, rv__page_real(budget, "amount")),
+                                         rv__page_is(budget, "unit", "tokens") ? "training tokens" : "training steps");
+    check_line(p, equal, equal ? "Training: equal." : "Training: NOT equal.",
+               equal ? rv__page_format(p, "Every model is trained on %s.", amount) : "The table shows how much each was trained.");
+}
+
+static void tuning_line(rv__page *p, const json_t *tuning) {
+    if (!tuning) return;
+    bool equal = json_is_true(json_object_get(tuning, "equal"));
+    size_t tried = json_array_size(json_object_get(json_array_get(json_object_get(tuning, "models"), 0), "tried"));
+    check_line(p, equal, equal ? "Learning rates: equal effort." : "Learning rates: NOT equal effort.",
+               rv__page_format(p, "%zu rates tried per model with %s steps each; the one with the lowest validation loss was taken.", tried,
+                               rv__page_count(p, rv__page_real(tuning, "steps"))));
+}
+
+static void match_table(rv__page *p, const json_t *match) {
+    rv__page_table t = rv__page_table_begin(p, 6);
+    static const char *const head[] = {"model", "parameters", "of them embeddings", "FLOPs per token", "off", "widths"};
+    for (int k = 0; k < 6; k++) rv__page_cell(&t, head[k]);
+    const json_t *row, *width;
+    size_t i;
+    json_array_foreach(json_object_get(match, "models"), i, row) {
+        const char *widths = "", *key;
+        json_object_foreach((json_t *)json_object_get(row, "widths"), key, width)
+            widths = rv__page_format(p, "%s%s%s = %s", widths, *widths ? ", " : "", key, value_text(p, width));
+        double off = rv__page_real(row, "off");
+        rv__page_cell(&t, rv__page_string(row, "model"));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "parameters")));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "embedding_parameters")));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "flops_per_token")));
+        rv__page_cell(&t, isnan(off) ? "\xe2\x80\x93" : rv__page_format(p, "%s\xc2\xa0%%", rv__page_number(p, 100 * off)));
+        rv__page_cell(&t, *widths ? widths : "as given");
+    }
+    bool none = rv__page_is(match, "by", "none");
+    rv__page_table_end(&t, none ? "The models' sizes." : rv__page_format(p, "Sizes after matching by %s; \xe2\x80\x9coff\xe2\x80\x9d is the difference from %s.",
+                                                                      match_unit(match), rv__page_string(match, "reference")));
+}
+
+static void budget_table(rv__page *p, const json_t *budget) {
+    rv__page_table t = rv__page_table_begin(p, 3);
+    rv__page_cell(&t, "model");
+    rv__page_cell(&t, "steps");
+    rv__page_cell(&t, "training tokens");
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(budget, "models"), i, row) {
+        rv__page_cell(&t, rv__page_string(row, "model"));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "steps")));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "tokens")));
+    }
+    rv__page_table_end(&t, "How much each model was trained.");
+}
+
+static void tuning_table(rv__page *p, const json_t *tuning) {
+    const json_t *row, *tried;
+    size_t i, k, most = 0;
+    json_array_foreach(json_object_get(tuning, "models"), i, row)
+        if (json_array_size(json_object_get(row, "tried")) > most) most = json_array_size(json_object_get(row, "tried"));
+    rv__page_table t = rv__page_table_begin(p, 2 + (int)most);
+    rv__page_cell(&t, "model");
+    rv__page_cell(&t, "chosen rate");
+    for (k = 0; k < most; k++) rv__page_cell(&t, "tried: validation loss");
+    json_array_foreach(json_object_get(tuning, "models"), i, row) {
+        rv__page_cell(&t, rv__page_string(row, "model"));
+        rv__page_cell(&t, rv__page_format(p, "%g", rv__page_real(row, "lr")));
+        for (k = 0; k < most; k++) {
+            tried = json_array_get(json_object_get(row, "tried"), k);
+            double loss = rv__page_real(tried, "loss");
+            if (!tried) rv__page_cell(&t, "\xe2\x80\x93");
+            else if (json_is_true(json_object_get(tried, "diverged")) || isnan(loss)) rv__page_cell(&t, rv__page_format(p, "%g: diverged", rv__page_real(tried, "lr")));
+            else rv__page_cell(&t, rv__page_format(p, "%g: %s", rv__page_real(tried, "lr"), rv__page_number(p, loss)));
+        }
+    }
+    rv__page_table_end(&t, "Learning rates tried and the validation loss each came to. A chosen rate at the edge of what was tried may not be the best there is.");
+}
+
+static void fair(rv__page *p) {
+    const json_t *match = rv__page_part(p, "match"), *budget = rv__page_part(p, "budget"), *tuning = rv__page_part(p, "tuning");
+    if (!match && !budget && !tuning) return;
+    rv_page_section(p->f, "fairness", "Is it a fair comparison?");
+    fputs("<ul class='checks'>\n", p->f);
+    match_line(p, match);
+    budget_line(p, budget);
+    tuning_line(p, tuning);
+    size_t seeds = json_array_size(json_object_get(p->report, "seeds"));
+    if (seeds == 1)
+        check_line(p, false, "Chance: one seed.", "Intervals cover the choice of test examples, not the luck of initial weights and the order of the data.");
+    else if (seeds)
+        check_line(p, true, rv__page_format(p, "Chance: %zu seeds.", seeds), "Intervals cover initial weights, the order of the data and the choice of test examples.");
+    fputs("</ul>\n", p->f);
+    if (match) match_table(p, match);
+    if (budget) budget_table(p, budget);
+    if (tuning) tuning_table(p, tuning);
+    rv_page_section_end(p->f);
+}
+
+void rv__page_fairness(rv__page *p) {
+    differences(p);
+    fair(p);
+}

@@ -1,0 +1,114 @@
+/* How far back the gradient reaches: before training dashed, after it in full lines. */
+#include <math.h>
+#include <string.h>
+
+#include "compare/page_private.h"
+
+static const struct {
+    const char *kind, *title;
+} kinds[] = {{"hidden", "hidden state h"}, {"cell", "cell state c"}, {"stream", "residual stream"}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Deep models have a state per layer: the first and the last show the range. */
+static bool shown(const json_t *flow, size_t at) {
+    const json_t *me = json_array_get(flow, at), *s;
+    size_t i, before = 0, after = 0;
+    json_array_foreach(flow, i, s) {
+        if (!rv__page_is(s, "model", rv__page_string(me, "model")) || !rv__page_is(s, "kind", rv__page_string(me, "kind")) ||
+            !rv__page_is(s, "when", rv__page_string(me, "when")) || !rv__page_of_setting(s, rv__page_string(me, "setting")))
+            continue;
+        before += i < at, after += i > at;
+    }
+    return !before || !after;
+}
+
+static bool alone(const json_t *flow, size_t at) {
+    const json_t *me = json_array_get(flow, at), *s;
+    size_t i;
+    json_array_foreach(flow, i, s)
+        if (i != at && rv__page_is(s, "model", rv__page_string(me, "model")) && rv__page_is(s, "kind", rv__page_string(me, "kind")) &&
+            rv__page_is(s, "when", rv__page_string(me, "when")) && rv__page_of_setting(s, rv__page_string(me, "setting")))
+            return false;
+    return true;
+}
+
+static bool reals_of(rv__page *p, const json_t *s, const char *key, int n, const double **out) {
+    if (rv__page_reals(p, json_object_get(s, key), out) >= n) return true;
+    *out = NULL;
+    return false;
+}
+
+static void flow_chart(rv__page *p, const json_t *flow, const char *setting, int kind, const char *when) {
+    const json_t *s;
+    size_t i;
+    rv_series *series = rv__page_alloc(p, sizeof *series * json_array_size(flow));
+    int n = 0;
+    if (!series) return;
+    json_array_foreach(flow, i, s) {
+        if (!rv__page_is(s, "kind", kinds[kind].kind) || !rv__page_of_setting(s, setting) || !rv__page_is(s, "when", when) || !shown(flow, i)) continue;
+        const char *model = rv__page_string(s, "model");
+        rv_series *line = &series[n++];
+        *line = (rv_series){.label = alone(flow, i) ? model : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")),
+                            .colour = rv__page_colour(p, model), .dashed = !strcmp(when, "before")};
+        line->n = rv__page_reals(p, json_object_get(s, "lag"), &line->x);
+        if (!reals_of(p, s, "norm", line->n, &line->y)) n--;
+        else if (!reals_of(p, s, "low", line->n, &line->low) || !reals_of(p, s, "high", line->n, &line->high)) line->low = line->high = NULL;
+    }
+    if (!n) return;
+    rv_chart chart = {.title = rv__page_format(p, "%s, %s training%s%s", kinds[kind].title, when, *setting ? ", " : "", setting), .x_label = "tokens back from the end",
+                      .y_label = "gradient norm, output = 1", .y_log = true, .n_series = n, .series = series, .small = true};
+    rv_chart_lines(p->f, &chart);
+}
+
+static const char *half_life(rv__page *p, const json_t *s) {
+    if (!s) return "\xe2\x80\x93";
+    double h = rv__page_real(s, "half_life");
+    return isnan(h) ? "does not fall" : rv__page_number(p, h);
+}
+
+static void half_life_table(rv__page *p, const json_t *flow) {
+    bool several = rv__page_n_settings(p) > 1;
+    rv__page_table t = rv__page_table_begin(p, 5 + several);
+    if (several) rv__page_cell(&t, "setting");
+    static const char *const head[] = {"model", "state", "kind", "half-life before training", "after training"};
+    for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
+    const json_t *s, *other;
+    size_t i, k;
+    json_array_foreach(flow, i, s) {
+        if (!rv__page_is(s, "when", "before")) continue;
+        const json_t *after = NULL;
+        json_array_foreach(flow, k, other)
+            if (rv__page_is(other, "when", "after") && rv__page_is(other, "model", rv__page_string(s, "model")) &&
+                rv__page_is(other, "state", rv__page_string(s, "state")) && rv__page_of_setting(other, rv__page_string(s, "setting")))
+                after = other;
+        if (several) rv__page_cell(&t, rv__page_string(s, "setting"));
+        rv__page_cell(&t, rv__page_string(s, "model"));
+        rv__page_cell(&t, rv__page_string(s, "state"));
+        rv__page_cell(&t, rv__page_string(s, "kind"));
+        rv__page_cell(&t, half_life(p, s));
+        rv__page_cell(&t, half_life(p, after));
+    }
+    rv__page_table_end(&t, "Half-life: the tokens over which the gradient's norm halves, from a straight line through its logarithm.");
+}
+
+void rv__page_flow(rv__page *p) {
+    const json_t *flow = rv__page_part(p, "gradient_flow");
+    if (!flow) return;
+    rv_page_section(p->f, "gradient-flow", "How far back the gradient reaches");
+    fputs("<p>", p->f);
+    const char *loss = rv__page_string(json_array_get(flow, 0), "loss");
+    rv_page_textf(p->f, "The norm of dL/dh at a state, by its distance from the end%s%s; 1 is as strong as at the output. A line that falls steeply means that the "
+                        "model can hardly learn from what stood that far back; a flat one means that distance does not matter. Dashed: before training.",
+                  *loss ? ", L being " : "", loss);
+    fputs("</p>\n", p->f);
+    for (int s = 0; s < rv__page_n_settings(p); s++) {
+        rv_page_row_begin(p->f);
+        for (int kind = 0; kind < KINDS; kind++) {
+            flow_chart(p, flow, rv__page_setting(p, s), kind, "before");
+            flow_chart(p, flow, rv__page_setting(p, s), kind, "after");
+        }
+        rv_page_row_end(p->f);
+    }
+    half_life_table(p, flow);
+    rv_page_section_end(p->f);
+}

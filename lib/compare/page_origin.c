@@ -1,0 +1,128 @@
+/* Where the numbers come from: runs, machine, commands, method. */
+#include <math.h>
+#include <string.h>
+
+#include "compare/page_private.h"
+
+static const char *status_text(rv__page *p, const json_t *run) {
+    const char *message = rv__page_string(run, "message");
+    if (rv__page_is(run, "status", "done")) return "done";
+    return rv__page_format(p, "%s%s%s", rv__page_string(run, "status"), *message ? ": " : "", message);
+}
+
+/* The test metrics that any run has, in the order in which they appear. */
+static int test_metrics(const json_t *runs, const char *part, const char *out[8]) {
+    const json_t *run, *value;
+    const char *key;
+    size_t i;
+    int n = 0;
+    json_array_foreach(runs, i, run) json_object_foreach((json_t *)json_object_get(run, part), key, value) {
+        int k = 0;
+        while (k < n && strcmp(out[k], key)) k++;
+        if (k == n && n < 8) out[n++] = key;
+    }
+    return n;
+}
+
+void rv__page_runs(rv__page *p) {
+    const json_t *runs = rv__page_part(p, "runs"), *run;
+    if (!runs) return;
+    bool several = rv__page_n_settings(p) > 1, timed = false;
+    size_t i;
+    json_array_foreach(runs, i, run) timed |= json_object_size(json_object_get(run, "time")) > 0;
+    const char *metric[8], *part = "test";
+    int n = test_metrics(runs, part, metric);
+    if (!n) n = test_metrics(runs, part = "valid", metric);
+    rv__page_table t = rv__page_table_begin(p, 6 + several + n + 2 * timed);
+    static const char *const head[] = {"model", "seed", "status", "steps", "training tokens"};
+    if (several) rv__page_cell(&t, "setting");
+    for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
+    for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "%s %s", part, rv__page_metric_of(metric[k]).axis));
+    if (timed) {
+        rv__page_cell(&t, "time");
+        rv__page_cell(&t, "tokens per second");
+    }
+    rv__page_cell(&t, "folder");
+    json_array_foreach(runs, i, run) {
+        const json_t *time = json_object_get(run, "time");
+        if (several) rv__page_cell(&t, rv__page_string(run, "setting"));
+        rv__page_cell(&t, rv__page_string(run, "model"));
+        rv__page_cell(&t, rv__page_format(p, "%lld", (long long)json_integer_value(json_object_get(run, "seed"))));
+        rv__page_cell(&t, status_text(p, run));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "step")));
+        rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "tokens")));
+        for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_number(p, rv__page_metric_of(metric[k]).scale * rv__page_real(json_object_get(run, part), metric[k])));
+        if (timed) {
+            rv__page_cell(&t, rv__page_ms(p, 1e3 * rv__page_real(time, "seconds")));
+            rv__page_cell(&t, rv__page_count(p, rv__page_real(time, "tokens_per_second")));
+        }
+        rv__page_cell(&t, rv__page_string(run, "path"));
+    }
+    rv_page_section(p->f, "runs", "The runs");
+    rv__page_table_end(&t, "Every run; its folder holds the experiment file, metrics.jsonl and checkpoints.");
+    rv_page_section_end(p->f);
+}
+
+static void fact(rv__page *p, const char *name, const char *text) {
+    if (!*text) return;
+    fputs("<dt>", p->f);
+    rv_page_text(p->f, name);
+    fputs("</dt><dd>", p->f);
+    rv_page_text(p->f, text);
+    fputs("</dd>\n", p->f);
+}
+
+static void machine(rv__page *p) {
+    const json_t *m = rv__page_part(p, "machine");
+    if (!m) return;
+    double cores = rv__page_real(m, "cores"), memory = rv__page_real(m, "memory_bytes");
+    rv__page_heading(p, "Machine");
+    fputs("<dl class='facts'>\n", p->f);
+    fact(p, "CPU", rv__page_string(m, "cpu"));
+    if (!isnan(cores)) fact(p, "cores", rv__page_number(p, cores));
+    if (!isnan(memory)) fact(p, "memory", rv__page_bytes(p, memory));
+    fact(p, "instructions", rv__page_string(m, "isa"));
+    fact(p, "system", rv__page_string(m, "system"));
+    fact(p, "ravel", rv__page_string(m, "ravel"));
+    fputs("</dl>\n", p->f);
+}
+
+static void reproduce(rv__page *p) {
+    const json_t *list = rv__page_part(p, "reproduce"), *command;
+    if (!list) return;
+    size_t i;
+    rv__page_heading(p, "Do it again");
+    fputs("<pre>", p->f);
+    json_array_foreach(list, i, command) {
+        rv_page_text(p->f, json_string_value(command) ? json_string_value(command) : "");
+        fputc('\n', p->f);
+    }
+    fputs("</pre>\n", p->f);
+}
+
+static void method(rv__page *p) {
+    rv__page_heading(p, "How these numbers are made");
+    fputs("<dl class='method'>\n", p->f);
+    if (rv__page_part(p, "quality")) {
+        fact(p, "interval", "Seeds and, within them, test examples are drawn again with replacement many times; the interval holds the middle part of what the metric then "
+                            "comes to (hierarchical percentile bootstrap). Models are compared on the same examples (paired).");
+        fact(p, "verdict", "A model beats another only if the interval of their difference leaves out 0. There is no verdict if budgets or tuning were not equal.");
+        fact(p, "seeds needed", "How many seeds per model a two-sided paired t test would need to find the difference seen, with power 0.8.");
+    }
+    if (rv__page_part(p, "match"))
+        fact(p, "matched", "One width per model is changed until its size is that of the reference. What was reached stands in the table, not what was asked for.");
+    if (rv__page_part(p, "gradient_flow"))
+        fact(p, "gradient", "Mean over validation examples of the norm of the loss's derivative with respect to a state, divided by the same at the vector that the loss is read off.");
+    if (rv__page_part(p, "cost"))
+        fact(p, "cost", "Each model, length and number of threads in a process of its own, after warming up; medians over the repeats, intervals by drawing the repeats again.");
+    fact(p, "numbers", "report.json beside this page has every number in full.");
+    fputs("</dl>\n", p->f);
+}
+
+void rv__page_origin(rv__page *p) {
+    rv_page_section(p->f, "origin", "Where this comes from");
+    machine(p);
+    reproduce(p);
+    method(p);
+    rv_page_section_end(p->f);
+}

@@ -1,0 +1,89 @@
+/* The page of a report: what its sections share. Every section reads the document (README.md) and writes HTML; a section whose
+ * part the document lacks writes nothing. */
+#ifndef RV_COMPARE_PAGE_PRIVATE_H
+#define RV_COMPARE_PAGE_PRIVATE_H
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "report/chart.h"
+
+typedef struct {
+    FILE *f;
+    const json_t *report;
+    const json_t *models; /* labels; the position is the colour */
+    rv_arena *arena;      /* texts and arrays, until the page is done */
+    rv_status status;     /* RV_ENOMEM sticks; what is drawn after it is incomplete and not kept */
+} rv__page;
+
+/* ---- the document: what is absent or of another type is NULL, "", NaN or no elements ---- */
+const json_t *rv__page_part(const rv__page *p, const char *key); /* of the report; NULL also if it is empty */
+const char *rv__page_string(const json_t *o, const char *key);
+double rv__page_real(const json_t *o, const char *key);
+bool rv__page_is(const json_t *o, const char *key, const char *value);
+/* Numbers of an array; null is NaN. Returns how many. */
+int rv__page_reals(rv__page *p, const json_t *array, const double **out);
+int rv__page_n_models(const rv__page *p);
+const char *rv__page_model_name(const rv__page *p, int i);
+int rv__page_colour(const rv__page *p, const char *model);
+/* The settings of a comparison, at least one; the only one is "". */
+int rv__page_n_settings(const rv__page *p);
+const char *rv__page_setting(const rv__page *p, int i);
+/* If the settings are numbers of one key ("data.length=50"), that key's name, and the numbers into x[settings]; else NULL. */
+const char *rv__page_setting_axis(rv__page *p, double *x);
+bool rv__page_of_setting(const json_t *o, const char *setting);
+
+/* ---- texts in the arena; numbers rounded for reading ---- */
+void *rv__page_alloc(rv__page *p, size_t bytes); /* zeroed; NULL once memory has run out */
+const char *rv__page_format(rv__page *p, const char *format, ...) RV_PRINTF(2, 3);
+const char *rv__page_number(rv__page *p, double v);                             /* 3 digits: 0.0123, 12.3, 1,230 */
+const char *rv__page_count(rv__page *p, double v);                              /* 9,600; 1.23 M */
+const char *rv__page_bytes(rv__page *p, double v);
+const char *rv__page_ms(rv__page *p, double v);
+const char *rv__page_range(rv__page *p, double low, double high);               /* "13.9 to 15.7" */
+const char *rv__page_interval(rv__page *p, double v, double low, double high);  /* "14.8 (13.9 to 15.7)" */
+
+/* ---- what a metric is called ---- */
+typedef struct {
+    const char *name;
+    const char *title; /* "exact matches" */
+    const char *axis;  /* "exact matches, %" */
+    const char *by;    /* "beats it by 3.1 ..." */
+    double scale;      /* 100 for a share shown in per cent */
+} rv__page_metric;
+rv__page_metric rv__page_metric_of(const char *name);
+/* The metric that verdicts are told by: the document's first that is not the loss it was trained with. */
+const char *rv__page_headline(const rv__page *p);
+
+/* ---- tables ---- */
+typedef struct {
+    rv__page *page;
+    int columns, n, most;
+    const char **cell;
+} rv__page_table;
+rv__page_table rv__page_table_begin(rv__page *p, int columns);
+void rv__page_cell(rv__page_table *t, const char *text);
+/* Nothing if there is only the head. */
+void rv__page_table_end(rv__page_table *t, const char *caption);
+
+/* A model's name in its colour. */
+void rv__page_model(rv__page *p, const char *name);
+/* "a, b and c": what stands before the i-th of n. */
+const char *rv__page_join(int i, int n);
+void rv__page_heading(rv__page *p, const char *text); /* within a section */
+
+/* ---- sections, in the order of the page ---- */
+void rv__page_summary(rv__page *p);
+void rv__page_fairness(rv__page *p);
+void rv__page_curves(rv__page *p);
+void rv__page_quality(rv__page *p);
+void rv__page_by_length(rv__page *p);
+void rv__page_time_to(rv__page *p);
+void rv__page_samples(rv__page *p);
+void rv__page_attention(rv__page *p);
+void rv__page_flow(rv__page *p);
+void rv__page_cost(rv__page *p);
+void rv__page_runs(rv__page *p);
+void rv__page_origin(rv__page *p);
+
+#endif

@@ -1,0 +1,266 @@
+/* The top of the page: what was found, in sentences, and whether the comparison was fair. */
+#include <math.h>
+#include <string.h>
+
+#include "compare/page_private.h"
+
+enum { SENTENCES_MOST = 10 }; /* more pairs than that are told by a table */
+
+/* ---- what the sentences need to know ---- */
+
+static const char *level_text(rv__page *p, const json_t *q) {
+    double level = rv__page_real(q, "level");
+    return rv__page_format(p, "%g\xc2\xa0%%", isfinite(level) ? 100 * level : 95);
+}
+
+static const char *seeds_text(rv__page *p) {
+    size_t n = json_array_size(json_object_get(p->report, "seeds"));
+    return rv__page_format(p, "%zu seed%s", n, n == 1 ? "" : "s");
+}
+
+static const char *setting_words(rv__page *p, const char *setting) {
+    return *setting ? rv__page_format(p, "With %s: ", setting) : "";
+}
+
+/* ---- verdicts ---- */
+
+static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
+    rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+    double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
+    if (d < 0) {
+        double swap = low;
+        d = -d, low = -high, high = -swap;
+    }
+    rv__page_model(p, rv__page_string(pair, a ? "a" : "b"));
+    fputs(" beats ", p->f);
+    rv__page_model(p, rv__page_string(pair, a ? "b" : "a"));
+    rv_page_textf(p->f, " by %s %s (%s interval %s, %s).", rv__page_number(p, d), m.by, level_text(p, q), rv__page_range(p, low, high), seeds_text(p));
+}
+
+static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
+    rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+    rv__page_model(p, rv__page_string(pair, "a"));
+    fputs(" and ", p->f);
+    rv__page_model(p, rv__page_string(pair, "b"));
+    rv_page_textf(p->f, ": not distinguishable by %s with %s (difference %s)", m.title, seeds_text(p),
+                  rv__page_interval(p, m.scale * rv__page_real(pair, "difference"), m.scale * rv__page_real(pair, "low"), m.scale * rv__page_real(pair, "high")));
+    double needed = rv__page_real(pair, "seeds_needed");
+    if (needed > 0) rv_page_textf(p->f, "; if the difference is real, about %s seeds each would show it", rv__page_number(p, needed));
+    fputs(".", p->f);
+}
+
+static void verdict(rv__page *p, const json_t *q, const json_t *pair) {
+    const char *v = rv__page_string(pair, "verdict");
+    fputs("<li>", p->f);
+    rv_page_text(p->f, setting_words(p, rv__page_string(q, "setting")));
+    if (!strcmp(v, "a") || !strcmp(v, "b")) won(p, q, pair, *v == 'a');
+    else if (!strcmp(v, "not distinguishable")) undecided(p, q, pair);
+    else {
+        rv__page_model(p, rv__page_string(pair, "a"));
+        fputs(" and ", p->f);
+        rv__page_model(p, rv__page_string(pair, "b"));
+        const char *why = rv__page_string(pair, "why");
+        rv_page_textf(p->f, ": no verdict%s%s.", *why ? ": " : "", why);
+    }
+    fputs("</li>\n", p->f);
+}
+
+/* One pair less clear-cut by another metric: the reader must not think that the headline says it all. */
+static bool same_verdict(const json_t *pairs, const json_t *pair) {
+    const json_t *other;
+    size_t i;
+    json_array_foreach(pairs, i, other)
+        if (rv__page_is(other, "a", rv__page_string(pair, "a")) && rv__page_is(other, "b", rv__page_string(pair, "b")))
+            return rv__page_is(other, "verdict", rv__page_string(pair, "verdict"));
+    return true;
+}
+
+static void other_metrics(rv__page *p, const json_t *quality, const json_t *headline) {
+    const char *agree[16], *differ[16];
+    int n_agree = 0, n_differ = 0;
+    const json_t *q;
+    size_t i;
+    json_array_foreach(quality, i, q) {
+        if (q == headline || !rv__page_of_setting(q, rv__page_string(headline, "setting")) || n_agree == 16 || n_differ == 16) continue;
+        bool same = true;
+        const json_t *pair;
+        size_t k;
+        json_array_foreach(json_object_get(headline, "pairs"), k, pair) same &= same_verdict(json_object_get(q, "pairs"), pair);
+        const char *title = rv__page_metric_of(rv__page_string(q, "metric")).title;
+        if (same) agree[n_agree++] = title;
+        else differ[n_differ++] = title;
+    }
+    if (!n_agree && !n_differ) return;
+    fputs("<li>", p->f);
+    rv_page_text(p->f, setting_words(p, rv__page_string(headline, "setting")));
+    for (int k = 0; k < n_agree; k++) rv_page_textf(p->f, "%s%s", k ? rv__page_join(k, n_agree) : "", agree[k]);
+    if (n_agree) rv_page_textf(p->f, " give%s the same verdicts", n_agree == 1 ? "s" : "");
+    if (n_agree && n_differ) fputs("; ", p->f);
+    for (int k = 0; k < n_differ; k++) rv_page_textf(p->f, "%s%s", k ? rv__page_join(k, n_differ) : "", differ[k]);
+    if (n_differ) rv_page_textf(p->f, " do%s not in every pair: see Quality", n_differ == 1 ? "es" : "");
+    fputs(".</li>\n", p->f);
+}
+
+static const json_t *model_row(const json_t *rows, const char *model) {
+    const json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+        if (rv__page_is(row, "model", model)) return row;
+    return NULL;
+}
+
+/* Settings down, models across, the best named: for more than a handful of pairs. */
+static void winners_table(rv__page *p, const json_t *quality, const char *headline) {
+    rv__page_metric m = rv__page_metric_of(headline);
+    int models = rv__page_n_models(p);
+    rv__page_table t = rv__page_table_begin(p, models + 2);
+    rv__page_cell(&t, "setting");
+    for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
+    rv__page_cell(&t, "better than all others");
+    const json_t *q, *pair;
+    size_t i, j;
+    json_array_foreach(quality, i, q) {
+        if (!rv__page_is(q, "metric", headline)) continue;
+        rv__page_cell(&t, *rv__page_string(q, "setting") ? rv__page_string(q, "setting") : "all");
+        const char *best = "none";
+        for (int k = 0; k < models; k++) {
+            const char *name = rv__page_model_name(p, k);
+            const json_t *row = model_row(json_object_get(q, "models"), name);
+            rv__page_cell(&t, rv__page_interval(p, m.scale * rv__page_real(row, "value"), m.scale * rv__page_real(row, "low"), m.scale * rv__page_real(row, "high")));
+            int wins = 0, pairs = 0;
+            json_array_foreach(json_object_get(q, "pairs"), j, pair) {
+                bool a = rv__page_is(pair, "a", name), b = rv__page_is(pair, "b", name);
+                pairs += a || b;
+                wins += (a && rv__page_is(pair, "verdict", "a")) || (b && rv__page_is(pair, "verdict", "b"));
+            }
+            if (pairs && wins == pairs) best = name;
+        }
+        rv__page_cell(&t, best);
+    }
+    rv__page_table_end(&t, rv__page_format(p, "%s by setting, with intervals; pairs are compared under Quality.", m.title));
+}
+
+static void verdicts(rv__page *p) {
+    const json_t *quality = rv__page_part(p, "quality"), *q, *pair;
+    const char *headline = rv__page_headline(p);
+    size_t i, k, pairs = 0;
+    json_array_foreach(quality, i, q)
+        if (rv__page_is(q, "metric", headline)) pairs += json_array_size(json_object_get(q, "pairs"));
+    if (!pairs) return;
+    if (pairs > SENTENCES_MOST) {
+        winners_table(p, quality, headline);
+        return;
+    }
+    fputs("<ul class='verdicts'>\n", p->f);
+    json_array_foreach(quality, i, q) {
+        if (!rv__page_is(q, "metric", headline)) continue;
+        json_array_foreach(json_object_get(q, "pairs"), k, pair) verdict(p, q, pair);
+        other_metrics(p, quality, q);
+    }
+    fputs("</ul>\n", p->f);
+}
+
+/* ---- other findings ---- */
+
+static void crossings(rv__page *p) {
+    const json_t *list = json_object_get(json_object_get(p->report, "cost"), "crossings"), *c;
+    size_t i;
+    if (!json_array_size(list)) return;
+    fputs("<ul class='verdicts'>\n", p->f);
+    json_array_foreach(list, i, c) {
+        if (!*rv__page_string(c, "text")) continue;
+        fputs("<li>", p->f);
+        rv_page_text(p->f, rv__page_string(c, "text"));
+        fputs("</li>\n", p->f);
+    }
+    fputs("</ul>\n", p->f);
+}
+
+/* The state through which the gradient reaches farthest; *flat: it does not fall at all. NaN: the model has no series. */
+static double reach(const json_t *flow, const char *model, const char *setting, const char *when, bool *flat) {
+    double best = (double)NAN;
+    const json_t *s;
+    size_t i;
+    *flat = false;
+    json_array_foreach(flow, i, s) {
+        if (!rv__page_is(s, "model", model) || !rv__page_is(s, "when", when) || !rv__page_of_setting(s, setting)) continue;
+        double h = rv__page_real(s, "half_life");
+        if (isnan(h)) *flat = true;
+        else if (!(best >= h)) best = h;
+    }
+    return best;
+}
+
+static const char *reach_text(rv__page *p, double h, bool flat) {
+    if (flat) return "does not fall";
+    return rv__page_format(p, "halves every %s tokens", rv__page_number(p, h));
+}
+
+static void half_lives(rv__page *p) {
+    const json_t *flow = rv__page_part(p, "gradient_flow");
+    const char *setting = rv__page_setting(p, 0);
+    int written = 0;
+    for (int k = 0; k < rv__page_n_models(p); k++) {
+        const char *model = rv__page_model_name(p, k);
+        bool flat_before, flat_after;
+        double before = reach(flow, model, setting, "before", &flat_before), after = reach(flow, model, setting, "after", &flat_after);
+        if ((isnan(before) && !flat_before) || (isnan(after) && !flat_after)) continue;
+        if (!written++) rv_page_textf(p->f, "Going back through the sequence, the gradient of the loss");
+        fputs(written > 1 ? "; in " : " in ", p->f);
+        rv__page_model(p, model);
+        rv_page_textf(p->f, " %s at the start of training", reach_text(p, before, flat_before));
+        if (flat_before && flat_after) fputs(" and at its end", p->f);
+        else rv_page_textf(p->f, " and %s at its end", reach_text(p, after, flat_after));
+    }
+    if (written) fputs(".", p->f);
+}
+
+static void trouble(rv__page *p) {
+    const json_t *runs = rv__page_part(p, "runs"), *run;
+    size_t i;
+    int diverged = 0, unfinished = 0;
+    json_array_foreach(runs, i, run) {
+        diverged += rv__page_is(run, "status", "diverged");
+        unfinished += rv__page_is(run, "status", "unfinished");
+    }
+    if (diverged + unfinished == 0) return;
+    fputs("<p class='warning'>", p->f);
+    if (diverged)
+        rv_page_textf(p->f, "%d of %zu runs diverged (loss or gradients became infinite or no number) and %s in no mean. ", diverged, json_array_size(runs),
+                      diverged == 1 ? "is" : "are");
+    if (unfinished) rv_page_textf(p->f, "%d of %zu runs %s not finished: their numbers are those of the last step so far. ", unfinished, json_array_size(runs),
+                                  unfinished == 1 ? "is" : "are");
+    fputs("Which ones: see the table of runs.</p>\n", p->f);
+}
+
+static void opening(rv__page *p) {
+    int n = rv__page_n_models(p);
+    fputs("<p class='lead'>", p->f);
+    for (int k = 0; k < n; k++) {
+        fputs(rv__page_join(k, n), p->f);
+        rv__page_model(p, rv__page_model_name(p, k));
+    }
+    size_t runs = json_array_size(rv__page_part(p, "runs"));
+    int settings = rv__page_n_settings(p);
+    if (n > 1) fputs(" compared", p->f);
+    if (runs) rv_page_textf(p->f, "%s %s", n > 1 ? "," : ":", seeds_text(p));
+    if (settings > 1) rv_page_textf(p->f, ", %d settings", settings);
+    if (runs) rv_page_textf(p->f, ", %zu run%s", runs, runs == 1 ? "" : "s");
+    fputs(".</p>\n", p->f);
+}
+
+void rv__page_summary(rv__page *p) {
+    opening(p);
+    bool flow = rv__page_part(p, "gradient_flow"), crossing = json_array_size(json_object_get(json_object_get(p->report, "cost"), "crossings"));
+    if (!rv__page_part(p, "quality") && !flow && !crossing && !rv__page_part(p, "runs")) return;
+    rv_page_section(p->f, "summary", "What was found");
+    trouble(p);
+    verdicts(p);
+    crossings(p);
+    if (flow) {
+        fputs("<p>", p->f);
+        half_lives(p);
+        fputs("</p>\n", p->f);
+    }
+    rv_page_section_end(p->f);
+}
