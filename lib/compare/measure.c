@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compare/gradient_flow.h"
 #include "data/files.h"
 #include "train/stop.h"
 #include "train/trained.h"
@@ -49,6 +50,18 @@ static json_t *counts(int n, const int64_t *x) {
     return list;
 }
 
+static rv_status cannot_write(const char *path) {
+    return rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", path);
+}
+
+static rv_status write_json(const json_t *document, const char *path) {
+    FILE *f = rv__file_begin(path);
+    if (!f) return RV_EDATA;
+    bool ok = !json_dumpf(document, f, JSON_COMPACT) && putc('\n', f) != EOF;
+    rv_status status = rv__file_end(f, path, ok);
+    return ok ? status : cannot_write(path);
+}
+
 /* ---- examples.jsonl */
 
 static json_t *describe(int64_t i, const rv_example *e) {
@@ -85,14 +98,14 @@ static rv_status write_example(void *ctx, int64_t i, const rv_example *e) {
     bool ok = o && !json_dumpf(o, w->f, JSON_COMPACT) && putc('\n', w->f) != EOF;
     json_decref(o);
     w->n++;
-    return ok ? RV_OK : rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", w->path);
+    return ok ? RV_OK : cannot_write(w->path);
 }
 
 /* The test part if the data has one, else the validation part: *subset is the one that was used. */
 static rv_status each_example(rv_tape *tape, rv_task *task, writer *w, rv_subset *subset) {
     *subset = RV_SUBSET_TEST;
     rv_status status = task->kind->examples(tape, task, *subset, write_example, w);
-    if (status != RV_EDATA || w->n) return status;
+    if ((status != RV_OK && status != RV_EDATA) || w->n) return status;
     *subset = RV_SUBSET_VALID;
     return task->kind->examples(tape, task, *subset, write_example, w);
 }
@@ -167,13 +180,7 @@ static rv_status paint_pairs(painter *p, int64_t n, const char *path) {
     json_t *list = json_array();
     for (int64_t i = 0; p->picture && i < n; i++)
         if (p->picture[i]) json_array_append_new(list, p->picture[i]);
-    FILE *f = status == RV_OK ? rv__file_begin(path) : NULL;
-    if (status == RV_OK && !f) status = RV_EDATA;
-    if (f) {
-        bool ok = !json_dumpf(list, f, JSON_COMPACT) && putc('\n', f) != EOF;
-        status = rv__file_end(f, path, ok);
-        if (!ok) status = rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", path);
-    }
+    if (status == RV_OK) status = write_json(list, path);
     json_decref(list);
     rv_free(p->picture);
     rv_free(length);
@@ -207,7 +214,14 @@ static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "attention.json", &there));
     if (!there && o->pictures && looks_at_source(t->config)) RV_TRY(write_attention(tape, t->task, o->pictures, path));
-    return RV_OK;
+    RV_TRY(rv_stop_requested());
+    RV_TRY(locate(path, dir, "gradient_flow.json", &there));
+    if (there || !o->gradient_flow) return RV_OK;
+    json_t *flow;
+    RV_TRY(rv_gradient_flow_trained(tape, t, o->flow_length, &flow));
+    rv_status status = write_json(flow, path);
+    json_decref(flow);
+    return status;
 }
 
 rv_status rv_measure_run(const char *dir, const rv_measure_options *options) {

@@ -166,7 +166,7 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
     free(want);
 
     /* The files. */
-    const rv_measure_options o = {.pictures = 3};
+    const rv_measure_options o = {.pictures = 3, .gradient_flow = true, .flow_length = 8};
     cr_assert_eq(rv_measure_run("run", &o), RV_OK, "%s", rv_error_message());
     char *lines = read_file("run/examples.jsonl");
     int64_t n = 0, tokens = 0;
@@ -204,6 +204,10 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
         }
         json_decref(list);
     }
+
+    json_t *flow = json_load_file("run/gradient_flow.json", 0, NULL);
+    cr_assert(flow && json_array_size(json_object_get(json_object_get(flow, "before"), "series")) > 0);
+    json_decref(flow);
 
     /* What is there is left alone; what is not is made again, the same. */
     char *first = read_file("run/examples.jsonl");
