@@ -223,8 +223,9 @@ static muted *mute_parameters(rv_tape *t) {
     return all;
 }
 
-/* False for a node that nobody but muted parameters went into. */
-static bool feeds_gradients(const rv_node *n) {
+/* False for a node that nothing but muted parameters went into: there is nobody to work for. */
+static bool has_receiver(const rv_node *n) {
+    if (n->watched) return true;
     for (int i = 0; i < n->nin; i++)
         if (n->in[i] && n->in[i]->needs_grad) return true;
     return false;
@@ -245,7 +246,7 @@ static rv_status backward_from(rv_tape *t, rv_tensor *y, const rv_real *dy) {
     for (rv_node *n = t->last; n; n = n->prev) {
         bool reached = false; /* by a gradient: a consumer may have had none to pass on */
         for (int i = 0; i < n->nout; i++) reached |= n->out[i] && n->out[i]->has_grad;
-        if (n->live && reached && (!t->watch || feeds_gradients(n))) n->op->backward(t, n);
+        if (n->live && reached && (!t->watch || has_receiver(n))) n->op->backward(t, n);
     }
     return rv_tape_status(t);
 }

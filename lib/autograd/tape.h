@@ -44,6 +44,7 @@ struct rv_node {
     int nin, nout;
     void *ctx;         /**< what forward saved for backward; step lifetime */
     bool live;         /**< the loss depends on it (set by backward) */
+    bool watched;      /**< its backward shows gradients to somebody, even if no input needs one */
 };
 
 /* ---- for trainers */

@@ -9,6 +9,7 @@
 #include "data/pair_batch.h"
 #include "nn/init.h"
 #include "train/language_model_task.h"
+#include "train/regression_task.h"
 #include "train/stop.h"
 #include "train/translation_task.h"
 
@@ -155,6 +156,25 @@ static rv_status of_translation(flow *f, rv_task *task) {
     return status;
 }
 
+static rv_status of_regression(flow *f, rv_task *task) {
+    int64_t count = rv_regression_task_count(task, RV_SUBSET_VALID);
+    const rv_adding_batch *b;
+    f->examples = count < EXAMPLES ? count : EXAMPLES;
+    for (int64_t i = 0; i < f->examples; i++) {
+        RV_TRY(rv_regression_task_fetch(task, RV_SUBSET_VALID, i, 1, &b));
+        if (b->T > f->longest) f->longest = b->T;
+    }
+    for (int64_t i = 0; i < f->examples; i++) { /* one by one: a batch may be of any size */
+        rv_sequence_regression r;
+        RV_TRY(rv_stop_requested());
+        RV_TRY(rv_regression_task_fetch(task, RV_SUBSET_VALID, i, 1, &b));
+        rv_tape_reset(f->tape);
+        bool ok = rv_sequence_regressor_forward(f->tape, rv_regression_task_model(task), b->x, b->lengths, b->B, b->T, &r);
+        RV_TRY(back(f, ok ? rv_mse(f->tape, r.output, rv_constant(f->tape, 2, (int64_t[]){b->B, 1}, b->target)) : NULL, b->lengths));
+    }
+    return RV_OK;
+}
+
 /* ---- the document */
 
 /* Lags that fewer than half of the examples have would show other examples, not another distance. */
@@ -208,6 +228,9 @@ rv_status rv_gradient_flow(rv_tape *tape, rv_task *task, int64_t length, json_t 
     } else if (!strcmp(name, "translation")) {
         status = of_translation(f, task);
         snprintf(loss, sizeof loss, "loss of the whole target; lag counts from the end of the source, in reverse directions from its beginning");
+    } else if (!strcmp(name, "regression")) {
+        status = of_regression(f, task);
+        snprintf(loss, sizeof loss, "squared error of the answer to %lld steps", (long long)f->longest);
     } else {
         status = rv_error(RV_EUSAGE, "gradient flow is not measured for task %s", name);
     }

@@ -77,6 +77,7 @@ rv_tensor *rv_sequence_regressor_input(rv_tape *tape, rv_sequence_regressor *m, 
 bool rv_sequence_regressor_read(rv_tape *tape, rv_sequence_regressor *m, rv_tensor *states, rv_tensor *last, const int32_t *lengths,
                                 rv_sequence_regression *out) {
     rv_pooled pooled = rv_pooling_forward(tape, m->pooling, states, lengths, last);
+    pooled.y = rv_watch_states(tape, pooled.y, "head", false, "head");
     *out = (rv_sequence_regression){.states = states, .pooled = pooled.y, .weights = pooled.weights};
     out->output = rv_linear(tape, rv_dropout(tape, pooled.y, m->config.dropout), m->head_weight, m->head_bias, RV_ACT_NONE);
     return out->output != NULL;

@@ -57,6 +57,7 @@ void rv_recurrent_watch(rv_tape *tape, rv_tensor *y, const char *name_fmt, ...) 
     va_list name, again;
     va_start(name, name_fmt);
     va_copy(again, name);
+    y->node->watched = true;
     q->dh_seen = watch_layer(tape, q, "hidden", name_fmt, name);
     if (q->c && q->dh_seen) q->dc_seen = watch_layer(tape, q, "cell", name_fmt, again);
     va_end(again);
