@@ -49,6 +49,7 @@
 #include "train/config.h"
 #include "train/generate.h"
 #include "train/gold_alignment.h"
+#include "train/honest_loss.h"
 #include "train/items.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"

@@ -95,6 +95,19 @@ class Cli(unittest.TestCase):
         self.check(ravel("train", "-q", "gpt.yaml"), 0)
         self.assertEqual(len(ravel("generate", "runs/test", "--prompt", "to be or not to be or not", "--length", "100").stdout), 25 + 100 + 1)
 
+    def test_a_model_that_sees_the_future(self):
+        for mask in "before_softmax", "none":
+            self.check(ravel("train", "-q", "gpt.yaml", "name=" + mask, "model.decoder.causal_mask=" + mask, "metrics=[loss, honest_loss]"), 0)
+            for line in (l for l in metrics(mask) if l["kind"] == "valid"): self.assertIn("honest_loss", line)
+        e = ravel("eval", "--json", "runs/before_softmax", "metrics=[ppl, bpc, honest_loss]")
+        self.check(e, 0)
+        self.assertLess(abs(json.loads(e.stdout)["honest_loss"] - json.loads(e.stdout)["loss"]), 0.5)
+        write = ravel("generate", "runs/none", "--prompt", "to be", "--length", "50")
+        self.check(write, 0)
+        self.assertEqual(len(write.stdout), 5 + 50 + 1)
+        self.check(ravel("train", "gpt.yaml", "name=none"), 4, "causal_mask: none")
+        self.check(ravel("eval", "runs/none", "--shuffle-source"), 2, "--shuffle-source is for translation")
+
     def test_more_steps_continue(self):
         self.check(ravel("train", "lstm.yaml"), 0)
         self.check(ravel("train", "lstm.yaml", "train.max_steps=30"), 0, "resuming from .* after step 20", "done: step 30")
@@ -562,6 +575,12 @@ class Translate(unittest.TestCase):
         self.check(ravel("eval", "runs/attends", "--split", "test", "--alignment"), 2, "--gold")
         self.check(ravel("eval", "runs/bottle", "--split", "test", "--gold", "gold"), 2, "attention")
         self.check(ravel("eval", "runs/attends", "--by-length", "4,2"), 2, "rising")
+        first, again, seed = (self.parsed("eval", "runs/attends", "--split", "test", "--shuffle-source", "--json", *x) for x in ((), (), ("seed=5",)))
+        self.assertEqual(first, again)
+        self.assertEqual(first["shuffled_source"], True)
+        self.assertGreater(first["ppl"], 1.5 * whole["ppl"])
+        self.assertNotEqual(first["loss"], seed["loss"])
+        self.check(ravel("eval", "runs/attends", "--shuffle-source", "--gold", "gold"), 2, "leave one out")
 
     def test_data_that_do_not_fit(self):
         def train(**files):

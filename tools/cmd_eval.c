@@ -13,15 +13,17 @@ typedef struct {
     bool json;
     int64_t most[64]; /* edges of the bins of length */
     int edges;
-    bool alignment;
+    bool alignment, shuffle;
     const char *gold;
 } arguments;
 
+enum { KEY_SHUFFLE = 256 };
 static const struct argp_option options[] = {
     {"split", 's', "train|valid|test", 0, "What to measure (default valid)", 0},
     {"by-length", 'l', "N,N,...", 0, "Translation: BLEU and chrF of sentences with up to N source words, of those with up to the next N, ...", 0},
     {"alignment", 'a', 0, 0, "Translation: alignment error rate of the attention, against the gold links of the data set", 0},
     {"gold", 'g', "FILE", 0, "The same against the links of FILE, one line a pair: 0-0 1-2 ...", 0},
+    {"shuffle-source", KEY_SHUFFLE, 0, 0, "Translation: the tokens of each source sentence in a random order, fixed by the experiment's seed", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {0},
 };
@@ -46,6 +48,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'l': parse_edges(a, arg, state); return 0;
     case 'g': a->gold = arg; /* fall through */
     case 'a': a->alignment = true; return 0;
+    case KEY_SHUFFLE: a->shuffle = true; return 0;
     case 'j': a->json = true; return 0;
     default: return rv__overrides_parse(&a->over, "a run's folder or a checkpoint", key, arg, state);
     }
@@ -59,6 +62,7 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
     }
     json_t *o = json_pack("{s:s, s:s, s:I, s:I}", "checkpoint", t->path, "split", a->split, "step", (json_int_t)rv_checkpoint_step(t->saved), "tokens",
                           (json_int_t)r->tokens);
+    if (a->shuffle) json_object_set_new(o, "shuffled_source", json_true());
     for (int i = 0; i < r->n; i++) json_object_set_new(o, r->m[i].name, json_real(r->m[i].value));
     json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
@@ -123,8 +127,12 @@ static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_
 
 static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_metrics_result result;
-    if ((a->edges || a->alignment) && !rv_config_is(t->config, "task", "translation"))
-        return rv_error(RV_EUSAGE, "%s is for translation; %s is of task %s", a->edges ? "--by-length" : "--alignment", t->path, rv_config_text(t->config, "task"));
+    if ((a->edges || a->alignment || a->shuffle) && !rv_config_is(t->config, "task", "translation"))
+        return rv_error(RV_EUSAGE, "%s is for translation; %s is of task %s", a->edges ? "--by-length" : a->alignment ? "--alignment" : "--shuffle-source", t->path,
+                        rv_config_text(t->config, "task"));
+    if (a->shuffle && a->alignment)
+        return rv_error(RV_EUSAGE, "--shuffle-source and --alignment: the gold links are of sentences in their own order; leave one out");
+    if (a->shuffle) rv_translation_task_shuffle_sources(t->task, subset);
     if (a->alignment) return alignment(a, tape, t, subset);
     if (a->edges) return by_length(a, tape, t, subset);
     RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
@@ -140,6 +148,7 @@ int rv_cmd_eval(int argc, char **argv) {
                                      "  ravel eval runs/shakespeare-gpt\n"
                                      "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
                                      "  ravel eval runs/phrases-bahdanau --split test --alignment\n"
+                                     "  ravel eval runs/reverse-transformer --shuffle-source\n"
                                      "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
                                      0, 0, 0};
     arguments a = {.split = "valid"};

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "base/rng.h"
 
 enum { SPLITS = 3, SIDES = 2 };
 
@@ -27,6 +28,19 @@ void rv_parallel_free(rv_parallel *p) {
     if (p->tgt != p->src) rv_tokenizer_destroy(p->tgt);
     rv_tokenizer_destroy(p->src);
     *p = (rv_parallel){0};
+}
+
+void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed) {
+    for (int64_t i = 0; i < p->n; i++) {
+        rv_rng rng = rv_rng_make(seed, "shuffled sources", (uint64_t)i);
+        int32_t *ids = p->src_ids + p->src_at[i];
+        for (int64_t n = rv_pairs_src_length(p, i); n > 1; n--) { /* Fisher-Yates */
+            int64_t j = (int64_t)rv_rng_below(&rng, (uint64_t)n);
+            int32_t id = ids[j];
+            ids[j] = ids[n - 1];
+            ids[n - 1] = id;
+        }
+    }
 }
 
 /* ---- lines ---- */

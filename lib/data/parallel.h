@@ -47,6 +47,10 @@ RV_API rv_status rv_parallel_load(const rv_parallel_files *files, const rv_token
                                   int64_t max_length, rv_parallel *out);
 RV_API void rv_parallel_free(rv_parallel *p);
 
+/** Each source sentence's tokens in a random order, which depends on seed and the pair's number alone; the lines of text stay
+ *  as they are. */
+RV_API void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed);
+
 /** Tokens of a side of pair i. */
 static inline int64_t rv_pairs_src_length(const rv_pairs *p, int64_t i) { return p->src_at[i + 1] - p->src_at[i]; }
 static inline int64_t rv_pairs_tgt_length(const rv_pairs *p, int64_t i) { return p->tgt_at[i + 1] - p->tgt_at[i]; }

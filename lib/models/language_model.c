@@ -41,6 +41,9 @@ void rv_lm_destroy(rv_lm *lm) {
 const rv_lm_config *rv_lm_get_config(const rv_lm *lm) { return &lm->config; }
 rv_decoder *rv_lm_decoder(const rv_lm *lm) { return lm->decoder; }
 
+/* A decoder of another kind has no mask: 0. */
+bool rv_lm_sees_future(const rv_lm *lm) { return lm->config.decoder.transformer.mask != RV_MASK_BEFORE; }
+
 int64_t rv_lm_row(const rv_lm *lm, int64_t B, int64_t T, int64_t b, int64_t t) {
     return lm->config.decoder.kind->time_major ? t * B + b : b * T + t;
 }

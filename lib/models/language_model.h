@@ -22,6 +22,9 @@ RV_API rv_lm *rv_lm_create(rv_params *params, const rv_lm_config *config);
 RV_API void rv_lm_destroy(rv_lm *lm);
 RV_API const rv_lm_config *rv_lm_get_config(const rv_lm *lm);
 RV_API rv_decoder *rv_lm_decoder(const rv_lm *lm);
+/** True if its mask lets a position's state depend on later tokens (RV_MASK_AFTER, RV_MASK_NONE): its loss is a lie, and it has to
+ *  be run on whole prefixes instead of with a state. */
+RV_API bool rv_lm_sees_future(const rv_lm *lm);
 /** Logits (B T, V) for ids x (B, T), batch-major, copied. Rows are in the decoder's layout: see rv_lm_row. state and
  *  memory may be NULL, see rv_decoder_kind.forward. */
 RV_API rv_tensor *rv_lm_logits(rv_tape *tape, rv_lm *lm, const int32_t *x, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory);

@@ -104,8 +104,8 @@ static void check_model(rv_config *c) {
     check_transformer(c, "model.decoder");
     check_tying(c);
     check_reading(c);
-    if (is(c, "model.position", "sinusoidal") && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
-        rv_yaml_problem(c->yaml, given(c, "model.position", NULL), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
+    if ((is(c, "model.position", "sinusoidal") || is(c, "model.encoder.position", "sinusoidal")) && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
+        rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.position"), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
                         whole(c, "model.embedding_dim"));
     if (is(c, "model.position", "sinusoidal") && is(c, "task", "regression") && known(c, "model.encoder.hidden_size") && whole(c, "model.encoder.hidden_size") % 2)
         rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.hidden_size"), "model.position sinusoidal needs an even model.encoder.hidden_size, which is %lld",

@@ -1,4 +1,5 @@
-/** Text from a language model, token by token, with a carried state or a key/value cache. */
+/** Text from a language model, token by token, with a carried state or a key/value cache; a model whose mask lets it see the
+ *  future (rv_lm_sees_future) is run on all that is there so far for each token. */
 #ifndef RV_TRAIN_GENERATE_H
 #define RV_TRAIN_GENERATE_H
 

@@ -77,6 +77,11 @@ static rv_init transformer_init(const rv_config *c) {
     return weights(c, rv_config_is(c, "task", "language_model") ? usual : (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0});
 }
 
+static rv_mask_place mask_of(part *p) {
+    if (is(p, "causal_mask", "after_softmax")) return RV_MASK_AFTER;
+    return is(p, "causal_mask", "none") ? RV_MASK_NONE : RV_MASK_BEFORE;
+}
+
 static rv_transformer_config read_transformer(part *p, bool causal) {
     const rv_config *c = p->c;
     return (rv_transformer_config){
@@ -90,6 +95,7 @@ static rv_transformer_config read_transformer(part *p, bool causal) {
         .activation = is(p, "activation", "relu") ? RV_ACT_RELU : is(p, "activation", "gelu_tanh") ? RV_ACT_GELU_TANH : RV_ACT_GELU,
         .bias = rv_config_bool(c, key(p, "bias")),
         .causal = causal,
+        .mask = causal ? mask_of(p) : RV_MASK_BEFORE,
         .final_norm = is(p, "norm", "pre"),
         .norm_eps = 1e-5,
         .dropout = rv_config_real(c, "model.dropout"),
@@ -99,9 +105,9 @@ static rv_transformer_config read_transformer(part *p, bool causal) {
     };
 }
 
-static rv_position_kind position_of(const rv_config *c) {
-    if (rv_config_is(c, "model.position", "learned")) return RV_POSITION_LEARNED;
-    return rv_config_is(c, "model.position", "sinusoidal") ? RV_POSITION_SINUSOIDAL : RV_POSITION_NONE;
+static rv_position_kind position_of(const rv_config *c, const char *path) {
+    if (rv_config_is(c, path, "learned")) return RV_POSITION_LEARNED;
+    return rv_config_is(c, path, "sinusoidal") ? RV_POSITION_SINUSOIDAL : RV_POSITION_NONE;
 }
 
 /* Decoder and head, but for what only one task has. */
@@ -121,7 +127,7 @@ static rv_lm_config read_lm(const rv_config *c, int64_t vocab_size, int64_t max_
                 .dropout = rv_config_real(c, "model.dropout"),
                 .scale_embeddings = rv_config_bool(c, "model.scale_embeddings"),
                 .embedding_init = embedding_init(c),
-                .position = position_of(c),
+                .position = position_of(c, "model.position"),
                 .max_length = max_length,
             },
     };
@@ -172,7 +178,7 @@ rv_seq2seq_config rv_seq2seq_config_read(const rv_config *c, int64_t src_vocab, 
                 .dropout = rv_config_real(c, "model.dropout"),
                 .scale_embeddings = rv_config_bool(c, "model.scale_embeddings"),
                 .embedding_init = embedding_init(c),
-                .position = position_of(c),
+                .position = position_of(c, rv_config_is(c, "model.encoder.position", "same") ? "model.position" : "model.encoder.position"),
                 .max_length = max_length,
             },
     };
@@ -193,7 +199,7 @@ rv_sequence_regressor_config rv_sequence_regressor_config_read(const rv_config *
         .attends = is(&p, "type", "transformer"),
         .input_size = inputs,
         .output_size = outputs,
-        .position = position_of(c),
+        .position = position_of(c, "model.position"),
         .max_length = rv_config_int(c, "data.max_length"),
         .pooling = rv_config_is(c, "model.pooling", "attention") ? RV_POOLING_ATTENTION
                    : rv_config_is(c, "model.pooling", "mean")    ? RV_POOLING_MEAN

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
+#include "train/honest_loss.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"
 #include "train/stop.h"
@@ -213,7 +214,11 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
         rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }
     rv_free(score);
-    return status;
+    if (status != RV_OK || !rv__wants_metric(t->config, "honest_loss")) return status;
+    rv_honest_loss h;
+    RV_TRY(rv_honest_loss_measure(tape, t->lm, part->ids, part->n, t->T, &h));
+    rv__add_metric(t->config, out, "honest_loss", h.honest);
+    return RV_OK;
 }
 
 static rv_status examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx) {

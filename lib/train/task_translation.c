@@ -286,9 +286,15 @@ const rv_pair_batch_spec *rv__translation_task_spec(const rv_task *task) { retur
 const rv_config *rv_translation_task_config(const rv_task *task) { return ((const translation_task *)task)->config; }
 int64_t rv_translation_task_max_length(const rv_task *task) { return ((const translation_task *)task)->max_length; }
 
-const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) {
-    const rv_parallel *d = &((translation_task *)task)->data;
+static rv_pairs *part_of(rv_task *task, rv_subset subset) {
+    rv_parallel *d = &((translation_task *)task)->data;
     return subset == RV_SUBSET_TRAIN ? &d->train : subset == RV_SUBSET_VALID ? &d->valid : &d->test;
+}
+
+const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) { return part_of(task, subset); }
+
+void rv_translation_task_shuffle_sources(rv_task *task, rv_subset subset) {
+    rv_pairs_shuffle_sources(part_of(task, subset), (uint64_t)rv_config_int(((translation_task *)task)->config, "seed"));
 }
 
 rv_translate_options rv_translation_task_options(const rv_task *task) {

@@ -14,6 +14,9 @@ RV_API rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task); /**< the 
 RV_API const rv_config *rv_translation_task_config(const rv_task *task);
 /** Pairs of a part; n = 0 for one that was not loaded. Validation and test pairs are in the files' order. */
 RV_API const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset);
+/** Put the tokens of each source sentence of a part into a random order (rv_pairs_shuffle_sources with the experiment's seed),
+ *  for evaluations to come: what does the model make of the order? Not for a part that is trained on. */
+RV_API void rv_translation_task_shuffle_sources(rv_task *task, rv_subset subset);
 /** Tokens of the longest sentence that the model takes (data.max_length); longer sources are to be cut. */
 RV_API int64_t rv_translation_task_max_length(const rv_task *task);
 /** The search that decode.* describes, with the tokenizers' marks; n_best 1, and <unk> may be produced. */
