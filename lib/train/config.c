@@ -30,6 +30,7 @@ static rv_config *create(void) {
 /* ${seed} works without a seed in the file: top-level defaults become part of the tree. */
 static void add_top_defaults(rv_config *c) {
     rv_yaml_node *root = rv_yaml_root(c->yaml);
+    if (rv_yaml_get(root, "compare")) return; /* it has none of them */
     for (int i = 0; i < rv__schema_size; i++) {
         const rv__key *k = &rv__schema[i];
         if (rv__schema_is_child(i, "") && k->type != RV__SECTION && k->type != RV__ENUMS && k->dflt && k->dflt != rv__required && !rv_yaml_get(root, k->path))
@@ -116,11 +117,29 @@ double rv_config_real_at(const rv_config *c, const char *path, int i) {
     return v->reals[i];
 }
 
+int64_t rv_config_int_at(const rv_config *c, const char *path, int i) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(type_is(v, 1u << RV__INTS) && i >= 0 && i < v->count);
+    return (int64_t)v->reals[i];
+}
+
 const char *rv_config_text_at(const rv_config *c, const char *path, int i) {
     const rv__value *v = value(c, path);
     RV_ASSERT(type_is(v, 1u << RV__ENUMS) && i >= 0 && i < v->count);
     return v->texts[i];
 }
+
+int rv_config_map_count(const rv_config *c, const char *path) { return rv_config_count(c, path); }
+
+const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path, int i) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(type_is(v, 1u << RV__MAP) && i >= 0 && i < v->count);
+    const rv_yaml_node *n = v->node->first;
+    while (i--) n = n->next;
+    return n;
+}
+
+const char *rv_config_map_key(const rv_config *c, const char *path, int i) { return rv_config_map_at(c, path, i)->key->text; }
 
 bool rv_config_is(const rv_config *c, const char *path, const char *text) {
     const rv__value *v = value(c, path);

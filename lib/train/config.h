@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "io/yaml.h"
 
 typedef struct rv_config rv_config;
 
@@ -38,7 +39,15 @@ RV_API bool rv_config_given(const rv_config *c, const char *path);
 /** Lists: elements (0 without a value), and the i-th. */
 RV_API int rv_config_count(const rv_config *c, const char *path);
 RV_API double rv_config_real_at(const rv_config *c, const char *path, int i);
+RV_API int64_t rv_config_int_at(const rv_config *c, const char *path, int i);
 RV_API const char *rv_config_text_at(const rv_config *c, const char *path, int i);
+/** Maps whose keys are the user's (compare.models): entries (0 without a value), and the i-th: its value, whose key is
+ *  node->key. Owned by c. rv_yaml_where tells where it stands. */
+RV_API int rv_config_map_count(const rv_config *c, const char *path);
+RV_API const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path, int i);
+RV_API const char *rv_config_map_key(const rv_config *c, const char *path, int i);
+/** A value as YAML on one line, as an assignment takes it ("[0.9, 0.98]"). The caller frees it; NULL (RV_ENOMEM) when out of memory. */
+RV_API char *rv_config_flow(const rv_yaml_node *value);
 /** True if the key has a value and its text is `value`: rv_config_is(c, "model.decoder.type", "rnn"). */
 RV_API bool rv_config_is(const rv_config *c, const char *path, const char *value);
 

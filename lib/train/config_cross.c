@@ -135,7 +135,45 @@ static void check_train(rv_config *c) {
                         real(c, "train.lr_scheduler.min_lr"), real(c, "train.optimizer.lr"));
 }
 
+/* Exactly one of the two keys; at: where to say so. */
+static void check_one_of(rv_config *c, const char *section, const char *a, const char *b) {
+    const rv_yaml_node *x = rv__config_value(c, a)->node, *y = rv__config_value(c, b)->node, *at = rv__config_value(c, section)->node;
+    if (x && y) rv_yaml_problem(c->yaml, y, "%s besides %s; give one of them", b, a);
+    else if (!x && !y && at && !rv__config_value(c, section)->bad) rv_yaml_problem(c->yaml, at->key, "%s: missing %s or %s", section, a, b);
+}
+
+static void check_rising(rv_config *c, const char *path) {
+    const rv__value *v = rv__config_value(c, path);
+    for (int i = 1; known(c, path) && i < v->count; i++)
+        if (v->reals[i] <= v->reals[i - 1]) {
+            if (v->node) rv_yaml_problem(c->yaml, v->node, "%s: %s after %s; the numbers must rise", path, v->texts[i], v->texts[i - 1]);
+            return;
+        }
+}
+
+static void check_most(rv_config *c, const char *path, int most) {
+    if (known(c, path) && rv__config_value(c, path)->count > most)
+        rv_yaml_problem(c->yaml, rv__config_value(c, path)->node, "%s: %d values; at most %d are possible", path, rv__config_value(c, path)->count, most);
+}
+
+static void check_compare(rv_config *c) {
+    if (!known(c, "compare")) return;
+    check_one_of(c, "compare.budget", "compare.budget.train_tokens", "compare.budget.train_steps");
+    check_one_of(c, "compare.tune", "compare.tune.train_tokens", "compare.tune.train_steps");
+    check_rising(c, "compare.quality.length_bins");
+    check_rising(c, "compare.cost.sequence_length");
+    check_rising(c, "compare.cost.threads");
+    check_most(c, "compare.quality.length_bins", 31);
+    check_most(c, "compare.cost.sequence_length", 32);
+    check_most(c, "compare.cost.threads", 16);
+    if (known(c, "compare.cost.batch") && known(c, "compare.cost.tokens"))
+        rv_yaml_problem(c->yaml, given(c, "compare.cost.tokens", NULL), "compare.cost.tokens besides compare.cost.batch; give one of them");
+    if (!known(c, "compare.budget") && !known(c, "compare.cost") && !rv__config_value(c, "compare.budget")->bad && !rv__config_value(c, "compare.cost")->bad)
+        rv_yaml_problem(c->yaml, rv__config_value(c, "compare")->node->key, "compare: nothing to do; give budget (to train), cost (to measure), or both");
+}
+
 void rv__config_cross_check(rv_config *c) {
+    check_compare(c);
     check_data(c);
     check_model(c);
     check_train(c);

@@ -35,6 +35,35 @@ static void print_text(FILE *f, const char *s) {
     else print_quoted(f, s);
 }
 
+/* On one line. */
+static void print_flow(FILE *f, const rv_yaml_node *n) {
+    if (n->kind == RV_YAML_SCALAR) {
+        if (n->quoted || strcmp(n->text, "null")) print_text(f, n->text);
+        else fputs("null", f);
+        return;
+    }
+    fputc(n->kind == RV_YAML_MAP ? '{' : '[', f);
+    for (const rv_yaml_node *e = n->first; e; e = e->next) {
+        if (e != n->first) fputs(", ", f);
+        if (e->key) print_text(f, e->key->text), fputs(": ", f);
+        print_flow(f, e);
+    }
+    fputc(n->kind == RV_YAML_MAP ? '}' : ']', f);
+}
+
+char *rv_config_flow(const rv_yaml_node *value) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (f) {
+        print_flow(f, value);
+        if (!fclose(f) && text) return text;
+        free(text);
+    }
+    rv_error(RV_ENOMEM, "out of memory while printing settings");
+    return NULL;
+}
+
 static bool wanted(const rv_config *c, int i, bool all) {
     const rv__value *v = &c->value[i];
     return v->has && (all || v->node);
@@ -56,7 +85,8 @@ static void print_section(const rv_config *c, FILE *f, const char *section, int 
         if (v->texts) {
             for (int e = 0; e < v->count; e++) fputs(e ? ", " : "[", f), print_text(f, v->texts[e]);
             fputc(']', f);
-        } else print_text(f, v->text);
+        } else if (v->key->type == RV__MAP) print_flow(f, v->node);
+        else print_text(f, v->text);
         fputc('\n', f);
     }
 }

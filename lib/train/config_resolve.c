@@ -78,9 +78,11 @@ static bool scalar_fits(rv_config *c, const rv__key *k, const char *text, const 
     case RV__PATH: return text[0] != 0;
     case RV__ENUM:
     case RV__ENUMS: return rv__schema_one_of(k->range, text);
-    case RV__SECTION: return false;
+    case RV__SECTION:
+    case RV__MAP: return false;
     case RV__INT:
     case RV__REAL:
+    case RV__INTS:
     case RV__REALS: break;
     }
     v = rv__schema_interval(k);
@@ -128,6 +130,8 @@ static void set_scalar(rv_config *c, rv__value *v, const rv_yaml_node *n, const 
     v->whole = v->key->type == RV__INT || v->key->type == RV__BOOL ? (int64_t)x : 0;
 }
 
+static bool is_list(const rv__key *k) { return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS; }
+
 static bool list_start(rv_config *c, rv__value *v, int count) {
     v->texts = need(c, (size_t)count * sizeof *v->texts);
     v->reals = need(c, (size_t)count * sizeof *v->reals);
@@ -151,7 +155,7 @@ static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
             expected(c, v->key, e);
             bad = true;
         }
-        for (int j = 0; j < i && !bad && v->key->type == RV__ENUMS; j++)
+        for (int j = 0; j < i && !bad && v->key->type != RV__REALS; j++)
             if (!strcmp(v->texts[i], v->texts[j])) {
                 rv_yaml_problem(c->yaml, e, "%s: '%.60s' is listed twice; remove one", v->key->path, e->text);
                 bad = true;
@@ -159,6 +163,20 @@ static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
     }
     v->bad = bad;
     v->has = !bad;
+}
+
+/* A map whose keys are the user's. */
+static void set_map(rv_config *c, rv__value *v, const rv_yaml_node *n) {
+    v->bad = n->kind != RV_YAML_MAP || !n->count;
+    if (v->bad) expected(c, v->key, n);
+    else v->has = true, v->count = n->count;
+}
+
+/* A section that may also be `true` (there, all by default) or `false` (left out). */
+static bool set_switch(rv__value *v, const rv_yaml_node *n) {
+    if (!v->key->range || n->kind != RV_YAML_SCALAR || n->quoted || (strcmp(n->text, "true") && strcmp(n->text, "false"))) return false;
+    v->has = !strcmp(n->text, "true");
+    return true;
 }
 
 /* ---- defaults ---- */
@@ -213,7 +231,7 @@ static void set_default(rv_config *c, rv__value *v, int i) {
         v->bad = !scalar_fits(c, v->key, text, &canonical, &x);
         if (v->bad) rv_yaml_problem(c->yaml, source->node, "%s: its default, %s from %s, is out of range; set it", v->key->path, text, source->key->path);
         else set_scalar(c, v, NULL, text);
-    } else if (v->key->type == RV__REALS || v->key->type == RV__ENUMS) set_default_list(c, v);
+    } else if (is_list(v->key)) set_default_list(c, v);
     else if (strstr(d, "${")) set_default_text(c, v);
     else set_scalar(c, v, NULL, d);
 }
@@ -284,10 +302,12 @@ static void resolve(rv_config *c, int i) {
         if (!v->key) v->key = &rv__schema[i];
     } else if (v->key->type == RV__SECTION) {
         v->has = n || v->key->dflt;
-        if (n && n->kind != RV_YAML_MAP) expected(c, v->key, n), v->bad = true, v->node = NULL;
+        if (n && set_switch(v, n)) {
+        } else if (n && n->kind != RV_YAML_MAP) expected(c, v->key, n), v->bad = true, v->node = NULL;
         else if (!n && v->key->dflt == rv__required) set_default(c, v, i);
     } else if (!n) set_default(c, v, i);
-    else if (v->key->type == RV__REALS || v->key->type == RV__ENUMS) set_list(c, v, n);
+    else if (v->key->type == RV__MAP) set_map(c, v, n);
+    else if (is_list(v->key)) set_list(c, v, n);
     else set_scalar(c, v, n, n->text);
     v->state = RV__RESOLVED;
 }
@@ -307,15 +327,14 @@ static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *sec
     }
 }
 
-/* Experiments that this version cannot run: one clear message instead of one for each of their keys. */
+/* Tasks that this version cannot run: one clear message instead of one for each of their keys. */
 static bool available(rv_config *c) {
-    const rv_yaml_node *root = rv_yaml_root(c->yaml), *compare = rv_yaml_get(root, "compare"), *task = rv_yaml_get(root, "task");
-    if (compare) rv_yaml_problem(c->yaml, compare->key, "'compare' is not available in this version; available are single experiments with task language_model, translation or regression");
+    const rv_yaml_node *task = rv_yaml_get(rv_yaml_root(c->yaml), "task");
     static const char *const planned[] = {"tagging", "classification", "masked_language_model", "latent"};
     bool later = false;
     for (size_t i = 0; task && i < sizeof planned / sizeof *planned; i++) later |= !strcmp(task->text, planned[i]);
     if (later) rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: language_model, translation, regression", task->text);
-    return !compare && !later;
+    return !later;
 }
 
 void rv__config_resolve(rv_config *c) {

@@ -75,7 +75,7 @@ void rv__schema_suggest(const char *section, const char *leaf, char *buf, size_t
 }
 
 rv__interval rv__schema_interval(const rv__key *k) {
-    rv__interval v = {.whole = k->type == RV__INT};
+    rv__interval v = {.whole = k->type == RV__INT || k->type == RV__INTS};
     const char *r = k->range;
     if (!strncmp(r, "auto|", 5)) v.auto_word = true, r += 5;
     if (k->type == RV__REALS && *r != '[' && *r != '(') {
@@ -114,7 +114,8 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
     char set[256];
     rv__interval v;
     switch (k->type) {
-    case RV__SECTION: snprintf(buf, size, "a map"); return;
+    case RV__SECTION: snprintf(buf, size, k->range ? "true, false or a map" : "a map"); return;
+    case RV__MAP: snprintf(buf, size, "%s", k->range); return;
     case RV__BOOL: snprintf(buf, size, "true or false"); return;
     case RV__PATH: snprintf(buf, size, "a path"); return;
     case RV__TEXT: snprintf(buf, size, !strcmp(k->range, "name") ? "a name of letters, digits, '.', '_' and '-'" : "a text"); return;
@@ -125,12 +126,13 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
         return;
     case RV__INT:
     case RV__REAL:
+    case RV__INTS:
     case RV__REALS: break;
     }
     v = rv__schema_interval(k);
     char count[32] = "";
     if (k->type == RV__REALS && v.count) snprintf(count, sizeof count, "a list of %d numbers", v.count);
-    else if (k->type == RV__REALS) snprintf(count, sizeof count, "a list of numbers");
+    else if (k->type == RV__REALS || k->type == RV__INTS) snprintf(count, sizeof count, "a list of %snumbers", v.whole ? "whole " : "");
     else snprintf(count, sizeof count, "%s%s", v.auto_word ? "auto or " : "", v.whole ? "a whole number" : "a number");
     snprintf(buf, size, "%s in %c%.16g, %.16g%c", count, v.low_open ? '(' : '[', v.low, v.high, v.high_open ? ')' : ']');
 }

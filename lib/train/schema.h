@@ -13,8 +13,10 @@ typedef enum {
     RV__TEXT,
     RV__PATH,
     RV__ENUM,
+    RV__INTS,
     RV__REALS,
     RV__ENUMS,
+    RV__MAP,
 } rv__key_type;
 
 typedef struct {
