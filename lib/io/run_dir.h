@@ -12,6 +12,8 @@ typedef struct rv_run_dir rv_run_dir;
  *  RV_EUSAGE if another process has the lock (the message names its pid) or the folder cannot be made or written. The
  *  lock goes with rv_run_dir_close or with the process, however it dies. A fork shares it. */
 RV_API rv_status rv_run_dir_open(const char *path, rv_run_dir **out);
+/** Pid of the process that has a folder's lock; 0 if none has it (or there is no such folder), -1 if it cannot be told which. */
+RV_API long rv_run_dir_owner(const char *path);
 /** NULL is allowed. */
 RV_API void rv_run_dir_close(rv_run_dir *run);
 RV_API const char *rv_run_dir_path(const rv_run_dir *run);

@@ -1,0 +1,224 @@
+/* One cell: what the disk says of it, and running it to its end. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/parallel.h"
+#include "compare/compare_private.h"
+#include "compare/measure.h"
+#include "data/files.h"
+#include "train/stop.h"
+#include "train/trainer.h"
+
+static void outcome_path(const rv_cell_info *cell, char path[RV_PATH_MAX]) {
+    snprintf(path, RV_PATH_MAX, "%.*s%s", RV_PATH_MAX - 16, cell->path, cell->kind == RV_CELL_COST ? "" : "/outcome.json");
+}
+
+static bool complete(const rv_cell_info *cell) {
+    char path[RV_PATH_MAX];
+    outcome_path(cell, path);
+    return !access(path, F_OK);
+}
+
+/* The folder whose lock stands for the cell: measurements of cost have one for all, since they want the machine for themselves. */
+static void lock_path(const rv_comparison *c, const rv_cell_info *cell, char path[RV_PATH_MAX]) {
+    if (cell->kind == RV_CELL_COST) snprintf(path, RV_PATH_MAX, "%s/cost", c->dir);
+    else snprintf(path, RV_PATH_MAX, "%s", cell->path);
+}
+
+rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, long *pid) {
+    rv_cell_info cell = rv_comparison_cell(c, number);
+    char path[RV_PATH_MAX];
+    lock_path(c, &cell, path);
+    long owner = complete(&cell) ? 0 : rv_run_dir_owner(path);
+    if (pid) *pid = owner;
+    if (step) *step = -1;
+    if (complete(&cell)) {
+        json_t *outcome = NULL;
+        outcome_path(&cell, path);
+        bool diverged = cell.kind != RV_CELL_COST && rv__json_read(path, &outcome) == RV_OK && !strcmp(json_string_value(json_object_get(outcome, "status")), "diverged");
+        json_decref(outcome);
+        return diverged ? RV_CELL_DIVERGED : RV_CELL_DONE;
+    }
+    int64_t *steps = NULL;
+    int n = 0;
+    if (cell.kind != RV_CELL_COST && rv_run_dir_list(cell.path, &steps, &n) == RV_OK && n && step) *step = steps[n - 1];
+    free(steps);
+    return owner ? RV_CELL_RUNNING : n ? RV_CELL_STOPPED : RV_CELL_MISSING;
+}
+
+/* True if `other` must be complete before the cell. */
+static bool needs(const rv_cell_info *cell, const rv_cell_info *other) {
+    if (cell->kind == RV_CELL_COST) return other->kind != RV_CELL_COST;
+    return cell->kind == RV_CELL_TRAIN && other->kind == RV_CELL_TUNE && !strcmp(cell->model, other->model);
+}
+
+bool rv_cell_ready(const rv_comparison *c, int number) {
+    rv_cell_info cell = rv_comparison_cell(c, number);
+    for (int i = 1; i < number; i++) {
+        rv_cell_info other = rv_comparison_cell(c, i);
+        if (needs(&cell, &other) && !complete(&other)) return false;
+    }
+    return true;
+}
+
+/* ---- learning rates */
+
+/* The best validation loss of a trial; infinite if it diverged or has none. */
+static rv_status best_loss(const rv_cell_info *cell, double *best) {
+    char path[RV_PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", cell->path);
+    *best = INFINITY;
+    FILE *f = fopen(path, "r");
+    if (!f) return rv_error(RV_EDATA, "%s: %s", path, strerror(errno));
+    char *line = NULL;
+    size_t size = 0;
+    while (getline(&line, &size, f) > 0) {
+        json_t *row = json_loads(line, 0, NULL);
+        const json_t *loss = json_object_get(row, "loss");
+        const char *kind = json_string_value(json_object_get(row, "kind"));
+        if (kind && !strcmp(kind, "valid") && json_is_number(loss) && json_number_value(loss) < *best) *best = json_number_value(loss);
+        json_decref(row);
+    }
+    free(line);
+    fclose(f);
+    return RV_OK;
+}
+
+/* A model's row of "tuning"; lr null while trials are missing or if all diverged. */
+static rv_status tuned(const rv_comparison *c, const char *model, json_t **out, int *missing) {
+    json_t *tried = json_array();
+    double best = INFINITY, lr = NAN;
+    *missing = 0;
+    for (int i = 1; i <= rv_comparison_cells(c); i++) {
+        rv_cell_info cell = rv_comparison_cell(c, i);
+        if (cell.kind != RV_CELL_TUNE || strcmp(cell.model, model)) continue;
+        rv_cell_state state = rv_cell_look(c, i, NULL, NULL);
+        double loss = INFINITY;
+        if (state == RV_CELL_DONE) {
+            rv_status status = best_loss(&cell, &loss);
+            if (status != RV_OK) {
+                json_decref(tried);
+                return status;
+            }
+        } else if (state != RV_CELL_DIVERGED && !*missing) *missing = i;
+        if (loss < best) best = loss, lr = cell.lr;
+        json_array_append_new(tried, json_pack("{s:f, s:o, s:b}", "lr", cell.lr, "loss", isfinite(loss) ? json_real(loss) : json_null(), "diverged", (int)(state == RV_CELL_DIVERGED)));
+    }
+    *out = json_pack("{s:s, s:o, s:o}", "model", model, "lr", isnan(lr) ? json_null() : json_real(lr), "tried", tried);
+    return RV_OK;
+}
+
+static rv_status all_diverged(const rv_comparison *c, const char *model) {
+    return rv_error(RV_EDIVERGED, "%s: every learning rate of compare.tune.lr diverged with the model '%s'; list lower ones, or set train.clip_grad_norm in its file",
+                    rv_config_where(c->config, "compare.tune.lr"), model);
+}
+
+rv_status rv_comparison_tuning(const rv_comparison *c, json_t **out) {
+    const json_t *tuning = json_object_get(c->plan, "tuning"), *models = json_object_get(c->plan, "models");
+    *out = NULL;
+    if (!json_is_object(tuning)) return RV_OK;
+    json_t *rows = json_array(), *row;
+    *out = json_pack("{s:O, s:O, s:o}", "steps", json_object_get(tuning, "steps"), "equal", json_object_get(tuning, "equal"), "models", rows);
+    for (size_t i = 0; i < json_array_size(models); i++) {
+        int missing;
+        RV_TRY(tuned(c, json_string_value(json_object_get(json_array_get(models, i), "model")), &row, &missing));
+        json_array_append_new(rows, row);
+    }
+    return RV_OK;
+}
+
+/* The assignment of the learning rate that won. */
+static rv_status tuned_rate(const rv_comparison *c, const rv_cell_info *cell, json_t *set) {
+    if (!json_is_object(json_object_get(c->plan, "tuning")) || cell->kind != RV_CELL_TRAIN) return RV_OK;
+    json_t *row;
+    int missing;
+    RV_TRY(tuned(c, cell->model, &row, &missing));
+    char text[32];
+    double lr = json_number_value(json_object_get(row, "lr"));
+    bool any = json_is_number(json_object_get(row, "lr"));
+    json_decref(row);
+    if (missing)
+        return rv_error(RV_EUSAGE, "cell %d needs the trials of its model's learning rate first: ravel compare %s --cell %d, and the others of kind tune", cell->number, c->file, missing);
+    if (!any) return all_diverged(c, cell->model);
+    rv__number_text(lr, text);
+    rv__assign(set, "train.optimizer.lr=%s", text);
+    return RV_OK;
+}
+
+/* ---- running */
+
+static rv_status write_outcome(const rv_cell_info *cell, const char *status, int64_t step, const char *message) {
+    char path[RV_PATH_MAX];
+    outcome_path(cell, path);
+    json_t *outcome = json_pack("{s:s, s:I, s:o}", "status", status, "step", (json_int_t)step, "message", message ? json_string(message) : json_null());
+    rv_status result = rv__json_write(outcome, path);
+    json_decref(outcome);
+    return result;
+}
+
+static const json_t *model_of(const rv_comparison *c, const char *label) {
+    size_t i;
+    json_t *m;
+    json_array_foreach(json_object_get(c->plan, "models"), i, m)
+        if (!strcmp(json_string_value(json_object_get(m, "model")), label)) return m;
+    return NULL;
+}
+
+static rv_status configure(const rv_comparison *c, const rv_cell_info *cell, int threads, rv_config **out) {
+    json_t *more = json_array();
+    rv_status status = tuned_rate(c, cell, more);
+    if (cell->kind != RV_CELL_COST) rv__assign(more, "checkpoint.dir='%s'", cell->path);
+    if (threads > 0) rv__assign(more, "runtime.threads=%d", threads);
+    if (status == RV_OK) status = rv__model_config(model_of(c, cell->model), json_object_get(cell->entry, "set"), more, out);
+    json_decref(more);
+    return status;
+}
+
+/* The step after which a run ended. */
+static int64_t last_step(const char *dir) {
+    int64_t *steps = NULL, last = 0;
+    int n = 0;
+    if (rv_run_dir_list(dir, &steps, &n) == RV_OK && n) last = steps[n - 1];
+    free(steps);
+    return last;
+}
+
+static rv_status measure(const rv_comparison *c, const rv_cell_info *cell) {
+    rv_measure_options o = {.gradient_flow = rv_config_has(c->config, "compare.gradient_flow"), .pictures = (int)rv_config_int(c->config, "compare.report.attention.sentences")};
+    if (o.gradient_flow) o.flow_length = rv_config_int(c->config, "compare.gradient_flow.length");
+    return rv_measure_run(cell->path, &o);
+}
+
+static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int threads) {
+    rv_config *config = NULL;
+    RV_TRY(configure(c, cell, threads, &config));
+    const rv_train_options options = {.resume = "auto"};
+    rv_status status = rv_train(config, &options);
+    rv_config_destroy(config);
+    if (status != RV_OK && status != RV_EDIVERGED) return status;
+    char message[1024];
+    snprintf(message, sizeof message, "%s", status == RV_EDIVERGED ? rv_error_message() : "");
+    rv_run_dir *dir;
+    RV_TRY(rv_run_dir_open(cell->path, &dir));
+    if (status == RV_EDIVERGED) {
+        rv_warn("%s", message);
+        status = write_outcome(cell, "diverged", last_step(cell->path), message);
+    } else {
+        status = cell->kind == RV_CELL_TRAIN ? measure(c, cell) : RV_OK;
+        if (status == RV_OK) status = write_outcome(cell, "done", cell->steps, NULL);
+    }
+    rv_run_dir_close(dir);
+    return status;
+}
+
+rv_status rv_cell_run(const rv_comparison *c, int number, int threads) {
+    rv_cell_info cell = rv_comparison_cell(c, number);
+    if (complete(&cell)) return RV_OK;
+    rv_set_threads(threads);
+    return train(c, &cell, threads);
+}

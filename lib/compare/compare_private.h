@@ -1,0 +1,36 @@
+/* What reading, planning, matching and running a comparison share. */
+#ifndef RV_COMPARE_PRIVATE_H
+#define RV_COMPARE_PRIVATE_H
+
+#include "compare/comparison.h"
+
+/* The configuration of a model: its file with the assignments of the lists (JSON arrays of "key=value"; NULL: none), later ones win. */
+rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out);
+/* Make the plan. */
+rv_status rv__plan_make(const rv_comparison *c, json_t **out);
+
+/* Assignments "path=value" at the end of a list. */
+void rv__assign(json_t *list, const char *fmt, ...) RV_PRINTF(2, 3);
+/* The shortest text that reads back as x. */
+void rv__number_text(double x, char out[32]);
+/* Write a document as PATH, whole or not at all. */
+rv_status rv__json_write(const json_t *document, const char *path);
+/* Read one; RV_EDATA with path and line. */
+rv_status rv__json_read(const char *path, json_t **out);
+
+/* ---- matching */
+
+enum { RV__WIDTHS = 12 };
+typedef struct {
+    int n;
+    const char *key[RV__WIDTHS];
+    int64_t width[RV__WIDTHS];
+} rv__widths;
+/* A model's size at some widths. */
+typedef rv_status (*rv__size_of)(void *ctx, const rv__widths *widths, double *value);
+/* The widths that a file gives, as they are. */
+void rv__widths_of(const rv_config *config, rv__widths *out);
+/* Scale them until the size is within the tolerance of the target; if none is, *out is the nearest. *value: its size. */
+rv_status rv__match_widths(const rv_config *config, double target, double tolerance, rv__size_of size, void *ctx, rv__widths *out, double *value);
+
+#endif

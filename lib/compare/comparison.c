@@ -1,0 +1,291 @@
+/* Reading a comparison: which models in which settings, and whether its folder's plan is still that. */
+#include "compare/comparison.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "compare/compare_private.h"
+#include "data/files.h"
+
+enum { SETTINGS_MAX = 256, ASSIGNMENTS_MAX = 256 };
+
+/* ---- JSON */
+
+void rv__assign(json_t *list, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    json_array_append_new(list, json_vsprintf(fmt, ap));
+    va_end(ap);
+}
+
+void rv__number_text(double x, char out[32]) {
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, x);
+        if (strtod(out, NULL) == x) return;
+    }
+}
+
+rv_status rv__json_write(const json_t *document, const char *path) {
+    FILE *f = rv__file_begin(path);
+    if (!f) return RV_EDATA;
+    bool ok = json_dumpf(document, f, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0 && fputc('\n', f) != EOF;
+    rv_status status = rv__file_end(f, path, ok);
+    return status == RV_OK && !ok ? rv_error(RV_EDATA, "cannot write %s: %s", path, strerror(errno)) : status;
+}
+
+rv_status rv__json_read(const char *path, json_t **out) {
+    json_error_t error;
+    *out = json_load_file(path, 0, &error);
+    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s", path, error.line, error.column, error.text);
+}
+
+/* ---- reading */
+
+static rv_status problem(const rv_yaml_node *at, const char *what) {
+    char where[1024];
+    rv_yaml_where(at, where, sizeof where);
+    return rv_error(RV_EUSAGE, "%s: %s", where, what);
+}
+
+static bool label_ok(const char *s) {
+    size_t n = strlen(s);
+    return n && n <= 48 && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n && s[0] != '.' && s[0] != '-';
+}
+
+/* FILE beside the file in which `at` stands; an assignment of the command line is relative to the working directory. */
+static rv_status beside(const rv_yaml_node *at, char path[RV_PATH_MAX]) {
+    const char *from = at->source->label, *slash = at->source->assignment ? NULL : strrchr(from, '/');
+    return rv__path(path, "%.*s%s", slash && at->text[0] != '/' ? (int)(slash + 1 - from) : 0, from, at->text);
+}
+
+/* "key=value" for each entry of a map. */
+static rv_status assignments(const rv_yaml_node *map, json_t *list) {
+    for (const rv_yaml_node *n = map->first; n; n = n->next) {
+        char *text = rv_config_flow(n);
+        if (!text) return RV_ENOMEM;
+        rv__assign(list, "%s=%s", n->key->text, text);
+        free(text);
+    }
+    return RV_OK;
+}
+
+static rv_status read_model(const rv_yaml_node *n, json_t *models) {
+    const rv_yaml_node *file = n;
+    json_t *set = json_array();
+    json_t *model = json_pack("{s:s, s:s, s:o}", "model", n->key->text, "file", "", "set", set);
+    json_array_append_new(models, model);
+    if (!label_ok(n->key->text)) return problem(n->key, "a model's label is 1 to 48 letters, digits, '.', '_' and '-'");
+    if (n->kind == RV_YAML_MAP) {
+        for (const rv_yaml_node *e = n->first; e; e = e->next) {
+            if (!strcmp(e->key->text, "set") && e->kind == RV_YAML_MAP) RV_TRY(assignments(e, set));
+            else if (strcmp(e->key->text, "file")) return problem(e->key, "compare.models: expected LABEL: FILE.yaml or LABEL: {file: FILE.yaml, set: {key.path: value}}");
+        }
+        file = rv_yaml_get(n, "file");
+        if (!file) return problem(n->key, "compare.models: missing 'file' (the model's experiment file)");
+    }
+    if (file->kind != RV_YAML_SCALAR || !file->len) return problem(file, "compare.models: expected the path of an experiment file");
+    char path[RV_PATH_MAX];
+    RV_TRY(beside(file, path));
+    if (access(path, R_OK)) {
+        char what[RV_PATH_MAX + 128];
+        snprintf(what, sizeof what, "model '%s': cannot read %s: %s", n->key->text, path, strerror(errno));
+        return problem(file, what);
+    }
+    json_object_set_new(model, "file", json_string(path));
+    return RV_OK;
+}
+
+/* Every combination of the listed values, the last key changing fastest. */
+static rv_status read_settings(const rv_config *config, json_t *settings) {
+    json_array_append_new(settings, json_pack("{s:s, s:[]}", "setting", "", "set"));
+    for (int i = 0; i < rv_config_map_count(config, "compare.settings"); i++) {
+        const rv_yaml_node *n = rv_config_map_at(config, "compare.settings", i);
+        if (n->kind != RV_YAML_LIST || !n->count) return problem(n, "compare.settings: expected a list of values");
+        json_t *next = json_array();
+        for (size_t s = 0; s < json_array_size(settings); s++) {
+            for (const rv_yaml_node *v = n->first; v; v = v->next) {
+                json_t *old = json_array_get(settings, s), *set = json_copy(json_object_get(old, "set"));
+                char *text = rv_config_flow(v);
+                const char *before = json_string_value(json_object_get(old, "setting"));
+                if (text) rv__assign(set, "%s=%s", n->key->text, text);
+                json_array_append_new(next, json_pack("{s:o, s:o}", "setting", json_sprintf("%s%s%s=%s", before, *before ? " " : "", n->key->text, text ? text : ""), "set", set));
+                free(text);
+            }
+        }
+        json_array_clear(settings);
+        json_array_extend(settings, next);
+        json_decref(next);
+        if (json_array_size(settings) > SETTINGS_MAX) return problem(n, "compare.settings: more than 256 combinations");
+    }
+    return RV_OK;
+}
+
+rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out) {
+    const json_t *lists[] = {json_object_get(model, "set"), set, more};
+    const char *text[ASSIGNMENTS_MAX];
+    int n = 0;
+    for (int l = 0; l < 3; l++)
+        for (size_t i = 0; i < json_array_size(lists[l]) && n < ASSIGNMENTS_MAX; i++) text[n++] = json_string_value(json_array_get(lists[l], i));
+    return rv_config_load(json_string_value(json_object_get(model, "file")), n, text, out);
+}
+
+/* ---- what was asked */
+
+/* Lines of a configuration. of_comparison: without what may change afterwards: the report and where it is. */
+static json_t *lines_of(char *text, bool of_comparison) {
+    json_t *lines = json_array();
+    bool skip = false;
+    for (char *line = text, *next; line && *line; line = next) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        if (of_comparison && (line[0] != ' ' || line[2] != ' '))
+            skip = !strncmp(line, "  quality:", 10) || !strncmp(line, "  report:", 9) || !strncmp(line, "  dir:", 6);
+        if (!skip) json_array_append_new(lines, json_string(line));
+    }
+    return lines;
+}
+
+static rv_status ask(rv_comparison *c) {
+    char *text = rv_config_resolved(c->config), key[80];
+    if (!text) return RV_ENOMEM;
+    json_object_set_new(c->asked, "compare", lines_of(text, true));
+    free(text);
+    size_t m, s;
+    json_t *model, *setting;
+    json_array_foreach(c->models, m, model) {
+        const char *label = json_string_value(json_object_get(model, "model"));
+        const rv_yaml_node *at = rv_config_map_at(c->config, "compare.models", (int)m);
+        json_array_foreach(c->settings, s, setting) {
+            rv_config *config;
+            const char *name = json_string_value(json_object_get(setting, "setting"));
+            rv_status status = rv__model_config(model, json_object_get(setting, "set"), NULL, &config);
+            if (status == RV_OK && rv_config_has(config, "compare")) {
+                rv_config_destroy(config);
+                status = rv_error(RV_EUSAGE, "this is a comparison itself, not an experiment");
+            }
+            if (status != RV_OK) {
+                char where[1024];
+                rv_yaml_where(*name ? rv_config_map_at(c->config, "compare.settings", 0)->key : at, where, sizeof where);
+                return rv_error_context(status, "%s: model '%s'%s%s cannot be used:\n", where, label, *name ? " in the setting " : "", name);
+            }
+            text = s ? NULL : rv_config_merged(config);
+            rv_config_destroy(config);
+            if (s) continue;
+            if (!text) return RV_ENOMEM;
+            snprintf(key, sizeof key, "model %s", label);
+            json_object_set_new(c->asked, key, lines_of(text, false));
+            free(text);
+        }
+    }
+    return RV_OK;
+}
+
+static rv_status check_reference(const rv_comparison *c) {
+    if (!rv_config_has(c->config, "compare.match.reference")) return RV_OK;
+    const char *label = rv_config_text(c->config, "compare.match.reference");
+    for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++)
+        if (!strcmp(rv_config_map_key(c->config, "compare.models", i), label)) return RV_OK;
+    return rv_error(RV_EUSAGE, "%s: compare.match.reference: there is no model '%s' in compare.models", rv_config_where(c->config, "compare.match.reference"), label);
+}
+
+static rv_status read(rv_comparison *c, int n, const char *const *overrides) {
+    RV_TRY(rv_config_load(c->file, n, overrides, &c->config));
+    if (!rv_config_has(c->config, "compare"))
+        return rv_error(RV_EUSAGE, "%s: it has no 'compare:', so it is a single experiment: ravel train %s", c->file, c->file);
+    const char *dir = rv_config_has(c->config, "compare.dir") ? rv_config_text(c->config, "compare.dir") : NULL;
+    int used = snprintf(c->dir, sizeof c->dir, "%s%s", dir ? dir : "runs/", dir ? "" : rv_config_text(c->config, "compare.name"));
+    if (used >= (int)sizeof c->dir) return rv_error(RV_EUSAGE, "%s: compare.dir is too long", c->file);
+    for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++) RV_TRY(read_model(rv_config_map_at(c->config, "compare.models", i), c->models));
+    RV_TRY(read_settings(c->config, c->settings));
+    RV_TRY(check_reference(c));
+    return ask(c);
+}
+
+void rv_comparison_close(rv_comparison *c) {
+    if (!c) return;
+    rv_config_destroy(c->config);
+    json_decref(c->plan);
+    json_decref(c->models);
+    json_decref(c->settings);
+    json_decref(c->asked);
+    free(c);
+}
+
+rv_status rv_comparison_open(const char *file, int n_overrides, const char *const *overrides, rv_comparison **out) {
+    rv_comparison *c = *out = calloc(1, sizeof *c);
+    if (!c) return rv_error(RV_ENOMEM, "no memory for a comparison");
+    c->models = json_array();
+    c->settings = json_array();
+    c->asked = json_object();
+    rv_status status = rv__path(c->file, "%s", file);
+    if (status == RV_OK) status = read(c, n_overrides, overrides);
+    if (status == RV_OK) return RV_OK;
+    rv_comparison_close(c);
+    *out = NULL;
+    return status;
+}
+
+/* ---- the plan of the folder */
+
+/* The first line in which what was asked then differs from now. */
+static rv_status compare_asked(const rv_comparison *c, const char *path) {
+    const char *key, *nothing = "nothing there";
+    json_t *now, *then_all = json_object_get(c->plan, "asked");
+    json_object_foreach(c->asked, key, now) {
+        json_t *then = json_object_get(then_all, key);
+        if (json_equal(now, then)) continue;
+        size_t i = 0;
+        while (json_equal(json_array_get(now, i), json_array_get(then, i))) i++;
+        const char *a = json_string_value(json_array_get(then, i)), *b = json_string_value(json_array_get(now, i));
+        return rv_error(RV_EUSAGE, "%s was made from another configuration; %s: '%s' then, '%s' now. Put %s back, give the comparison another name, or remove %s", path, key,
+                        a ? a + strspn(a, " ") : nothing, b ? b + strspn(b, " ") : nothing, c->file, c->dir);
+    }
+    return RV_OK;
+}
+
+static rv_status read_plan(rv_comparison *c, const char *path) {
+    RV_TRY(rv__json_read(path, &c->plan));
+    return compare_asked(c, path);
+}
+
+rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
+    char path[RV_PATH_MAX];
+    snprintf(path, sizeof path, "%s/plan.json", c->dir);
+    if (!access(path, F_OK)) return read_plan(c, path);
+    if (!keep) return rv__plan_make(c, &c->plan);
+    /* One process plans; those that share the comparison wait for it. */
+    rv_run_dir *dir = NULL;
+    while (rv_run_dir_open(c->dir, &dir) != RV_OK) {
+        if (!rv_run_dir_owner(c->dir)) return RV_EUSAGE; /* it cannot be made or written: the message says so */
+        usleep(200000);
+        if (!access(path, F_OK)) return read_plan(c, path);
+    }
+    rv_status status = access(path, F_OK) ? rv__plan_make(c, &c->plan) : read_plan(c, path);
+    if (status == RV_OK && access(path, F_OK)) status = rv__json_write(c->plan, path);
+    rv_run_dir_close(dir);
+    return status;
+}
+
+int rv_comparison_cells(const rv_comparison *c) { return (int)json_array_size(json_object_get(c->plan, "cells")); }
+
+rv_cell_info rv_comparison_cell(const rv_comparison *c, int number) {
+    json_t *e = json_array_get(json_object_get(c->plan, "cells"), (size_t)number - 1);
+    RV_ASSERT(e);
+    const char *kind = json_string_value(json_object_get(e, "kind"));
+    rv_cell_info info = {
+        .number = number,
+        .kind = !strcmp(kind, "tune") ? RV_CELL_TUNE : !strcmp(kind, "train") ? RV_CELL_TRAIN : RV_CELL_COST,
+        .model = json_string_value(json_object_get(e, "model")),
+        .setting = json_string_value(json_object_get(e, "setting")),
+        .seed = json_integer_value(json_object_get(e, "seed")),
+        .steps = json_integer_value(json_object_get(e, "steps")),
+        .tokens = json_integer_value(json_object_get(e, "tokens")),
+        .lr = json_number_value(json_object_get(e, "lr")),
+        .entry = e,
+    };
+    snprintf(info.path, sizeof info.path, "%s/%s", c->dir, json_string_value(json_object_get(e, "path")));
+    return info;
+}

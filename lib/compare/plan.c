@@ -1,0 +1,472 @@
+/* Planning: models are matched, budgets become steps, and the cells are listed. Nothing is trained, and the same files give the
+ * same plan, unless widths are matched by wall clock. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/parallel.h"
+#include "compare/compare_private.h"
+#include "kernels/gemm.h"
+#include "optim/clip.h"
+#include "train/items.h"
+#include "train/language_model_task.h"
+#include "train/optim_config.h"
+#include "train/translation_task.h"
+
+enum { WARMUP_STEPS = 3, TIMED_STEPS = 15 };
+
+/* What a model amounts to. */
+typedef struct {
+    int64_t parameters, embedding; /* of them, in tables of tokens and positions */
+    double flops_per_token;
+    int64_t src_vocab, tgt_vocab;
+} size;
+
+typedef struct {
+    int64_t steps, tokens;
+} budget;
+
+typedef struct {
+    rv_config *config;
+    rv_params *params;
+    rv_task *task;
+} built;
+
+static void discard(built *b) {
+    if (b->task) b->task->kind->destroy(b->task);
+    rv_params_destroy(b->params);
+    rv_config_destroy(b->config);
+    *b = (built){0};
+}
+
+static rv_status build(const json_t *model, const json_t *set, const json_t *more, const rv_checkpoint *saved, bool with_data, built *b) {
+    *b = (built){.params = rv_params_create()};
+    rv_status status = b->params ? rv__model_config(model, set, more, &b->config) : RV_ENOMEM;
+    if (status == RV_OK) status = rv_task_find(rv_config_text(b->config, "task"))->create(b->config, saved, with_data, b->params, &b->task);
+    if (status != RV_OK) discard(b);
+    return status;
+}
+
+static bool is_table(const char *name) {
+    static const char *const tables[] = {".embedding.weight", ".position.weight"};
+    size_t n = strlen(name);
+    for (int i = 0; i < 2; i++) {
+        size_t k = strlen(tables[i]);
+        if (n >= k && !strcmp(name + n - k, tables[i])) return true;
+    }
+    return false;
+}
+
+static size size_of(const built *b) {
+    size s = {.parameters = rv_params_count(b->params)};
+    double flops;
+    int64_t positions;
+    b->task->kind->cost(b->task, b->params, &flops, &positions);
+    s.flops_per_token = flops / (double)positions;
+    for (int i = 0; i < b->params->n; i++)
+        if (is_table(b->params->p[i]->name)) s.embedding += rv_numel(&b->params->p[i]->t);
+    if (rv_config_is(b->config, "task", "language_model")) s.tgt_vocab = rv_tokenizer_size(rv_lm_task_tokenizer(b->task));
+    if (rv_config_is(b->config, "task", "translation")) {
+        s.src_vocab = rv_tokenizer_size(rv_translation_task_src_tokenizer(b->task));
+        s.tgt_vocab = rv_tokenizer_size(rv_translation_task_tgt_tokenizer(b->task));
+    }
+    return s;
+}
+
+/* Walk through the batches of a training until it has done `amount` of tokens or steps. */
+static rv_status count_steps(const built *b, bool tokens, int64_t amount, budget *out) {
+    int64_t accumulate = rv_config_int(b->config, "train.accumulate"), n;
+    *out = (budget){0};
+    while ((tokens ? out->tokens : out->steps) < amount) {
+        for (int64_t i = 0; i < accumulate; i++) {
+            RV_TRY(b->task->kind->next_batch(b->task, &n));
+            out->tokens += n;
+        }
+        b->task->kind->commit(b->task);
+        out->steps++;
+    }
+    return RV_OK;
+}
+
+/* ---- time of a step */
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static rv_status time_step(built *b, rv_tape *tape, rv_optim *optim, uint64_t step, double *per_token) {
+    double t0 = rv_now(), norm;
+    int64_t tokens;
+    const rv_real one = 1;
+    rv_params_zero_grad(b->params);
+    rv_tape_reset(tape);
+    rv_tape_seed(tape, 1, step);
+    RV_TRY(b->task->kind->next_batch(b->task, &tokens));
+    RV_TRY(rv_backward_from(tape, b->task->kind->loss(tape, b->task), &one));
+    rv_params_finish_grad(b->params);
+    RV_TRY(rv_grad_norm(b->params, &norm));
+    rv_optim_step(optim, 0, 1);
+    b->task->kind->commit(b->task);
+    *per_token = (rv_now() - t0) / (double)tokens;
+    return RV_OK;
+}
+
+/* Median seconds of a training step per token, on all threads. */
+static rv_status step_time(built *b, double *median) {
+    double each[TIMED_STEPS];
+    rv_optim *optim = NULL;
+    rv_tape *tape = rv_tape_create();
+    rv_set_threads(0);
+    rv_status status = tape ? rv_params_materialise(b->params, 1) : RV_ENOMEM;
+    if (status == RV_OK) status = rv_gemm_reserve();
+    if (status == RV_OK) status = rv_optim_from_config(b->config, b->params, &optim);
+    if (status == RV_OK) rv_tape_set_training(tape, true);
+    for (int i = -WARMUP_STEPS; i < TIMED_STEPS && status == RV_OK; i++) status = time_step(b, tape, optim, (uint64_t)(i + WARMUP_STEPS), &each[i < 0 ? 0 : i]);
+    if (optim) rv_optim_destroy(optim);
+    rv_tape_destroy(tape);
+    if (status != RV_OK) return status;
+    qsort(each, TIMED_STEPS, sizeof *each, ascending);
+    *median = each[TIMED_STEPS / 2];
+    return RV_OK;
+}
+
+/* ---- matching */
+
+typedef enum { BY_NONE, BY_PARAMETERS, BY_FLOPS, BY_WALL_CLOCK } measure;
+
+static measure measure_of(const rv_config *c) {
+    const char *by = rv_config_text(c, "compare.match.by");
+    return !strcmp(by, "parameters") ? BY_PARAMETERS : !strcmp(by, "flops") ? BY_FLOPS : !strcmp(by, "wall_clock") ? BY_WALL_CLOCK : BY_NONE;
+}
+
+static rv_status value_of(measure by, built *b, double *value) {
+    size s = size_of(b);
+    *value = by == BY_PARAMETERS ? (double)(s.parameters - s.embedding) : s.flops_per_token;
+    return by == BY_WALL_CLOCK ? step_time(b, value) : RV_OK;
+}
+
+/* One model while its widths are searched: it is built again and again, with the vocabulary made once. */
+typedef struct {
+    measure by;
+    const json_t *model, *set;
+    const rv_checkpoint *vocabulary;
+} candidate;
+
+static void set_widths(const rv__widths *w, json_t *set) {
+    for (int i = 0; i < w->n; i++) rv__assign(set, "%s=%" PRId64, w->key[i], w->width[i]);
+}
+
+static rv_status size_at(void *ctx, const rv__widths *widths, double *value) {
+    const candidate *c = ctx;
+    json_t *more = json_array();
+    set_widths(widths, more);
+    built b;
+    rv_status status = build(c->model, c->set, more, c->vocabulary, c->by != BY_PARAMETERS, &b);
+    json_decref(more);
+    if (status != RV_OK) return status;
+    status = value_of(c->by, &b, value);
+    discard(&b);
+    return status;
+}
+
+/* The tokenizer of a built model, as a checkpoint in memory. */
+static rv_status keep_vocabulary(built *b, rv_checkpoint **out) {
+    char dir[] = "/tmp/ravel-XXXXXX", path[64];
+    if (!mkdtemp(dir)) return rv_error(RV_EDATA, "cannot make a folder in /tmp");
+    snprintf(path, sizeof path, "%s/vocabulary.h5", dir);
+    rv_items items = {0};
+    rv_status status = b->task->kind->save(b->task, &items);
+    if (status == RV_OK) status = rv_items_status(&items);
+    if (status == RV_OK) status = rv_checkpoint_save(path, 0, items.n, items.item, NULL);
+    if (status == RV_OK) status = rv_checkpoint_open(path, out);
+    rv_items_free(&items);
+    unlink(path);
+    rmdir(dir);
+    return status;
+}
+
+/* ---- the whole plan */
+
+typedef struct {
+    const char *label;
+    size size;
+    double value; /* that is matched */
+    bool met;
+    rv__widths widths;
+    json_t *entry; /* in "models" */
+    rv_checkpoint *vocabulary;
+    budget train, tune;
+} member;
+
+typedef struct {
+    const rv_comparison *c;
+    const rv_config *config;
+    measure by;
+    int n, reference;
+    member *m;
+    json_t *plan, *cells;
+} planner;
+
+static json_t *first_setting(const planner *p) { return json_object_get(json_array_get(p->c->settings, 0), "set"); }
+
+/* compare.budget or compare.tune: true with its unit and amount. */
+static bool budget_of(const rv_config *c, const char *section, bool *tokens, int64_t *amount) {
+    char key[64];
+    if (!rv_config_has(c, section)) return false;
+    snprintf(key, sizeof key, "%s.train_tokens", section);
+    *tokens = rv_config_has(c, key);
+    if (!*tokens) snprintf(key, sizeof key, "%s.train_steps", section);
+    *amount = rv_config_int(c, key);
+    return true;
+}
+
+/* Steps and tokens of a model, whose batches are those of `seed`. */
+static rv_status spend(const planner *p, const char *section, const json_t *model, const json_t *set, int64_t seed, const rv_checkpoint *vocabulary, budget *out) {
+    bool tokens;
+    int64_t amount;
+    if (!budget_of(p->config, section, &tokens, &amount)) return RV_OK;
+    json_t *more = json_array();
+    rv__assign(more, "seed=%" PRId64, seed);
+    built b;
+    rv_status status = build(model, set, more, vocabulary, true, &b);
+    json_decref(more);
+    if (status != RV_OK) return status;
+    status = count_steps(&b, tokens, amount, out);
+    discard(&b);
+    return status;
+}
+
+/* Build a model as its file has it. */
+static rv_status measure_member(planner *p, member *m) {
+    built b;
+    RV_TRY(build(m->entry, first_setting(p), NULL, NULL, true, &b));
+    m->size = size_of(&b);
+    m->met = true;
+    rv_status status = keep_vocabulary(&b, &m->vocabulary);
+    if (status == RV_OK && p->by != BY_NONE) status = value_of(p->by, &b, &m->value);
+    rv__widths_of(b.config, &m->widths);
+    if (rv_config_has(b.config, "train.early_stopping")) {
+        rv__assign(json_object_get(m->entry, "set"), "train.early_stopping=null");
+        rv_info("%s: train.early_stopping is switched off: every model gets the whole budget", m->label);
+    }
+    discard(&b);
+    return status;
+}
+
+static rv_status match_member(planner *p, member *m, double target) {
+    double tolerance = rv_config_real(p->config, "compare.match.tolerance");
+    candidate c = {p->by, m->entry, first_setting(p), m->vocabulary};
+    rv_config *config;
+    RV_TRY(rv__model_config(m->entry, c.set, NULL, &config));
+    rv_status status = rv__match_widths(config, target, tolerance, size_at, &c, &m->widths, &m->value);
+    rv_config_destroy(config);
+    RV_TRY(status);
+    m->met = fabs(m->value / target - 1) <= tolerance;
+    set_widths(&m->widths, json_object_get(m->entry, "set"));
+    built b;
+    RV_TRY(build(m->entry, c.set, NULL, m->vocabulary, true, &b));
+    m->size = size_of(&b);
+    discard(&b);
+    if (!m->met)
+        rv_warn("%s: no width makes it as large as %s within %g: %+.2f %% is the nearest, so there will be no verdict on it", m->label, p->m[p->reference].label, tolerance,
+                100 * (m->value / target - 1));
+    return RV_OK;
+}
+
+static rv_status match(planner *p) {
+    const char *reference = rv_config_has(p->config, "compare.match.reference") ? rv_config_text(p->config, "compare.match.reference") : p->m[0].label;
+    for (int i = 0; i < p->n; i++)
+        if (!strcmp(p->m[i].label, reference)) p->reference = i;
+    for (int i = 0; i < p->n; i++) RV_TRY(measure_member(p, &p->m[i]));
+    double target = p->m[p->reference].value;
+    json_t *rows = json_array();
+    json_object_set_new(p->plan, "match",
+                        json_pack("{s:s, s:f, s:s, s:o}", "by", rv_config_text(p->config, "compare.match.by"), "tolerance",
+                                  p->by == BY_NONE ? 0. : rv_config_real(p->config, "compare.match.tolerance"), "reference", reference, "models", rows));
+    for (int i = 0; i < p->n; i++) {
+        member *m = &p->m[i];
+        if (p->by != BY_NONE && i != p->reference) RV_TRY(match_member(p, m, target));
+        json_t *widths = json_object();
+        for (int w = 0; w < m->widths.n; w++) json_object_set_new(widths, m->widths.key[w], json_integer(m->widths.width[w]));
+        json_t *row = json_pack("{s:s, s:I, s:I, s:f}", "model", m->label, "parameters", (json_int_t)m->size.parameters, "embedding_parameters",
+                                (json_int_t)m->size.embedding, "flops_per_token", m->size.flops_per_token);
+        json_object_set_new(row, "value", p->by == BY_NONE ? json_null() : json_real(m->value));
+        json_object_set_new(row, "off", p->by == BY_NONE ? json_null() : json_real(m->value / target - 1));
+        json_object_set_new(row, "met", json_boolean(m->met));
+        json_object_set_new(row, "widths", widths);
+        json_array_append_new(rows, row);
+        json_object_set_new(m->entry, "src_vocab", json_integer(m->size.src_vocab));
+        json_object_set_new(m->entry, "tgt_vocab", json_integer(m->size.tgt_vocab));
+    }
+    return RV_OK;
+}
+
+/* Equal as far as whole steps allow. */
+static bool equal_tokens(const planner *p, bool tune) {
+    int64_t least = INT64_MAX, most = 0;
+    for (int i = 0; i < p->n; i++) {
+        int64_t n = tune ? p->m[i].tune.tokens : p->m[i].train.tokens;
+        least = n < least ? n : least;
+        most = n > most ? n : most;
+    }
+    return (double)most <= 1.01 * (double)least;
+}
+
+static rv_status check_cell(const planner *p, const json_t *model, const char *setting, const json_t *set) {
+    rv_config *config;
+    rv_status status = rv__model_config(model, set, NULL, &config);
+    rv_config_destroy(config);
+    return status == RV_OK ? RV_OK
+                           : rv_error_context(status, "%s: model '%s'%s%s cannot be trained so:\n", p->c->file, json_string_value(json_object_get(model, "model")),
+                                              *setting ? " in the setting " : "", setting);
+}
+
+/* A cell at the end of the list; `set` is its own. */
+static rv_status add_cell(planner *p, const char *kind, const member *m, const char *setting, int64_t seed, budget b, json_t *set, const char *path) {
+    size_t i;
+    json_t *other;
+    json_array_foreach(p->cells, i, other)
+        if (!strcmp(json_string_value(json_object_get(other, "path")), path)) {
+            json_decref(set);
+            return rv_error(RV_EUSAGE, "%s: two cells would have the folder %s; a learning rate is listed twice, or a label is another one with '-'", p->c->file, path);
+        }
+    json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "cell", (int)json_array_size(p->cells) + 1, "kind", kind, "model", m->label, "setting",
+                             setting, "seed", (json_int_t)seed, "steps", (json_int_t)b.steps, "tokens", (json_int_t)b.tokens, "path", path, "set", set);
+    json_array_append_new(p->cells, cell);
+    return *kind == 'c' ? RV_OK : check_cell(p, m->entry, setting, set);
+}
+
+/* What makes a run of a cell: a name, its seed and its length, after the setting's keys. */
+static json_t *cell_set(const json_t *setting, const char *name, int64_t seed, budget b) {
+    json_t *set = json_copy((json_t *)setting);
+    rv__assign(set, "name=%s", name);
+    rv__assign(set, "seed=%" PRId64, seed);
+    rv__assign(set, "train.max_steps=%" PRId64, b.steps);
+    return set;
+}
+
+static rv_status add_tuning(planner *p) {
+    const rv_config *c = p->config;
+    bool tokens;
+    int64_t amount;
+    json_object_set_new(p->plan, "tuning", json_null());
+    if (!budget_of(c, "compare.tune", &tokens, &amount)) return RV_OK;
+    int64_t seed = rv_config_int(c, "compare.tune.seed");
+    json_t *rates = json_array();
+    const char *setting = json_string_value(json_object_get(json_array_get(p->c->settings, 0), "setting"));
+    for (int i = 0; i < p->n; i++) {
+        member *m = &p->m[i];
+        RV_TRY(spend(p, "compare.tune", m->entry, first_setting(p), seed, m->vocabulary, &m->tune));
+        for (int r = 0; r < rv_config_count(c, "compare.tune.lr"); r++) {
+            double lr = rv_config_real_at(c, "compare.tune.lr", r);
+            char text[32], name[128], path[160];
+            rv__number_text(lr, text);
+            snprintf(name, sizeof name, "tune-%s-%s", m->label, text);
+            snprintf(path, sizeof path, "cells/%s", name);
+            json_t *set = cell_set(first_setting(p), name, seed, m->tune);
+            rv__assign(set, "train.optimizer.lr=%s", text);
+            RV_TRY(add_cell(p, "tune", m, setting, seed, m->tune, set, path));
+            json_object_set_new(json_array_get(p->cells, json_array_size(p->cells) - 1), "lr", json_real(lr));
+            if (!i) json_array_append_new(rates, json_real(lr));
+        }
+    }
+    json_object_set_new(p->plan, "tuning", json_pack("{s:I, s:I, s:b, s:o}", "steps", (json_int_t)p->m[0].tune.steps, "tokens", (json_int_t)p->m[0].tune.tokens, "equal",
+                                                     (int)equal_tokens(p, true), "lr", rates));
+    return RV_OK;
+}
+
+/* A setting in the name of a folder: itself where that is short and harmless, else its number. */
+static void setting_name(const char *setting, size_t number, char out[96]) {
+    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=- ";
+    if (strlen(setting) > 64 || strspn(setting, harmless) < strlen(setting)) snprintf(out, 96, "-setting%zu", number);
+    else snprintf(out, 96, "%s%s", *setting ? "-" : "", setting);
+    for (char *s = out; *s; s++)
+        if (*s == ' ') *s = ',';
+}
+
+static rv_status add_training(planner *p) {
+    const rv_config *c = p->config;
+    bool tokens = false;
+    int64_t amount;
+    json_t *rows = json_array(), *setting;
+    size_t s;
+    json_object_set_new(p->plan, "budget", json_null());
+    if (!budget_of(c, "compare.budget", &tokens, &amount)) {
+        json_decref(rows);
+        return RV_OK;
+    }
+    json_array_foreach(p->c->settings, s, setting) {
+        const char *label = json_string_value(json_object_get(setting, "setting"));
+        const json_t *keys = json_object_get(setting, "set");
+        char part[96];
+        setting_name(label, s + 1, part);
+        for (int i = 0; i < p->n; i++) {
+            member *m = &p->m[i];
+            /* a setting may change the vocabulary */
+            RV_TRY(spend(p, "compare.budget", m->entry, keys, rv_config_int_at(c, "compare.seeds", 0), s ? NULL : m->vocabulary, &m->train));
+            if (!s) json_array_append_new(rows, json_pack("{s:s, s:I, s:I}", "model", m->label, "steps", (json_int_t)m->train.steps, "tokens", (json_int_t)m->train.tokens));
+        }
+        if (!s) json_object_set_new(p->plan, "budget", json_pack("{s:s, s:I, s:b, s:O}", "unit", tokens ? "tokens" : "steps", "amount", (json_int_t)amount, "equal",
+                                                                 (int)equal_tokens(p, false), "models", rows));
+        for (int i = 0; i < p->n; i++)
+            for (int k = 0; k < rv_config_count(c, "compare.seeds"); k++) {
+                const member *m = &p->m[i];
+                int64_t seed = rv_config_int_at(c, "compare.seeds", k);
+                char number[32] = "", name[160], path[256];
+                if (*label) snprintf(number, sizeof number, "-setting%zu", s + 1);
+                snprintf(name, sizeof name, "%s%s-s%" PRId64, m->label, number, seed);
+                snprintf(path, sizeof path, "cells/%s%s-s%" PRId64, m->label, part, seed);
+                RV_TRY(add_cell(p, "train", m, label, seed, m->train, cell_set(keys, name, seed, m->train), path));
+            }
+    }
+    json_decref(rows);
+    return RV_OK;
+}
+
+static rv_status add_cost(planner *p) {
+    for (int i = 0; i < p->n && rv_config_has(p->config, "compare.cost"); i++) {
+        char path[96];
+        snprintf(path, sizeof path, "cost/%s.json", p->m[i].label);
+        RV_TRY(add_cell(p, "cost", &p->m[i], "", 0, (budget){0}, json_copy(first_setting(p)), path));
+    }
+    return RV_OK;
+}
+
+static rv_status make(planner *p) {
+    json_t *seeds = json_array(), *settings = json_array(), *setting;
+    size_t s;
+    for (int i = 0; i < rv_config_count(p->config, "compare.seeds"); i++) json_array_append_new(seeds, json_integer(rv_config_int_at(p->config, "compare.seeds", i)));
+    json_array_foreach(p->c->settings, s, setting) json_array_append(settings, json_object_get(setting, "setting"));
+    json_object_set_new(p->plan, "format", json_string("ravel-compare 1"));
+    json_object_set_new(p->plan, "name", json_string(rv_config_text(p->config, "compare.name")));
+    json_object_set(p->plan, "asked", p->c->asked);
+    json_object_set_new(p->plan, "seeds", seeds);
+    json_object_set_new(p->plan, "settings", settings);
+    json_t *models = json_deep_copy(p->c->models);
+    json_object_set_new(p->plan, "models", models);
+    for (int i = 0; i < p->n; i++) {
+        p->m[i].entry = json_array_get(models, (size_t)i);
+        p->m[i].label = json_string_value(json_object_get(p->m[i].entry, "model"));
+    }
+    RV_TRY(match(p));
+    json_object_set_new(p->plan, "cells", p->cells = json_array());
+    RV_TRY(add_tuning(p));
+    RV_TRY(add_training(p));
+    return add_cost(p);
+}
+
+rv_status rv__plan_make(const rv_comparison *c, json_t **out) {
+    planner p = {.c = c, .config = c->config, .by = measure_of(c->config), .n = (int)json_array_size(c->models), .plan = json_object()};
+    p.m = calloc((size_t)p.n, sizeof *p.m);
+    rv_status status = p.m && p.plan ? make(&p) : rv_error(RV_ENOMEM, "no memory for a comparison's plan");
+    for (int i = 0; p.m && i < p.n; i++) rv_checkpoint_close(p.m[i].vocabulary);
+    free(p.m);
+    if (status == RV_OK) *out = p.plan;
+    else json_decref(p.plan);
+    return status;
+}

@@ -1,0 +1,134 @@
+/* ravel compare: several systems under the same conditions, and the report about them. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare/comparison.h"
+#include "compare/jobs.h"
+#include "overrides.h"
+#include "tool.h"
+
+enum { OPT_CELL = 256, OPT_THREADS, OPT_JSON };
+
+typedef struct {
+    rv_overrides over;
+    bool list, json, dry_run;
+    int cell, jobs, threads;
+} arguments;
+
+static const struct argp_option options[] = {
+    {"list", 'l', 0, 0, "Print every cell and its state", 0},
+    {"json", OPT_JSON, 0, 0, "With --list: as JSON", 0},
+    {"cell", OPT_CELL, "N", 0, "Run one cell (for a batch system's job arrays)", 0},
+    {"jobs", 'j', "N", 0, "Cells at once; results do not depend on it (default: one per core)", 0},
+    {"threads", OPT_THREADS, "N", 0, "With --cell: threads (default: one per core)", 0},
+    {"dry-run", 'n', 0, 0, "Print the plan: matched widths, sizes, steps", 0},
+    {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
+    {0},
+};
+
+static int count_of(const char *arg, const char *what, int least, struct argp_state *state) {
+    char *end;
+    long n = strtol(arg, &end, 10);
+    if (*end || end == arg || n < least || n > 1000000) argp_error(state, "%s: expected a whole number from %d, got '%s'", what, least, arg);
+    return (int)n;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    arguments *a = state->input;
+    switch (key) {
+    case 'l': a->list = true; return 0;
+    case 'n': a->dry_run = true; return 0;
+    case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
+    case 'j': a->jobs = count_of(arg, "--jobs", 1, state); return 0;
+    case OPT_JSON: a->json = true; return 0;
+    case OPT_CELL: a->cell = count_of(arg, "--cell", 1, state); return 0;
+    case OPT_THREADS: a->threads = count_of(arg, "--threads", 0, state); return 0;
+    default: return rv__overrides_parse(&a->over, "a comparison's file", key, arg, state);
+    }
+}
+
+static const char *const kinds[] = {"tune", "train", "cost"}, *const states[] = {"missing", "stopped", "running", "done", "diverged"};
+
+static void list(const rv_comparison *c, bool as_json) {
+    json_t *rows = json_array();
+    if (!as_json) printf("%5s %-6s %-20s %-32s %6s  %s\n", "cell", "kind", "model", "setting", "seed", "state");
+    for (int i = 1; i <= rv_comparison_cells(c); i++) {
+        int64_t step;
+        long pid;
+        rv_cell_info cell = rv_comparison_cell(c, i);
+        rv_cell_state now = rv_cell_look(c, i, &step, &pid);
+        char detail[64] = "", rate[64] = "";
+        if (now == RV_CELL_RUNNING && pid > 0) snprintf(detail, sizeof detail, ", pid %ld", pid);
+        if (now == RV_CELL_STOPPED) snprintf(detail, sizeof detail, " at step %lld of %lld", (long long)step, (long long)cell.steps);
+        if (cell.kind == RV_CELL_TUNE) snprintf(rate, sizeof rate, "lr=%g", cell.lr);
+        if (!as_json) {
+            printf("%5d %-6s %-20s %-32s %6lld  %s%s\n", i, kinds[cell.kind], cell.model, *rate ? rate : cell.setting, (long long)cell.seed, states[now], detail);
+            continue;
+        }
+        json_t *row = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:s}", "cell", i, "kind", kinds[cell.kind], "model", cell.model, "setting", cell.setting, "seed",
+                                (json_int_t)cell.seed, "state", states[now], "path", cell.path);
+        if (cell.kind == RV_CELL_TUNE) json_object_set_new(row, "lr", json_real(cell.lr));
+        if (now == RV_CELL_STOPPED) json_object_set_new(row, "step", json_integer(step));
+        if (now == RV_CELL_RUNNING && pid > 0) json_object_set_new(row, "pid", json_integer(pid));
+        json_array_append_new(rows, row);
+    }
+    if (as_json) {
+        json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        printf("\n");
+    }
+    json_decref(rows);
+}
+
+static void print_plan(const rv_comparison *c) {
+    size_t i;
+    json_t *row;
+    const json_t *match = json_object_get(c->plan, "match"), *budget = json_object_get(json_object_get(c->plan, "budget"), "models");
+    printf("matched by %s\n%-20s %12s %12s %14s %9s %12s %14s  %s\n", json_string_value(json_object_get(match, "by")), "model", "parameters", "embeddings", "FLOPs/token", "off",
+           "steps", "tokens", "widths");
+    json_array_foreach(json_object_get(match, "models"), i, row) {
+        const json_t *b = json_array_get(budget, i), *off = json_object_get(row, "off");
+        char *widths = json_dumps(json_object_get(row, "widths"), JSON_COMPACT), percent[32] = "";
+        if (json_is_number(off)) snprintf(percent, sizeof percent, "%+.2f %%", 100 * json_number_value(off));
+        printf("%-20s %12lld %12lld %14.4g %9s %12lld %14lld  %s%s\n", json_string_value(json_object_get(row, "model")),
+               (long long)json_integer_value(json_object_get(row, "parameters")), (long long)json_integer_value(json_object_get(row, "embedding_parameters")),
+               json_number_value(json_object_get(row, "flops_per_token")), percent, (long long)json_integer_value(json_object_get(b, "steps")),
+               (long long)json_integer_value(json_object_get(b, "tokens")), widths ? widths : "", json_is_true(json_object_get(row, "met")) ? "" : "  NOT MATCHED");
+        free(widths);
+    }
+    int of[3] = {0};
+    for (int n = 1; n <= rv_comparison_cells(c); n++) of[rv_comparison_cell(c, n).kind]++;
+    printf("%d cells: %d trials of learning rates, %d trainings, %d measurements of cost; in %s\n", rv_comparison_cells(c), of[0], of[1], of[2], c->dir);
+}
+
+static rv_status one_cell(const rv_comparison *c, const arguments *a) {
+    if (a->cell > rv_comparison_cells(c)) return rv_error(RV_EUSAGE, "there is no cell %d; the comparison has %d (ravel compare %s --list)", a->cell, rv_comparison_cells(c), c->file);
+    return rv_cell_run(c, a->cell, a->threads);
+}
+
+int rv_cmd_compare(int argc, char **argv) {
+    static const struct argp argp = {
+        options, parse, "COMPARISON.yaml [compare.key=value ...]",
+        "Train several systems under the same conditions, measure what they cost, and write a report.\v"
+        "The same command again continues where it stopped; several at once, on one machine or on machines that share the folder, share the work. "
+        "Everything goes into the comparison's folder (compare.dir).\n\n"
+        "examples:\n"
+        "  ravel compare experiments/quickstart/compare.yaml\n"
+        "  ravel compare --dry-run experiments/quickstart/compare.yaml\n"
+        "  ravel compare --list experiments/quickstart/compare.yaml\n"
+        "  ravel compare --cell 3 experiments/quickstart/compare.yaml",
+        0, 0, 0};
+    arguments a = {0};
+    rv__tool_parse(&argp, argc, argv, &a);
+    rv_comparison *c = NULL;
+    rv_status status = rv_comparison_open(a.over.path, a.over.n, a.over.text, &c);
+    if (status == RV_OK) status = rv_comparison_plan(c, !a.dry_run && !a.list);
+    int code = 0;
+    if (status == RV_OK && a.list) list(c, a.json);
+    else if (status == RV_OK && a.dry_run) print_plan(c);
+    else if (status == RV_OK && a.cell) status = one_cell(c, &a);
+    else if (status == RV_OK) code = rv__jobs_run(c, &(rv__jobs_options){a.jobs ? a.jobs : rv_threads(), a.over.n, a.over.text});
+    rv_comparison_close(c);
+    return status == RV_OK && code ? code : rv__tool_finish(status);
+}
