@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compare/comparison.h"
+#include "compare/cost.h"
 #include "compare/jobs.h"
 #include "overrides.h"
 #include "tool.h"
@@ -119,6 +120,7 @@ int rv_cmd_compare(int argc, char **argv) {
         "  ravel compare --list experiments/quickstart/compare.yaml\n"
         "  ravel compare --cell 3 experiments/quickstart/compare.yaml",
         0, 0, 0};
+    if (argc == 2 && !strcmp(argv[1], "--cost-worker")) return rv__tool_finish(rv_cost_serve(stdin, stdout)); /* started by rv_cost_run */
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_comparison *c = NULL;

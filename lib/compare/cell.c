@@ -9,10 +9,13 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/compare_private.h"
+#include "compare/cost.h"
 #include "compare/measure.h"
 #include "data/files.h"
 #include "train/stop.h"
 #include "train/trainer.h"
+
+enum { COST_BATCH = 8, COST_SECONDS = 20 }; /* sequences; most that one measurement may take */
 
 static void outcome_path(const rv_cell_info *cell, char path[RV_PATH_MAX]) {
     snprintf(path, RV_PATH_MAX, "%.*s%s", RV_PATH_MAX - 16, cell->path, cell->kind == RV_CELL_COST ? "" : "/outcome.json");
@@ -216,9 +219,47 @@ static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int thr
     return status;
 }
 
+/* ---- cost */
+
+static void read_spec(const rv_config *c, rv_cost_spec *s) {
+    *s = (rv_cost_spec){.warmup = (int)rv_config_int(c, "compare.cost.warmup"), .repeats = (int)rv_config_int(c, "compare.cost.repeats"), .max_seconds = COST_SECONDS};
+    s->n_lengths = rv_config_count(c, "compare.cost.sequence_length");
+    for (int i = 0; i < s->n_lengths; i++) s->length[i] = rv_config_int_at(c, "compare.cost.sequence_length", i);
+    s->n_threads = rv_config_count(c, "compare.cost.threads");
+    for (int i = 0; i < s->n_threads; i++) s->threads[i] = (int)rv_config_int_at(c, "compare.cost.threads", i);
+    if (rv_config_has(c, "compare.cost.tokens")) s->tokens = rv_config_int(c, "compare.cost.tokens");
+    else s->batch = rv_config_has(c, "compare.cost.batch") ? rv_config_int(c, "compare.cost.batch") : COST_BATCH;
+    for (int i = 0; i < rv_config_count(c, "compare.cost.phases"); i++) {
+        const char *phase = rv_config_text_at(c, "compare.cost.phases", i);
+        if (!strcmp(phase, "forward")) s->forward = true;
+        else if (!strcmp(phase, "backward")) s->backward = true;
+        else s->decode = true;
+    }
+}
+
+static rv_status cost(const rv_comparison *c, const rv_cell_info *cell) {
+    char lock[RV_PATH_MAX];
+    rv_run_dir *dir;
+    rv_config *config = NULL;
+    rv_cost_spec spec;
+    lock_path(c, cell, lock);
+    RV_TRY(rv_run_dir_open(lock, &dir));
+    rv_stop_install();
+    read_spec(c->config, &spec);
+    const json_t *model = model_of(c, cell->model);
+    rv_status status = configure(c, cell, 0, &config);
+    if (status == RV_OK)
+        status = rv_cost_run(config, cell->model, json_integer_value(json_object_get(model, "src_vocab")), json_integer_value(json_object_get(model, "tgt_vocab")), &spec, cell->path,
+                             "/proc/self/exe");
+    rv_config_destroy(config);
+    rv_run_dir_close(dir);
+    return status;
+}
+
 rv_status rv_cell_run(const rv_comparison *c, int number, int threads) {
     rv_cell_info cell = rv_comparison_cell(c, number);
     if (complete(&cell)) return RV_OK;
+    if (cell.kind == RV_CELL_COST) return cost(c, &cell);
     rv_set_threads(threads);
     return train(c, &cell, threads);
 }

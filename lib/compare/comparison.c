@@ -191,13 +191,14 @@ static rv_status check_reference(const rv_comparison *c) {
     return rv_error(RV_EUSAGE, "%s: compare.match.reference: there is no model '%s' in compare.models", rv_config_where(c->config, "compare.match.reference"), label);
 }
 
-static rv_status read(rv_comparison *c, int n, const char *const *overrides) {
+static rv_status read_file(rv_comparison *c, int n, const char *const *overrides) {
     RV_TRY(rv_config_load(c->file, n, overrides, &c->config));
     if (!rv_config_has(c->config, "compare"))
         return rv_error(RV_EUSAGE, "%s: it has no 'compare:', so it is a single experiment: ravel train %s", c->file, c->file);
     const char *dir = rv_config_has(c->config, "compare.dir") ? rv_config_text(c->config, "compare.dir") : NULL;
     int used = snprintf(c->dir, sizeof c->dir, "%s%s", dir ? dir : "runs/", dir ? "" : rv_config_text(c->config, "compare.name"));
     if (used >= (int)sizeof c->dir) return rv_error(RV_EUSAGE, "%s: compare.dir is too long", c->file);
+    if (strpbrk(c->dir, "'\n") || strstr(c->dir, "${")) return rv_error(RV_EUSAGE, "%s: compare.dir must not have quotes, line ends or ${ in it", c->file);
     for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++) RV_TRY(read_model(rv_config_map_at(c->config, "compare.models", i), c->models));
     RV_TRY(read_settings(c->config, c->settings));
     RV_TRY(check_reference(c));
@@ -221,7 +222,7 @@ rv_status rv_comparison_open(const char *file, int n_overrides, const char *cons
     c->settings = json_array();
     c->asked = json_object();
     rv_status status = rv__path(c->file, "%s", file);
-    if (status == RV_OK) status = read(c, n_overrides, overrides);
+    if (status == RV_OK) status = read_file(c, n_overrides, overrides);
     if (status == RV_OK) return RV_OK;
     rv_comparison_close(c);
     *out = NULL;

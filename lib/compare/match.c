@@ -63,11 +63,12 @@ static void collect(const rv_config *c, widths *s) {
     width *emb = e || d || (tied(c) && reads_state) ? add(s, c, "model.embedding_dim") : NULL;
     if (emb && !emb->given) s->n--; /* its default follows */
     else if (emb) emb->follows = e || !enc ? 0 : 1, emb->times = 1;
-    static const char *const beside[] = {"model.encoder.ff_size", "model.decoder.ff_size", "model.attention.size", "model.readout_size"};
-    for (int i = 0; i < 4; i++) {
-        if (i == 3 && tied(c)) continue;
+    static const char *const beside[] = {"model.encoder.ff_size", "model.decoder.ff_size", "model.attention.size", "model.pooling_size", "model.readout_size"};
+    for (int i = 0; i < 5; i++) {
+        const bool readout = i == 4;
+        if (readout && tied(c)) continue;
         width *w = add(s, c, beside[i]);
-        if (w && i == 3 && !w->given) s->n--; /* as wide as the embedding, which stays */
+        if (w && readout && !w->given) s->n--; /* as wide as the embedding, which stays */
         else if (w) w->fine = true;
     }
     if (dec && enc && dec->follows < 0 && !d) dec->fine = true;
