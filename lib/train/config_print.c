@@ -42,6 +42,7 @@ static void print_flow(FILE *f, const rv_yaml_node *n) {
         else fputs("null", f);
         return;
     }
+    if (n->replace) fputs("!replace ", f);
     fputc(n->kind == RV_YAML_MAP ? '{' : '[', f);
     for (const rv_yaml_node *e = n->first; e; e = e->next) {
         if (e != n->first) fputs(", ", f);
