@@ -78,7 +78,7 @@ static rv_status repeat(rv__subject *s, const rv_cost_spec *spec, bool decoding,
 }
 
 static rv_status give(const rv__subject *s, const taken t[PHASES], json_t *cells) {
-    const double forward = rv__subject_forward_flops(s), flops[PHASES] = {forward, 2 * forward, rv__subject_decode_flops(s)};
+    const double forward = rv__subject_forward_flops(s), flops[PHASES] = {forward, 2 * forward, rv__subject_decodes(s) ? rv__subject_decode_flops(s) : 0};
     for (int p = 0; p < PHASES; p++) {
         if (!json_array_size(t[p].ms)) continue;
         json_t *cell = json_pack("{s:s, s:i, s:I, s:I, s:O, s:I, s:I, s:f, s:f}", "phase", phase_name[p], "threads", rv_threads(), "sequence_length",
@@ -95,7 +95,7 @@ static rv_status measure(rv__subject *s, const rv_cost_spec *spec, json_t *cells
     bool ok = true;
     for (int p = 0; p < PHASES; p++) ok &= (t[p].ms = json_array()) != NULL;
     rv_status status = ok ? rv_gemm_reserve() : rv_error(RV_ENOMEM, "out of memory");
-    if (status == RV_OK && spec->decode) status = repeat(s, spec, true, t);
+    if (status == RV_OK && spec->decode && rv__subject_decodes(s)) status = repeat(s, spec, true, t);
     if (status == RV_OK && (spec->forward || spec->backward)) status = repeat(s, spec, false, t);
     if (status == RV_OK) status = give(s, t, cells);
     for (int p = 0; p < PHASES; p++) json_decref(t[p].ms);

@@ -5,6 +5,7 @@
 #include "autograd/tape.h"
 #include "compare/cost.h"
 #include "models/seq2seq.h"
+#include "models/sequence_regressor.h"
 #include "nn/params.h"
 
 typedef struct {
@@ -13,9 +14,11 @@ typedef struct {
     double smoothing;
     rv_params *params;
     rv_lm *lm;                        /* a language model; or */
-    rv_seq2seq *pair;                 /* an encoder-decoder */
+    rv_seq2seq *pair;                 /* an encoder-decoder; or */
+    rv_sequence_regressor *regressor; /* numbers to a number, which makes no tokens */
     rv_tape *tape;
     int32_t *src, *x, *y, *lengths, *last; /* (B, L) of random tokens, (B) of L, (B) the tokens that decoding is at */
+    rv_real *numbers, *targets;       /* (B, L, 2) and (B), random; of a regressor */
     rv_decoder_state *state;          /* of a language model that writes */
     int64_t made;                     /* tokens that the last decode made */
 } rv__subject;
@@ -24,6 +27,7 @@ rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t t
 void rv__subject_close(rv__subject *s);
 /* The loss of a training step, recorded. NULL: sticky error. */
 rv_tensor *rv__subject_loss(rv__subject *s);
+bool rv__subject_decodes(const rv__subject *s);
 /* Make L tokens for each sequence, the most probable one each time. */
 rv_status rv__subject_decode(rv__subject *s);
 /* FLOPs of the forward pass, and of decoding, two per multiply-add, from shapes. */

@@ -1,6 +1,7 @@
 #include "base/arena.h"
 #include "base/rng.h"
 #include "compare/cost_private.h"
+#include "data/adding.h"
 #include "kernels/top_k.h"
 #include "train/model_config.h"
 
@@ -21,6 +22,12 @@ static int32_t *random_ids(rv_rng *rng, int64_t n, int64_t vocabulary) {
     return ids;
 }
 
+static rv_real *random_numbers(rv_rng *rng, int64_t n) {
+    rv_real *x = rv_alloc(rv_size_mul((size_t)n, sizeof *x));
+    for (int64_t i = 0; x && i < n; i++) x[i] = (rv_real)rv_rng_uniform(rng);
+    return x;
+}
+
 static rv_status make_model(rv__subject *s, int64_t src_vocab, int64_t tgt_vocab) {
     const rv_config *c = s->config;
     if (rv_config_is(c, "task", "translation")) {
@@ -30,10 +37,14 @@ static rv_status make_model(rv__subject *s, int64_t src_vocab, int64_t tgt_vocab
         rv_lm_config lm = rv_lm_config_read(c, tgt_vocab);
         lm.decoder.max_length = larger(lm.decoder.max_length, s->L);
         s->lm = rv_lm_create(s->params, &lm);
+    } else if (rv_config_is(c, "task", "regression")) {
+        rv_sequence_regressor_config numbers = rv_sequence_regressor_config_read(c, RV_ADDING_INPUTS, 1);
+        numbers.max_length = larger(numbers.max_length, s->L);
+        s->regressor = rv_sequence_regressor_create(s->params, &numbers);
     } else {
-        return rv_error(RV_EUSAGE, "%s: cost cannot be measured for task %s; leave it out of compare.cost", rv_config_where(c, "task"), rv_config_text(c, "task"));
+        return rv_error(RV_EUSAGE, "%s: cost cannot be measured for task %s; compare without cost", rv_config_where(c, "task"), rv_config_text(c, "task"));
     }
-    return s->pair || s->lm ? RV_OK : RV_ENOMEM;
+    return s->pair || s->lm || s->regressor ? RV_OK : RV_ENOMEM;
 }
 
 static rv_status fill(rv__subject *s, int64_t src_vocab, int64_t tgt_vocab) {
@@ -43,19 +54,24 @@ static rv_status fill(rv__subject *s, int64_t src_vocab, int64_t tgt_vocab) {
     RV_TRY(make_model(s, src_vocab, tgt_vocab));
     RV_TRY(rv_params_materialise(s->params, 1));
     rv_rng rng = rv_rng_make(1, "cost", (uint64_t)s->L);
-    const int64_t n = rv_size_mul((size_t)s->B, (size_t)s->L) > INT64_MAX / 64 ? INT64_MAX / 64 : s->B * s->L;
-    s->src = random_ids(&rng, n, larger(src_vocab, 1));
-    s->x = random_ids(&rng, n, tgt_vocab);
-    s->y = random_ids(&rng, n, tgt_vocab);
+    const int64_t n = s->B * s->L;
     s->lengths = rv_alloc((size_t)s->B * sizeof *s->lengths);
     s->last = rv_alloc((size_t)s->B * sizeof *s->last);
-    if (!s->src || !s->x || !s->y || !s->lengths || !s->last) return RV_ENOMEM;
+    bool ok = s->lengths && s->last;
+    if (s->regressor) {
+        ok = ok && (s->numbers = random_numbers(&rng, n * RV_ADDING_INPUTS)) && (s->targets = random_numbers(&rng, s->B));
+    } else {
+        ok = ok && (s->x = random_ids(&rng, n, tgt_vocab)) && (s->y = random_ids(&rng, n, tgt_vocab));
+        if (s->pair) ok = ok && (s->src = random_ids(&rng, n, src_vocab));
+    }
+    if (!ok) return RV_ENOMEM;
     for (int64_t b = 0; b < s->B; b++) s->lengths[b] = (int32_t)s->L;
     return RV_OK;
 }
 
 rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t B, int64_t L, rv__subject *s) {
-    *s = (rv__subject){.config = config, .B = B, .L = L, .smoothing = rv_config_has(config, "train.label_smoothing") ? rv_config_real(config, "train.label_smoothing") : 0};
+    *s = (rv__subject){.config = config, .B = B, .L = L};
+    if (rv_config_has(config, "train.label_smoothing")) s->smoothing = rv_config_real(config, "train.label_smoothing");
     const rv_status status = fill(s, src_vocab, tgt_vocab);
     if (status != RV_OK) rv__subject_close(s);
     return status;
@@ -65,10 +81,11 @@ void rv__subject_close(rv__subject *s) {
     if (s->state) decoder_of(s)->kind->state_destroy(s->state);
     rv_lm_destroy(s->lm);
     rv_seq2seq_destroy(s->pair);
+    rv_sequence_regressor_destroy(s->regressor);
     rv_tape_destroy(s->tape);
     rv_params_destroy(s->params);
-    int32_t *ids[] = {s->src, s->x, s->y, s->lengths, s->last};
-    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) rv_free(ids[i]);
+    void *const all[] = {s->src, s->x, s->y, s->lengths, s->last, s->numbers, s->targets};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) rv_free(all[i]);
     *s = (rv__subject){0};
 }
 
@@ -76,10 +93,17 @@ void rv__subject_close(rv__subject *s) {
 
 rv_tensor *rv__subject_loss(rv__subject *s) {
     rv_memory memory;
+    rv_sequence_regression r;
+    if (s->regressor) {
+        if (!rv_sequence_regressor_forward(s->tape, s->regressor, s->numbers, s->lengths, s->B, s->L, &r)) return NULL;
+        return rv_mse(s->tape, r.output, rv_constant(s->tape, 2, (int64_t[]){s->B, 1}, s->targets));
+    }
     if (!s->pair) return rv_lm_loss(s->tape, s->lm, s->x, s->y, s->B, s->L, NULL, NULL, s->smoothing);
     if (!rv_seq2seq_encode(s->tape, s->pair, s->src, s->lengths, s->B, s->L, &memory)) return NULL;
     return rv_seq2seq_loss(s->tape, s->pair, &memory, s->x, s->y, s->B, s->L, s->smoothing);
 }
+
+bool rv__subject_decodes(const rv__subject *s) { return !s->regressor; }
 
 /* The most probable id after each row's logits. */
 static void choose(const rv__subject *s, const rv_tensor *logits) {
@@ -130,6 +154,7 @@ rv_status rv__subject_decode(rv__subject *s) {
 /* ---- what it should take */
 
 double rv__subject_forward_flops(const rv__subject *s) {
+    if (s->regressor) return rv_sequence_regressor_flops(s->regressor, s->params, (double)s->L) * (double)(s->B * s->L);
     if (s->pair) return rv_seq2seq_flops(s->pair, s->params, s->B, s->L, s->L);
     return rv_lm_flops(s->lm, s->params, s->L) * (double)(s->B * s->L);
 }

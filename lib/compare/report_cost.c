@@ -171,13 +171,17 @@ static json_t *fit_of(const costs *c, int m, int t, int p, bool bytes) {
 /* ---- crossings */
 
 static void say_crossing(char *text, size_t size, const costs *c, const rv_interval *at, const char *below, const char *above, double first, double last) {
-    char low[32] = "below the shortest", high[32] = "beyond the longest";
+    char low[32], high[32];
     if (isnan(at->value)) {
         snprintf(text, size, "%s is cheaper at every length measured (%.0f to %.0f)", below, first, last);
         return;
     }
-    if (!isnan(at->low)) snprintf(low, sizeof low, "%.0f", at->low);
-    if (!isnan(at->high)) snprintf(high, sizeof high, "%.0f", at->high);
+    if (isnan(at->low) && isnan(at->high)) {
+        snprintf(text, size, "%s and %s cannot be told apart at the lengths measured (%.0f to %.0f): the repeats differ more than the models", below, above, first, last);
+        return;
+    }
+    snprintf(low, sizeof low, isnan(at->low) ? "less than %.0f" : "%.0f", isnan(at->low) ? first : at->low);
+    snprintf(high, sizeof high, isnan(at->high) ? "more than %.0f" : "%.0f", isnan(at->high) ? last : at->high);
     snprintf(text, size, "%s is cheaper below %.0f tokens (%g %% interval %s to %s), %s above", below, at->value, 100 * c->in->options.level, low, high, above);
 }
 

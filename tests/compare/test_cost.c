@@ -1,0 +1,197 @@
+/* What a model costs: the rows that are measured, that decoding makes what it says, and that the work which the kernels count is
+ * the work that the shapes say. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "compare/cost_private.h"
+#include "kernels/flops.h"
+#include "kernels/gemm.h"
+
+#define TRAIN_ON(batch) "train: {max_steps: 10, validate_every: 10, batch: " batch ", optimizer: {type: adam, lr: 1e-3}}\n"
+#define TRAIN TRAIN_ON("{size: 4}")
+#define LM(model) "name: a\ndata: {path: x.txt}\nmodel: {" model ", embedding_dim: 128, dropout: 0.1}\n" TRAIN_ON("{size: 4, length: 6}")
+#define PAIR(model) "name: a\ntask: translation\ndata: {src: en, tgt: fr, train: x, valid: y}\ntokenizer: {type: char}\nmodel: {" model ", embedding_dim: 128, dropout: 0.1}\n" TRAIN
+#define NUMBERS(model) "name: a\ntask: regression\ndata: {generator: adding}\nmodel: {" model "}\n" TRAIN
+#define RNN(cell) "type: rnn, cell: " cell ", num_layers: 2, hidden_size: 128"
+#define BLOCKS "type: transformer, num_layers: 2, num_heads: 4, hidden_size: 128"
+
+static const struct {
+    const char *name, *yaml;
+} models[] = {
+    {"rnn", LM("decoder: {" RNN("rnn") "}")},
+    {"lstm", LM("decoder: {" RNN("lstm") "}")},
+    {"gru", LM("decoder: {" RNN("gru") "}")},
+    {"gru, reset before", LM("decoder: {" RNN("gru") ", gru_reset: before}")},
+    {"gpt", LM("decoder: {" BLOCKS "}, position: learned")},
+    {"bottleneck", PAIR("encoder: {" RNN("lstm") ", bidirectional: false}, decoder: {" RNN("lstm") "}, attention: {type: none}, bridge: copy")},
+    {"bottleneck, context at each step", PAIR("encoder: {" RNN("gru") "}, decoder: {" RNN("gru") "}, attention: {type: none}, context: each_step")},
+    {"bahdanau", PAIR("encoder: {" RNN("gru") ", bidirectional: true}, decoder: {" RNN("gru") ", gru_reset: before}, attention: {type: bahdanau, size: 128}, readout: maxout")},
+    {"luong general", PAIR("encoder: {" RNN("lstm") ", bidirectional: true}, decoder: {" RNN("lstm") "}, attention: {type: luong, score: general, input_feeding: false}")},
+    {"luong dot, fed back", PAIR("encoder: {" RNN("lstm") ", bidirectional: false}, decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 128}, attention: {type: luong, score: dot, input_feeding: true}")},
+    {"luong concat", PAIR("encoder: {" RNN("lstm") "}, decoder: {" RNN("lstm") "}, attention: {type: luong, score: concat, size: 128, input_feeding: false}")},
+    {"transformer", PAIR("encoder: {" BLOCKS "}, decoder: {" BLOCKS "}")},
+    {"rnn to transformer", PAIR("encoder: {" RNN("lstm") ", bidirectional: true}, decoder: {" BLOCKS "}")},
+    {"transformer to rnn", PAIR("encoder: {" BLOCKS "}, decoder: {" RNN("gru") "}, attention: {type: bahdanau, size: 128}")},
+    {"regression by lstm", NUMBERS("encoder: {" RNN("lstm") "}, pooling: last")},
+    {"regression by transformer", NUMBERS("encoder: {" BLOCKS "}, pooling: mean")},
+};
+enum { MODELS = sizeof models / sizeof *models };
+
+static rv_config *config_of(int i) {
+    rv_config *c;
+    cr_assert_eq(rv_config_parse(models[i].name, models[i].yaml, strlen(models[i].yaml), 0, NULL, &c), RV_OK, "%s", rv_error_message());
+    return c;
+}
+
+static double number(const json_t *o, const char *key) {
+    const json_t *x = json_object_get(o, key);
+    cr_assert(json_is_number(x), "no %s", key);
+    return json_number_value(x);
+}
+
+static json_t *measured(int i, int64_t vocabulary, int64_t batch, int64_t length, int threads) {
+    const rv_cost_spec spec = {.batch = batch, .forward = true, .backward = true, .decode = true, .warmup = 1, .repeats = 4};
+    rv_config *c = config_of(i);
+    json_t *cells = json_array();
+    rv_set_threads(threads);
+    cr_assert_eq(rv_cost_measure(c, vocabulary, vocabulary, &spec, length, cells), RV_OK, "%s: %s", models[i].name, rv_error_message());
+    rv_config_destroy(c);
+    return cells;
+}
+
+static json_t *phase(json_t *cells, const char *name) {
+    json_t *cell;
+    size_t i;
+    json_array_foreach(cells, i, cell)
+        if (!strcmp(json_string_value(json_object_get(cell, "phase")), name)) return cell;
+    return NULL;
+}
+
+Test(cost, rows) {
+    for (int i = 0; i < MODELS; i++) {
+        json_t *cells = measured(i, 40, 3, 7, 1), *cell;
+        const bool regression = strstr(models[i].yaml, "regression");
+        cr_expect_eq(json_array_size(cells), regression ? 2 : 3, "%s", models[i].name);
+        size_t k, r;
+        json_array_foreach(cells, k, cell) {
+            cr_expect(number(cell, "threads") == 1 && number(cell, "sequence_length") == 7 && number(cell, "batch") == 3);
+            cr_expect(number(cell, "peak_bytes") > 1e6 && number(cell, "step_bytes") > 0 && number(cell, "flops") > 0);
+            json_t *times = json_object_get(cell, "ms"), *ms;
+            cr_expect_eq(json_array_size(times), 4);
+            json_array_foreach(times, r, ms) cr_expect(json_number_value(ms) > 0);
+        }
+        cr_expect(number(phase(cells, "backward"), "step_bytes") >= number(phase(cells, "forward"), "step_bytes"));
+        json_decref(cells);
+    }
+}
+
+Test(cost, batches_and_limits) {
+    rv_cost_spec spec = {.tokens = 100};
+    cr_expect(rv_cost_batch(&spec, 16) == 6 && rv_cost_batch(&spec, 100) == 1 && rv_cost_batch(&spec, 1000) == 1);
+    spec.batch = 5;
+    cr_expect_eq(rv_cost_batch(&spec, 1000), 5);
+    /* out of time after the first: three repeats are made all the same */
+    const rv_cost_spec hasty = {.batch = 2, .forward = true, .warmup = 50, .repeats = 50, .max_seconds = 1e-9};
+    rv_config *c = config_of(1);
+    json_t *cells = json_array();
+    cr_assert_eq(rv_cost_measure(c, 40, 40, &hasty, 5, cells), RV_OK);
+    cr_expect_eq(json_array_size(cells), 1);
+    cr_expect_eq(json_array_size(json_object_get(phase(cells, "forward"), "ms")), 3);
+    json_decref(cells);
+    rv_config_destroy(c);
+}
+
+/* A table of positions as the configuration has it, though longer sequences are measured. */
+Test(cost, parameters) {
+    rv_config *c = config_of(4);
+    int64_t n;
+    cr_assert_eq(rv_cost_parameters(c, 0, 50, &n), RV_OK);
+    const int64_t block = 4 * 128 * 128 + 4 * 128 + 8 * 128 * 128 + 5 * 128 + 4 * 128;
+    cr_expect_eq(n, 50 * 128 + rv_config_int(c, "train.batch.length") * 128 + 2 * block + 2 * 128, "%lld", (long long)n);
+    rv_config_destroy(c);
+}
+
+/* As many tokens as it says, all of which a cache has seen: no room is left in it. (That the work of so many is done is
+ * tested below.) */
+Test(cost, decoding_makes_every_token) {
+    enum { B = 2, L = 9, V = 30 };
+    for (int i = 0; i < MODELS; i++) {
+        rv__subject s;
+        rv_config *c = config_of(i);
+        rv_set_threads(1);
+        cr_assert_eq(rv__subject_open(c, V, V, B, L, &s), RV_OK);
+        for (int k = 0; k < 2 && rv__subject_decodes(&s); k++) { /* again with what the first left behind */
+            cr_assert_eq(rv__subject_decode(&s), RV_OK, "%s: %s", models[i].name, rv_error_message());
+            cr_expect_eq(s.made, L, "%s", models[i].name);
+            const rv_decoder_config *d = s.pair ? &rv_seq2seq_get_config(s.pair)->lm.decoder : &rv_lm_get_config(s.lm)->decoder;
+            if (d->kind == &rv__decoder_transformer) cr_expect_eq(d->kind->state_room(s.state), 0, "%s", models[i].name);
+        }
+        rv__subject_close(&s);
+        rv_config_destroy(c);
+    }
+}
+
+/* ---- work */
+
+/* Of a sum a, at most `tolerance` of it off b. */
+static void close(const char *model, const char *what, double a, double b, double tolerance) {
+    cr_expect(fabs(a / b - 1) <= tolerance, "%s, %s: counted %.4g, from shapes %.4g: %+.2f %%", model, what, a, b, 100 * (a / b - 1));
+}
+
+/* Counted and from shapes: the first step of a recurrence has no state before it, and of attention half the keys are in the
+ * future; and its backward makes the scores once more. At L = 24 both are small. Above 1024 classes the head's gradients come with
+ * the loss, so only the sum of both phases is the same. */
+Test(cost, counted_work_is_that_of_the_shapes) {
+    static const int64_t vocabulary[] = {500, 2000};
+    for (int i = 0; i < MODELS; i++)
+        for (int v = 0; v < 2; v++) {
+            json_t *cells = measured(i, vocabulary[v], 4, 24, 1), *f = phase(cells, "forward"), *b = phase(cells, "backward"), *d = phase(cells, "decode");
+            close(models[i].name, "training", number(f, "flops_counted") + number(b, "flops_counted"), number(f, "flops") + number(b, "flops"), 0.04);
+            if (!v) close(models[i].name, "forward", number(f, "flops_counted"), number(f, "flops"), 0.04);
+            if (d) close(models[i].name, "decoding", number(d, "flops_counted"), number(d, "flops"), 0.04);
+            json_decref(cells);
+        }
+}
+
+Test(cost, counted_work_is_the_same_at_every_thread_count) {
+    for (int i = 0; i < MODELS; i++) {
+        json_t *one = measured(i, 1500, 3, 16, 1), *three = measured(i, 1500, 3, 16, 3), *cell;
+        size_t k;
+        json_array_foreach(one, k, cell) cr_expect_eq(number(cell, "flops_counted"), number(json_array_get(three, k), "flops_counted"), "%s", models[i].name);
+        json_decref(one);
+        json_decref(three);
+    }
+}
+
+/* Known products, and attention by counting pairs. */
+Test(cost, counter) {
+    enum { T = 5, S = 8, D = 6 };
+    rv_tape *t = rv_tape_create();
+    rv_set_threads(2);
+    rv_flops_counted(true);
+    rv_tensor *a = rv_sample_leaf(t, -1, 1, 2, (int64_t[]){3, 5}), *b = rv_sample_leaf(t, -1, 1, 2, (int64_t[]){5, 4});
+    rv_matmul(t, a, b);
+    cr_expect_eq(rv_flops_counted(false), 2 * 3 * 5 * 4);
+    cr_expect_eq(rv_flops_counted(true), 2 * 3 * 5 * 4);
+    cr_expect_eq(rv_flops_counted(true), 0);
+    static const int32_t lengths[][2] = {{8, 8}, {3, 8}, {0, 7}};
+    for (int k = 0; k < 12; k++) {
+        const bool causal = k % 2;
+        const int64_t t_len = k / 2 % 2 ? T : S + 3; /* fewer queries than keys, and more */
+        const int32_t *n = lengths[k / 4];
+        int64_t pairs = 0;
+        for (int row = 0; row < 2; row++)
+            for (int64_t q = 0; q < t_len; q++)
+                for (int64_t s = 0; s < n[row]; s++) pairs += !causal || s <= q + S - t_len;
+        rv_tensor *q = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, t_len, D}), *key = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, S, D}),
+                  *v = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, S, D});
+        rv_flops_counted(true);
+        rv_tensor *y = rv_attention(t, q, key, v, &(rv_attention_spec){.heads = 2, .causal = causal, .key_lengths = n});
+        cr_expect_eq(rv_flops_counted(true), 4 * pairs * D, "case %d", k);
+        cr_assert_eq(rv_backward(t, rv_sum_all(t, y)), RV_OK);
+        cr_expect_eq(rv_flops_counted(true), 10 * pairs * D, "case %d", k);
+        rv_tape_reset(t);
+    }
+    rv_tape_destroy(t);
+}
