@@ -396,6 +396,35 @@ class Cli(unittest.TestCase):
         self.check(plain, 0)
         self.assertIn(d["versions"]["hdf5"], plain.stdout)
 
+    def test_regression(self):
+        self.write("adding.yaml", """name: adding
+task: regression
+data: {generator: adding, min_length: 3, max_length: 6, valid_examples: 70, test_examples: 30}
+model: {encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 32}, pooling: mean}
+train: {batch: {size: 20}, max_steps: 300, optimizer: {type: adam, lr: 3e-3}, validate_every: 100}
+checkpoint: {every: 50}
+metrics: [loss, mse]
+""")
+        self.check(ravel("train", "--dry-run", "adding.yaml"), 0)
+        self.check(ravel("train", "adding.yaml", "train.max_steps=100"), 0, "done: step 100")
+        self.check(ravel("train", "adding.yaml"), 0, "resuming .* after step 100", "done: step 300, epoch 0")
+        self.check(ravel("train", "-q", "adding.yaml", "name=whole"), 0)
+        stopped, whole = ([l["loss"] for l in metrics(run)] for run in ("adding", "whole"))
+        self.assertEqual(stopped, whole)
+        best = min(l["loss"] for l in metrics("adding") if l["kind"] == "valid")
+        self.assertLess(best, 0.02) # the mean alone gives 0.167
+        for split, n in ("valid", 70), ("test", 30), ("train", 70):
+            for size in 20, 7: # a batch is of no influence
+                r = ravel("eval", "--json", "--split", split, "runs/adding", f"train.batch.size={size}")
+                self.check(r, 0)
+                e = json.loads(r.stdout)
+                self.assertEqual((e["tokens"], e["mse"]), (n, e["loss"]))
+                if split == "valid": self.assertAlmostEqual(e["loss"], best, places=8)
+        for args in ["summary", "runs/adding"], ["summary", "adding.yaml"]: self.assertIn("encoder.input", ravel(*args).stdout)
+        for args in ["generate", "runs/adding"], ["translate", "runs/adding", "--stdin"], ["eval", "--by-length", "3", "runs/adding"]:
+            self.check(ravel(*args, input="x"), 2, "task regression")
+
+
 PAIR = """name: %s
 task: translation
 data: {train: train, valid: valid, test: test, src: en, tgt: fr, max_length: 12}

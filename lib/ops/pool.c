@@ -1,6 +1,7 @@
 /* Pooling: a weighted mean of each row's valid positions. */
 #include <string.h>
 
+#include "kernels/flops.h"
 #include "ops/ops_private.h"
 
 typedef struct {
@@ -9,6 +10,12 @@ typedef struct {
 } pool_ctx;
 
 static int64_t valid_of(const int32_t *lengths, int64_t b, int64_t S) { return lengths && lengths[b] < S ? lengths[b] : S; }
+
+static void count(const int32_t *lengths, int64_t B, int64_t S, int64_t D) {
+    int64_t positions = 0;
+    for (int64_t b = 0; b < B; b++) positions += valid_of(lengths, b, S);
+    rv__flops_add(2. * (double)positions * (double)D);
+}
 
 static void weigh(const rv_tensor *scores, int64_t b, int64_t S, int64_t n, rv_real *w) {
     if (scores && n) rv_k()->softmax_row(n, scores->x + b * S, w);
@@ -31,6 +38,7 @@ rv_pooled rv_pool(rv_tape *tape, rv_tensor *x, rv_tensor *scores, const int32_t 
     }
     rv_pooled out = {rv_tape_tensor(tape, RV_DIMS(B, D)), rv_tape_tensor(tape, RV_DIMS(B, S))};
     if (!out.y || !out.weights) return none;
+    count(lengths, B, S, D);
     const rv_kernels *k = rv_k();
     RV_FOR(b, B, rv_threads_for((double)B * (double)S * (double)(2 * D + 20)), {
         const int64_t n = valid_of(lengths, b, S);
@@ -54,6 +62,7 @@ static void pool_backward(rv_tape *tape, rv_node *node) {
     if (!dw) return;
     bool acc = false, acc_scores = false;
     rv_real *dx = rv_grad(node->in[0], &acc), *ds = rv_grad(node->in[1], &acc_scores);
+    if (ds) count(c->lengths, B, S, D);
     const rv_kernels *k = rv_k();
     RV_FOR(b, B, rv_threads_for((double)B * (double)S * (double)(3 * D + 20)), {
         const int64_t n = valid_of(c->lengths, b, S);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/adding.h"
 #include "models/seq2seq.h"
+#include "models/sequence_regressor.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 
@@ -156,6 +158,52 @@ static int translations_allocate(void) {
     return failed | translation_allocates("transformer", &c);
 }
 
+/* Training steps of a regressor on fresh examples, of new lengths each time. */
+static int regressor_allocates(const char *name, const rv_sequence_regressor_config *config) {
+    enum { B = 6, MOST = 20 };
+    const rv_adding data = {1, "adding.train", MOST - 5, MOST};
+    rv_adding_batch b;
+    rv_params *ps = rv_params_create();
+    rv_sequence_regressor *m = rv_sequence_regressor_create(ps, config);
+    rv_tape *tape = rv_tape_create();
+    if (!m || !tape || rv_params_materialise(ps, 1) != RV_OK || rv_adding_batch_alloc(&b, B, MOST) != RV_OK) return 1;
+    rv_tape_set_training(tape, true);
+    int failed = 0;
+    for (int step = 1; step <= 8; step++) {
+        rv_sequence_regression r;
+        counted = 0;
+        counting = step >= 3;
+        rv_adding_fill(&data, step * B, B, step < 3, &b);
+        rv_tape_reset(tape);
+        rv_params_zero_grad(ps);
+        rv_sequence_regressor_forward(tape, m, b.x, b.lengths, B, b.T, &r);
+        rv_status s = rv_backward(tape, rv_mse(tape, r.output, rv_constant(tape, 2, (int64_t[]){B, 1}, b.target)));
+        counting = 0;
+        if (s != RV_OK) fprintf(stderr, "%s\n", rv_error_message());
+        if (counted) fprintf(stderr, "%s, step %d: %d allocations\n", name, step, counted);
+        failed |= s != RV_OK || counted;
+    }
+    rv_adding_batch_free(&b);
+    rv_tape_destroy(tape);
+    rv_sequence_regressor_destroy(m);
+    rv_params_destroy(ps);
+    return failed;
+}
+
+static int regressors_allocate(void) {
+    rv_sequence_regressor_config c = {.input_size = 2, .output_size = 1, .rnn = rv_rnn_defaults(RV_CELL_LSTM), .transformer = rv_transformer_defaults(),
+                                      .position = RV_POSITION_LEARNED, .position_init = {RV_INIT_NORMAL, 0.1, 0}, .max_length = 20,
+                                      .pooling = RV_POOLING_ATTENTION, .pooling_size = D, .dropout = 0.1, .init = {RV_INIT_NORMAL, 0.1, 0}};
+    c.rnn.hidden_size = c.transformer.hidden_size = D;
+    c.rnn.bidirectional = true;
+    c.transformer.num_layers = c.transformer.num_heads = 2;
+    c.transformer.ff_size = 4 * D;
+    int failed = regressor_allocates("LSTM and attention", &c);
+    c.attends = true;
+    c.pooling = RV_POOLING_LAST;
+    return failed | regressor_allocates("transformer and its last state", &c);
+}
+
 int main(void) {
     static int32_t ids[ROWS];
     for (int i = 0; i < ROWS; i++) ids[i] = i * 7 % WORDS;
@@ -167,7 +215,7 @@ int main(void) {
     rv_tape *tape = rv_tape_create();
     if (!tape || rv_params_materialise(ps, 1) != RV_OK) return 1;
     rv_tape_set_training(tape, true);
-    int failed = models_allocate() | translations_allocate();
+    int failed = models_allocate() | translations_allocate() | regressors_allocate();
     for (int threads = 1; threads <= 2; threads++) {
         rv_set_threads(threads);
         for (int step = 1; step <= 5; step++) {

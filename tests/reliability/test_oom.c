@@ -1,6 +1,6 @@
 /* Out of memory gives a clear error: for every N, a tiny training run whose Nth allocation fails, once or from then on,
  * ends with a status and a message about memory; it never crashes or hangs, and leaves no checkpoint that does not verify.
- * A plain driver: it replaces malloc. [reliability: G4]   test_oom [LSTM|GPT [N [once|on]]] shows one case. */
+ * A plain driver: it replaces malloc. [reliability: G4]   test_oom [LSTM|GPT|ADDING [N [once|on]]] shows one case. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -20,11 +20,14 @@
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 
 enum { SECONDS_EACH = 30, STEPS = 3 };
+#define TEXT "data: {path: text, train_fraction: 0.8}", "{size: 2, length: 6}"
+#define NUMBERS "task: regression\ndata: {generator: adding, max_length: 6, valid_examples: 5}", "{size: 2}"
 static const struct {
-    const char *name, *model;
+    const char *name, *model, *task, *batch;
 } kinds[] = {
-    {"LSTM", "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}, embedding_dim: 4, dropout: 0.1}"},
-    {"GPT", "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}, dropout: 0.1}"},
+    {"LSTM", "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}, embedding_dim: 4, dropout: 0.1}", TEXT},
+    {"GPT", "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}, dropout: 0.1}", TEXT},
+    {"ADDING", "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}, pooling: attention}", NUMBERS},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -95,10 +98,10 @@ static void remove_tree(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH
 static rv_status train(int kind) {
     char text[2048];
     int n = snprintf(text, sizeof text,
-                     "name: oom\nseed: 3\ndata: {path: %s/text, train_fraction: 0.8}\nmodel: %s\n"
-                     "train: {batch: {size: 2, length: 6}, max_steps: %d, optimizer: {type: adamw, lr: 1e-2}, validate_every: 2}\n"
+                     "name: oom\nseed: 3\n%s\nmodel: %s\n"
+                     "train: {batch: %s, max_steps: %d, optimizer: {type: adamw, lr: 1e-2}, validate_every: 2}\n"
                      "checkpoint: {dir: %s/run, every: 2, average_last: 2}\nruntime: {threads: 1}\n",
-                     folder, kinds[kind].model, STEPS, folder);
+                     kinds[kind].task, kinds[kind].model, kinds[kind].batch, STEPS, folder);
     rv_config *config = NULL;
     rv_status status = rv_config_parse("oom.yaml", text, (size_t)n, 0, NULL, &config);
     if (status == RV_OK) {
@@ -178,7 +181,7 @@ static int sweep(int kind, bool on) {
 int main(int argc, char **argv) {
     fault = mmap(NULL, sizeof *fault, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     strcpy(folder, "/tmp/ravel-test-XXXXXX");
-    if (fault == MAP_FAILED || !mkdtemp(folder)) return 1;
+    if (fault == MAP_FAILED || !mkdtemp(folder) || chdir(folder)) return 1;
     char path[128];
     snprintf(path, sizeof path, "%s/text", folder);
     FILE *f = fopen(path, "w");

@@ -277,6 +277,48 @@ Test(config, translation_relations) {
     }
 }
 
+#define REGRESSION                                                                                                                               \
+    "name: r\ntask: regression\ndata: {generator: adding, max_length: 30}\nmodel:\n  encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}\n" \
+    "train:\n  batch: {size: 10}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
+
+Test(config, regression_relations) {
+    static const char *const wrong[][2] = {
+        {"data.min_length=31", "data.min_length 31 is above data.max_length 30"},
+        {"data.generator=addition", "data.generator: expected adding, got 'addition'"},
+        {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model or translation"},
+        {"tokenizer={type: char}", "tokenizer does not apply here; it is allowed only with task language_model or translation"},
+        {"model.decoder={type: rnn}", "model.decoder does not apply here; it is allowed only with task language_model or translation"},
+        {"model.pooling=max", "model.pooling: expected last, mean or attention, got 'max'; did you mean 'mean'?"},
+        {"model.pooling_size=4", "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
+        {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task language_model or translation"},
+        {"metrics=[ppl]", "metrics: expected a list of loss or mse, got 'ppl'"},
+        {"model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 9}",
+         "model.position sinusoidal needs an even model.encoder.hidden_size, which is 9"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rv_config *c;
+        cr_expect_eq(rv_config_parse("exp.yaml", REGRESSION, sizeof REGRESSION - 1, 1, &wrong[i][0], &c), RV_EUSAGE, "%s", wrong[i][0]);
+        const char *got = rv_error_message(), *want = wrong[i][1];
+        size_t n = strlen(got), m = strlen(want);
+        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][0], got, want);
+    }
+    static const char *const sound[] = {"model={pooling: attention, pooling_size: 3}", "model.init={recurrent: orthogonal, forget_bias: 0}", "data.min_length=2",
+                                        "model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}",
+                                        "train.early_stopping={metric: mse, patience: 1}"};
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
+        rv_config *a = parse(REGRESSION, 1, &sound[i]), *b = NULL;
+        char *text = rv_config_resolved(a);
+        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i], rv_error_message());
+        rv_config_destroy(a), rv_config_destroy(b);
+        free(text);
+    }
+    rv_config *c = parse(REGRESSION, 0, NULL);
+    cr_expect_eq(rv_config_int(c, "data.min_length"), 30);
+    cr_expect(rv_config_is(c, "model.pooling", "last") && !rv_config_bool(c, "model.encoder.bidirectional"));
+    cr_expect_eq(rv_config_real(c, "model.init.forget_bias"), 1);
+    rv_config_destroy(c);
+}
+
 /* ---- resolved text ---- */
 
 Test(config, resolved_round_trips) {

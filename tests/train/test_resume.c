@@ -20,6 +20,7 @@ enum { STEPS = 50 };
     "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 20}\ntokenizer: {type: char}\nmetrics: [loss, bleu, chrf, accuracy]\n" \
     "decode: {beam_size: 2, max_length_ratio: 1}"
 #define PAIRS "{size: 90}"
+#define REGRESSION "task: regression\ndata: {generator: adding, min_length: 4, max_length: 12, valid_examples: 20}\nmetrics: [loss, mse]"
 
 static const struct {
     const char *name, *task, *model, *batch, *train;
@@ -42,6 +43,11 @@ static const struct {
     {"transformer", TRANSLATION,
      "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, "
      "embedding_dim: 24, dropout: 0.1, tie_embeddings: all}", PAIRS, "  label_smoothing: 0.1\n"},
+    {"pooling", REGRESSION,
+     "{encoder: {type: rnn, cell: lstm, bidirectional: true, num_layers: 2, hidden_size: 12}, pooling: attention, dropout: 0.1, init: {recurrent: orthogonal}}", "{size: 3}", ""},
+    {"regression", REGRESSION,
+     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 12}, position: learned, pooling: mean, dropout: 0.1}", "{size: 3}",
+     "  early_stopping: {metric: mse, patience: 100}\n"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
