@@ -8,10 +8,10 @@ static void draw(rv__page *p) {
     rv_page_begin(p->f, name);
     rv__page_summary(p);
     rv__page_fairness(p);
+    rv__page_curves(p);
     rv__page_quality(p);
     rv__page_by_length(p);
     rv__page_time_to(p);
-    rv__page_curves(p);
     rv__page_samples(p);
     rv__page_attention(p);
     rv__page_flow(p);

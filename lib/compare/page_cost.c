@@ -5,10 +5,17 @@
 
 #include "compare/page_private.h"
 
+/* What a reader pays for first, then its parts. */
 static const struct {
     const char *phase, *title;
-} phases[] = {{"forward", "Forward pass"}, {"backward", "Backward pass"}, {"decode", "Decoding"}};
-enum { PHASES = sizeof phases / sizeof *phases, THREADS = 16 };
+} phases[] = {{"train", "Training step"}, {"decode", "Decoding"}, {"forward", "Forward pass"}, {"backward", "Backward pass"}};
+enum { PHASES = sizeof phases / sizeof *phases, MAIN = 2, THREADS = 16 };
+
+const char *rv__page_phase(const char *phase) {
+    for (int i = 0; i < PHASES; i++)
+        if (!strcmp(phases[i].phase, phase)) return phases[i].title;
+    return phase;
+}
 
 /* The numbers of threads in the rows, in their order. */
 static int threads_of(const json_t *rows, int out[THREADS]) {
@@ -115,98 +122,174 @@ static void cost_table(rv__page *p, const json_t *rows, int phase, int threads) 
         }
         last = next;
     }
-    rv__page_table_end(&t, rv__page_format(p, "%s, ms, %s: median and interval.", phases[phase].title, threads_text(p, threads)));
+    rv__page_table_end(&t, rv__page_format(p, "%s, ms, %s", phases[phase].title, threads_text(p, threads)));
+}
+
+static bool measured(const json_t *rows, int phase) {
+    const json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+        if (rv__page_is(row, "phase", phases[phase].phase)) return true;
+    return false;
+}
+
+/* The phases that tables and further charts show: all, where no whole step was measured. */
+static int main_phases(const json_t *rows) { return measured(rows, 0) ? MAIN : PHASES; }
+
+static void phase_charts(rv__page *p, const json_t *cost, int from, int to, int n_threads, const int *threads) {
+    for (int phase = from; phase < to; phase++) {
+        if (!measured(json_object_get(cost, "rows"), phase)) continue;
+        rv_page_row_begin(p->f);
+        for (int k = 0; k < n_threads; k++)
+            cost_chart(p, cost, phase, threads[k], "ms", rv__page_format(p, "%s, %s", phases[phase].title, threads_text(p, threads[k])), "ms", 1, true);
+        rv_page_row_end(p->f);
+    }
 }
 
 static void times(rv__page *p, const json_t *cost, int n_threads, const int *threads) {
     const json_t *rows = json_object_get(cost, "rows");
-    for (int phase = 0; phase < PHASES; phase++) {
-        rv_series *unused;
-        bool any = false;
-        for (int k = 0; k < n_threads; k++) any |= lines(p, rows, phases[phase].phase, threads[k], "ms", 1, &unused) > 0;
-        if (!any) continue;
-        rv__page_heading(p, phases[phase].title);
-        rv_page_row_begin(p->f);
-        for (int k = 0; k < n_threads; k++) cost_chart(p, cost, phase, threads[k], "ms", threads_text(p, threads[k]), "ms", 1, true);
-        rv_page_row_end(p->f);
-        fputs("<details><summary>The numbers</summary>\n", p->f);
+    int first = main_phases(rows);
+    phase_charts(p, cost, 0, first, n_threads, threads);
+    fprintf(p->f, "<details><summary>%s</summary>\n", first < PHASES ? "Forward and backward pass apart, and all times in numbers" : "The times in numbers");
+    phase_charts(p, cost, first, PHASES, n_threads, threads);
+    for (int phase = 0; phase < PHASES; phase++)
         for (int k = 0; k < n_threads; k++) cost_table(p, rows, phase, threads[k]);
-        fputs("</details>\n", p->f);
-    }
+    fputs("</details>\n", p->f);
 }
 
 static void memory(rv__page *p, const json_t *cost, int threads) {
-    rv_series *unused;
-    if (!lines(p, json_object_get(cost, "rows"), "backward", threads, "peak_bytes", 1, &unused) &&
-        !lines(p, json_object_get(cost, "rows"), "backward", threads, "step_bytes", 1, &unused))
-        return;
-    rv__page_heading(p, "Memory of a training step");
+    const json_t *rows = json_object_get(cost, "rows");
+    int phase = measured(rows, 0) ? 0 : 3; /* a whole step, or the part that holds the most */
+    if (!measured(rows, phase)) return;
+    rv__page_heading(p, "Memory and work of a training step");
     rv_page_row_begin(p->f);
-    cost_chart(p, cost, 1, threads, "step_bytes", "Activations and gradients of one step", "MB", 1e-6, false);
-    cost_chart(p, cost, 1, threads, "peak_bytes", "The process at its peak", "MB", 1e-6, false);
-    cost_chart(p, cost, 1, threads, "flops", "Work of the backward pass, from shapes", "GFLOP", 1e-9, false);
+    cost_chart(p, cost, phase, threads, "step_bytes", "Activations and gradients", "MB", 1e-6, false);
+    cost_chart(p, cost, phase, threads, "peak_bytes", "The process at its peak", "MB", 1e-6, false);
+    cost_chart(p, cost, phase, threads, "flops", "Operations, from shapes", "GFLOP", 1e-9, false);
     rv_page_row_end(p->f);
 }
 
-static void slopes(rv__page *p, const json_t *fits) {
+/* ---- growth with the length: models across */
+
+static const json_t *fit_of(const json_t *fits, const char *model, const char *phase, int threads, const char *quantity) {
     const json_t *fit;
     size_t i;
-    rv__page_table t = rv__page_table_begin(p, 5);
-    static const char *const head[] = {"model", "phase", "threads", "what", "power of the length"};
-    for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
-    json_array_foreach(fits, i, fit) {
-        rv__page_cell(&t, rv__page_string(fit, "model"));
-        rv__page_cell(&t, rv__page_string(fit, "phase"));
-        rv__page_cell(&t, rv__page_number(p, rv__page_real(fit, "threads")));
-        rv__page_cell(&t, rv__page_is(fit, "quantity", "ms") ? "time" : "memory of a step");
-        rv__page_cell(&t, rv__page_interval(p, rv__page_real(fit, "slope"), rv__page_real(fit, "low"), rv__page_real(fit, "high")));
-    }
-    rv__page_table_end(&t, "How cost grows with the length: 1 is in proportion, 2 with the square (slope of a line through the logarithms).");
+    json_array_foreach(fits, i, fit)
+        if (rv__page_is(fit, "model", model) && rv__page_is(fit, "phase", phase) && rv__page_is(fit, "quantity", quantity) && (int)rv__page_real(fit, "threads") == threads)
+            return fit;
+    return NULL;
 }
 
-static void serial(rv__page *p, const json_t *list) {
+static void slope_row(rv__page *p, rv__page_table *t, const json_t *fits, int phase, int threads, const char *quantity) {
+    int models = rv__page_n_models(p);
+    bool any = false;
+    for (int k = 0; k < models; k++) any |= fit_of(fits, rv__page_model_name(p, k), phases[phase].phase, threads, quantity) != NULL;
+    if (!any) return;
+    bool time = !strcmp(quantity, "ms");
+    rv__page_cell(t, rv__page_format(p, "%s, %s", phases[phase].title, time ? threads_text(p, threads) : "memory"));
+    for (int k = 0; k < models; k++) {
+        const json_t *fit = fit_of(fits, rv__page_model_name(p, k), phases[phase].phase, threads, quantity), *tail = json_object_get(fit, "longest");
+        const char *text = fit ? rv__page_format(p, "%.2f", rv__page_real(fit, "slope")) : "\xe2\x80\x93";
+        if (tail) text = rv__page_format(p, "%s; %.2f from %s on", text, rv__page_real(tail, "slope"), rv__page_number(p, rv__page_real(tail, "from")));
+        rv__page_cell(t, text);
+    }
+}
+
+static void slopes(rv__page *p, const json_t *fits, int n_phases, int n_threads, const int *threads) {
+    int models = rv__page_n_models(p);
+    rv__page_table t = rv__page_table_begin(p, models + 1);
+    rv__page_cell(&t, "power of the length");
+    for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
+    for (int phase = 0; phase < n_phases; phase++) {
+        for (int k = 0; k < n_threads; k++) slope_row(p, &t, fits, phase, threads[k], "ms");
+        slope_row(p, &t, fits, phase, threads[0], "step_bytes");
+    }
+    if (t.n <= t.columns) return;
+    rv__page_heading(p, "How cost grows with the length");
+    rv__page_note(p, "1 is in proportion to the length, 2 with its square: the slope of a straight line through the logarithms.");
+    rv__page_table_end(&t, NULL);
+}
+
+/* ---- threads */
+
+static void share_chart(rv__page *p, const json_t *list, int phase) {
+    const json_t *s;
+    size_t i;
+    rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)(rv__page_n_models(p) + 1));
+    int lines = 0, longest = 0;
+    if (!series) return;
+    for (int k = 0; k < rv__page_n_models(p); k++) {
+        const char *name = rv__page_model_name(p, k);
+        double *column = rv__page_alloc(p, sizeof *column * 4 * (json_array_size(list) + 1));
+        size_t most = json_array_size(list);
+        int n = 0;
+        if (!column) return;
+        json_array_foreach(list, i, s) {
+            if (!rv__page_is(s, "model", name) || !rv__page_is(s, "phase", phases[phase].phase)) continue;
+            column[n] = rv__page_real(s, "sequence_length"), column[most + (size_t)n] = 100 * rv__page_real(s, "share");
+            column[2 * most + (size_t)n] = 100 * rv__page_real(s, "low"), column[3 * most + (size_t)n] = 100 * rv__page_real(s, "high");
+            n++;
+        }
+        if (n) series[lines++] = (rv_series){.label = name, .colour = rv__page_colour(p, name), .n = n, .x = column, .y = column + most, .low = column + 2 * most, .high = column + 3 * most};
+        if (n > longest) longest = n;
+    }
+    if (longest < 2) return; /* the table says it */
+    rv_chart chart = {.title = rv__page_format(p, "%s: serial share", phases[phase].title), .x_label = "sequence length, tokens", .y_label = "% of the time on 1 thread", .x_log = true,
+                      .y_low = 0, .y_high = 100, .n_series = lines, .series = series, .points = true, .small = true};
+    rv_chart_lines(p->f, &chart);
+}
+
+static void serial(rv__page *p, const json_t *list, int n_phases) {
     const json_t *s, *point;
     size_t i, k;
-    rv__page_table t = rv__page_table_begin(p, 6);
-    static const char *const head[] = {"model", "phase", "length", "serial share, %", "most speed-up it allows", "measured"};
-    for (int c = 0; c < 6; c++) rv__page_cell(&t, head[c]);
-    json_array_foreach(list, i, s) {
-        const char *measured = "";
-        json_array_foreach(json_object_get(s, "speedup"), k, point)
-            measured = rv__page_format(p, "%s%s%s\xc3\x97 on %s", measured, k ? ", " : "", rv__page_number(p, rv__page_real(point, "value")),
-                                       rv__page_number(p, rv__page_real(point, "threads")));
-        double limit = rv__page_real(s, "speedup_limit");
-        rv__page_cell(&t, rv__page_string(s, "model"));
-        rv__page_cell(&t, rv__page_string(s, "phase"));
-        rv__page_cell(&t, rv__page_number(p, rv__page_real(s, "sequence_length")));
-        rv__page_cell(&t, rv__page_interval(p, 100 * rv__page_real(s, "share"), 100 * rv__page_real(s, "low"), 100 * rv__page_real(s, "high")));
-        rv__page_cell(&t, isnan(limit) ? "no limit seen" : rv__page_format(p, "%s\xc3\x97", rv__page_number(p, limit)));
-        rv__page_cell(&t, *measured ? measured : "\xe2\x80\x93");
-    }
-    rv__page_table_end(&t, "The share of the step that more threads do not make faster, and what follows from it for any number of threads (Amdahl's law).");
+    double longest = 0;
+    if (!json_array_size(list)) return;
+    rv__page_heading(p, "What threads can do");
+    rv__page_note(p, "The serial share is the part of a step that more threads do not make faster; it limits the speed-up on any number of threads (Amdahl's law).");
+    rv_page_row_begin(p->f);
+    for (int phase = 0; phase < n_phases; phase++) share_chart(p, list, phase);
+    rv_page_row_end(p->f);
+    rv__page_table t = rv__page_table_begin(p, 5);
+    static const char *const head[] = {"phase", "model", "serial share, %", "most speed-up it allows", "measured"};
+    for (int c = 0; c < 5; c++) rv__page_cell(&t, head[c]);
+    json_array_foreach(list, i, s) longest = fmax(longest, rv__page_real(s, "sequence_length"));
+    for (int phase = 0; phase < n_phases; phase++)
+        json_array_foreach(list, i, s) {
+            if (rv__page_real(s, "sequence_length") < longest || !rv__page_is(s, "phase", phases[phase].phase)) continue;
+            const char *measured = "";
+            json_array_foreach(json_object_get(s, "speedup"), k, point)
+                measured = rv__page_format(p, "%s%s%.2f\xc3\x97 on %s", measured, k ? ", " : "", rv__page_real(point, "value"), rv__page_number(p, rv__page_real(point, "threads")));
+            double limit = rv__page_real(s, "speedup_limit");
+            rv__page_cell(&t, phases[phase].title);
+            rv__page_cell(&t, rv__page_string(s, "model"));
+            rv__page_cell(&t, rv__page_interval(p, 100 * rv__page_real(s, "share"), 100 * rv__page_real(s, "low"), 100 * rv__page_real(s, "high")));
+            rv__page_cell(&t, isnan(limit) ? "no limit seen" : rv__page_format(p, "%s\xc3\x97", rv__page_number(p, limit)));
+            rv__page_cell(&t, *measured ? measured : "\xe2\x80\x93");
+        }
+    rv__page_table_end(&t, rv__page_format(p, "At length %s", rv__page_number(p, longest)));
 }
 
 /* The same work from shapes and by the kernels' own count, at the longest length. */
-static void work(rv__page *p, const json_t *rows, int threads) {
+static void work(rv__page *p, const json_t *rows, int n_phases, int threads) {
     rv__page_table t = rv__page_table_begin(p, 6);
-    static const char *const head[] = {"model", "phase", "length", "FLOPs from shapes", "FLOPs counted", "counted / shapes"};
+    static const char *const head[] = {"phase", "model", "length", "FLOPs from shapes", "FLOPs counted", "counted / shapes"};
     for (int c = 0; c < 6; c++) rv__page_cell(&t, head[c]);
     const json_t *row;
     size_t i;
     double longest = 0;
     json_array_foreach(rows, i, row) longest = fmax(longest, rv__page_real(row, "sequence_length"));
-    json_array_foreach(rows, i, row) {
-        if ((int)rv__page_real(row, "threads") != threads || rv__page_real(row, "sequence_length") < longest) continue;
+    for (int phase = 0; phase < n_phases; phase++) json_array_foreach(rows, i, row) {
+        if ((int)rv__page_real(row, "threads") != threads || rv__page_real(row, "sequence_length") < longest || !rv__page_is(row, "phase", phases[phase].phase)) continue;
         double shapes = rv__page_real(row, "flops"), counted = rv__page_real(row, "flops_counted");
         if (!(shapes > 0 || counted > 0)) continue;
+        rv__page_cell(&t, phases[phase].title);
         rv__page_cell(&t, rv__page_string(row, "model"));
-        rv__page_cell(&t, rv__page_string(row, "phase"));
         rv__page_cell(&t, rv__page_number(p, longest));
         rv__page_cell(&t, rv__page_count(p, shapes));
         rv__page_cell(&t, rv__page_count(p, counted));
         rv__page_cell(&t, rv__page_number(p, counted / shapes));
     }
-    rv__page_table_end(&t, "Floating-point operations of one batch at the longest length.");
+    rv__page_table_end(&t, "Floating-point operations of one batch");
 }
 
 void rv__page_cost(rv__page *p) {
@@ -222,8 +305,8 @@ void rv__page_cost(rv__page *p) {
     fputs("</p>\n", p->f);
     times(p, cost, n_threads, threads);
     memory(p, cost, threads[0]);
-    slopes(p, json_object_get(cost, "fits"));
-    serial(p, json_object_get(cost, "serial"));
-    work(p, rows, threads[0]);
+    slopes(p, json_object_get(cost, "fits"), main_phases(rows), n_threads, threads);
+    serial(p, json_object_get(cost, "serial"), main_phases(rows));
+    work(p, rows, main_phases(rows), threads[0]);
     rv_page_section_end(p->f);
 }

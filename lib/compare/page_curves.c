@@ -6,7 +6,7 @@
 
 static const struct {
     const char *key, *label, *title;
-} axes[] = {{"step", "training steps", "steps"}, {"tokens", "training tokens", "tokens"}, {"flops", "FLOPs", "work"}, {"seconds", "seconds of training", "wall time"}};
+} axes[] = {{"step", "training steps", "steps"}, {"tokens", "training tokens", "tokens"}, {"flops", "FLOPs", "FLOPs"}, {"seconds", "seconds of training", "wall time"}};
 enum { AXES = sizeof axes / sizeof *axes };
 
 static int series_of(rv__page *p, const json_t *curve, const char *x_key, double scale, rv_series **out) {
@@ -42,34 +42,38 @@ static bool wants_log(int n, const rv_series *series) {
     return least > 0 && most > 20 * least;
 }
 
-static void curve_chart(rv__page *p, const json_t *curve, int axis) {
+static void curve_chart(rv__page *p, const json_t *curve, int axis, bool small) {
     rv__page_metric m = rv__page_metric_of(rv__page_string(curve, "metric"));
     rv_series *series;
     int n = series_of(p, curve, axes[axis].key, m.scale, &series);
     if (!n) return;
     const char *setting = rv__page_string(curve, "setting");
-    rv_chart chart = {.title = rv__page_format(p, "against %s%s%s", axes[axis].title, *setting ? ", " : "", setting), .x_label = axes[axis].label, .y_label = m.axis,
-                      .y_log = m.scale == 1 && wants_log(n, series), .n_series = n, .series = series, .small = true};
+    rv_chart chart = {.title = rv__page_format(p, "%s against %s%s%s", m.title, axes[axis].title, *setting ? ", " : "", setting), .x_label = axes[axis].label, .y_label = m.axis,
+                      .y_log = m.scale == 1 && wants_log(n, series), .n_series = n, .series = series, .small = small};
     rv_chart_lines(p->f, &chart);
 }
 
-static bool all_settings_fit(const rv__page *p) { return rv__page_n_settings(p) <= 2; }
+static bool wanted(const json_t *curve, const char *part, bool loss) {
+    return rv__page_is(curve, "part", part) && rv__page_is(curve, "metric", "loss") == loss;
+}
+
+static bool has_axis(const json_t *curve, int axis) {
+    return json_array_size(json_object_get(json_array_get(json_object_get(curve, "series"), 0), axes[axis].key)) > 0;
+}
 
 static void curves_of(rv__page *p, const json_t *curves, const char *part, bool loss, bool every_axis, const char *heading) {
     const json_t *curve;
     size_t i;
-    bool any = false;
-    for (int axis = 0; axis < (every_axis ? AXES : 1); axis++)
-        json_array_foreach(curves, i, curve) {
-            if (!rv__page_is(curve, "part", part) || rv__page_is(curve, "metric", "loss") != loss) continue;
-            if (!any) {
-                rv__page_heading(p, heading);
-                rv_page_row_begin(p->f);
-            }
-            any = true;
-            curve_chart(p, curve, axis);
-        }
-    if (any) rv_page_row_end(p->f);
+    int charts = 0, n_axes = every_axis ? AXES : 1;
+    json_array_foreach(curves, i, curve)
+        for (int axis = 0; axis < n_axes; axis++) charts += wanted(curve, part, loss) && has_axis(curve, axis);
+    if (!charts) return;
+    rv__page_heading(p, heading);
+    rv__page_charts_begin(p, charts);
+    for (int axis = 0; axis < n_axes; axis++)
+        json_array_foreach(curves, i, curve)
+            if (wanted(curve, part, loss)) curve_chart(p, curve, axis, charts > 1);
+    rv__page_charts_end(p, charts);
 }
 
 void rv__page_curves(rv__page *p) {
@@ -81,7 +85,7 @@ void rv__page_curves(rv__page *p) {
                        "Lines are means over seeds, shaded bands their intervals.");
     fputs("</p>\n", p->f);
     curves_of(p, curves, "valid", true, true, "Validation loss");
-    curves_of(p, curves, "valid", false, all_settings_fit(p), "Other validation metrics");
+    curves_of(p, curves, "valid", false, false, "Other validation metrics");
     curves_of(p, curves, "train", true, false, "Training loss");
     rv_page_section_end(p->f);
 }

@@ -31,7 +31,8 @@ static void differences(rv__page *p) {
         for (int k = 0; k < models; k++) rv__page_cell(&t, value_text(p, json_array_get(json_object_get(row, "values"), (size_t)k)));
     }
     rv_page_section(p->f, "differences", "What differs");
-    rv__page_table_end(&t, "Settings that are not the same in all models; everything else is equal. A dash: the setting does not apply there.");
+    rv__page_note(p, "Settings that are not the same in all models; everything else is equal. A dash: the setting does not apply there.");
+    rv__page_table_end(&t, NULL);
     rv_page_section_end(p->f);
 }
 
@@ -65,7 +66,7 @@ static void match_line(rv__page *p, const json_t *match) {
     }
     check_line(p, met, met ? "Size: matched." : "Size: NOT matched.",
                rv__page_format(p, "%s are within %s\xc2\xa0%% of those of %s; allowed were %g\xc2\xa0%%.",
-                               rv__page_is(match, "by", "parameters") ? "Parameters" : match_unit(match), rv__page_number(p, 100 * worst),
+                               rv__page_is(match, "by", "parameters") ? "Parameters" : match_unit(match), rv__page_format(p, "%.2g", 100 * worst),
                                rv__page_string(match, "reference"), 100 * rv__page_real(match, "tolerance")));
 }
 
@@ -102,12 +103,11 @@ static void match_table(rv__page *p, const json_t *match) {
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "parameters")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "embedding_parameters")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "flops_per_token")));
-        rv__page_cell(&t, isnan(off) ? "\xe2\x80\x93" : rv__page_format(p, "%s\xc2\xa0%%", rv__page_number(p, 100 * off)));
+        rv__page_cell(&t, isnan(off) ? "\xe2\x80\x93" : rv__page_format(p, "%.2f\xc2\xa0%%", 100 * off));
         rv__page_cell(&t, *widths ? widths : "as given");
     }
     bool none = rv__page_is(match, "by", "none");
-    rv__page_table_end(&t, none ? "The models' sizes." : rv__page_format(p, "Sizes after matching by %s; \xe2\x80\x9coff\xe2\x80\x9d is the difference from %s.",
-                                                                      match_unit(match), rv__page_string(match, "reference")));
+    rv__page_table_end(&t, none ? "Sizes" : rv__page_format(p, "Sizes, matched by %s; off: difference from %s", match_unit(match), rv__page_string(match, "reference")));
 }
 
 static void budget_table(rv__page *p, const json_t *budget) {
@@ -122,30 +122,57 @@ static void budget_table(rv__page *p, const json_t *budget) {
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "steps")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "tokens")));
     }
-    rv__page_table_end(&t, "How much each model was trained.");
+    rv__page_table_end(&t, "Training");
+}
+
+static double rate(const json_t *tuning, size_t model, size_t k) {
+    return rv__page_real(json_array_get(json_object_get(json_array_get(json_object_get(tuning, "models"), model), "tried"), k), "lr");
+}
+
+/* Whether all models tried the same rates in the same order: then the rate is the column's head. */
+static bool same_rates(const json_t *tuning, size_t most) {
+    for (size_t m = 0; m < json_array_size(json_object_get(tuning, "models")); m++)
+        for (size_t k = 0; k < most; k++)
+            if (!(rate(tuning, m, k) >= rate(tuning, 0, k) && rate(tuning, m, k) <= rate(tuning, 0, k))) return false;
+    return true;
+}
+
+static bool at_edge(const json_t *row) {
+    const json_t *tried;
+    size_t i;
+    double lr = rv__page_real(row, "lr");
+    bool lower = false, higher = false;
+    json_array_foreach(json_object_get(row, "tried"), i, tried) {
+        lower |= rv__page_real(tried, "lr") < lr;
+        higher |= rv__page_real(tried, "lr") > lr;
+    }
+    return !lower || !higher;
 }
 
 static void tuning_table(rv__page *p, const json_t *tuning) {
     const json_t *row, *tried;
     size_t i, k, most = 0;
+    bool edge = false;
     json_array_foreach(json_object_get(tuning, "models"), i, row)
         if (json_array_size(json_object_get(row, "tried")) > most) most = json_array_size(json_object_get(row, "tried"));
     rv__page_table t = rv__page_table_begin(p, 2 + (int)most);
     rv__page_cell(&t, "model");
     rv__page_cell(&t, "chosen rate");
-    for (k = 0; k < most; k++) rv__page_cell(&t, "tried: validation loss");
+    bool same = same_rates(tuning, most);
+    for (k = 0; k < most; k++) rv__page_cell(&t, same ? rv__page_format(p, "rate %g", rate(tuning, 0, k)) : "rate: loss");
     json_array_foreach(json_object_get(tuning, "models"), i, row) {
         rv__page_cell(&t, rv__page_string(row, "model"));
         rv__page_cell(&t, rv__page_format(p, "%g", rv__page_real(row, "lr")));
+        edge |= at_edge(row);
         for (k = 0; k < most; k++) {
             tried = json_array_get(json_object_get(row, "tried"), k);
             double loss = rv__page_real(tried, "loss");
-            if (!tried) rv__page_cell(&t, "\xe2\x80\x93");
-            else if (json_is_true(json_object_get(tried, "diverged")) || isnan(loss)) rv__page_cell(&t, rv__page_format(p, "%g: diverged", rv__page_real(tried, "lr")));
-            else rv__page_cell(&t, rv__page_format(p, "%g: %s", rv__page_real(tried, "lr"), rv__page_number(p, loss)));
+            const char *text = json_is_true(json_object_get(tried, "diverged")) ? "diverged" : rv__page_number(p, loss);
+            rv__page_cell(&t, same ? text : tried ? rv__page_format(p, "%g: %s", rv__page_real(tried, "lr"), text) : "\xe2\x80\x93");
         }
     }
-    rv__page_table_end(&t, "Learning rates tried and the validation loss each came to. A chosen rate at the edge of what was tried may not be the best there is.");
+    rv__page_table_end(&t, "Validation loss that each learning rate came to");
+    rv__page_note(p, edge ? "A rate was chosen at the edge of those tried: a better one may lie outside." : "No rate was chosen at the edge of those tried.");
 }
 
 static void fair(rv__page *p) {

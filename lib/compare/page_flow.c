@@ -1,4 +1,4 @@
-/* How far back the gradient reaches: before training dashed, after it in full lines. */
+/* How far back the gradient reaches, before training and after it. */
 #include <math.h>
 #include <string.h>
 
@@ -38,32 +38,68 @@ static bool reals_of(rv__page *p, const json_t *s, const char *key, int n, const
     return false;
 }
 
-static void flow_chart(rv__page *p, const json_t *flow, const char *setting, int kind, const char *when) {
+/* What panels that stand side by side share: the range of norms. What has died away is not drawn below this. */
+static const double dead = 1e-12;
+typedef struct {
+    double low, high;
+} span;
+
+static bool wanted(const json_t *flow, size_t i, const char *setting, int kind) {
+    const json_t *s = json_array_get(flow, i);
+    return rv__page_is(s, "kind", kinds[kind].kind) && rv__page_of_setting(s, setting) && shown(flow, i);
+}
+
+static span norms_of(const json_t *flow, const char *setting, int kind) {
+    span out = {INFINITY, 0};
+    const json_t *s, *v;
+    size_t i, k;
+    json_array_foreach(flow, i, s) {
+        if (!wanted(flow, i, setting, kind)) continue;
+        json_array_foreach(json_object_get(s, "norm"), k, v) {
+            double norm = json_number_value(v);
+            if (!(norm > 0) || !isfinite(norm)) continue;
+            out.low = fmin(out.low, norm), out.high = fmax(out.high, norm);
+        }
+    }
+    return (span){fmax(out.low / 1.5, dead), out.high * 1.5};
+}
+
+static void flow_chart(rv__page *p, const json_t *flow, const char *setting, int kind, const char *when, span y) {
     const json_t *s;
     size_t i;
     rv_series *series = rv__page_alloc(p, sizeof *series * json_array_size(flow));
     int n = 0;
     if (!series) return;
     json_array_foreach(flow, i, s) {
-        if (!rv__page_is(s, "kind", kinds[kind].kind) || !rv__page_of_setting(s, setting) || !rv__page_is(s, "when", when) || !shown(flow, i)) continue;
+        if (!wanted(flow, i, setting, kind) || !rv__page_is(s, "when", when)) continue;
         const char *model = rv__page_string(s, "model");
         rv_series *line = &series[n++];
-        *line = (rv_series){.label = alone(flow, i) ? model : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")),
-                            .colour = rv__page_colour(p, model), .dashed = !strcmp(when, "before")};
+        *line = (rv_series){.label = alone(flow, i) ? model : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")), .colour = rv__page_colour(p, model)};
         line->n = rv__page_reals(p, json_object_get(s, "lag"), &line->x);
         if (!reals_of(p, s, "norm", line->n, &line->y)) n--;
         else if (!reals_of(p, s, "low", line->n, &line->low) || !reals_of(p, s, "high", line->n, &line->high)) line->low = line->high = NULL;
     }
-    if (!n) return;
-    rv_chart chart = {.title = rv__page_format(p, "%s, %s training%s%s", kinds[kind].title, when, *setting ? ", " : "", setting), .x_label = "tokens back from the end",
-                      .y_label = "gradient norm, output = 1", .y_log = true, .n_series = n, .series = series, .small = true};
+    rv_chart chart = {.title = rv__page_format(p, "%s, %s training", kinds[kind].title, when), .x_label = "tokens back from the end",
+                      .y_label = "gradient norm, output = 1", .y_log = true, .y_low = y.low, .y_high = y.high, .n_series = n, .series = series, .small = true};
     rv_chart_lines(p->f, &chart);
+}
+
+static void flow_charts(rv__page *p, const json_t *flow, const char *setting) {
+    if (*setting) rv__page_heading(p, setting);
+    for (int kind = 0; kind < KINDS; kind++) {
+        span y = norms_of(flow, setting, kind);
+        if (!(y.high > y.low)) continue;
+        rv_page_row_begin(p->f);
+        flow_chart(p, flow, setting, kind, "before", y);
+        flow_chart(p, flow, setting, kind, "after", y);
+        rv_page_row_end(p->f);
+    }
 }
 
 static const char *half_life(rv__page *p, const json_t *s) {
     if (!s) return "\xe2\x80\x93";
     double h = rv__page_real(s, "half_life");
-    return isnan(h) ? "does not fall" : rv__page_number(p, h);
+    return isnan(h) ? "does not fall" : rv__page_rough(p, h);
 }
 
 static void half_life_table(rv__page *p, const json_t *flow) {
@@ -88,27 +124,19 @@ static void half_life_table(rv__page *p, const json_t *flow) {
         rv__page_cell(&t, half_life(p, s));
         rv__page_cell(&t, half_life(p, after));
     }
-    rv__page_table_end(&t, "Half-life: the tokens over which the gradient's norm halves, from a straight line through its logarithm.");
+    rv__page_table_end(&t, "Half-life in tokens");
+    rv__page_note(p, "Half-life: the distance over which the gradient's norm halves, from a straight line through its logarithm.");
 }
 
 void rv__page_flow(rv__page *p) {
     const json_t *flow = rv__page_part(p, "gradient_flow");
     if (!flow) return;
     rv_page_section(p->f, "gradient-flow", "How far back the gradient reaches");
-    fputs("<p>", p->f);
     const char *loss = rv__page_string(json_array_get(flow, 0), "loss");
-    rv_page_textf(p->f, "The norm of dL/dh at a state, by its distance from the end%s%s; 1 is as strong as at the output. A line that falls steeply means that the "
-                        "model can hardly learn from what stood that far back; a flat one means that distance does not matter. Dashed: before training.",
-                  *loss ? ", L being " : "", loss);
-    fputs("</p>\n", p->f);
-    for (int s = 0; s < rv__page_n_settings(p); s++) {
-        rv_page_row_begin(p->f);
-        for (int kind = 0; kind < KINDS; kind++) {
-            flow_chart(p, flow, rv__page_setting(p, s), kind, "before");
-            flow_chart(p, flow, rv__page_setting(p, s), kind, "after");
-        }
-        rv_page_row_end(p->f);
-    }
+    rv__page_note(p, rv__page_format(p, "The norm of dL/dh at a state, by its distance from the end%s%s; 1 is as strong as at the output. A line that falls steeply: the "
+                                        "model can hardly learn from what stood that far back. A flat line: distance does not matter. Both panels of a row have the same scale.",
+                                     *loss ? ", L being " : "", loss));
+    for (int k = 0; k < rv__page_n_settings(p); k++) flow_charts(p, flow, rv__page_setting(p, k));
     half_life_table(p, flow);
     rv_page_section_end(p->f);
 }

@@ -4,10 +4,30 @@
 
 #include "compare/page_private.h"
 
-static const char *status_text(rv__page *p, const json_t *run) {
-    const char *message = rv__page_string(run, "message");
-    if (rv__page_is(run, "status", "done")) return "done";
-    return rv__page_format(p, "%s%s%s", rv__page_string(run, "status"), *message ? ": " : "", message);
+/* Length of the folder that all runs lie in, with its '/', so that it is said once. */
+static int common_folder(const json_t *runs) {
+    const char *first = rv__page_string(json_array_get(runs, 0), "path"), *slash = strrchr(first, '/');
+    int n = slash ? (int)(slash - first) + 1 : 0;
+    const json_t *run;
+    size_t i;
+    json_array_foreach(runs, i, run)
+        while (n && strncmp(first, rv__page_string(run, "path"), (size_t)n))
+            for (n--; n && first[n - 1] != '/';) n--;
+    return n;
+}
+
+static void messages(rv__page *p, const json_t *runs) {
+    const json_t *run;
+    size_t i;
+    json_array_foreach(runs, i, run) {
+        if (!*rv__page_string(run, "message")) continue;
+        fputs("<p>", p->f);
+        rv__page_model(p, rv__page_string(run, "model"));
+        const char *setting = rv__page_string(run, "setting");
+        rv_page_textf(p->f, "%s%s, seed %lld %s: %s.", *setting ? ", " : "", setting, (long long)json_integer_value(json_object_get(run, "seed")),
+                      rv__page_string(run, "status"), rv__page_string(run, "message"));
+        fputs("</p>\n", p->f);
+    }
 }
 
 /* The test metrics that any run has, in the order in which they appear. */
@@ -30,6 +50,7 @@ void rv__page_runs(rv__page *p) {
     bool several = rv__page_n_settings(p) > 1, timed = false;
     size_t i;
     json_array_foreach(runs, i, run) timed |= json_object_size(json_object_get(run, "time")) > 0;
+    const int common = common_folder(runs);
     const char *metric[8], *part = "test";
     int n = test_metrics(runs, part, metric);
     if (!n) n = test_metrics(runs, part = "valid", metric);
@@ -37,10 +58,10 @@ void rv__page_runs(rv__page *p) {
     static const char *const head[] = {"model", "seed", "status", "steps", "training tokens"};
     if (several) rv__page_cell(&t, "setting");
     for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
-    for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "%s %s", part, rv__page_metric_of(metric[k]).axis));
+    for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "%s%s", rv__page_metric_of(metric[k]).title, rv__page_metric_of(metric[k]).scale == 100 ? ", %" : ""));
     if (timed) {
         rv__page_cell(&t, "time");
-        rv__page_cell(&t, "tokens per second");
+        rv__page_cell(&t, "tokens/s");
     }
     rv__page_cell(&t, "folder");
     json_array_foreach(runs, i, run) {
@@ -48,7 +69,7 @@ void rv__page_runs(rv__page *p) {
         if (several) rv__page_cell(&t, rv__page_string(run, "setting"));
         rv__page_cell(&t, rv__page_string(run, "model"));
         rv__page_cell(&t, rv__page_format(p, "%lld", (long long)json_integer_value(json_object_get(run, "seed"))));
-        rv__page_cell(&t, status_text(p, run));
+        rv__page_cell(&t, rv__page_string(run, "status"));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "step")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "tokens")));
         for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_number(p, rv__page_metric_of(metric[k]).scale * rv__page_real(json_object_get(run, part), metric[k])));
@@ -56,10 +77,14 @@ void rv__page_runs(rv__page *p) {
             rv__page_cell(&t, rv__page_ms(p, 1e3 * rv__page_real(time, "seconds")));
             rv__page_cell(&t, rv__page_count(p, rv__page_real(time, "tokens_per_second")));
         }
-        rv__page_cell(&t, rv__page_string(run, "path"));
+        rv__page_cell(&t, rv__page_string(run, "path") + common);
     }
     rv_page_section(p->f, "runs", "The runs");
-    rv__page_table_end(&t, "Every run; its folder holds the experiment file, metrics.jsonl and checkpoints.");
+    rv__page_note(p, common ? rv__page_format(p, "Each run's folder, in %.*s, holds its experiment file, metrics.jsonl and checkpoints. Quality is that on the %s examples.",
+                                              common - 1, rv__page_string(json_array_get(runs, 0), "path"), strcmp(part, "test") ? "validation" : part)
+                            : "Each run's folder holds its experiment file, metrics.jsonl and checkpoints.");
+    rv__page_table_end(&t, NULL);
+    messages(p, runs);
     rv_page_section_end(p->f);
 }
 
@@ -114,7 +139,7 @@ static void method(rv__page *p) {
     if (rv__page_part(p, "gradient_flow"))
         fact(p, "gradient", "Mean over validation examples of the norm of the loss's derivative with respect to a state, divided by the same at the vector that the loss is read off.");
     if (rv__page_part(p, "cost"))
-        fact(p, "cost", "Each model, length and number of threads in a process of its own, after warming up; medians over the repeats, intervals by drawing the repeats again.");
+        fact(p, "cost", "Each model, length and number of threads in a process of its own, after warming up; medians over the repeats; the bars hold four of five repeats, other intervals come from drawing the repeats again.");
     fact(p, "numbers", "report.json beside this page has every number in full.");
     fputs("</dl>\n", p->f);
 }

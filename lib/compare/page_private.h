@@ -37,11 +37,13 @@ bool rv__page_of_setting(const json_t *o, const char *setting);
 void *rv__page_alloc(rv__page *p, size_t bytes); /* zeroed; NULL once memory has run out */
 const char *rv__page_format(rv__page *p, const char *format, ...) RV_PRINTF(2, 3);
 const char *rv__page_number(rv__page *p, double v);                             /* 3 digits: 0.0123, 12.3, 1,230 */
+const char *rv__page_rough(rv__page *p, double v);                              /* 2 digits: what is fitted or estimated */
 const char *rv__page_count(rv__page *p, double v);                              /* 9,600; 1.23 M */
 const char *rv__page_bytes(rv__page *p, double v);
 const char *rv__page_ms(rv__page *p, double v);
 const char *rv__page_range(rv__page *p, double low, double high);               /* "13.9 to 15.7" */
 const char *rv__page_interval(rv__page *p, double v, double low, double high);  /* "14.8 (13.9 to 15.7)" */
+const char *rv__page_value_of(rv__page *p, double v, double low, double high);  /* "14.8", with as many digits as its interval */
 
 /* ---- what a metric is called ---- */
 typedef struct {
@@ -66,11 +68,17 @@ void rv__page_cell(rv__page_table *t, const char *text);
 /* Nothing if there is only the head. */
 void rv__page_table_end(rv__page_table *t, const char *caption);
 
+/* What a phase of cost is called. */
+const char *rv__page_phase(const char *phase);
 /* A model's name in its colour. */
 void rv__page_model(rv__page *p, const char *name);
 /* "a, b and c": what stands before the i-th of n. */
 const char *rv__page_join(int i, int n);
 void rv__page_heading(rv__page *p, const char *text); /* within a section */
+void rv__page_note(rv__page *p, const char *text);    /* a paragraph that explains */
+/* A row around `charts` charts, unless there is but one, which then has the whole width. */
+void rv__page_charts_begin(rv__page *p, int charts);
+void rv__page_charts_end(rv__page *p, int charts);
 
 /* ---- sections, in the order of the page ---- */
 void rv__page_summary(rv__page *p);

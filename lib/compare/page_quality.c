@@ -40,11 +40,12 @@ static void pair_table(rv__page *p, const json_t *quality) {
         json_array_foreach(json_object_get(q, "pairs"), k, pair) {
             const char *a = rv__page_string(pair, "a"), *b = rv__page_string(pair, "b"), *v = rv__page_string(pair, "verdict");
             double needed = rv__page_real(pair, "seeds_needed"), probability = rv__page_real(pair, "p");
+            double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
             if (several) rv__page_cell(&t, rv__page_string(q, "setting"));
-            rv__page_cell(&t, m.axis);
-            rv__page_cell(&t, rv__page_format(p, "%s \xe2\x88\x92 %s", a, b));
-            rv__page_cell(&t, rv__page_number(p, m.scale * rv__page_real(pair, "difference")));
-            rv__page_cell(&t, rv__page_range(p, m.scale * rv__page_real(pair, "low"), m.scale * rv__page_real(pair, "high")));
+            rv__page_cell(&t, m.title);
+            rv__page_cell(&t, rv__page_format(p, "%s\xc2\xa0\xe2\x88\x92\xc2\xa0%s", a, b));
+            rv__page_cell(&t, rv__page_value_of(p, d, low, high));
+            rv__page_cell(&t, rv__page_range(p, low, high));
             rv__page_cell(&t, probability < 0.001 ? "< 0.001" : rv__page_number(p, probability));
             if (!strcmp(v, "a") || !strcmp(v, "b")) rv__page_cell(&t, rv__page_format(p, "%s is better", *v == 'a' ? a : b));
             else if (needed > 0) rv__page_cell(&t, rv__page_format(p, "%s; about %s seeds needed", v, rv__page_number(p, needed)));
@@ -52,7 +53,8 @@ static void pair_table(rv__page *p, const json_t *quality) {
             else rv__page_cell(&t, v);
         }
     }
-    rv__page_table_end(&t, "Differences of pairs on the same test examples. An interval that holds 0 means: these runs cannot tell the two apart.");
+    rv__page_table_end(&t, "Differences of pairs, on the same test examples");
+    rv__page_note(p, "An interval that holds 0 means: these runs cannot tell the two apart.");
 }
 
 /* ---- a metric against a numeric setting ---- */
@@ -62,7 +64,7 @@ static int by_number(const void *a, const void *b) {
     return x[0] < y[0] ? -1 : x[0] > y[0];
 }
 
-static void against_setting(rv__page *p, const json_t *quality, const char *metric, const char *axis, const double *at) {
+static void against_setting(rv__page *p, const json_t *quality, const char *metric, const char *axis, const double *at, bool small) {
     int models = rv__page_n_models(p), settings = rv__page_n_settings(p);
     rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)models);
     double(*row)[4] = rv__page_alloc(p, sizeof *row * (size_t)settings);
@@ -97,7 +99,7 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
     double x_low = INFINITY, x_high = 0;
     for (int s = 0; s < settings; s++) x_low = fmin(x_low, at[s]), x_high = fmax(x_high, at[s]);
     rv_chart chart = {.title = rv__page_format(p, "%s against %s", m.title, axis), .x_label = axis, .y_label = m.axis, .x_log = x_low > 0 && x_high >= 8 * x_low,
-                      .y_log = least > 0 && most > 30 * least && m.scale == 1, .y_from_zero = m.scale == 100, .n_series = models, .series = series, .points = true};
+                      .y_log = least > 0 && most > 30 * least && m.scale == 1, .y_from_zero = m.scale == 100, .n_series = models, .series = series, .points = true, .small = small};
     rv_chart_lines(p->f, &chart);
 }
 
@@ -119,17 +121,22 @@ void rv__page_quality(rv__page *p) {
     double *at = rv__page_alloc(p, sizeof *at * (size_t)rv__page_n_settings(p));
     const char *axis = at ? rv__page_setting_axis(p, at) : NULL;
     size_t i;
-    if (axis) {
-        rv_page_row_begin(p->f);
-        json_array_foreach(quality, i, q)
-            if (first_of_metric(quality, i)) against_setting(p, quality, rv__page_string(q, "metric"), axis, at);
-        rv_page_row_end(p->f);
-    }
     const char *headline = rv__page_headline(p);
-    rv_page_row_begin(p->f);
+    int metrics = 0, shown = 0;
+    json_array_foreach(quality, i, q) {
+        metrics += first_of_metric(quality, i);
+        shown += !axis || rv__page_is(q, "metric", headline);
+    }
+    if (axis) {
+        rv__page_charts_begin(p, metrics);
+        json_array_foreach(quality, i, q)
+            if (first_of_metric(quality, i)) against_setting(p, quality, rv__page_string(q, "metric"), axis, at, metrics > 1);
+        rv__page_charts_end(p, metrics);
+    }
+    rv__page_charts_begin(p, shown);
     json_array_foreach(quality, i, q)
         if (!axis || rv__page_is(q, "metric", headline)) dots(p, q);
-    rv_page_row_end(p->f);
+    rv__page_charts_end(p, shown);
     pair_table(p, quality);
     rv_page_section_end(p->f);
 }
@@ -173,10 +180,10 @@ static void length_table(rv__page *p, const json_t *part, rv__page_metric m) {
             rv__page_cell(&t, b < k ? rv__page_interval(p, m.scale * v[b], b < k_low ? m.scale * low[b] : (double)NAN, b < k_high ? m.scale * high[b] : (double)NAN)
                                     : "\xe2\x80\x93");
     }
-    rv__page_table_end(&t, rv__page_format(p, "%s by length; where there are few examples the interval is wide.", m.axis));
+    rv__page_table_end(&t, rv__page_format(p, "%s by length%s%s", m.axis, *rv__page_string(part, "setting") ? ", " : "", rv__page_string(part, "setting")));
 }
 
-static void length_chart(rv__page *p, const json_t *part, rv__page_metric m) {
+static void length_chart(rv__page *p, const json_t *part, rv__page_metric m, bool small) {
     const json_t *bins = json_object_get(part, "bins"), *models = json_object_get(part, "models"), *row;
     int n = (int)json_array_size(bins), n_models = (int)json_array_size(models);
     double *x = rv__page_alloc(p, sizeof *x * (size_t)n);
@@ -200,7 +207,7 @@ static void length_chart(rv__page *p, const json_t *part, rv__page_metric m) {
     const char *setting = rv__page_string(part, "setting");
     rv_chart chart = {.title = rv__page_format(p, "%s by length%s%s", m.title, *setting ? ", " : "", setting),
                       .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")), .y_label = m.axis, .y_from_zero = m.scale == 100,
-                      .n_series = n_models, .series = series, .points = true, .small = rv__page_n_settings(p) > 1};
+                      .n_series = n_models, .series = series, .points = true, .small = small};
     rv_chart_lines(p->f, &chart);
 }
 
@@ -211,8 +218,8 @@ static void length_sentence(rv__page *p, const json_t *part, rv__page_metric m) 
     if (last < 2) return;
     fputs("<p>", p->f);
     if (*rv__page_string(part, "setting")) rv_page_textf(p->f, "With %s: ", rv__page_string(part, "setting"));
-    rv_page_textf(p->f, "From the shortest sources (%s %s) to the longest (%s), %s go%s: ", bin_name(p, json_array_get(bins, 0)), rv__page_string(part, "unit"),
-                  bin_name(p, json_array_get(bins, last - 1)), m.axis, m.title[strlen(m.title) - 1] == 's' ? "" : "es");
+    rv_page_textf(p->f, "%s, from the shortest sources (%s %s) to the longest (%s): ", m.axis, bin_name(p, json_array_get(bins, 0)), rv__page_string(part, "unit"),
+                  bin_name(p, json_array_get(bins, last - 1)));
     int n = (int)json_array_size(models);
     json_array_foreach(models, i, row) {
         const double *v;
@@ -231,9 +238,11 @@ void rv__page_by_length(rv__page *p) {
     rv_page_section(p->f, "by-length", "Quality by length");
     size_t i;
     json_array_foreach(parts, i, part) length_sentence(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
-    rv_page_row_begin(p->f);
-    json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
-    rv_page_row_end(p->f);
+    int charts = (int)json_array_size(parts);
+    rv__page_charts_begin(p, charts);
+    json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(rv__page_string(part, "metric")), charts > 1);
+    rv__page_charts_end(p, charts);
+    rv__page_note(p, "Where a bin has few examples its interval is wide; the table has their numbers.");
     json_array_foreach(parts, i, part) length_table(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
     rv_page_section_end(p->f);
 }
@@ -297,7 +306,7 @@ void rv__page_time_to(rv__page *p) {
     if (!json_array_size(rows)) return;
     rv__page_metric m = rv__page_metric_of(rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
-    const char *goal = rv__page_format(p, "%s of %s", m.title, rv__page_number(p, m.scale * rv__page_real(part, "threshold")));
+    const char *goal = rv__page_format(p, "%s of %s", m.title, rv__page_format(p, "%g", m.scale * rv__page_real(part, "threshold")));
     rv_page_section(p->f, "time-to", "Steps until solved");
     fputs("<p>", p->f);
     rv_page_textf(p->f, "Solved means: a validation %s, reached for the first time at this step.", goal);
@@ -323,6 +332,6 @@ void rv__page_time_to(rv__page *p) {
             rv__page_cell(&t, r.solved ? rv__page_range(p, r.first, r.last) : "\xe2\x80\x93");
             rv__page_cell(&t, rv__page_number(p, m.scale * r.best));
         }
-    rv__page_table_end(&t, "Steps of training until the threshold was reached.");
+    rv__page_table_end(&t, NULL);
     rv_page_section_end(p->f);
 }

@@ -65,23 +65,36 @@ static void heat(rv__page *p, const json_t *a) {
     if (!w || !source || !target || !S || !T) return;
     for (size_t t = 0; t < T; t++)
         for (size_t s = 0; s < S; s++) w[t * S + s] = json_number_value(json_array_get(json_array_get(rows, t), s));
-    const char *setting = rv__page_string(a, "setting");
-    const char *title = rv__page_format(p, "%s%s%s, test example %lld", rv__page_string(a, "model"), *setting ? ", " : "", setting,
-                                        (long long)json_integer_value(json_object_get(a, "i")));
-    rv_chart_heat(p->f, title, (int64_t)T, (int64_t)S, target, source, w);
+    rv_chart_heat(p->f, rv__page_string(a, "model"), (int64_t)T, (int64_t)S, target, source, w);
+}
+
+static bool same_example(const json_t *a, const json_t *b) {
+    return rv__page_of_setting(a, rv__page_string(b, "setting")) && json_integer_value(json_object_get(a, "i")) == json_integer_value(json_object_get(b, "i"));
 }
 
 void rv__page_attention(rv__page *p) {
-    const json_t *list = rv__page_part(p, "attention"), *a;
+    const json_t *list = rv__page_part(p, "attention"), *a, *other;
     if (!list) return;
     rv_page_section(p->f, "attention", "Where attention looks");
     fputs("<p>", p->f);
     rv_page_text(p->f, "Rows are what is written, columns what is read; the darker a cell, the more weight. Several heads and layers are shown as their mean. "
                        "A clear path of dark cells is an alignment that the model found by itself.");
     fputs("</p>\n", p->f);
-    rv_page_row_begin(p->f);
-    size_t i;
-    json_array_foreach(list, i, a) heat(p, a);
-    rv_page_row_end(p->f);
+    size_t i, k;
+    json_array_foreach(list, i, a) {
+        int maps = 0;
+        bool done = false;
+        json_array_foreach(list, k, other) {
+            maps += same_example(a, other);
+            done |= k < i && same_example(a, other);
+        }
+        if (done) continue;
+        const char *setting = rv__page_string(a, "setting");
+        rv__page_heading(p, rv__page_format(p, "Test example %lld%s%s", 1 + (long long)json_integer_value(json_object_get(a, "i")), *setting ? ", " : "", setting));
+        rv__page_charts_begin(p, maps);
+        json_array_foreach(list, k, other)
+            if (same_example(a, other)) heat(p, other);
+        rv__page_charts_end(p, maps);
+    }
     rv_page_section_end(p->f);
 }

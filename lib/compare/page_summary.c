@@ -34,7 +34,7 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
     rv__page_model(p, rv__page_string(pair, a ? "a" : "b"));
     fputs(" beats ", p->f);
     rv__page_model(p, rv__page_string(pair, a ? "b" : "a"));
-    rv_page_textf(p->f, " by %s %s (%s interval %s, %s).", rv__page_number(p, d), m.by, level_text(p, q), rv__page_range(p, low, high), seeds_text(p));
+    rv_page_textf(p->f, " by %s %s (%s interval %s, %s).", rv__page_value_of(p, d, low, high), m.by, level_text(p, q), rv__page_range(p, low, high), seeds_text(p));
 }
 
 static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
@@ -151,6 +151,7 @@ static void verdicts(rv__page *p) {
         winners_table(p, quality, headline);
         return;
     }
+    rv__page_heading(p, rv__page_format(p, "Which is better (%s, test examples)", rv__page_metric_of(headline).title));
     fputs("<ul class='verdicts'>\n", p->f);
     json_array_foreach(quality, i, q) {
         if (!rv__page_is(q, "metric", headline)) continue;
@@ -160,23 +161,64 @@ static void verdicts(rv__page *p) {
     fputs("</ul>\n", p->f);
 }
 
-/* ---- other findings ---- */
+/* ---- cost ---- */
+
+enum { CROSSINGS_MOST = 8 };
+
+static double most_threads(const json_t *crossings) {
+    const json_t *c;
+    size_t i;
+    double most = 0;
+    json_array_foreach(crossings, i, c) most = fmax(most, rv__page_real(c, "threads"));
+    return most;
+}
+
+static void crossing(rv__page *p, const json_t *c) {
+    double at = rv__page_real(c, "length"), low = rv__page_real(c, "low"), high = rv__page_real(c, "high");
+    const char *below = rv__page_string(c, "cheaper_below"), *other = rv__page_is(c, "a", below) ? rv__page_string(c, "b") : rv__page_string(c, "a");
+    fputs("<li>", p->f);
+    rv_page_textf(p->f, "%s: ", rv__page_phase(rv__page_string(c, "phase")));
+    rv__page_model(p, below);
+    fputs(" costs less time than ", p->f);
+    rv__page_model(p, other);
+    if (isnan(at)) {
+        fputs(" at every length measured.</li>\n", p->f);
+        return;
+    }
+    rv_page_textf(p->f, " up to %s tokens (interval %s to %s); on longer sequences ", rv__page_number(p, round(at)),
+                  isnan(low) ? "below the shortest" : rv__page_number(p, round(low)), isnan(high) ? "beyond the longest" : rv__page_number(p, round(high)));
+    rv__page_model(p, other);
+    fputs(" costs less.</li>\n", p->f);
+}
+
+/* A training step and decoding are what a reader pays for; their parts are told only where there is nothing else. */
+static bool worth_telling(const json_t *crossings, const json_t *c, double threads, bool only_crossing) {
+    if (rv__page_real(c, "threads") < threads || (only_crossing && isnan(rv__page_real(c, "length")))) return false;
+    if (rv__page_is(c, "phase", "train") || rv__page_is(c, "phase", "decode")) return true;
+    const json_t *other;
+    size_t i;
+    json_array_foreach(crossings, i, other)
+        if (rv__page_is(other, "phase", "train")) return false;
+    return true;
+}
 
 static void crossings(rv__page *p) {
     const json_t *list = json_object_get(json_object_get(p->report, "cost"), "crossings"), *c;
     size_t i;
-    if (!json_array_size(list)) return;
+    double threads = most_threads(list);
+    int told = 0;
+    json_array_foreach(list, i, c) told += worth_telling(list, c, threads, false);
+    if (!told) return;
+    rv__page_heading(p, rv__page_format(p, "Which is cheaper at which length (%s thread%s)", rv__page_number(p, threads), threads > 1 ? "s" : ""));
     fputs("<ul class='verdicts'>\n", p->f);
-    json_array_foreach(list, i, c) {
-        if (!*rv__page_string(c, "text")) continue;
-        fputs("<li>", p->f);
-        rv_page_text(p->f, rv__page_string(c, "text"));
-        fputs("</li>\n", p->f);
-    }
+    json_array_foreach(list, i, c)
+        if (worth_telling(list, c, threads, told > CROSSINGS_MOST)) crossing(p, c);
     fputs("</ul>\n", p->f);
 }
 
-/* The state through which the gradient reaches farthest; *flat: it does not fall at all. NaN: the model has no series. */
+/* ---- gradients ---- */
+
+/* The state through which the gradient reaches farthest; *flat: there is one along which it does not fall. NaN: none falls. */
 static double reach(const json_t *flow, const char *model, const char *setting, const char *when, bool *flat) {
     double best = (double)NAN;
     const json_t *s;
@@ -191,29 +233,30 @@ static double reach(const json_t *flow, const char *model, const char *setting, 
     return best;
 }
 
-static const char *reach_text(rv__page *p, double h, bool flat) {
-    if (flat) return "does not fall";
-    return rv__page_format(p, "halves every %s tokens", rv__page_number(p, h));
-}
-
 static void half_lives(rv__page *p) {
     const json_t *flow = rv__page_part(p, "gradient_flow");
+    if (!flow) return;
     const char *setting = rv__page_setting(p, 0);
-    int written = 0;
+    rv__page_heading(p, rv__page_format(p, "How far back the gradient reaches%s%s", *setting ? ", " : "", setting));
+    fputs("<ul class='verdicts'>\n", p->f);
     for (int k = 0; k < rv__page_n_models(p); k++) {
         const char *model = rv__page_model_name(p, k);
         bool flat_before, flat_after;
         double before = reach(flow, model, setting, "before", &flat_before), after = reach(flow, model, setting, "after", &flat_after);
         if ((isnan(before) && !flat_before) || (isnan(after) && !flat_after)) continue;
-        if (!written++) rv_page_textf(p->f, "Going back through the sequence, the gradient of the loss");
-        fputs(written > 1 ? "; in " : " in ", p->f);
+        fputs("<li>", p->f);
         rv__page_model(p, model);
-        rv_page_textf(p->f, " %s at the start of training", reach_text(p, before, flat_before));
-        if (flat_before && flat_after) fputs(" and at its end", p->f);
-        else rv_page_textf(p->f, " and %s at its end", reach_text(p, after, flat_after));
+        fputs(": ", p->f);
+        if (flat_before && flat_after) fputs("it does not fall with distance, before training or after.", p->f);
+        else if (flat_before) rv_page_textf(p->f, "before training it does not fall with distance; after training it halves every %s tokens.", rv__page_rough(p, after));
+        else if (flat_after) rv_page_textf(p->f, "before training it halves every %s tokens; after training it does not fall with distance.", rv__page_rough(p, before));
+        else rv_page_textf(p->f, "it halves every %s tokens before training, every %s after.", rv__page_rough(p, before), rv__page_rough(p, after));
+        fputs("</li>\n", p->f);
     }
-    if (written) fputs(".", p->f);
+    fputs("</ul>\n", p->f);
 }
+
+/* ---- the section ---- */
 
 static void trouble(rv__page *p) {
     const json_t *runs = rv__page_part(p, "runs"), *run;
@@ -249,18 +292,28 @@ static void opening(rv__page *p) {
     fputs(".</p>\n", p->f);
 }
 
+/* The sections that follow, for a long page. */
+static void contents(rv__page *p) {
+    static const struct {
+        const char *key, *anchor, *name;
+    } parts[] = {{"differences", "differences", "What differs"}, {"budget", "fairness", "Fairness"}, {"curves", "curves", "Learning curves"}, {"quality", "quality", "Quality"},
+                 {"by_length", "by-length", "By length"}, {"time_to", "time-to", "Steps until solved"}, {"samples", "samples", "Outputs"},
+                 {"attention", "attention", "Attention"}, {"gradient_flow", "gradient-flow", "Gradients"}, {"cost", "cost", "Cost"}, {"runs", "runs", "Runs"}};
+    fputs("<nav>", p->f);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (rv__page_part(p, parts[i].key)) fprintf(p->f, "<a href='#%s'>%s</a> ", parts[i].anchor, parts[i].name);
+    fputs("<a href='#origin'>How these numbers are made</a></nav>\n", p->f);
+}
+
 void rv__page_summary(rv__page *p) {
     opening(p);
-    bool flow = rv__page_part(p, "gradient_flow"), crossing = json_array_size(json_object_get(json_object_get(p->report, "cost"), "crossings"));
-    if (!rv__page_part(p, "quality") && !flow && !crossing && !rv__page_part(p, "runs")) return;
+    contents(p);
+    const json_t *cost = json_object_get(p->report, "cost");
+    if (!rv__page_part(p, "quality") && !rv__page_part(p, "gradient_flow") && !json_array_size(json_object_get(cost, "crossings")) && !rv__page_part(p, "runs")) return;
     rv_page_section(p->f, "summary", "What was found");
     trouble(p);
     verdicts(p);
     crossings(p);
-    if (flow) {
-        fputs("<p>", p->f);
-        half_lives(p);
-        fputs("</p>\n", p->f);
-    }
+    half_lives(p);
     rv_page_section_end(p->f);
 }

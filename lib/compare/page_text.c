@@ -128,6 +128,10 @@ const char *rv__page_number(rv__page *p, double v) {
     return fixed(p, v, decimals_for(v, 3));
 }
 
+const char *rv__page_rough(rv__page *p, double v) {
+    return isfinite(v) && fabs(v) >= 1e-4 && fabs(v) < 1e7 ? fixed(p, v, decimals_for(v, 2)) : rv__page_number(p, v);
+}
+
 static const char *scaled(rv__page *p, double v, double step, const char *const *unit, int units) {
     int u = 0;
     while (fabs(v) >= 999.5 && u + 1 < units) v /= step, u++;
@@ -166,9 +170,13 @@ const char *rv__page_range(rv__page *p, double low, double high) {
     return rv__page_format(p, "%s to %s", fixed(p, low, d), fixed(p, high, d));
 }
 
+const char *rv__page_value_of(rv__page *p, double v, double low, double high) {
+    return isfinite(low) && isfinite(high) && isfinite(v) ? fixed(p, v, decimals_of_range(low, high)) : rv__page_number(p, v);
+}
+
 const char *rv__page_interval(rv__page *p, double v, double low, double high) {
     if (!isfinite(low) || !isfinite(high) || !isfinite(v)) return rv__page_number(p, v);
-    return rv__page_format(p, "%s (%s)", fixed(p, v, decimals_of_range(low, high)), rv__page_range(p, low, high));
+    return rv__page_format(p, "%s (%s)", rv__page_value_of(p, v, low, high), rv__page_range(p, low, high));
 }
 
 /* ---- metrics ---- */
@@ -228,4 +236,17 @@ void rv__page_heading(rv__page *p, const char *text) {
     fputs("<h3>", p->f);
     rv_page_text(p->f, text);
     fputs("</h3>\n", p->f);
+}
+
+void rv__page_note(rv__page *p, const char *text) {
+    fputs("<p>", p->f);
+    rv_page_text(p->f, text);
+    fputs("</p>\n", p->f);
+}
+
+void rv__page_charts_begin(rv__page *p, int charts) {
+    if (charts > 1) rv_page_row_begin(p->f);
+}
+void rv__page_charts_end(rv__page *p, int charts) {
+    if (charts > 1) rv_page_row_end(p->f);
 }

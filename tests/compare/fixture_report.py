@@ -116,7 +116,7 @@ def full(settings=("",), models=("bottleneck", "bahdanau", "transformer"), times
 def cost(models, rng):
     rows, fits, crossings, serial = [], [], [], []
     for mi, m in enumerate(models):
-        for phase, factor in (("forward", 1), ("backward", 2.1), ("decode", 6)):
+        for phase, factor in (("forward", 1), ("backward", 2.1), ("train", 3.1), ("decode", 6)):
             for threads in (1, 2):
                 for length in (16, 32, 64, 128, 256, 512):
                     ms = factor * [0.11 * length, .12 * length + .0002 * length ** 2, .05 * length + .00035 * length ** 2][mi % 3] / (1 + (threads - 1) * [.3, .4, .85][mi % 3])
@@ -124,12 +124,15 @@ def cost(models, rng):
                                  "tokens_per_second": 8 * length / ms * 1e3, "peak_bytes": 4e7 + 3e4 * length * (1 + mi) + 40 * mi * length ** 2,
                                  "step_bytes": 2e4 * length * (1 + mi) + 64 * mi * length ** 2, "flops": factor * 1.2e6 * 8 * length * (1 + length * mi / 2000),
                                  "flops_counted": factor * 1.2e6 * 8 * length * (1 + length * mi / 2000) * 1.02})
-                fits.append({"model": m, "phase": phase, "threads": threads, "quantity": "ms", "slope": 1 + .12 * mi, "low": .98 + .12 * mi, "high": 1.02 + .12 * mi})
-            serial.append({"model": m, "phase": phase, "sequence_length": 512, "share": [.54, .43, .08][mi % 3], "low": [.5, .4, .06][mi % 3], "high": [.58, .46, .1][mi % 3],
+                fits.append({"model": m, "phase": phase, "threads": threads, "quantity": "ms", "slope": 1 + .12 * mi, "low": .98 + .12 * mi, "high": 1.02 + .12 * mi,
+                             "longest": {"slope": 1 + .3 * mi, "low": .9, "high": 2, "from": 128}})
+            for length in (64, 512): serial.append({"model": m, "phase": phase, "sequence_length": length, "share": [.54, .43, .08][mi % 3], "low": [.5, .4, .06][mi % 3], "high": [.58, .46, .1][mi % 3],
                            "speedup_limit": 1 / [.54, .43, .08][mi % 3], "speedup": [{"threads": 2, "value": [1.3, 1.4, 1.85][mi % 3]}]})
     if len(models) > 2:
-        for threads in (1, 2):
-            crossings.append({"a": models[0], "b": models[2], "phase": "forward", "threads": threads, "length": 171.0 + 40 * threads, "low": 160.0, "high": 183.0,
+        for phase, threads in ((phase, t) for phase in ("forward", "backward", "train", "decode") for t in (1, 2)):
+            crossings.append({"a": models[0], "b": models[1], "phase": phase, "threads": threads, "length": None, "low": None, "high": None,
+                              "cheaper_below": models[0], "cheaper_above": models[0], "text": f"{models[0]} is cheaper at every length measured (16 to 512)"})
+            crossings.append({"a": models[0], "b": models[2], "phase": phase, "threads": threads, "length": 171.0 + 40 * threads, "low": 160.0, "high": 183.0,
                               "cheaper_below": models[2], "cheaper_above": models[0],
-                              "text": f"Forward on {threads} thread{'s' * (threads > 1)}: {models[2]} is cheaper below a length of {171 + 40 * threads} tokens (160 to 183), {models[0]} above it."})
+                              "text": f"{models[2]} is cheaper below a length of {171 + 40 * threads} tokens (160 to 183), {models[0]} above it."})
     return {"batch": 8, "rows": rows, "fits": fits, "crossings": crossings, "serial": serial}
