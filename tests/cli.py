@@ -89,6 +89,15 @@ class Cli(unittest.TestCase):
             self.check(again, 0, "done: step 20")
             self.check(ravel("summary", f"runs/{name}"), 0)
             self.check(ravel("summary", name + ".yaml"), 0)
+            flow = ravel("probe", "--json", f"runs/{name}", "--length", "6")
+            self.check(flow, 0)
+            for when in "before", "after":
+                f = json.loads(flow.stdout)[when]
+                self.assertEqual(f["length"], 6)
+                self.assertTrue(all(s["lag"] == list(range(6)) and min(s["norm"]) > 0 for s in f["series"]))
+            self.check(ravel("probe", name + ".yaml"), 0)
+            self.assertRegex(ravel("probe", f"runs/{name}").stdout, r"at initialisation(.|\n)*decoder.l0.*\n(.|\n)*after training(.|\n)*decoder.l0")
+            self.check(ravel("probe", f"runs/{name}", "--length", "100000"), 3, "take fewer")
             self.check(ravel("train", "--dry-run", name + ".yaml"), 0)
 
     def test_generation_longer_than_the_context(self):

@@ -390,6 +390,20 @@ Test(gradient_flow_tasks, states_lags_and_threads) {
     }
 }
 
+/* The head reads both directions' last states side by side: of |dL/dr| each has its part at lag 0, which is the other end of the
+ * sequence for each. Lags go as far as half of the sequences of 11 to 30 steps do. */
+Test(gradient_flow_tasks, directions_and_ragged_lengths) {
+    char text[1024];
+    snprintf(text, sizeof text, "name: t\ntask: regression\ndata: {generator: adding, min_length: 11, max_length: 30}\n"
+             "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 16, bidirectional: true}}" END, "");
+    json_t *flow = measure(text, 1, 0), *there = series_of(flow, "encoder.l0.h"), *back = series_of(flow, "encoder.l0_reverse.h");
+    cr_expect_float_eq(hypot(norm_at(there, 0), norm_at(back, 0)), 1, 1e-6);
+    size_t n = json_array_size(json_object_get(there, "norm"));
+    cr_expect(n > 16 && n < 25 && n == json_array_size(json_object_get(back, "norm")), "%d lags", (int)n);
+    for (size_t i = 1; i < n; i++) cr_expect(norm_at(there, i) < norm_at(there, i - 1) && norm_at(back, i) < norm_at(back, i - 1), "lag %d", (int)i);
+    json_decref(flow);
+}
+
 /* Before and after: the seed's weights and the trained ones, which stay as they are. */
 Test(gradient_flow_tasks, trained) {
     char text[1024];
