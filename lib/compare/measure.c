@@ -110,11 +110,10 @@ static rv_status each_example(rv_tape *tape, rv_task *task, writer *w, rv_subset
     return task->kind->examples(tape, task, *subset, write_example, w);
 }
 
-static rv_status write_examples(rv_tape *tape, rv_task *task, const char *path) {
-    rv_subset subset;
+static rv_status write_examples(rv_tape *tape, const rv_trained *t, const char *path, rv_subset *subset) {
     writer w = {.f = rv__file_begin(path), .path = path};
     if (!w.f) return RV_EDATA;
-    rv_status status = each_example(tape, task, &w, &subset);
+    rv_status status = each_example(tape, t->task, &w, subset);
     rv_status end = rv__file_end(w.f, path, status == RV_OK);
     return status == RV_OK ? end : status;
 }
@@ -206,11 +205,33 @@ static rv_status write_attention(rv_tape *tape, rv_task *task, int n, const char
 
 /* ---- a run */
 
+/* What examples.jsonl was measured from, and what training the model costs. */
+static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
+    double flops;
+    int64_t positions;
+    t->task->kind->cost(t->task, t->params, &flops, &positions);
+    json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
+                          "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", json_number(flops / (double)positions));
+    rv_status status = o ? write_json(o, path) : rv_error(RV_ENOMEM, "no memory for the size of a model");
+    json_decref(o);
+    return status;
+}
+
+static rv_status measure_examples(rv_tape *tape, const rv_trained *t, const char *dir) {
+    char path[RV__PATH], beside[RV__PATH];
+    bool there, both;
+    rv_subset subset;
+    RV_TRY(locate(path, dir, "examples.jsonl", &there));
+    RV_TRY(locate(beside, dir, "measured.json", &both));
+    if (there && both) return RV_OK;
+    RV_TRY(write_examples(tape, t, path, &subset));
+    return write_measured(t, subset, beside);
+}
+
 static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *tape, rv_trained *t) {
     char path[RV__PATH];
     bool there;
-    RV_TRY(locate(path, dir, "examples.jsonl", &there));
-    if (!there) RV_TRY(write_examples(tape, t->task, path));
+    RV_TRY(measure_examples(tape, t, dir));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "attention.json", &there));
     if (!there && o->pictures && looks_at_source(t->config)) RV_TRY(write_attention(tape, t->task, o->pictures, path));

@@ -60,6 +60,9 @@ RV_API const char *rv_config_source(const rv_config *c);
 RV_API char *rv_config_resolved(const rv_config *c);
 /** The same with only the keys that were given, includes and overrides merged. */
 RV_API char *rv_config_merged(const rv_config *c);
+/** Call `each` for every key of the schema, in its order, but not for sections: text is the value as rv_config_resolved has it, or NULL
+ *  where the key does not apply or has no value; it dies with the call. RV_ENOMEM. */
+RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx);
 
 /** Print what the schema says of a key (type, values, default, when it applies, meaning) or of a section ("" is the
  *  whole schema): its keys. RV_EUSAGE with the nearest key if there is no such key. */

@@ -70,6 +70,15 @@ static bool wanted(const rv_config *c, int i, bool all) {
     return v->has && (all || v->node);
 }
 
+static void print_value(FILE *f, const rv__value *v) {
+    if (!v->texts) {
+        print_text(f, v->text);
+        return;
+    }
+    for (int e = 0; e < v->count; e++) fputs(e ? ", " : "[", f), print_text(f, v->texts[e]);
+    fputc(']', f);
+}
+
 static void print_section(const rv_config *c, FILE *f, const char *section, int indent, bool all) {
     for (int i = 0; i < rv__schema_size; i++) {
         if (!rv__schema_is_child(i, section) || !wanted(c, i, all)) continue;
@@ -88,6 +97,7 @@ static void print_section(const rv_config *c, FILE *f, const char *section, int 
             fputc(']', f);
         } else if (v->key->type == RV__MAP) print_flow(f, v->node);
         else print_text(f, v->text);
+        print_value(f, v);
         fputc('\n', f);
     }
 }
@@ -107,3 +117,21 @@ static char *print(const rv_config *c, bool all) {
 
 char *rv_config_resolved(const rv_config *c) { return print(c, true); }
 char *rv_config_merged(const rv_config *c) { return print(c, false); }
+
+rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx) {
+    for (int i = 0; i < rv__schema_size; i++) {
+        const rv__value *v = &c->value[i];
+        const bool first = !i || strcmp(rv__schema[i].path, rv__schema[i - 1].path);
+        if (!first || rv__schema[i].type == RV__SECTION) continue;
+        char *text = NULL;
+        size_t size;
+        if (v->has) {
+            FILE *f = open_memstream(&text, &size);
+            if (f) print_value(f, v);
+            if (!f || fclose(f) || !text) return rv_error(RV_ENOMEM, "out of memory while printing settings");
+        }
+        each(ctx, rv__schema[i].path, text);
+        free(text);
+    }
+    return RV_OK;
+}

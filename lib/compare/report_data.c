@@ -1,0 +1,202 @@
+#define _GNU_SOURCE /* getline */
+#include "compare/report_data_private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "data/files.h"
+#include "train/bleu.h"
+
+json_t *rv__json_finite(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
+double rv__json_double(const json_t *o, const char *key) {
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+static int64_t whole(const json_t *o, const char *key) { return (int64_t)json_integer_value(json_object_get(o, key)); }
+
+rv_status rv__run_json_read(const char *dir, const char *name, json_t **out) {
+    char path[RV__PATH];
+    json_error_t e;
+    *out = NULL;
+    RV_TRY(rv__path(path, "%s/%s", dir, name));
+    FILE *f = fopen(path, "re");
+    if (!f && errno == ENOENT) return RV_OK;
+    *out = f ? json_loadf(f, 0, &e) : NULL;
+    if (!f) return rv_error(RV_EDATA, "cannot read %s: %s", path, strerror(errno));
+    fclose(f);
+    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s; delete it and measure again", path, e.line, e.column, e.text);
+}
+
+/* ---- files of one JSON object a line */
+
+typedef rv_status (*line_sink)(void *ctx, json_t *line);
+
+/* A last line that does not end is one that is being written. */
+static rv_status each_line(const char *dir, const char *name, line_sink sink, void *ctx) {
+    char path[RV__PATH], *text = NULL;
+    size_t room = 0;
+    RV_TRY(rv__path(path, "%s/%s", dir, name));
+    FILE *f = fopen(path, "re");
+    if (!f) return errno == ENOENT ? RV_OK : rv_error(RV_EDATA, "cannot read %s: %s", path, strerror(errno));
+    rv_status status = RV_OK;
+    ssize_t n;
+    for (int64_t line = 1; status == RV_OK && (n = getline(&text, &room, f)) > 0 && text[n - 1] == '\n'; line++) {
+        json_error_t e;
+        json_t *o = json_loadb(text, (size_t)n, 0, &e);
+        status = o ? sink(ctx, o) : rv_error(RV_EDATA, "%s:%lld:%d: %s; delete the file and run the same command again", path, (long long)line, e.column, e.text);
+        json_decref(o);
+    }
+    free(text);
+    fclose(f);
+    return status;
+}
+
+/* Grow what is measured in `size` bytes an element so that there is room for one more than n. */
+static rv_status grow(void *list, int64_t n, int64_t *room, size_t size) {
+    if (n < *room) return RV_OK;
+    *room = *room ? 2 * *room : 256;
+    void *more = realloc(*(void **)list, rv_size_mul((size_t)*room, size));
+    if (!more) return rv_error(RV_ENOMEM, "no memory for the lines of a run");
+    *(void **)list = more;
+    return RV_OK;
+}
+
+/* ---- examples */
+
+typedef struct {
+    rv__examples *e;
+    int64_t keep, room[3];
+} example_reader;
+
+static rv_status take_example(void *ctx, json_t *line) {
+    example_reader *r = ctx;
+    rv__examples *e = r->e;
+    static const char *const keys[] = {"source_tokens", "source_words"};
+    RV_TRY(grow(&e->sums, e->n, &r->room[2], RV_SUMS * sizeof *e->sums));
+    for (int k = 0; k < 2; k++) {
+        RV_TRY(grow(&e->length[k], e->n, &r->room[k], sizeof *e->length[k]));
+        e->length[k][e->n] = whole(line, keys[k]);
+    }
+    double *s = e->sums + e->n * RV_SUMS;
+    memset(s, 0, RV_SUMS * sizeof *s);
+    s[RV__TOKENS] = (double)whole(line, "tokens");
+    s[RV__CORRECT] = (double)whole(line, "correct");
+    s[RV__NATS] = s[RV__TOKENS] > 0 ? rv__json_double(line, "nats") : 0;
+    s[RV__EXACT] = (double)whole(line, "exact");
+    s[RV__EXAMPLES] = 1;
+    const json_t *bleu = json_object_get(line, "bleu"), *squared = json_object_get(line, "squared_error");
+    if (squared) s[RV__SQUARES] = rv__json_double(line, "squared_error");
+    for (int k = 0; bleu && k < RV_BLEU_ORDER; k++) {
+        s[RV__BLEU + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "counts"), (size_t)k));
+        s[RV__BLEU + RV_BLEU_ORDER + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "totals"), (size_t)k));
+    }
+    s[RV__BLEU + 2 * RV_BLEU_ORDER] = (double)whole(bleu, "hyp_len");
+    s[RV__BLEU + 2 * RV_BLEU_ORDER + 1] = (double)whole(bleu, "ref_len");
+    e->predictions |= s[RV__TOKENS] > 0;
+    e->texts |= bleu != NULL;
+    e->numbers |= squared != NULL;
+    if (e->n++ < r->keep) json_array_append(e->first, line);
+    return RV_OK;
+}
+
+rv_status rv__examples_read(const char *dir, int64_t keep, rv__examples *out) {
+    *out = (rv__examples){.first = json_array()};
+    example_reader r = {.e = out, .keep = keep};
+    rv_status status = each_line(dir, "examples.jsonl", take_example, &r);
+    if (status != RV_OK) rv__examples_free(out);
+    return status;
+}
+
+void rv__examples_free(rv__examples *e) {
+    free(e->sums);
+    free(e->length[0]);
+    free(e->length[1]);
+    json_decref(e->first);
+    *e = (rv__examples){0};
+}
+
+/* ---- the log */
+
+typedef struct {
+    rv__run_log *l;
+    int64_t room;
+} log_reader;
+
+static rv_status take_log_line(void *ctx, json_t *line) {
+    log_reader *r = ctx;
+    rv__run_log *l = r->l;
+    const char *kind = json_string_value(json_object_get(line, "kind"));
+    if (kind && !strcmp(kind, "valid")) json_array_append(l->valid, line);
+    if (!kind || strcmp(kind, "train")) return RV_OK;
+    RV_TRY(grow(&l->train, l->n, &r->room, sizeof *l->train));
+    rv__train_point before = l->n ? l->train[l->n - 1] : (rv__train_point){0};
+    int64_t tokens = whole(line, "tokens"), peak = whole(line, "peak_memory_bytes");
+    double seconds = (double)(tokens - before.tokens) / rv__json_double(line, "tokens_per_second");
+    l->train[l->n++] = (rv__train_point){whole(line, "step"), tokens, rv__json_double(line, "loss"), before.seconds + (isfinite(seconds) ? seconds : 0)};
+    if (peak > l->peak_bytes) l->peak_bytes = peak;
+    return RV_OK;
+}
+
+rv_status rv__run_log_read(const char *dir, rv__run_log *out) {
+    *out = (rv__run_log){.valid = json_array()};
+    log_reader r = {.l = out};
+    rv_status status = each_line(dir, "metrics.jsonl", take_log_line, &r);
+    if (status != RV_OK) rv__run_log_free(out);
+    return status;
+}
+
+void rv__run_log_free(rv__run_log *l) {
+    free(l->train);
+    json_decref(l->valid);
+    *l = (rv__run_log){0};
+}
+
+rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step) {
+    int64_t low = 0, high = l->n; /* points before `low` are at or before the step */
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (l->train[middle].step <= step) low = middle + 1;
+        else high = middle;
+    }
+    return low ? l->train[low - 1] : (rv__train_point){0};
+}
+
+/* ---- metrics */
+
+static double ratio(const double s[RV_SUMS]) { return s[0] / s[1]; }
+static double perplexity(const double s[RV_SUMS]) { return exp(s[0] / s[1]); }
+static double bleu(const double s[RV_SUMS]) {
+    rv_bleu_stats b = {.hyp_len = (int64_t)s[2 * RV_BLEU_ORDER], .ref_len = (int64_t)s[2 * RV_BLEU_ORDER + 1]};
+    for (int k = 0; k < RV_BLEU_ORDER; k++) {
+        b.counts[k] = (int64_t)s[k];
+        b.totals[k] = (int64_t)s[RV_BLEU_ORDER + k];
+    }
+    return b.ref_len ? rv_bleu_from_stats(&(rv_bleu_options){0}, &b).score : NAN;
+}
+
+const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
+    {"loss", false, 2, {RV__NATS, RV__TOKENS}, ratio},
+    {"ppl", false, 2, {RV__NATS, RV__TOKENS}, perplexity},
+    {"accuracy", true, 2, {RV__CORRECT, RV__TOKENS}, ratio},
+    {"exact", true, 2, {RV__EXACT, RV__EXAMPLES}, ratio},
+    {"bleu", true, 10, {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7, RV__BLEU + 8, RV__BLEU + 9}, bleu},
+    {"mse", false, 2, {RV__SQUARES, RV__EXAMPLES}, ratio},
+};
+
+bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
+    const int c = m->column[0];
+    return c == RV__SQUARES ? e->numbers : c == RV__EXACT || c >= RV__BLEU ? e->texts : e->predictions;
+}
+
+double rv__metric_value(const rv__metric_kind *m, const rv__examples *e) {
+    double sums[RV_SUMS] = {0};
+    for (int64_t i = 0; i < e->n; i++)
+        for (int k = 0; k < m->columns; k++) sums[k] += e->sums[i * RV_SUMS + m->column[k]];
+    return m->of(sums);
+}

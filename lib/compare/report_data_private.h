@@ -1,0 +1,60 @@
+/* What a report reads of a run's folder. */
+#ifndef RV_COMPARE_REPORT_DATA_PRIVATE_H
+#define RV_COMPARE_REPORT_DATA_PRIVATE_H
+
+#include "compare/report.h"
+#include "compare/stats.h"
+
+/* The sums of an example, in this order; then BLEU's counts and totals of each order, and the two lengths. */
+enum { RV__NATS, RV__TOKENS, RV__CORRECT, RV__EXACT, RV__EXAMPLES, RV__SQUARES, RV__BLEU };
+
+/* examples.jsonl. */
+typedef struct {
+    int64_t n;
+    double *sums;       /* (n, RV_SUMS) */
+    int64_t *length[2]; /* of the source, in tokens and in words */
+    bool predictions, texts, numbers; /* which sums mean something: the first three; exact and BLEU; squares */
+    json_t *first;      /* the first few lines as they are */
+} rv__examples;
+/* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, RV_ENOMEM. */
+rv_status rv__examples_read(const char *dir, int64_t keep, rv__examples *out);
+void rv__examples_free(rv__examples *e);
+
+/* metrics.jsonl. */
+typedef struct {
+    int64_t step, tokens;
+    double loss, seconds; /* since the start, as the speed of the logged steps has it */
+} rv__train_point;
+typedef struct {
+    int64_t n, peak_bytes;
+    rv__train_point *train;
+    json_t *valid; /* the lines of validations */
+} rv__run_log;
+/* A folder without the file has an empty log. Errors: RV_EDATA with path and line, RV_ENOMEM. */
+rv_status rv__run_log_read(const char *dir, rv__run_log *out);
+void rv__run_log_free(rv__run_log *l);
+/* The latest point at or before this step; all zero before the first. */
+rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step);
+
+/* DIR/name as JSON; NULL where there is no such file. Errors: RV_EDATA with path and line. */
+rv_status rv__run_json_read(const char *dir, const char *name, json_t **out);
+
+/* Null where x is not finite: JSON has no NaN. */
+json_t *rv__json_finite(double x);
+/* A number; NaN for anything else. */
+double rv__json_double(const json_t *o, const char *key);
+
+/* Metrics of examples. */
+typedef struct {
+    const char *name;
+    bool higher_is_better;
+    int columns, column[10]; /* the sums it needs, in the order in which `of` takes them */
+    rv_metric_of of;
+} rv__metric_kind;
+enum { RV__METRIC_KINDS = 6 };
+extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];
+bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e);
+/* Of all examples. */
+double rv__metric_value(const rv__metric_kind *m, const rv__examples *e);
+
+#endif
