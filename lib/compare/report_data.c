@@ -181,12 +181,12 @@ static double bleu(const double s[RV_SUMS]) {
 }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
-    {"loss", false, 2, {RV__NATS, RV__TOKENS}, ratio},
-    {"ppl", false, 2, {RV__NATS, RV__TOKENS}, perplexity},
-    {"accuracy", true, 2, {RV__CORRECT, RV__TOKENS}, ratio},
-    {"exact", true, 2, {RV__EXACT, RV__EXAMPLES}, ratio},
-    {"bleu", true, 10, {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7, RV__BLEU + 8, RV__BLEU + 9}, bleu},
-    {"mse", false, 2, {RV__SQUARES, RV__EXAMPLES}, ratio},
+    {"loss", false, 0, INFINITY, 2, {RV__NATS, RV__TOKENS}, ratio},
+    {"ppl", false, 1, INFINITY, 2, {RV__NATS, RV__TOKENS}, perplexity},
+    {"accuracy", true, 0, 1, 2, {RV__CORRECT, RV__TOKENS}, ratio},
+    {"exact", true, 0, 1, 2, {RV__EXACT, RV__EXAMPLES}, ratio},
+    {"bleu", true, 0, 100, 10, {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7, RV__BLEU + 8, RV__BLEU + 9}, bleu},
+    {"mse", false, 0, INFINITY, 2, {RV__SQUARES, RV__EXAMPLES}, ratio},
 };
 
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {

@@ -48,6 +48,7 @@ double rv__json_double(const json_t *o, const char *key);
 typedef struct {
     const char *name;
     bool higher_is_better;
+    double least, most; /* that it can be */
     int columns, column[10]; /* the sums it needs, in the order in which `of` takes them */
     rv_metric_of of;
 } rv__metric_kind;

@@ -86,6 +86,8 @@ static rv_status value_of(const data *d, const group *g, const rv__metric_kind *
     if (!*n) return RV_OK;
     rv_status status = x ? rv_bootstrap(g->n, *n, x, m->of, d->in->options.level, d->in->options.resamples, each, out) : RV_ENOMEM;
     rv_free(x);
+    if (out->low < m->least) out->low = m->least; /* stretched beyond what can be */
+    if (out->high > m->most) out->high = m->most;
     return status;
 }
 
@@ -218,8 +220,9 @@ static json_t *describe_pair(const data *d, const rv__metric_kind *m, pair *p) {
     else if (p->open && excludes && p->adjusted < alpha) verdict = (p->difference.value > 0) == m->higher_is_better ? "a" : "b";
     else if (p->open) {
         verdict = "not distinguishable";
-        needed = p->needed;
+        needed = p->needed > p->seeds ? p->needed : -1;
         if (excludes) snprintf(p->why, WHY, "the interval leaves 0 out, but not after Holm's adjustment for the number of pairs");
+        else if (p->needed > 0 && needed < 0) snprintf(p->why, WHY, "seeds agree, but there are too few test examples to tell");
     }
     if (p->seeds == 1 && p->open) {
         size_t at = strlen(p->why);
