@@ -112,9 +112,12 @@ static rv_status back(flow *f, rv_tensor *loss, const int32_t *lengths) {
 
 static rv_status of_language_model(flow *f, rv_task *task, int64_t length) {
     const rv_split *valid = &rv_lm_task_corpus(task)->valid;
-    int64_t T = length > 0 ? length : rv_lm_task_length(task), windows = (valid->n - 1) / T;
-    if (windows < 1)
-        return rv_error(RV_EDATA, "gradient flow over %lld tokens: the validation part has only %lld; take fewer", (long long)T, (long long)valid->n);
+    const rv_decoder_config *d = &rv_lm_get_config(rv_lm_task_model(task))->decoder;
+    int64_t T = length > 0 ? length : rv_lm_task_length(task);
+    if (valid->n < 2) return rv_error(RV_EDATA, "gradient flow is measured on validation tokens, and there are none; name a part in data (ravel config explain data)");
+    if (d->kind == &rv__decoder_transformer && T > d->max_length) T = d->max_length; /* it has no more positions */
+    if (T > valid->n - 1) T = valid->n - 1;
+    int64_t windows = (valid->n - 1) / T;
     f->examples = windows < EXAMPLES ? windows : EXAMPLES;
     f->longest = T;
     int32_t *y = rv_alloc(rv_size_mul((size_t)(BATCH * T), sizeof *y));

@@ -16,7 +16,8 @@
  *  The lag of h_t counts from the end of the sequence, in a reverse direction from its beginning; of sequences of unequal length
  *  each lag's mean is over those that have it, as far as half of them do. A norm below FLT_MIN counts as 0.
  *  States: of recurrent layers h and c, of transformer layers the residual stream that enters each.
- *  length: tokens of an example where the task is free to choose (language model); 0: the task's own.
+ *  length: tokens of an example where the task is free to choose (language model; cut to the positions that the model has and
+ *  to the validation part), 0: the task's own.
  *  The tape is reset; nothing of the task changes. The same bits at any thread count. The caller decrefs *out. Errors: those of
  *  the tape, RV_EDATA without validation data, RV_ENOMEM, what rv_stop_requested says. */
 RV_API rv_status rv_gradient_flow(rv_tape *tape, rv_task *task, int64_t length, json_t **out);
