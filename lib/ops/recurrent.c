@@ -79,22 +79,20 @@ void rv__multiply_columns(int count, const rv_gemm_columns *c) {
     }
 }
 
-/* Of step s: two per multiply-add. */
-static double step_flops(const rv__pass *p, int64_t s) {
-    int64_t n = 0;
-    for (int phase = 0; phase < p->phases; phase++) {
-        rv__product m[2];
-        for (int i = p->products(p, s, phase, m); i-- > 0;) n += m[i].rows * m[i].gates;
-    }
-    return 2 * (double)n * (double)(p->q.H * p->q.H);
-}
-
+/* The first step has no state to multiply with unless it is given one; in backward none to give a gradient to. The candidate of
+ * a GRU has a product of its own. */
 double rv__pass_flops(const rv__pass *p) {
-    double sum = step_flops(p, 0);
-    if (p->steps > 1) sum += step_flops(p, p->steps - 1);
-    if (!p->q.lengths) return p->steps > 2 ? sum + (double)(p->steps - 2) * step_flops(p, 1) : sum; /* the steps between are alike */
-    for (int64_t s = 1; s < p->steps - 1; s++) sum += step_flops(p, s);
-    return sum;
+    const rv__seq *q = &p->q;
+    int64_t rows = q->T * q->B, first = q->B;
+    if (q->lengths) {
+        rows = 0;
+        first = rv__seq_rows(q, rv__seq_time(q, 0));
+        for (int64_t t = 0; t < q->T; t++) rows += rv__seq_rows(q, t);
+    }
+    const int64_t carried = (p->back ? p->steps > q->T : q->has_h0) ? rows : rows - first;
+    int64_t gates = carried * (rv__seq_is_gru(q->cell) ? 2 : q->G);
+    if (rv__seq_is_gru(q->cell)) gates += p->back && q->cell == RV_CELL_GRU ? carried : rows;
+    return 2 * (double)gates * (double)(q->H * q->H);
 }
 
 static void run_packed(const rv__pass *p) {
