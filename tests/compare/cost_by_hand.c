@@ -1,4 +1,4 @@
-/* What experiments' models cost, by hand, and what cost_run.py checks:
+/* What the models of experiments cost, by hand, and for cost_run.py:
  *     cost_by_hand FOLDER THREADS LENGTHS REPEATS BATCH VOCABULARY EXPERIMENT.yaml...    e.g. runs/x 1,2 16,64,256 20 8 1000 a.yaml b.yaml
  * writes FOLDER/cost/NAME.json for each and prints the "cost" of a report. */
 #include <stdlib.h>
