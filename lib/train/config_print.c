@@ -72,7 +72,8 @@ static bool wanted(const rv_config *c, int i, bool all) {
 
 static void print_value(FILE *f, const rv__value *v) {
     if (!v->texts) {
-        print_text(f, v->text);
+        if (v->key->type == RV__MAP) print_flow(f, v->node);
+        else print_text(f, v->text);
         return;
     }
     for (int e = 0; e < v->count; e++) fputs(e ? ", " : "[", f), print_text(f, v->texts[e]);
@@ -92,11 +93,6 @@ static void print_section(const rv_config *c, FILE *f, const char *section, int 
             continue;
         }
         fputc(' ', f);
-        if (v->texts) {
-            for (int e = 0; e < v->count; e++) fputs(e ? ", " : "[", f), print_text(f, v->texts[e]);
-            fputc(']', f);
-        } else if (v->key->type == RV__MAP) print_flow(f, v->node);
-        else print_text(f, v->text);
         print_value(f, v);
         fputc('\n', f);
     }
