@@ -10,11 +10,11 @@
 #include "overrides.h"
 #include "tool.h"
 
-enum { OPT_CELL = 256, OPT_THREADS, OPT_JSON };
+enum { OPT_CELL = 256, OPT_THREADS, OPT_JSON, OPT_NO_TIMES };
 
 typedef struct {
     rv_overrides over;
-    bool list, json, dry_run;
+    bool list, json, dry_run, no_times;
     int cell, jobs, threads;
 } arguments;
 
@@ -25,6 +25,7 @@ static const struct argp_option options[] = {
     {"jobs", 'j', "N", 0, "Cells at once; results do not depend on it (default: one per core)", 0},
     {"threads", OPT_THREADS, "N", 0, "With --cell: threads (default: one per core)", 0},
     {"dry-run", 'n', 0, 0, "Print the plan: matched widths, sizes, steps", 0},
+    {"no-times", OPT_NO_TIMES, 0, 0, "Leave out of the report all that depends on the clock or the machine", 0},
     {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
     {0},
 };
@@ -44,6 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
     case 'j': a->jobs = count_of(arg, "--jobs", 1, state); return 0;
     case OPT_JSON: a->json = true; return 0;
+    case OPT_NO_TIMES: a->no_times = true; return 0;
     case OPT_CELL: a->cell = count_of(arg, "--cell", 1, state); return 0;
     case OPT_THREADS: a->threads = count_of(arg, "--threads", 0, state); return 0;
     default: return rv__overrides_parse(&a->over, "a comparison's file", key, arg, state);
@@ -108,6 +110,39 @@ static rv_status one_cell(const rv_comparison *c, const arguments *a) {
     return rv_cell_run(c, a->cell, a->threads);
 }
 
+static const char *text(const json_t *o, const char *key) {
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
+
+/* Quality in a few lines, and where the rest is. */
+static void print_results(const rv_comparison *c, const json_t *report) {
+    size_t i, k;
+    json_t *q, *row;
+    json_array_foreach(json_object_get(report, "quality"), i, q) {
+        if (*text(q, "setting")) printf("%s, ", text(q, "setting"));
+        printf("%s (%s is better), with %g %% intervals\n", text(q, "metric"), json_is_true(json_object_get(q, "higher_is_better")) ? "more" : "less", 100 * number(q, "level"));
+        json_array_foreach(json_object_get(q, "models"), k, row)
+            printf("  %-24s %10.4g   [%.4g, %.4g]\n", text(row, "model"), number(row, "value"), number(row, "low"), number(row, "high"));
+        json_array_foreach(json_object_get(q, "pairs"), k, row) {
+            const char *verdict = text(row, "verdict"), *why = text(row, "why");
+            const char *better = !strcmp(verdict, "a") ? text(row, "a") : !strcmp(verdict, "b") ? text(row, "b") : NULL;
+            printf("  %s and %s: %s%s%s%s\n", text(row, "a"), text(row, "b"), better ? better : verdict, better ? " is better" : "", *why ? ": " : "", why);
+        }
+    }
+    json_array_foreach(json_object_get(json_object_get(report, "cost"), "crossings"), i, row) printf("  %s\n", text(row, "text"));
+    printf("%s/report.html\n", c->dir);
+}
+
+static rv_status report(const rv_comparison *c, bool times) {
+    json_t *document;
+    rv_status status = rv_comparison_write_report(c, times, &document);
+    if (status == RV_OK) print_results(c, document);
+    json_decref(document);
+    return status;
+}
+
 int rv_cmd_compare(int argc, char **argv) {
     static const struct argp argp = {
         options, parse, "COMPARISON.yaml [compare.key=value ...]",
@@ -131,6 +166,7 @@ int rv_cmd_compare(int argc, char **argv) {
     else if (status == RV_OK && a.dry_run) print_plan(c);
     else if (status == RV_OK && a.cell) status = one_cell(c, &a);
     else if (status == RV_OK) code = rv__jobs_run(c, &(rv__jobs_options){a.jobs ? a.jobs : rv_threads(), a.over.n, a.over.text});
+    if (status == RV_OK && !code && !a.list && !a.dry_run && !a.cell) status = report(c, !a.no_times);
     rv_comparison_close(c);
     return status == RV_OK && code ? code : rv__tool_finish(status);
 }

@@ -57,5 +57,9 @@ RV_API rv_status rv_cell_run(const rv_comparison *c, int number, int threads);
 /** "tuning" of report.json from the trials that are complete. RV_EDIVERGED when every trial of a model diverged. *out is NULL
  *  where nothing is tuned; the caller decrefs. */
 RV_API rv_status rv_comparison_tuning(const rv_comparison *c, json_t **out);
+/** report.json from the cells that are complete. times: with what depends on the clock or the machine. The caller decrefs. */
+RV_API rv_status rv_comparison_report(const rv_comparison *c, bool times, json_t **out);
+/** Build the report and write report.json and report.html into the comparison's folder; *out: the document. */
+RV_API rv_status rv_comparison_write_report(const rv_comparison *c, bool times, json_t **out);
 
 #endif
