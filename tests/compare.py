@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""'ravel compare': kill -9 at random moments, processes that share a comparison, signals, mistakes. However it was stopped and
+shared out, its report, times apart, is that of a comparison that was never stopped, to the bit.   compare.py RAVEL KILLS"""
+import json, os, random, signal, subprocess, sys, tempfile, time
+
+ravel, kills = os.path.abspath(sys.argv[1]), int(sys.argv[2])
+RECURRENT = """
+name: recurrent
+task: translation
+data: {train: ../data/train.tsv, valid: ../data/valid.tsv, test: ../data/test.tsv}
+tokenizer: {type: char}
+model:
+  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}
+  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}
+  attention: {type: bahdanau, size: 12}
+  embedding_dim: 8
+train:
+  batch: {type: sentences, size: 16}
+  max_steps: 1
+  optimizer: {type: adam, lr: 3e-3}
+  validate_every: 6
+  early_stopping: {patience: 0}
+checkpoint: {every: 3}
+"""
+TRANSFORMER = """
+include: recurrent.yaml
+name: transformer
+model: !replace
+  encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8, ff_size: 16}
+  decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8, ff_size: 16}
+  embedding_dim: 8
+  dropout: 0.1
+"""
+COMPARISON = """
+compare:
+  name: small
+  models: {recurrent: recurrent.yaml, transformer: {file: transformer.yaml, set: {model.dropout: 0.2}}}
+  match: {by: parameters, tolerance: 0.1}
+  budget: {train_steps: 20}
+  tune: {lr: [1e-3, 1e-2], train_steps: 8}
+  seeds: [1, 2]
+  gradient_flow: true
+  quality: {length_bins: [12, 16], threshold: {metric: loss, value: 3}}
+  cost: {sequence_length: [4, 8], phases: [forward, decode], warmup: 0, repeats: 3}
+  report: {resamples: 50, samples: 2, attention: {sentences: 1}}
+"""
+CELLS = 4 + 4 + 2
+
+
+def check(ok, what):
+    if not ok: sys.exit("compare.py: " + what)
+
+
+def folder(name, comparison=COMPARISON):
+    os.makedirs(name)
+    for file, text in (("recurrent.yaml", RECURRENT), ("transformer.yaml", TRANSFORMER), ("cmp.yaml", comparison)):
+        with open(f"{name}/{file}", "w") as f: f.write(text)
+    return name
+
+
+def start(name, *arguments):
+    return subprocess.Popen([ravel, "compare", "-q", "--no-times", "cmp.yaml", *arguments], cwd=name, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(name, *arguments):
+    p = start(name, *arguments)
+    out, err = p.communicate(timeout=120)
+    return p.returncode, out, err
+
+
+def cells(name):
+    code, out, err = run(name, "--list", "--json")
+    check(code == 0, f"--list failed: {err}")
+    return json.loads(out)
+
+
+def contents(name):
+    """What must be equal: the report, and what the cells' measurements said."""
+    base, found = f"{name}/runs/small", {}
+    for path in ["report.json"] + [f"cells/{c}/{f}" for c in sorted(os.listdir(base + "/cells")) for f in ("outcome.json", "examples.jsonl", "gradient_flow.json", "attention.json")]:
+        if os.path.exists(f"{base}/{path}"):
+            with open(f"{base}/{path}", "rb") as f: found[path] = f.read()
+    return found
+
+
+def same(name, want):
+    got = contents(name)
+    for path in sorted(set(got) | set(want)):
+        check(got.get(path) == want.get(path), f"{name}: {path} differs from that of the comparison that was never stopped")
+
+
+def descendants(pid):
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as f: parents[int(entry)] = int(f.read().rsplit(")", 1)[1].split()[1])
+        except OSError: pass
+    found = [pid]
+    for p in found: found += [child for child, parent in parents.items() if parent == p]
+    return found
+
+
+def mistakes():
+    def wrong(change, code, *wanted):
+        folder("wrong", COMPARISON.replace(*change))
+        got, _, err = run("wrong")
+        check(got == code and all(w in err for w in wanted), f"{change}: exit code {got}, message: {err}")
+        subprocess.run(["rm", "-rf", "wrong"], check=True)
+
+    wrong(("recurrent: recurrent.yaml", "recurrent: recurent.yaml"), 2, "cmp.yaml:4:23: ", "cannot read recurent.yaml")
+    wrong(("seeds: [1, 2]", "seeds: [1, 1.5]"), 2, "cmp.yaml:8:14: ", "compare.seeds: expected a list of whole numbers", "got '1.5'")
+    wrong(("train_steps: 20", "train_step: 20"), 2, "cmp.yaml:6:12: ", "unknown key 'train_step' in compare.budget; did you mean 'train_steps'?")
+    wrong(("  seeds:", "  settings: {model.attention.size: [8, 16]}\n  seeds:"), 2, "cmp.yaml:8:", "model 'transformer' in the setting model.attention.size=8", "does not apply here")
+    wrong(("model.dropout: 0.2", "model.dropuot: 0.2"), 2, "model 'transformer'", "unknown key 'dropuot' in model; did you mean 'dropout'?")
+    wrong(("by: parameters,", "by: parameters, reference: other,"), 2, "cmp.yaml:5:", "there is no model 'other'")
+    wrong(("  name: small", "  name: small\nname: x"), 2, "cmp.yaml:4:1: ", "name does not apply here; it is allowed only without compare")
+    wrong(("lr: [1e-3, 1e-2]", "lr: [1e30, 1e29]"), 5, "every learning rate of compare.tune.lr diverged with the model 'recurrent'")
+
+
+with tempfile.TemporaryDirectory() as tmp:
+    os.chdir(tmp)
+    random.seed(2)
+    subprocess.run([ravel, "data", "make", "dates", "--out", "data", "--train", "200", "--valid", "20", "--test", "20"], check=True, stderr=subprocess.DEVNULL)
+
+    # Never stopped; --list before and after; a cell that needs others; the plan's fairness.
+    folder("whole")
+    check([c["state"] for c in cells("whole")] == ["missing"] * CELLS and not os.path.exists("whole/runs"), "--list of nothing")
+    code, _, err = run("whole", "--cell", "5")
+    check(code == 2 and "cell 5 needs the trials" in err and "--cell 1" in err, f"--cell before its trials: {code} {err}")
+    t0 = time.time()
+    code, out, err = run("whole")
+    took = time.time() - t0
+    check(code == 0 and out.strip().endswith("runs/small/report.html") and os.path.exists("whole/runs/small/report.html"), f"the comparison that is not stopped: {code} {out} {err}")
+    check([c["state"] for c in cells("whole")] == ["done"] * CELLS, "--list at the end")
+    with open("whole/runs/small/plan.json") as f: plan = json.load(f)
+    check(all(m["met"] and abs(m["off"]) <= 0.1 for m in plan["match"]["models"]) and plan["budget"]["equal"], f"match: {plan['match']}")
+    want = contents("whole")
+    check(run("whole")[0] == 0, "a complete comparison again")
+    same("whole", want)
+
+    # One cell at a time, as a batch system does it, on other numbers of threads.
+    folder("single")
+    for i in range(1, CELLS + 1): check(run("single", "--cell", str(i), "--threads", str(1 + i % 2))[0] == 0, f"--cell {i}")
+    check(run("single")[0] == 0, "the report of single cells")
+    same("single", want)
+
+    # kill -9 of the parent (its children save and stop) or of all at once.
+    folder("killed")
+    done = 0
+    while done < kills:
+        p = start("killed", "--jobs", str(random.choice([1, 2, 5])))
+        time.sleep(random.random() * took * 0.5)
+        if p.poll() is None:
+            for pid in (descendants(p.pid) if random.random() < 0.5 else [p.pid]):
+                try: os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError: pass
+            done += 1
+        p.communicate()
+        if p.returncode == 0: # complete: begin another
+            same("killed", want)
+            subprocess.run(["rm", "-rf", "killed"], check=True)
+            folder("killed")
+        else: check(p.returncode == -signal.SIGKILL, f"a restarted comparison failed: {p.returncode}")
+    code, _, err = run("killed")
+    check(code == 0, f"after the kills: {err}")
+    same("killed", want)
+
+    # SIGTERM and SIGINT save; two processes share the rest.
+    folder("shared")
+    for sig, expected in ((signal.SIGTERM, 75), (signal.SIGINT, 130)):
+        p = start("shared")
+        time.sleep(took * 0.3)
+        p.send_signal(sig)
+        _, err = p.communicate()
+        check(p.returncode in (0, expected), f"signal {sig}: {p.returncode} {err}")
+    both = [start("shared", "--jobs", "1"), start("shared", "--jobs", "2")]
+    for p in both:
+        _, err = p.communicate()
+        check(p.returncode == 0, f"one of two that share: {err}")
+    same("shared", want)
+
+    # Another configuration in the same folder; the report's settings may change.
+    with open("shared/cmp.yaml", "w") as f: f.write(COMPARISON.replace("seeds: [1, 2]", "seeds: [1, 2, 3]"))
+    code, _, err = run("shared")
+    check(code == 2 and "'seeds: [1, 2]' then, 'seeds: [1, 2, 3]' now" in err and "remove runs/small" in err, f"a changed comparison: {err}")
+    with open("shared/cmp.yaml", "w") as f: f.write(COMPARISON.replace("resamples: 50", "resamples: 60"))
+    check(run("shared")[0] == 0, "a changed report")
+    with open("shared/recurrent.yaml", "w") as f: f.write(RECURRENT.replace("lr: 3e-3", "lr: 4e-3"))
+    code, _, err = run("shared")
+    check(code == 2 and "model recurrent: 'lr: 0.003' then, 'lr: 0.004' now" in err, f"a changed model: {err}")
+
+    # A training that diverges is a result.
+    folder("diverging", COMPARISON.replace("  tune: {lr: [1e-3, 1e-2], train_steps: 8}\n", "").replace("model.dropout: 0.2", "train.optimizer.lr: 1e30"))
+    code, _, err = run("diverging")
+    check(code == 0 and sorted(c["state"] for c in cells("diverging")) == ["diverged"] * 2 + ["done"] * 4, f"diverging: {code} {err}")
+    mistakes()
+    print(f"{kills} kills: every report is that of the comparison that was never stopped")
