@@ -113,8 +113,11 @@ def mistakes():
     wrong(("  seeds:", "  settings: {model.attention.size: [8, 16]}\n  seeds:"), 2, "cmp.yaml:8:", "model 'transformer' in the setting model.attention.size=8", "does not apply here")
     wrong(("model.dropout: 0.2", "model.dropuot: 0.2"), 2, "model 'transformer'", "unknown key 'dropuot' in model; did you mean 'dropout'?")
     wrong(("by: parameters,", "by: parameters, reference: other,"), 2, "cmp.yaml:5:", "there is no model 'other'")
-    wrong(("  name: small", "  name: small\nname: x"), 2, "cmp.yaml:4:1: ", "name does not apply here; it is allowed only without compare")
-    wrong(("lr: [1e-3, 1e-2]", "lr: [1e30, 1e29]"), 5, "every learning rate of compare.tune.lr diverged with the model 'recurrent'")
+    wrong(("compare:\n", "name: x\ncompare:\n"), 2, "cmp.yaml:2:1: ", "name does not apply here; it is allowed only without compare")
+    sgd = "model.dropout: 0.2, train.optimizer: !replace {type: sgd, lr: 1e6}"
+    folder("wrong", COMPARISON.replace("model.dropout: 0.2", sgd).replace("lr: [1e-3, 1e-2]", "lr: [1e6, 9e5]"))
+    code, _, err = run("wrong")
+    check(code == 5 and "every learning rate of compare.tune.lr diverged with the model 'transformer'" in err, f"nothing converges: {code} {err}")
 
 
 with tempfile.TemporaryDirectory() as tmp:
@@ -190,7 +193,7 @@ with tempfile.TemporaryDirectory() as tmp:
     check(code == 2 and "model recurrent: 'lr: 0.003' then, 'lr: 0.004' now" in err, f"a changed model: {err}")
 
     # A training that diverges is a result.
-    folder("diverging", COMPARISON.replace("  tune: {lr: [1e-3, 1e-2], train_steps: 8}\n", "").replace("model.dropout: 0.2", "train.optimizer.lr: 1e30"))
+    folder("diverging", COMPARISON.replace("  tune: {lr: [1e-3, 1e-2], train_steps: 8}\n", "").replace("model.dropout: 0.2", "train.optimizer: !replace {type: sgd, lr: 1e6}"))
     code, _, err = run("diverging")
     check(code == 0 and sorted(c["state"] for c in cells("diverging")) == ["diverged"] * 2 + ["done"] * 4, f"diverging: {code} {err}")
     mistakes()

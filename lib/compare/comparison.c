@@ -24,8 +24,10 @@ void rv__assign(json_t *list, const char *fmt, ...) {
 void rv__number_text(double x, char out[32]) {
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, x);
-        if (strtod(out, NULL) == x) return;
+        if (strtod(out, NULL) == x) break;
     }
+    char *plus = strchr(out, '+'); /* 1e+06: names cannot have one */
+    if (plus) memmove(plus, plus + 1, strlen(plus));
 }
 
 rv_status rv__json_write(const json_t *document, const char *path) {
