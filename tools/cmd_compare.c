@@ -131,7 +131,9 @@ static void print_results(const rv_comparison *c, const json_t *report) {
             printf("  %s and %s: %s%s%s%s\n", text(row, "a"), text(row, "b"), better ? better : verdict, better ? " is better" : "", *why ? ": " : "", why);
         }
     }
-    json_array_foreach(json_object_get(json_object_get(report, "cost"), "crossings"), i, row) printf("  %s\n", text(row, "text"));
+    json_array_foreach(json_object_get(json_object_get(report, "cost"), "crossings"), i, row)
+        if (json_is_number(json_object_get(row, "length"))) /* the others are in the report */
+            printf("%s on %d thread%s: %s\n", text(row, "phase"), (int)number(row, "threads"), number(row, "threads") > 1 ? "s" : "", text(row, "text"));
     printf("%s/report.html\n", c->dir);
 }
 
