@@ -30,7 +30,7 @@ void rv__number(char out[RV__NUMBER], double v, double step, double most) {
         snprintf(out, RV__NUMBER, "–");
     } else if (size < step * 1e-6 || v == 0) {
         snprintf(out, RV__NUMBER, "0");
-    } else if (most < 1e-3 || size < 1e-4 || size >= 1e12) { /* mantissa and power of ten */
+    } else if (most < 1e-3 || (size < 1e-3 * (1 - 1e-9) && step < 1e-3) || size >= 1e12) { /* mantissa and power of ten */
         int e = (int)floor(log10(size) + 1e-9);
         const double mantissa = size / pow(10, e);
         const int d = decimals_of(step / pow(10, e));
@@ -48,7 +48,8 @@ void rv__number(char out[RV__NUMBER], double v, double step, double most) {
                 name = units[i].name;
                 break;
             }
-        snprintf(out, RV__NUMBER, "%s%.*f%s", minus, decimals_of(step / one), size / one, name);
+        const int d = one > 1 && fabs(size / one - round(size / one)) < 1e-9 ? 0 : decimals_of(step / one); /* 1M between 0.5M and 1.5M */
+        snprintf(out, RV__NUMBER, "%s%.*f%s", minus, d, size / one, name);
     }
 }
 
@@ -66,10 +67,10 @@ void rv__axis_range(rv__axis *a, double low, double high, bool log, bool outward
     if (low > high) low = log ? 1 : 0, high = log ? 10 : 1;
     if (log) {
         low = fmax(low, 1e-300), high = fmin(fmax(high, low), 1e300);
-        double pad = outward ? 0.04 * log10(high / low) : 0;
+        double pad = outward ? 0.04 * (log10(high) - log10(low)) : 0;
         if (high / low < 1.0001) pad = 0.15;
-        a->low = low * pow(10, -pad);
-        a->high = high * pow(10, pad);
+        a->low = fmax(low * pow(10, -pad), 1e-300);
+        a->high = fmin(high * pow(10, pad), 1e300);
         return;
     }
     low = fmax(low, -1e300), high = fmin(high, 1e300);
@@ -87,7 +88,7 @@ void rv__axis_range(rv__axis *a, double low, double high, bool log, bool outward
 bool rv__axis_has(const rv__axis *a, double v) { return isfinite(v) && (!a->log || v > 0); }
 
 double rv__axis_px(const rv__axis *a, double v) {
-    const double part = a->log ? log(v / a->low) / log(a->high / a->low) : (v - a->low) / (a->high - a->low);
+    const double part = a->log ? (log(v) - log(a->low)) / (log(a->high) - log(a->low)) : (v - a->low) / (a->high - a->low);
     return fmin(fmax(a->from + (a->to - a->from) * part, -9999), 9999); /* far outside is outside */
 }
 
@@ -106,7 +107,7 @@ static void linear_ticks(rv__axis *a, double ticks) {
     for (double k = ceil((a->low - slack) / step); k * step <= a->high + slack && a->n < RV__TICKS; k++) add(a, k * step, step, most);
 }
 
-/* Powers of ten; `parts` of a decade: 1 (every `each`-th power), 2 (1 and 3 would be no round pair: 1, 2, 5). */
+/* Powers of ten, or of two: every `each`-th; `between`: with 2 and 5 times them. */
 static void power_ticks(rv__axis *a, int each, bool between, bool twos) {
     static const double part[] = {1, 2, 5};
     const double base = twos ? log10(2) : 1, slack = 1e-9;
@@ -151,8 +152,14 @@ void rv__axis_ticks(rv__axis *a, bool upright, bool twos) {
         }
     for (double ticks = length / (upright ? 40 : 60); ticks > 0.5; ticks = ticks > 2 ? ticks - 1 : ticks / 2) {
         linear_ticks(a, ticks);
-        if (fits(a, upright)) return;
+        if (a->n && fits(a, upright)) return;
     }
+    double ticks = 1; /* no room: one round number somewhere */
+    do linear_ticks(a, ticks *= 1.5);
+    while (!a->n);
+    memmove(a->label[0], a->label[a->n / 2], sizeof *a->label);
+    a->tick[0] = a->tick[a->n / 2];
+    a->n = 1;
 }
 
 /* ---- labels ---- */

@@ -60,7 +60,7 @@ static void draw(FILE *f, const char *title, const char *x_label, int n, const r
     x.to = above ? width - 14 : width - number - 20;
     rv__axis_ticks(&x, false, false);
 
-    rv__svg_begin(f, width < 480 ? "narrow" : "broad", width, bottom + (x_label ? 46 : 27), title);
+    rv__svg_begin(f, width < 480 ? "narrow" : "broad", width, bottom + (x_label ? 46 : 27), 0, title);
     for (int i = 0; i < x.n; i++) {
         const double at = rv__axis_px(&x, x.tick[i]);
         fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/><text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", at, top, bottom, at, bottom + 18, x.label[i]);
@@ -76,10 +76,10 @@ static void draw(FILE *f, const char *title, const char *x_label, int n, const r
         const rv_dot *d = &dots[i];
         const int c = colour_of(d->colour);
         const double y = top + row * (i + 1) - ROW / 2.0, text_y = above ? y - 13 : y + 4.5;
-        fprintf(f, "<text class='f%d%s' x='%.1f' y='%.1f'>", c, above ? "" : " end", above ? x.from : x.from - 12, text_y);
+        fprintf(f, "<text class='f%d halo%s' x='%.1f' y='%.1f'>", c, above ? "" : " end", above ? x.from : x.from - 12, text_y);
         rv__text(f, d->label, above ? width - number - 30 : 0);
         printed(text, sizeof text, d, step, most);
-        fprintf(f, "</text><text class='end' x='%.1f' y='%.1f'>%s</text>", width - 4, text_y, text);
+        fprintf(f, "</text><text class='halo end' x='%.1f' y='%.1f'>%s</text>", width - 4, text_y, text);
         if (isfinite(d->low) && isfinite(d->high))
             fprintf(f, "<path class='bar s%d' d='M%.1f %.1fH%.1f'/>", c, rv__axis_px(&x, d->low), y, rv__axis_px(&x, d->high));
         for (int k = 0; k < d->n_each && d->each; k++)

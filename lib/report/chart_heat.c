@@ -20,7 +20,7 @@ void rv_chart_heat(FILE *f, const char *title, int64_t T, int64_t S, const char 
     fputs("<figure class='map'><figcaption>", f);
     rv__text(f, title, 0);
     fputs("</figcaption><div class='scroll' tabindex='0'>\n", f);
-    rv__svg_begin(f, S > 30 ? "long" : "map", fmax(left + right + 2, 120), top + (double)T * cell + 2, title);
+    rv__svg_begin(f, S > 30 ? "long" : "map", fmax(left + right + 2, 120), top + (double)T * cell + 2, 0, title);
     if (T < 1 || S < 1) fputs("<text class='quiet' x='4' y='20'>no weights</text>\n", f);
     for (int64_t s = 0; s < S; s++) {
         fprintf(f, "<text transform='translate(%.1f %.1f) rotate(-60)'>", left + ((double)s + 0.5) * cell + 4, top - 7);

@@ -9,8 +9,10 @@
 typedef struct {
     FILE *f;
     const rv_chart *c;
+    double width;
     double left, right, top, bottom; /* of the ground that lines are drawn on */
     rv__axis x, y;
+    bool some;                       /* there are values */
     double label_room;               /* px for labels at the ends; 0: they stand in a list above */
 } plot;
 
@@ -62,6 +64,12 @@ static bool powers_of_two(const rv_chart *c) {
 
 /* ---- frame ---- */
 
+/* The middle of a text that shall be in the picture. */
+static double inside(const plot *p, const char *text, double middle) {
+    const double half = fmin(rv__text_width(text), p->width) / 2;
+    return fmax(fmin(middle, p->width - half), half);
+}
+
 static void draw_axes(const plot *p) {
     FILE *f = p->f;
     for (int i = 0; i < p->y.n; i++) {
@@ -73,13 +81,8 @@ static void draw_axes(const plot *p) {
     for (int i = 0; i < p->x.n; i++) fprintf(f, "M%.1f %.1fv5", px_x(p, p->x.tick[i]), p->bottom);
     fputs("'/>\n", f);
     for (int i = 0; i < p->x.n; i++)
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", px_x(p, p->x.tick[i]), p->bottom + 19, p->x.label[i]);
-    if (p->c->x_label) {
-        const double half = fmin(rv__text_width(p->c->x_label), p->right - 4) / 2;
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>", fmax((p->left + p->right) / 2, half + 2), p->bottom + 38);
-        rv__text(f, p->c->x_label, p->right);
-        fputs("</text>\n", f);
-    }
+        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", inside(p, p->x.label[i], px_x(p, p->x.tick[i])), p->bottom + 19, p->x.label[i]);
+    if (p->c->x_label) rv__paragraph(f, "quiet mid", inside(p, p->c->x_label, (p->left + p->right) / 2), p->bottom + 38, p->width, p->c->x_label);
 }
 
 /* ---- series ---- */
@@ -91,12 +94,37 @@ static void draw_band(const plot *p, const rv_series *s) {
         int end = i;
         while (end < s->n && has(p, s, end) && isfinite(s->low[end]) && rv__axis_has(&p->y, s->high[end])) end++;
         if (end - i > 1) {
+            const int by = (end - i) / 800 + 1; /* more points than pixels add nothing */
             fprintf(p->f, "<path class='band f%d' d='", colour_of(s->colour));
-            for (int k = i; k < end; k++) fprintf(p->f, "%c%.1f %.1f", k == i ? 'M' : 'L', px_x(p, s->x[k]), px_y(p, s->high[k]));
-            for (int k = end - 1; k >= i; k--) fprintf(p->f, "L%.1f %.1f", px_x(p, s->x[k]), px_y(p, p->y.log ? fmax(s->low[k], p->y.low) : s->low[k]));
+            for (int k = i; k < end; k++)
+                if ((k - i) % by == 0 || k == end - 1) fprintf(p->f, "%c%.1f %.1f", k == i ? 'M' : 'L', px_x(p, s->x[k]), px_y(p, s->high[k]));
+            for (int k = end - 1; k >= i; k--)
+                if ((k - i) % by == 0 || k == end - 1)
+                    fprintf(p->f, "L%.1f %.1f", px_x(p, s->x[k]), px_y(p, p->y.log ? fmax(s->low[k], p->y.low) : s->low[k]));
             fputs("Z'/>\n", p->f);
         }
         i = end > i ? end : i + 1;
+    }
+}
+
+/* The points of a line from `from` to `end`. Of many in one column of pixels, as noisy curves have them, only those are
+ * written that show there: the first, the lowest, the highest and the last. */
+static void draw_path(const plot *p, const rv_series *s, int from, int end) {
+    char move = 'M';
+    for (int i = from; i < end;) {
+        const double x = px_x(p, s->x[i]);
+        int low = i, high = i, stop = i + 1;
+        for (; stop < end && fabs(px_x(p, s->x[stop]) - x) < 0.6; stop++) {
+            if (s->y[stop] < s->y[low]) low = stop;
+            if (s->y[stop] > s->y[high]) high = stop;
+        }
+        const int keep[] = {i, low < high ? low : high, low < high ? high : low, stop - 1};
+        for (int k = 0; k < 4; k++) {
+            if (k && keep[k] == keep[k - 1]) continue;
+            fprintf(p->f, "%c%.1f %.1f", move, px_x(p, s->x[keep[k]]), px_y(p, s->y[keep[k]]));
+            move = 'L';
+        }
+        i = stop;
     }
 }
 
@@ -108,15 +136,14 @@ static void draw_line(const plot *p, const rv_series *s) {
         while (end < s->n && has(p, s, end)) end++;
         if (end - i > 1) {
             fprintf(p->f, "<path class='ln s%d %s%d' d='", c, s->dashed ? "two d" : "d", c);
-            for (int k = i; k < end; k++) fprintf(p->f, "%c%.1f %.1f", k == i ? 'M' : 'L', px_x(p, s->x[k]), px_y(p, s->y[k]));
+            draw_path(p, s, i, end);
             fputs("'/>\n", p->f);
         }
         for (int k = i; k < end && (p->c->points || end - i == 1); k++)
-            fprintf(p->f, "<circle class='%s%d' cx='%.1f' cy='%.1f' r='%s'/>", s->dashed ? "hollow s" : "dot f", c, px_x(p, s->x[k]), px_y(p, s->y[k]),
+            fprintf(p->f, "<circle class='%s%d' cx='%.1f' cy='%.1f' r='%s'/>\n", s->dashed ? "hollow s" : "dot f", c, px_x(p, s->x[k]), px_y(p, s->y[k]),
                     s->dashed ? "2.8" : "3.5");
         i = end > i ? end : i + 1;
     }
-    fputc('\n', p->f);
 }
 
 /* ---- labels ---- */
@@ -150,12 +177,12 @@ static void draw_end_labels(const plot *p) {
         if (p->c->series[s].label && *p->c->series[s].label) n += end_of(p, &p->c->series[s], &ends[n]);
     if (n) qsort(ends, (size_t)n, sizeof *ends, by_height);
     for (int i = 0; i < n; i++) y[i] = ends[i].y;
-    if (n) rv__spread(n, y, RV__LINE, p->top - 4, p->bottom + 8);
+    if (n) rv__spread(n, y, RV__LINE, p->top + 2, p->bottom + 2);
     for (int i = 0; i < n; i++) {
         const int c = colour_of(ends[i].s->colour);
-        if (p->right - ends[i].x > 8 || fabs(y[i] - ends[i].y) > 4)
-            fprintf(p->f, "<path class='thin s%d' d='M%.1f %.1fL%.1f %.1fL%.1f %.1f'/>", c, ends[i].x + 4, ends[i].y, fmax(p->right + 3, ends[i].x + 4), ends[i].y,
-                    p->right + 13, y[i]);
+        if (p->right - ends[i].x > 8) /* dots lead from an early end to the edge */
+            fprintf(p->f, "<path class='lead s%d' d='M%.1f %.1fH%.1f'/>", c, ends[i].x + 6, ends[i].y, p->right + 3);
+        if (fabs(y[i] - ends[i].y) > 4) fprintf(p->f, "<path class='thin s%d' d='M%.1f %.1fL%.1f %.1f'/>", c, p->right + 5, ends[i].y, p->right + 14, y[i]);
         fprintf(p->f, "<text class='f%d label' x='%.1f' y='%.1f'>", c, p->right + 16, y[i] + 4.5);
         rv__text(p->f, ends[i].s->label, p->label_room);
         fputs("</text>\n", p->f);
@@ -164,161 +191,174 @@ static void draw_end_labels(const plot *p) {
     free(y);
 }
 
-/* The same names in rows above, each with a piece of its line: where the ends have no room. Without p->f it only counts rows. */
-static double list_labels(const plot *p, double x0, double y0, double width) {
-    double x = x0, y = y0;
+/* The same names in rows from y0 on, each with a piece of its line: where the ends have no room. Returns their height. */
+static double list_labels(const plot *p, bool drawn, double y0) {
+    double x = 0, y = y0;
+    int n = 0;
     for (int i = 0; i < p->c->n_series; i++) {
         const rv_series *s = &p->c->series[i];
         if (!s->label || !*s->label) continue;
-        const double w = fmin(rv__text_width(s->label), width - 34) + 34;
-        if (x > x0 && x + w > x0 + width) x = x0, y += RV__LINE;
-        if (p->f) {
+        const double w = fmin(rv__text_width(s->label) + 34, p->width);
+        if (x > 0 && x + w > p->width) x = 0, y += RV__LINE;
+        if (drawn) {
             const int c = colour_of(s->colour);
-            fprintf(p->f, "<path class='ln s%d %s%d' d='M%.1f %.1fh22'/><text class='f%d label' x='%.1f' y='%.1f'>", c, s->dashed ? "two d" : "d", c, x, y - 4.5, c,
-                    x + 27, y);
-            rv__text(p->f, s->label, width - 34);
+            fprintf(p->f, "<path class='ln s%d %s%d' d='M%.1f %.1fh24'/><text class='f%d label' x='%.1f' y='%.1f'>", c, s->dashed ? "two d" : "d", c, x, y - 4.5, c,
+                    x + 30, y);
+            rv__text(p->f, s->label, p->width - 34);
             fputs("</text>\n", p->f);
         }
-        x += w + 12;
+        x += w + 10;
+        n++;
     }
-    return y + RV__LINE - y0;
+    return n ? y + RV__LINE - y0 : 0;
 }
 
 /* ---- plumb lines ---- */
 
-/* Texts stand in rows above the ground, each in the first row that is free there. Without f only rows are counted. */
-static int draw_marks(const plot *p, FILE *f, double width) {
-    enum { ROWS = 8 };
-    double end[ROWS];
-    int rows = 0;
-    for (int r = 0; r < ROWS; r++) end[r] = -1e9;
-    for (double last = -INFINITY;;) { /* from left to right, whatever the order given */
-        const rv_chart_mark *m = NULL;
-        int same = 0;
-        for (int i = 0; i < p->c->n_marks; i++) {
-            const rv_chart_mark *k = &p->c->marks[i];
-            if (rv__axis_has(&p->x, k->x) && k->x > last && (!m || k->x < m->x)) m = k;
+typedef struct {
+    const rv_chart_mark *mark;
+    double at, x, end; /* px of the line, and of its text */
+    int row;
+} plumb;
+
+static const char *text_of(const rv_chart_mark *m) { return m->text ? m->text : ""; }
+
+static int in_turn(const void *a, const void *b) {
+    const plumb *p = a, *q = b;
+    const bool left = p->x < p->at, other_left = q->x < q->at;
+    if (left != other_left) return left ? 1 : -1;
+    if (p->at != q->at) return (p->at > q->at) == left ? 1 : -1;
+    return (p->mark > q->mark) - (p->mark < q->mark);
+}
+
+/* Texts stand in rows above the ground, each in the lowest row where it touches no other text and no line that comes down
+ * from above: hence those right of their lines from right to left, then those left of them from left to right. Returns rows. */
+static int place_marks(const plot *p, plumb *all, int *count) {
+    int n = 0, rows = 0;
+    for (int i = 0; i < p->c->n_marks; i++)
+        if (rv__axis_has(&p->x, p->c->marks[i].x)) {
+            const double w = fmin(rv__text_width(text_of(&p->c->marks[i])), p->width - 8), at = px_x(p, p->c->marks[i].x);
+            const double x = at + 5 + w <= p->width ? at + 5 : fmax(at - 5 - w, 0);
+            all[n++] = (plumb){&p->c->marks[i], at, x, x + w, 0};
         }
-        if (!m) return rows;
-        last = m->x;
-        for (int i = 0; i < p->c->n_marks; i++) {
-            const rv_chart_mark *k = &p->c->marks[i];
-            if (k->x != m->x) continue;
-            const double w = fmin(rv__text_width(k->text), width - 8), at = px_x(p, k->x), x = fmax(2, at + 4 + w > width ? fmin(at - 4, width) - w : at + 4);
-            int r = 0;
-            while (r < ROWS - 1 && x < end[r] + 10) r++;
-            end[r] = x + w;
-            rows = rows > r + 1 ? rows : r + 1;
-            if (!f) continue;
-            const double y = p->top - 8 - RV__LINE * r;
-            if (!same++ || r) fprintf(f, "<path class='plumb%s' d='M%.1f %.1fV%.1f'/>", k->colour < 0 ? "" : " own", at, y - 9, p->bottom);
-            if (k->colour < 0)
-                fprintf(f, "<text class='quiet mark' x='%.1f' y='%.1f'>", x, y);
+    qsort(all, (size_t)n, sizeof *all, in_turn);
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < i;) {
+            const bool touch = all[k].row == all[i].row && all[k].x < all[i].end + 10 && all[i].x < all[k].end + 10;
+            const bool crossed = all[k].row >= all[i].row && all[k].at > all[i].x - 3 && all[k].at < all[i].end + 3;
+            if (touch || crossed)
+                all[i].row++, k = 0;
             else
-                fprintf(f, "<text class='f%d mark' x='%.1f' y='%.1f'>", colour_of(k->colour), x, y);
-            rv__text(f, k->text, w + 1);
-            fputs("</text>\n", f);
+                k++;
         }
+        rows = all[i].row + 1 > rows ? all[i].row + 1 : rows;
+    }
+    *count = n;
+    return rows;
+}
+
+static void draw_marks(const plot *p, const plumb *all, int n) {
+    for (int i = 0; i < n; i++) fprintf(p->f, "<path class='plumb' d='M%.1f %.1fV%.1f'/>\n", all[i].at, p->top - 18.0 - RV__LINE * all[i].row, p->bottom);
+    for (int i = 0; i < n; i++) {
+        const int c = all[i].mark->colour;
+        fputs("<text class='mark halo", p->f);
+        if (c >= 0) fprintf(p->f, " f%d", colour_of(c));
+        fprintf(p->f, "' x='%.1f' y='%.1f'>", all[i].x, p->top - 9.0 - RV__LINE * all[i].row);
+        rv__text(p->f, text_of(all[i].mark), all[i].end - all[i].x + 1);
+        fputs("</text>\n", p->f);
     }
 }
 
 /* ---- the whole ---- */
 
-static bool anything(const rv_chart *c) {
-    range x, y;
-    ranges(c, &x, &y);
-    return x.low <= x.high && y.low <= y.high;
+enum { MARGIN = 12, BROAD = 760, NARROW = 360, FILE_WIDTH = 820 };
+
+/* Names need the right third at most; else they go into a list. Returns how many there are. */
+static int make_room(plot *p, bool tight) {
+    int named = 0;
+    double longest = 0;
+    for (int s = 0; s < p->c->n_series; s++) {
+        const char *label = p->c->series[s].label;
+        if (label && *label) longest = fmax(longest, rv__text_width(label)), named++;
+    }
+    p->label_room = longest > p->width * (tight ? 0.3 : 0.35) ? 0 : longest;
+    return p->label_room > 0 ? named : 0;
 }
 
-void rv__draw_lines(FILE *f, const rv_chart *c, double width, bool alone) {
-    plot p = {.c = c};
-    const char *title = c->title ? c->title : "";
-    const bool tight = width < 480;
-    double longest = 0;
-    int named = 0;
-    for (int s = 0; s < c->n_series; s++)
-        if (c->series[s].label && *c->series[s].label) longest = fmax(longest, rv__text_width(c->series[s].label)), named++;
-    const bool list = longest > width * (tight ? 0.3 : 0.35);
-    p.label_room = list ? 0 : longest;
+static void lay_axes(plot *p, double ground) {
+    const rv_chart *c = p->c;
     range x, y;
     ranges(c, &x, &y);
-
-    /* From above: title of a file, y title, list of names, texts of marks, ground, ticks, x title. */
-    double head = alone ? 16 : 0;
-    size_t title_lines = 0;
-    for (const char *t = title; alone && *t; title_lines++) {
-        t += rv__text_line(t, (width - 32) / 1.2);
-        while (*t == ' ') t++;
-    }
-    head += 20.0 * (double)title_lines + (title_lines ? 6 : 0);
-    const double list_at = head + 13 + (c->y_label ? 22 : 0);
-    p.top = list_at - 3;
-    if (list) p.top += list_labels(&p, 0, 0, width - 2) + 4;
-    const double wanted = tight ? c->small ? 150 : 185 : 270;
-    const double ground = fmax(wanted, list ? 0 : named * (double)RV__LINE);
-
-    rv__axis_range(&p.y, y.low, y.high, c->y_log, !(c->y_high > c->y_low), (int)(ground / 45));
-    rv__axis_range(&p.x, x.low, x.high, c->x_log, false, 6);
-    p.y.from = ground, p.y.to = 0;
-    rv__axis_ticks(&p.y, true, false);
+    rv__axis_range(&p->y, y.low, y.high, c->y_log, !(c->y_high > c->y_low), (int)(ground / 45));
+    rv__axis_range(&p->x, x.low, x.high, c->x_log, false, 6);
+    p->y.from = ground, p->y.to = 0;
+    rv__axis_ticks(&p->y, true, false);
     double ticks = 0;
-    for (int i = 0; i < p.y.n; i++) ticks = fmax(ticks, rv__text_width(p.y.label[i]));
-    p.left = ticks + 12;
-    p.right = width - (p.label_room > 0 ? p.label_room + 18 : 14);
-    p.x.from = p.left + (c->points ? 6 : 0), p.x.to = p.right - (c->points ? 6 : 0);
-    rv__axis_ticks(&p.x, false, powers_of_two(c));
-    p.top += RV__LINE * draw_marks(&p, NULL, width) + (c->n_marks ? 4 : 0);
+    for (int i = 0; i < p->y.n; i++) ticks = fmax(ticks, rv__text_width(p->y.label[i]));
+    p->left = ticks + 10;
+    p->right = p->width - (p->label_room > 0 ? p->label_room + 18 : 14);
+    p->x.from = p->left + (c->points ? 6 : 0), p->x.to = p->right - (c->points ? 6 : 0);
+    rv__axis_ticks(&p->x, false, powers_of_two(c));
+    p->some = x.low <= x.high && y.low <= y.high;
+    if (!p->some) p->x.n = p->y.n = 0;
+}
+
+/* An inner <svg> clips what given limits leave out, a little outside the ground so that lines on its edge keep their width. */
+static void draw_series(const plot *p) {
+    const double w = p->right - p->left + 8, h = p->bottom - p->top + 8;
+    fprintf(p->f, "<svg x='%.1f' y='%.1f' width='%.1f' height='%.1f' viewBox='%.1f %.1f %.1f %.1f'>\n", p->left - 4, p->top - 4, w, h, p->left - 4, p->top - 4, w, h);
+    for (int s = 0; s < p->c->n_series; s++) draw_band(p, &p->c->series[s]);
+    for (int s = 0; s < p->c->n_series; s++) draw_line(p, &p->c->series[s]);
+    fputs("</svg>\n", p->f);
+}
+
+/* From above: the title (of a file; a page has it in the caption), the y axis' title, a list of names if they have no room at the
+ * right, texts of marks, the ground, the x axis' numbers and title. */
+static void draw(FILE *f, const rv_chart *c, const char *kind, double width, bool alone) {
+    const char *title = c->title ? c->title : "";
+    const bool tight = width < 480;
+    plot p = {.f = f, .c = c, .width = width};
+    plumb *marks = calloc((size_t)c->n_marks + 1, sizeof *marks);
+    int n_marks = 0;
+    const int at_right = make_room(&p, tight);
+    const int head = alone ? rv__paragraph(NULL, "head", 0, 0, width, title) : 0, above = rv__paragraph(NULL, "quiet", 0, 0, width, c->y_label);
+    const double title_y = 1.25 * RV__LINE * head + (head ? 6 : 0), names_y = title_y + RV__LINE * above + (above ? 8 : 0);
+    const bool list = !at_right && c->n_series > 0;
+    const double ground = fmax(tight ? c->small ? 150 : 185 : 270, at_right * (double)RV__LINE);
+    lay_axes(&p, ground);
+    p.top = names_y + 10 + (list ? list_labels(&p, false, 0) + 2 : 0);
+    const int rows = marks ? place_marks(&p, marks, &n_marks) : 0;
+    p.top += RV__LINE * rows + (rows ? 6 : 0);
     p.bottom = p.top + ground;
     p.y.from = p.bottom, p.y.to = p.top;
 
-    p.f = f;
-    const double height = p.bottom + (c->x_label ? 46 : 27) + (alone ? 8 : 0);
-    rv__svg_begin(f, c->small ? "small" : tight ? "narrow" : "broad", width, height, title);
+    const double height = p.bottom + 26 + RV__LINE * rv__paragraph(NULL, "quiet mid", 0, 0, width, c->x_label) + (c->x_label ? 3 : 0);
+    rv__svg_begin(f, kind, width, height, alone ? MARGIN : 0, title);
     if (alone) {
         fputs("<style>", f);
         rv__chart_style(f, false);
-        fprintf(f, "svg{background:#fff}</style>\n<rect width='%.0f' height='%.0f' fill='#ffffff'/>\n", width, height);
-        double at = 26;
-        for (const char *t = title; *t; at += 20) {
-            const size_t n = rv__text_line(t, (width - 32) / 1.2);
-            char line[512];
-            snprintf(line, sizeof line, "%.*s", (int)(n < sizeof line ? n : sizeof line - 1), t);
-            fprintf(f, "<text class='head' x='8' y='%.0f'>", at);
-            rv__text(f, line, 0);
-            fputs("</text>\n", f);
-            t += n;
-            while (*t == ' ') t++;
-        }
+        fprintf(f, "</style>\n<rect x='%d' y='%d' width='100%%' height='100%%' fill='#ffffff'/>\n", -MARGIN, -MARGIN);
+        rv__paragraph(f, "head", 0, 14, width, title);
     }
-    if (c->y_label) {
-        fprintf(f, "<text class='quiet' x='%d' y='%.1f'>", alone ? 8 : 0, head + 12);
-        rv__text(f, c->y_label, width - 8);
-        fputs("</text>\n", f);
-    }
+    rv__paragraph(f, "quiet", 0, title_y + 12, width, c->y_label);
     draw_axes(&p);
-    if (!anything(c)) {
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>no values</text>\n</svg>\n", (p.left + p.right) / 2, (p.top + p.bottom) / 2);
-        return;
+    if (p.some) {
+        draw_marks(&p, marks, n_marks);
+        draw_series(&p);
+        if (list) list_labels(&p, true, names_y + 13);
+        if (at_right) draw_end_labels(&p);
+    } else {
+        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>no values</text>\n", (p.left + p.right) / 2, (p.top + p.bottom) / 2);
     }
-    draw_marks(&p, f, width);
-    /* An inner <svg> clips what given limits leave out, a little outside the ground so that lines on its edge keep their width. */
-    const double w = p.right - p.left + 8, h = p.bottom - p.top + 8;
-    fprintf(f, "<svg x='%.1f' y='%.1f' width='%.1f' height='%.1f' viewBox='%.1f %.1f %.1f %.1f'>\n", p.left - 4, p.top - 4, w, h, p.left - 4, p.top - 4, w, h);
-    for (int s = 0; s < c->n_series; s++) draw_band(&p, &c->series[s]);
-    for (int s = 0; s < c->n_series; s++) draw_line(&p, &c->series[s]);
     fputs("</svg>\n", f);
-    if (list)
-        list_labels(&p, alone ? 8 : 0, list_at + 8, width - 2);
-    else
-        draw_end_labels(&p);
-    fputs("</svg>\n", f);
+    free(marks);
 }
 
 void rv_chart_lines(FILE *f, const rv_chart *chart) {
     const locale_t old = rv__plain_begin();
     rv__figure_begin(f, chart->title ? chart->title : "");
-    if (!chart->small) rv__draw_lines(f, chart, 760, false);
-    rv__draw_lines(f, chart, 360, false);
+    if (!chart->small) draw(f, chart, "broad", BROAD, false);
+    draw(f, chart, chart->small ? "small" : "narrow", NARROW, false);
     rv__figure_end(f);
     rv__plain_end(old);
 }
@@ -329,7 +369,7 @@ rv_status rv_chart_file(const char *path, const rv_chart *chart) {
     FILE *f = fopen(part, "w");
     if (!f) return rv_error(RV_EDATA, "cannot write %s: %s", part, strerror(errno));
     const locale_t old = rv__plain_begin();
-    rv__draw_lines(f, chart, 820, true);
+    draw(f, chart, "broad", FILE_WIDTH - 2 * MARGIN, true);
     rv__plain_end(old);
     const bool bad = ferror(f);
     if (fclose(f) || bad || rename(part, path)) {

@@ -19,6 +19,9 @@ void rv__text(FILE *f, const char *text, double width);
 double rv__text_width(const char *text);
 /** The first line of `text` that fits into `width` px: its bytes; the rest begins after blanks. */
 size_t rv__text_line(const char *text, double width);
+/** Lines of text of class `kind` with their first baseline at y, broken at blanks to `width` px; NULL f only counts them.
+ *  Returns their number. */
+int rv__paragraph(FILE *f, const char *kind, double x, double y, double width, const char *text);
 
 /** A number for people: 1k, 10k, 1M, 10⁻⁶, a true minus. `step` gives the decimals, `most` the largest of its company. */
 void rv__number(char out[RV__NUMBER], double v, double step, double most);
@@ -48,10 +51,7 @@ void rv__chart_style(FILE *f, bool variables);
 /** A figure around its drawings: caption above. */
 void rv__figure_begin(FILE *f, const char *title);
 void rv__figure_end(FILE *f);
-/** An <svg> inside a figure; `kind` is its class. */
-void rv__svg_begin(FILE *f, const char *kind, double width, double height, const char *title);
-
-/** A line chart, `width` px wide; `alone`: a file of its own, with the title inside. */
-void rv__draw_lines(FILE *f, const rv_chart *c, double width, bool alone);
+/** An <svg> inside a figure, `margin` px wider at each side; `kind` is its class. */
+void rv__svg_begin(FILE *f, const char *kind, double width, double height, double margin, const char *title);
 
 #endif

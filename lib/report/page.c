@@ -4,15 +4,16 @@
 
 #include "report/chart_private.h"
 
-/* Eight colours after Okabe and Ito, darkened (light ground) or lightened (dark ground) until text in them can be read. */
+/* Eight hues after Okabe and Ito, with lightness chosen so that text in them can be read (contrast 4.5 and more) and each pair
+ * stays apart under protanopia and deuteranopia, too. */
 static const struct {
     const char *name, *light, *dark, *print;
 } colours[] = {
     {"paper", "#ffffff", "#14161a", "#ffffff"}, {"ink", "#16181d", "#f1f2f4", "#000000"},   {"quiet", "#5a606c", "#a6acb8", "#333333"},
-    {"line", "#c9cdd5", "#454b57", "#999999"},  {"grid", "#e6e8ec", "#2b3038", "#dddddd"},  {"c0", "#0067a8", "#5fb4f0", NULL},
-    {"c1", "#bf4a00", "#ff9a4d", NULL},         {"c2", "#007a58", "#35cf9f", NULL},         {"c3", "#a93c85", "#f08fca", NULL},
-    {"c4", "#856600", "#e8cc3f", NULL},         {"c5", "#5b4bc4", "#a99cff", NULL},         {"c6", "#3d434d", "#c9ced8", NULL},
-    {"c7", "#b3213a", "#ff7f86", NULL},
+    {"line", "#c9cdd5", "#454b57", "#999999"},  {"grid", "#e6e8ec", "#2b3038", "#dddddd"},  {"c0", "#005c99", "#79bdff", NULL},
+    {"c1", "#c65200", "#f58a2c", NULL},         {"c2", "#0a7a5e", "#2ce8a8", NULL},         {"c3", "#c0348a", "#d07fb4", NULL},
+    {"c4", "#6b4300", "#ffea66", NULL},         {"c5", "#6a45d0", "#8f76ff", NULL},         {"c6", "#4a525e", "#e4f1f4", NULL},
+    {"c7", "#850f30", "#ff5468", NULL},
 };
 enum { N_COLOURS = sizeof colours / sizeof *colours };
 
@@ -22,9 +23,9 @@ static const char *const dash[RV_CHART_COLOURS] = {"none", "11 3", "6 3", "11 3 
 static const char chart_rules[] =
     "svg text{fill:var(--ink);font:13px/1 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif;font-variant-numeric:tabular-nums}\n"
     "svg .quiet{fill:var(--quiet)}svg .mid{text-anchor:middle}svg .end{text-anchor:end}svg .head{font-size:15px;font-weight:600}\n"
-    "svg .grid{stroke:var(--grid);fill:none}svg .axis{stroke:var(--line);fill:none}svg .plumb{stroke:var(--quiet);stroke-dasharray:2 3;fill:none}\n"
+    "svg .grid{stroke:var(--grid);fill:none}svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}svg .axis{stroke:var(--line);fill:none}svg .plumb{stroke:var(--quiet);stroke-dasharray:2 3;fill:none}\n"
     "svg .ln{fill:none;stroke-width:2;stroke-linejoin:round}svg .thin{fill:none;stroke-width:1;stroke-opacity:.55;stroke-dasharray:none}\n"
-    "svg .two{stroke-width:1.5;stroke-dasharray:3 3}svg .band{fill-opacity:.16}svg .dot{stroke:var(--paper);stroke-width:1}svg .hollow{fill:var(--paper);stroke-width:1.6;stroke-dasharray:none}\n"
+    "svg .band{fill-opacity:.16}svg .dot{stroke:var(--paper);stroke-width:1}svg .hollow{fill:var(--paper);stroke-width:1.6;stroke-dasharray:none}\n"
     "svg .bar{stroke-width:2.5;stroke-linecap:round;stroke-dasharray:none}svg .each{fill-opacity:.5}svg .cell{fill:var(--c0)}\n";
 
 static const char page_rules[] =
@@ -43,8 +44,9 @@ static const char page_rules[] =
     ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
     ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}.map .scroll{margin:0}\n"
     "table{border-collapse:collapse;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}caption{padding-bottom:.4rem}\n"
-    "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid)}th:first-child,td:first-child{padding-left:0}"
-    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;white-space:nowrap}\n"
+    "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
+    "th:first-child,td:first-child{padding-left:0;position:sticky;left:0;background:var(--paper)}"
+    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}\n"
     ".row:has(>:nth-child(2):last-child),.row:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}"
     ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) svg.small{max-width:24rem}#runs td{white-space:nowrap}"
     ".row .map svg{max-width:100%;height:auto}nav{font-size:.92rem;line-height:1.9}nav a{margin-right:.9rem;white-space:nowrap}\n"
@@ -56,7 +58,7 @@ static const char page_rules[] =
     ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption,caption{break-after:avoid}"
-    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}td.n,th.n{white-space:normal}"
+    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}"
     ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 static const char *light(const char *name, size_t n) {
@@ -85,11 +87,11 @@ void rv__chart_style(FILE *f, bool variables) {
         snprintf(rule, sizeof rule, "svg .s%d{stroke:var(--c%d)}svg .d%d{stroke-dasharray:%s}svg .f%d{fill:var(--c%d)}\n", i, i, i, dash[i], i, i);
         put_rules(f, rule, variables);
     }
-    put_rules(f, "svg .sn{stroke:var(--quiet)}svg .fn{fill:var(--quiet)}\n", variables);
+    put_rules(f, "svg .two{stroke-width:1.5;stroke-dasharray:3 3}svg .lead{fill:none;stroke-width:1.2;stroke-opacity:.6;stroke-dasharray:1 4}\n", variables);
 }
 
 void rv_page_begin(FILE *f, const char *title) {
-    fputs("<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<meta name='viewport' content='width=device-width,initial-scale=1'>\n<title>", f);
+    fputs("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'/>\n<meta name='viewport' content='width=device-width,initial-scale=1'/>\n<title>", f);
     rv_page_text(f, title);
     fputs("</title>\n<style>\n:root{color-scheme:light dark", f);
     for (int i = 0; i < N_COLOURS; i++) fprintf(f, ";--%s:%s", colours[i].name, colours[i].light);
@@ -145,18 +147,26 @@ static bool numeric(int rows, int columns, const char *const *cells, int c) {
     return any;
 }
 
+static bool wordy(int rows, int columns, const char *const *cells, int c) {
+    for (int r = 1; r < rows; r++)
+        if (rv__text_width(cells[r * columns + c]) > 30 * 8) return true;
+    return false;
+}
+
 void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
-    fputs("<div class='scroll' tabindex='0'><table>", f);
+    fputs("<div class='scroll' tabindex='0' role='region' aria-label='", f);
+    rv_page_text(f, caption && *caption ? caption : "table");
+    fputs("'><table>", f);
     if (caption && *caption) {
         fputs("<caption>", f);
         rv_page_text(f, caption);
         fputs("</caption>", f);
     }
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < rows; r++) { /* long texts are broken, short ones never */
         fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
         for (int c = 0; c < columns; c++) {
             const char *tag = r ? "td" : "th scope='col'";
-            fprintf(f, "<%s%s>", tag, numeric(rows, columns, cells, c) ? " class='n'" : "");
+            fprintf(f, "<%s%s>", tag, numeric(rows, columns, cells, c) ? " class='n'" : wordy(rows, columns, cells, c) ? " class='w'" : "");
             rv_page_text(f, cells[r * columns + c]);
             fputs(r ? "</td>" : "</th>", f);
         }
@@ -175,9 +185,10 @@ void rv__figure_begin(FILE *f, const char *title) {
 
 void rv__figure_end(FILE *f) { fputs("</figure>\n", f); }
 
-void rv__svg_begin(FILE *f, const char *kind, double width, double height, const char *title) {
-    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' role='img' class='%s' viewBox='0 0 %.0f %.0f' width='%.0f' height='%.0f' aria-label='", kind, width, height,
-            width, height);
+void rv__svg_begin(FILE *f, const char *kind, double width, double height, double margin, const char *title) {
+    const double w = width + 2 * margin, h = height + 2 * margin;
+    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' role='img' class='%s' viewBox='%.0f %.0f %.0f %.0f' width='%.0f' height='%.0f' aria-label='", kind, 0 - margin,
+            0 - margin, w, h, w, h);
     rv_page_text(f, title);
     fputs("'><title>", f);
     rv_page_text(f, title);

@@ -1,5 +1,5 @@
 /* Text as HTML and SVG want it, and the room it takes. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* vasprintf */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +53,14 @@ static double em(int32_t cp) {
     return 0.66 * utf8proc_charwidth(cp);
 }
 
+static void put_bytes(FILE *f, const char *text, size_t n) {
+    int32_t cp;
+    for (const char *end = text + n; text < end;) {
+        text += next(text, &cp);
+        put_char(f, cp);
+    }
+}
+
 double rv__text_width(const char *text) {
     double w = 0;
     int32_t cp;
@@ -90,6 +98,22 @@ size_t rv__text_line(const char *text, double width) {
         i += (size_t)k;
     }
     return i;
+}
+
+int rv__paragraph(FILE *f, const char *kind, double x, double y, double width, const char *text) {
+    const double larger = strcmp(kind, "head") ? 1 : 1.25; /* bold, 15 px */
+    int lines = 0;
+    for (; text && *text; lines++) {
+        const size_t n = rv__text_line(text, width / larger);
+        if (f) {
+            fprintf(f, "<text class='%s' x='%.1f' y='%.1f'>", kind, x, y + lines * (double)RV__LINE * larger);
+            put_bytes(f, text, n);
+            fputs("</text>\n", f);
+        }
+        text += n;
+        while (*text == ' ') text++;
+    }
+    return lines;
 }
 
 void rv_page_text(FILE *f, const char *text) { rv__text(f, text, 0); }
