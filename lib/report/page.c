@@ -43,7 +43,7 @@ static const char page_rules[] =
     ".chart svg.narrow,.chart svg.small{width:100%;max-width:30rem}\n"
     ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
     ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}.map .scroll{margin:0}\n"
-    "table{border-collapse:collapse;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}caption{padding-bottom:.4rem}\n"
+    "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}caption{padding-bottom:.4rem}\n"
     "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
     "th:first-child,td:first-child{padding-left:0;position:sticky;left:0;background:var(--paper)}"
     "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}\n"
@@ -58,7 +58,7 @@ static const char page_rules[] =
     ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption,caption{break-after:avoid}"
-    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}"
+    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
     ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 static const char *light(const char *name, size_t n) {
