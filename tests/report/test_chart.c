@@ -101,8 +101,8 @@ static rv_chart random_chart(void) {
 }
 
 static char *draw(const rv_chart *c) {
-    char *page;
-    size_t size;
+    static char *page; /* what open_memstream keeps an eye on */
+    static size_t size;
     FILE *f = open_memstream(&page, &size);
     rv_chart_lines(f, c);
     fclose(f);
