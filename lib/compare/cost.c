@@ -56,22 +56,25 @@ static rv_status decode(rv__subject *s, taken t[PHASES], double seconds[PHASES])
     return RV_OK;
 }
 
-/* Warm-up, then repeats; a warm-up that takes longer than a quarter of the time is cut to one. */
+static rv_status once(rv__subject *s, uint64_t step, bool decoding, bool back, taken t[PHASES], double seconds[PHASES]) {
+    return decoding ? decode(s, t, seconds) : train(s, step, back, t, seconds);
+}
+
+/* Warm-up, then repeats. A warm-up goes on until the caches are warm and the threads have found a core each, which short steps
+ * alone do not reach; one that takes longer than a quarter of the time is cut. */
 static rv_status repeat(rv__subject *s, const rv_cost_spec *spec, bool decoding, taken t[PHASES]) {
     enum { FEWEST = 3 };
-    const double limit = spec->max_seconds > 0 ? spec->max_seconds : 1e300;
+    const double settled = 0.05, limit = spec->max_seconds > 0 ? spec->max_seconds : 1e300;
     const bool wanted[PHASES] = {!decoding && spec->forward, !decoding && spec->backward, decoding};
-    double begin = rv_now();
+    double seconds[PHASES] = {0}, begin = rv_now();
     uint64_t step = 0;
     rv_tape_set_training(s->tape, !decoding);
-    for (int i = -(spec->warmup > 1 ? spec->warmup : 1); i < spec->repeats; i++) {
-        double seconds[PHASES] = {0};
-        if (i < 0 && step && rv_now() - begin > limit / 4) continue;
-        if (i == 0) begin = rv_now();
-        if (i >= FEWEST && rv_now() - begin > limit) break;
-        RV_TRY(decoding ? decode(s, t, seconds) : train(s, step, spec->backward, t, seconds));
-        step++;
-        for (int p = 0; p < PHASES && i >= 0; p++)
+    for (double spent = 0; !step || ((step < (uint64_t)spec->warmup || spent < settled) && spent < limit / 4); spent = rv_now() - begin)
+        RV_TRY(once(s, step++, decoding, spec->backward, t, seconds));
+    begin = rv_now();
+    for (int i = 0; i < spec->repeats && (i < FEWEST || rv_now() - begin < limit); i++) {
+        RV_TRY(once(s, step++, decoding, spec->backward, t, seconds));
+        for (int p = 0; p < PHASES; p++)
             if (wanted[p] && json_array_append_new(t[p].ms, json_real(ms(seconds[p])))) return rv_error(RV_ENOMEM, "out of memory");
     }
     return RV_OK;
