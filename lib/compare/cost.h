@@ -28,7 +28,8 @@ RV_API int64_t rv_cost_batch(const rv_cost_spec *spec, int64_t length);
  *  input is random. Forward and backward are those of a training step (encoder-decoder: source and target of this length), so
  *  dropout drops; forward records, and above 1024 classes it also makes the gradients of the head (rv_linear_cross_entropy):
  *  their sum is what to compare. Decode makes `length` tokens greedily for every sequence without stopping at <eos>, a
- *  translation after encoding its source; a regressor makes no tokens and has no such row. A learned table of positions is made long enough.
+ *  translation after encoding its source; a regressor makes no tokens, and a model whose mask lets it see the future no steps:
+ *  they have no such row. A learned table of positions is made long enough.
  *
  *  "flops": from shapes, backward as twice forward, attention over all L positions (in decoding over those so far).
  *  "flops_counted": by the kernels (kernels/flops.h): a causal mask halves attention, and its backward makes the scores again.

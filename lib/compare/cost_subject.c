@@ -103,7 +103,8 @@ rv_tensor *rv__subject_loss(rv__subject *s) {
     return rv_seq2seq_loss(s->tape, s->pair, &memory, s->x, s->y, s->B, s->L, s->smoothing);
 }
 
-bool rv__subject_decodes(const rv__subject *s) { return !s->regressor; }
+/* A state that each later token changes cannot be carried. */
+bool rv__subject_decodes(const rv__subject *s) { return !s->regressor && !(s->lm && rv_lm_sees_future(s->lm)); }
 
 /* The most probable id after each row's logits. */
 static void choose(const rv__subject *s, const rv_tensor *logits) {

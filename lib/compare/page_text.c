@@ -190,6 +190,7 @@ rv__page_metric rv__page_metric_of(const char *name) {
         {"bleu", "BLEU", "BLEU", "BLEU", 1},
         {"chrf", "chrF2", "chrF2", "chrF2", 1},
         {"mse", "squared error", "mean squared error", "of mean squared error", 1},
+        {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", 1},
         {"bpc", "bits per character", "bits per character", "bits per character", 1},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
