@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Recompute the numbers of a comparison's report.json from its runs' metrics.jsonl and examples.jsonl alone, with nothing of
+ravel's, and fail on any difference above 1e-9 (relative). Intervals come from a bootstrap and are only looked at for sense.
+
+  report.py FOLDER            a folder with report.json, beside or above the runs that it names
+  report.py --compare RAVEL   train a tiny comparison with this command first, check its report, then check that a wrong number is found"""
+import glob, json, math, os, subprocess, sys, tempfile
+
+TOLERANCE = 1e-9
+MINIMISED = {"loss", "ppl", "mse", "bpc"}
+RANGE = {"accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "loss": (0, math.inf), "mse": (0, math.inf), "ppl": (1, math.inf)}
+
+
+# ---- from files to numbers
+
+def lines_of(path):
+    if not os.path.exists(path): return []
+    with open(path, encoding="utf-8") as f: return [json.loads(l) for l in f if l.endswith("\n")]
+
+
+def bleu(examples):
+    """Papineni et al. 2002 from summed counts; the k-th order without a match counts 1 / 2^k matches."""
+    each = [e["bleu"] for e in examples]
+    counts = [sum(b["counts"][k] for b in each) for k in range(4)]
+    totals = [sum(b["totals"][k] for b in each) for k in range(4)]
+    hyp, ref = sum(b["hyp_len"] for b in each), sum(b["ref_len"] for b in each)
+    if not ref: return math.nan
+    if not sum(counts) or not all(totals): return 0
+    halving, logs = 1, 0
+    for c, t in zip(counts, totals):
+        if c == 0:
+            halving *= 2
+            c = 1 / halving
+        logs += math.log(100 * c / t)
+    brevity = 1 if hyp >= ref else math.exp(1 - ref / hyp)
+    return brevity * math.exp(logs / 4)
+
+
+def metric(name, examples):
+    if not examples: return math.nan
+    total = lambda key: math.fsum(e.get(key, 0) for e in examples)
+    if name in ("loss", "ppl", "accuracy"):
+        tokens = total("tokens")
+        if not tokens: return math.nan
+        if name == "accuracy": return total("correct") / tokens
+        return total("nats") / tokens if name == "loss" else math.exp(total("nats") / tokens)
+    if name == "exact": return total("exact") / len(examples)
+    if name == "mse": return total("squared_error") / len(examples)
+    return bleu(examples)
+
+
+class Run:
+    def __init__(self, folder, row):
+        self.row = row
+        places = [row["path"], os.path.join(folder, row["path"]), os.path.join(folder, "cells", os.path.basename(row["path"])),
+                  os.path.join(folder, os.path.basename(row["path"]))]
+        self.path = next((p for p in places if os.path.exists(os.path.join(p, "metrics.jsonl"))), places[0])
+        log = lines_of(os.path.join(self.path, "metrics.jsonl"))
+        self.train = [l for l in log if l["kind"] == "train"]
+        self.valid = [l for l in log if l["kind"] == "valid"]
+        self.examples = lines_of(os.path.join(self.path, "examples.jsonl"))
+        measured = os.path.join(self.path, "measured.json")
+        self.measured = json.load(open(measured)) if os.path.exists(measured) else {}
+        self.key = row["model"], row["setting"], row["seed"]
+
+    def at(self, step):
+        before = [l for l in self.train if l["step"] <= step]
+        return before[-1]["tokens"] if before else 0
+
+    def seconds(self, step=math.inf):
+        at, last = 0.0, 0
+        for l in self.train:
+            if l["step"] > step: break
+            at += (l["tokens"] - last) / l["tokens_per_second"]
+            last = l["tokens"]
+        return at
+
+
+# ---- checks
+
+class Checker:
+    def __init__(self, folder):
+        self.folder, self.wrong, self.checked = folder, [], 0
+        with open(os.path.join(folder, "report.json"), encoding="utf-8") as f: self.report = json.load(f)
+        self.runs = [Run(folder, r) for r in self.report["runs"]]
+
+    def same(self, where, got, want, scale=0):
+        self.checked += 1
+        if isinstance(want, float) and not math.isfinite(want): want = None
+        if want is None or got is None or isinstance(want, str): ok = got == want
+        else: ok = abs(got - want) <= TOLERANCE * max(abs(got), abs(want), scale)
+        if not ok: self.wrong.append(f"{where}: report {got!r}, recomputed {want!r}")
+
+    def true(self, where, ok):
+        self.checked += 1
+        if not ok: self.wrong.append(where)
+
+    def inside(self, where, value, low, high):
+        if None in (value, low, high): return
+        slack = 1e-12 * max(abs(value), abs(low), abs(high))
+        self.true(f"{where}: {value} is not in its interval [{low}, {high}]", low - slack <= value <= high + slack)
+
+    def group(self, model, setting, done=True):
+        found = [r for r in self.runs if r.row["model"] == model and r.row["setting"] == setting]
+        return [r for r in found if r.row["status"] == "done" and r.examples] if done else found
+
+    def check_runs(self):
+        for r in self.runs:
+            where, row = f"run {r.key}", r.row
+            last = r.train[-1] if r.train else {"step": 0, "tokens": 0}
+            self.same(where + " step", row["step"], last["step"])
+            self.same(where + " tokens", row["tokens"], last["tokens"])
+            if r.measured: self.same(where + " flops", row["flops"], 3 * r.measured["flops_per_token"] * last["tokens"])
+            for name, value in row["test"].items(): self.same(f"{where} test {name}", value, metric(name, r.examples))
+            step = r.measured.get("step", math.inf)
+            valid = [l for l in r.valid if l["step"] <= step]
+            for name, value in row["valid"].items(): self.same(f"{where} valid {name}", value, valid[-1][name])
+            if "time" in row and r.train:
+                self.same(where + " seconds", row["time"]["seconds"], r.seconds())
+                self.same(where + " peak", row["time"]["peak_bytes"], max(l["peak_memory_bytes"] for l in r.train))
+
+    def check_curves(self):
+        for c in self.report.get("curves", []):
+            for s in c["series"]:
+                where = f"curve {c['setting']!r} {c['part']} {c['metric']} {s['model']}"
+                runs = self.group(s["model"], c["setting"], done=False)
+                runs = [r for r in runs if r.row["status"] == "done"] or runs
+                logs = [self.points(r, c) for r in runs]
+                runs, logs = [r for r, l in zip(runs, logs) if l], [l for l in logs if l]
+                steps = sorted(set.intersection(*(set(l) for l in logs)))
+                self.same(where + " seeds", s["seeds"], len(runs))
+                self.true(where + f": steps {s['step'][:5]}..., recomputed {steps[:5]}...", s["step"] == steps)
+                if s["step"] != steps: continue
+                for i, step in enumerate(steps):
+                    n, here = len(runs), f"{where} at {step}"
+                    self.same(here, s["mean"][i], math.fsum(l[step] for l in logs) / n)
+                    self.same(here + " tokens", s["tokens"][i], sum(r.at(step) for r in runs) / n)
+                    if all(r.measured for r in runs): self.same(here + " flops", s["flops"][i], sum(3 * r.measured["flops_per_token"] * r.at(step) for r in runs) / n)
+                    if "seconds" in s: self.same(here + " seconds", s["seconds"][i], math.fsum(r.seconds(step) for r in runs) / n)
+                    self.inside(here, s["mean"][i], s["low"][i], s["high"][i])
+
+    def points(self, run, curve):
+        """Step to value. The loss of training is the mean of so many logged steps that at most 100 are left."""
+        if curve["part"] == "valid": return {l["step"]: l[curve["metric"]] for l in run.valid if curve["metric"] in l}
+        width = -(-len(run.train) // 100)
+        return {run.train[i + width - 1]["step"]: math.fsum(l["loss"] for l in run.train[i:i + width]) / width
+                for i in range(0, len(run.train) - width + 1, max(width, 1))} if width else {}
+
+    def check_time_to(self):
+        t = self.report.get("time_to")
+        if not t: return
+        better = (lambda a, b: a <= b) if t["metric"] in MINIMISED else (lambda a, b: a >= b)
+        for row in t["rows"]:
+            run = next(r for r in self.runs if r.key == (row["model"], row["setting"], row["seed"]))
+            seen = [l for l in run.valid if l.get(t["metric"]) is not None]
+            reached = [l["step"] for l in seen if better(l[t["metric"]], t["threshold"])]
+            where = f"time_to {run.key}"
+            self.same(where, row["step"], reached[0] if reached else None)
+            self.same(where + " tokens", row["tokens"], run.at(reached[0]) if reached else None)
+            values = [l[t["metric"]] for l in seen]
+            self.same(where + " best", row["best"], (min if t["metric"] in MINIMISED else max)(values) if values else None)
+
+    def check_quality(self):
+        for q in self.report.get("quality", []):
+            name, setting, value = q["metric"], q["setting"], {}
+            for m in q["models"]:
+                where = f"quality {setting!r} {name} {m['model']}"
+                each = [metric(name, r.examples) for r in self.group(m["model"], setting)]
+                self.same(where + " seeds", len(m["per_seed"]), len(each))
+                for got, want in zip(m["per_seed"], each): self.same(where + " per seed", got, want)
+                value[m["model"]] = math.fsum(each) / len(each) if each else math.nan
+                self.same(where, m["value"], value[m["model"]])
+                self.inside(where, m["value"], m["low"], m["high"])
+                if m["low"] is not None: self.true(where + ": an interval outside of what can be", RANGE[name][0] <= m["low"] and m["high"] <= RANGE[name][1])
+            for p in q["pairs"]: self.check_pair(q, p)
+
+    def check_pair(self, q, p):
+        where = f"quality {q['setting']!r} {q['metric']} {p['a']} - {p['b']}"
+        a, b = ({r.row["seed"]: r for r in self.group(m, q["setting"])} for m in (p["a"], p["b"]))
+        same = [s for s in a if s in b]
+        side = lambda runs: [metric(q["metric"], runs[s].examples) for s in (same or runs)]
+        if p["difference"] is not None:
+            x, y = side(a), side(b)
+            self.same(where, p["difference"], math.fsum(x) / len(x) - math.fsum(y) / len(y), scale=max(map(abs, x + y)))
+            self.inside(where, p["difference"], p["low"], p["high"])
+        excludes = p["low"] is not None and (p["low"] > 0 or p["high"] < 0)
+        if p["verdict"] in ("a", "b"):
+            self.true(where + ": a verdict although the interval holds 0", excludes)
+            self.true(where + f": a verdict with p {p['p']}", p["p"] < 1 - q["level"])
+            self.same(where + " verdict", p["verdict"], "a" if (p["difference"] > 0) == q["higher_is_better"] else "b")
+            everyone = self.group(p["a"], q["setting"], done=False) + self.group(p["b"], q["setting"], done=False)
+            self.true(where + ": a verdict although a run is not done", all(r.row["status"] == "done" for r in everyone))
+            ta, tb = (sum(r.row["tokens"] for r in g.values()) / len(g) for g in (a, b))
+            self.true(where + f": a verdict on {ta} and {tb} tokens", abs(ta - tb) <= 0.01 * max(ta, tb))
+        elif p["verdict"] == "no verdict": self.true(where + ": no verdict without a reason", p["why"])
+        else: self.true(where + ": not distinguishable although the interval leaves 0 out", not excludes or "Holm" in p["why"])
+        if len(a) == 1 or len(b) == 1: self.true(where + ": one seed, and nothing says so", p["why"])
+
+    def check_by_length(self):
+        for q in self.report.get("by_length", []):
+            key = "source_" + q["unit"]
+            for m in q["models"]:
+                runs = self.group(m["model"], q["setting"])
+                for i, b in enumerate(q["bins"]):
+                    inside = lambda e: b["from"] <= e[key] and (b["to"] is None or e[key] <= b["to"])
+                    chosen = [[e for e in r.examples if inside(e)] for r in runs]
+                    where = f"by_length {q['setting']!r} {q['metric']} {m['model']} bin {b['from']}"
+                    self.same(where + " examples", m["examples"][i], len(chosen[0]) if chosen else 0)
+                    values = [metric(q["metric"], c) for c in chosen]
+                    self.same(where, m["value"][i], math.fsum(values) / len(values) if values else None)
+                    self.inside(where, m["value"][i], m["low"][i], m["high"][i])
+                if runs: self.same(f"by_length {m['model']}: all examples", sum(m["examples"]), len(runs[0].examples))
+
+    def check_texts(self):
+        for s in self.report.get("samples", []):
+            for o in s["outputs"]:
+                e = self.group(o["model"], s["setting"])[0].examples[s["i"]]
+                self.true(f"sample {s['i']} of {o['model']}", (s["source"], s["reference"], o["text"], o["exact"]) ==
+                          (e["source"], e["reference"], e["hypothesis"], bool(e["exact"])))
+        for a in self.report.get("attention", []):
+            where = f"attention of {a['model']} in {a['i']}"
+            self.true(where + ": its shape", len(a["weights"]) == len(a["target"]) and all(len(r) == len(a["source"]) for r in a["weights"]))
+            self.true(where + ": rows do not add up to 1", all(abs(sum(r) - 1) < 1e-4 for r in a["weights"]))
+
+    def check_tuning(self):
+        for m in (self.report.get("tuning") or {}).get("models", []):
+            best = [t for t in m["tried"] if t["loss"] is not None]
+            if best: self.same(f"learning rate of {m['model']}", m["lr"], min(best, key=lambda t: t["loss"])["lr"])
+            trials = glob.glob(os.path.join(glob.escape(self.folder), "cells", f"tune-{glob.escape(m['model'])}-*"))
+            if not trials: continue
+            losses = sorted(min(l["loss"] for l in lines_of(os.path.join(t, "metrics.jsonl")) if l["kind"] == "valid" and l["loss"] is not None)
+                            for t in trials if self.outcome(t) == "done")
+            got = sorted(t["loss"] for t in best)
+            self.same(f"trials of {m['model']}", len(got), len(losses))
+            for a, b in zip(got, losses): self.same(f"trial of {m['model']}", a, b)
+
+    def outcome(self, run):
+        path = os.path.join(run, "outcome.json")
+        return json.load(open(path))["status"] if os.path.exists(path) else None
+
+    def run(self):
+        for check in (self.check_runs, self.check_curves, self.check_time_to, self.check_quality, self.check_by_length, self.check_texts, self.check_tuning): check()
+        return self.wrong
+
+
+def check(folder):
+    c = Checker(folder)
+    for w in c.run()[:40]: print(w)
+    print(f"{folder}: {c.checked} numbers recomputed, {len(c.wrong)} differ")
+    return len(c.wrong), c
+
+
+# ---- a tiny comparison of its own
+
+MODEL = """name: %(name)s
+task: translation
+data: {train: "${root}/train.tsv", valid: "${root}/valid.tsv", test: "${root}/test.tsv", max_length: 20}
+tokenizer: {type: char}
+model:
+%(model)s
+train:
+  batch: {size: 200}
+  optimizer: {type: adam, lr: 1e-2}
+  max_steps: 40
+  validate_every: 10
+metrics: [loss, accuracy, bleu]
+decode: {beam_size: 2, max_length_ratio: 1}
+"""
+if __name__ == "__main__":
+    if len(sys.argv) != 2: sys.exit(__doc__)
+    sys.exit(1 if check(sys.argv[1])[0] else 0)
