@@ -64,16 +64,22 @@ static bool has_axis(const json_t *curve, int axis) {
 static void curves_of(rv__page *p, const json_t *curves, const char *part, bool loss, bool every_axis, const char *heading) {
     const json_t *curve;
     size_t i;
-    int charts = 0, n_axes = every_axis ? AXES : 1;
-    json_array_foreach(curves, i, curve)
-        for (int axis = 0; axis < n_axes; axis++) charts += wanted(curve, part, loss) && has_axis(curve, axis);
-    if (!charts) return;
+    int charts[AXES] = {0}, all = 0;
+    for (int axis = 0; axis < (every_axis ? AXES : 1); axis++)
+        json_array_foreach(curves, i, curve) charts[axis] += wanted(curve, part, loss) && has_axis(curve, axis);
+    for (int axis = 0; axis < AXES; axis++) all += charts[axis];
+    if (!all) return;
     rv__page_heading(p, heading);
-    rv__page_charts_begin(p, charts);
-    for (int axis = 0; axis < n_axes; axis++)
+    bool rows = rv__page_n_settings(p) > 1; /* one for each axis */
+    if (!rows) rv__page_charts_begin(p, all);
+    for (int axis = 0; axis < AXES; axis++) {
+        if (!charts[axis]) continue;
+        if (rows) rv__page_charts_begin(p, charts[axis]);
         json_array_foreach(curves, i, curve)
-            if (wanted(curve, part, loss)) curve_chart(p, curve, axis, charts > 1);
-    rv__page_charts_end(p, charts);
+            if (wanted(curve, part, loss)) curve_chart(p, curve, axis, all > 1);
+        if (rows) rv__page_charts_end(p, charts[axis]);
+    }
+    if (!rows) rv__page_charts_end(p, all);
 }
 
 void rv__page_curves(rv__page *p) {

@@ -27,7 +27,8 @@ static void dots(rv__page *p, const json_t *q) {
     rv_chart_dots(p->f, title, m.axis, n, dot);
 }
 
-static void pair_table(rv__page *p, const json_t *quality) {
+/* Pairs by the headline metric, or by all others. */
+static void pair_table(rv__page *p, const json_t *quality, const char *headline, bool others) {
     bool several = rv__page_n_settings(p) > 1;
     rv__page_table t = rv__page_table_begin(p, 6 + several);
     if (several) rv__page_cell(&t, "setting");
@@ -37,6 +38,7 @@ static void pair_table(rv__page *p, const json_t *quality) {
     size_t i, k;
     json_array_foreach(quality, i, q) {
         rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+        if (rv__page_is(q, "metric", headline) == others) continue;
         json_array_foreach(json_object_get(q, "pairs"), k, pair) {
             const char *a = rv__page_string(pair, "a"), *b = rv__page_string(pair, "b"), *v = rv__page_string(pair, "verdict");
             double needed = rv__page_real(pair, "seeds_needed"), probability = rv__page_real(pair, "p");
@@ -53,8 +55,7 @@ static void pair_table(rv__page *p, const json_t *quality) {
             else rv__page_cell(&t, v);
         }
     }
-    rv__page_table_end(&t, "Differences of pairs, on the same test examples");
-    rv__page_note(p, "An interval that holds 0 means: these runs cannot tell the two apart.");
+    rv__page_table_end(&t, others ? NULL : "Differences of pairs, on the same test examples");
 }
 
 /* ---- a metric against a numeric setting ---- */
@@ -115,17 +116,17 @@ void rv__page_quality(rv__page *p) {
     if (!quality) return;
     rv_page_section(p->f, "quality", "Quality on the test examples");
     double level = rv__page_real(json_array_get(quality, 0), "level");
-    fputs("<p>", p->f);
-    rv_page_textf(p->f, "A point is the mean over seeds, small marks are single seeds, a bar is the %g %% interval.", 100 * (isfinite(level) ? level : 0.95));
-    fputs("</p>\n", p->f);
+    level = 100 * (isfinite(level) ? level : 0.95);
     double *at = rv__page_alloc(p, sizeof *at * (size_t)rv__page_n_settings(p));
     const char *axis = at ? rv__page_setting_axis(p, at) : NULL;
+    rv__page_note(p, axis ? rv__page_format(p, "A point is the mean over seeds, the band its %g %% interval.", level)
+                          : rv__page_format(p, "A point is the mean over seeds, small marks are single seeds, a bar is the %g %% interval.", level));
     size_t i;
     const char *headline = rv__page_headline(p);
     int metrics = 0, shown = 0;
     json_array_foreach(quality, i, q) {
         metrics += first_of_metric(quality, i);
-        shown += !axis || rv__page_is(q, "metric", headline);
+        shown += !axis;
     }
     if (axis) {
         rv__page_charts_begin(p, metrics);
@@ -135,9 +136,16 @@ void rv__page_quality(rv__page *p) {
     }
     rv__page_charts_begin(p, shown);
     json_array_foreach(quality, i, q)
-        if (!axis || rv__page_is(q, "metric", headline)) dots(p, q);
+        if (!axis) dots(p, q);
     rv__page_charts_end(p, shown);
-    pair_table(p, quality);
+    bool pairs = json_array_size(json_object_get(json_array_get(quality, 0), "pairs")) > 0;
+    if (pairs) pair_table(p, quality, headline, false);
+    if (pairs) rv__page_note(p, "An interval that holds 0 means: these runs cannot tell the two apart.");
+    if (pairs && metrics > 1) {
+        fputs("<details><summary>Differences by the other metrics</summary>\n", p->f);
+        pair_table(p, quality, headline, true);
+        fputs("</details>\n", p->f);
+    }
     rv_page_section_end(p->f);
 }
 
@@ -237,13 +245,17 @@ void rv__page_by_length(rv__page *p) {
     if (!parts) return;
     rv_page_section(p->f, "by-length", "Quality by length");
     size_t i;
-    json_array_foreach(parts, i, part) length_sentence(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
+    bool many = json_array_size(parts) > 4; /* then the charts say it better */
+    json_array_foreach(parts, i, part)
+        if (!many) length_sentence(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
     int charts = (int)json_array_size(parts);
     rv__page_charts_begin(p, charts);
     json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(rv__page_string(part, "metric")), charts > 1);
     rv__page_charts_end(p, charts);
     rv__page_note(p, "Where a bin has few examples its interval is wide; the table has their numbers.");
+    if (charts > 2) fputs("<details><summary>The numbers</summary>\n", p->f);
     json_array_foreach(parts, i, part) length_table(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
+    if (charts > 2) fputs("</details>\n", p->f);
     rv_page_section_end(p->f);
 }
 
