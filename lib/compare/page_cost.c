@@ -189,8 +189,8 @@ static void slope_row(rv__page *p, rv__page_table *t, const json_t *fits, int ph
     rv__page_cell(t, rv__page_format(p, "%s, %s", phases[phase].title, time ? threads_text(p, threads) : "memory"));
     for (int k = 0; k < models; k++) {
         const json_t *fit = fit_of(fits, rv__page_model_name(p, k), phases[phase].phase, threads, quantity), *tail = json_object_get(fit, "longest");
-        const char *text = fit ? rv__page_format(p, "%.2f", rv__page_real(fit, "slope")) : "\xe2\x80\x93";
-        if (tail) text = rv__page_format(p, "%s; %.2f from %s on", text, rv__page_real(tail, "slope"), rv__page_number(p, rv__page_real(tail, "from")));
+        const char *text = rv__page_number(p, rv__page_real(fit, "slope"));
+        if (tail) text = rv__page_format(p, "%s; %s from %s on", text, rv__page_number(p, rv__page_real(tail, "slope")), rv__page_number(p, rv__page_real(tail, "from")));
         rv__page_cell(t, text);
     }
 }
@@ -258,7 +258,7 @@ static void serial(rv__page *p, const json_t *list, int n_phases) {
             if (rv__page_real(s, "sequence_length") < longest || !rv__page_is(s, "phase", phases[phase].phase)) continue;
             const char *measured = "";
             json_array_foreach(json_object_get(s, "speedup"), k, point)
-                measured = rv__page_format(p, "%s%s%.2f\xc3\x97 on %s", measured, k ? ", " : "", rv__page_real(point, "value"), rv__page_number(p, rv__page_real(point, "threads")));
+                measured = rv__page_format(p, "%s%s%s\xc3\x97 on %s", measured, k ? ", " : "", rv__page_number(p, rv__page_real(point, "value")), rv__page_number(p, rv__page_real(point, "threads")));
             double limit = rv__page_real(s, "speedup_limit");
             rv__page_cell(&t, phases[phase].title);
             rv__page_cell(&t, rv__page_string(s, "model"));

@@ -65,9 +65,9 @@ static void match_line(rv__page *p, const json_t *match) {
         met &= json_is_true(json_object_get(row, "met"));
     }
     check_line(p, met, met ? "Size: matched." : "Size: NOT matched.",
-               rv__page_format(p, "%s are within %s\xc2\xa0%% of those of %s; allowed were %g\xc2\xa0%%.",
-                               rv__page_is(match, "by", "parameters") ? "Parameters" : match_unit(match), rv__page_format(p, "%.2g", 100 * worst),
-                               rv__page_string(match, "reference"), 100 * rv__page_real(match, "tolerance")));
+               rv__page_format(p, "%s are within %s\xc2\xa0%% of those of %s; allowed were %s\xc2\xa0%%.",
+                               rv__page_is(match, "by", "parameters") ? "Parameters" : match_unit(match), rv__page_rough(p, 100 * worst),
+                               rv__page_string(match, "reference"), rv__page_given(p, 100 * rv__page_real(match, "tolerance"))));
 }
 
 static void budget_line(rv__page *p, const json_t *budget) {
@@ -159,16 +159,16 @@ static void tuning_table(rv__page *p, const json_t *tuning) {
     rv__page_cell(&t, "model");
     rv__page_cell(&t, "chosen rate");
     bool same = same_rates(tuning, most);
-    for (k = 0; k < most; k++) rv__page_cell(&t, same ? rv__page_format(p, "rate %g", rate(tuning, 0, k)) : "rate: loss");
+    for (k = 0; k < most; k++) rv__page_cell(&t, same ? rv__page_format(p, "rate %s", rv__page_given(p, rate(tuning, 0, k))) : "rate: loss");
     json_array_foreach(json_object_get(tuning, "models"), i, row) {
         rv__page_cell(&t, rv__page_string(row, "model"));
-        rv__page_cell(&t, rv__page_format(p, "%g", rv__page_real(row, "lr")));
+        rv__page_cell(&t, rv__page_given(p, rv__page_real(row, "lr")));
         edge |= at_edge(row);
         for (k = 0; k < most; k++) {
             tried = json_array_get(json_object_get(row, "tried"), k);
             double loss = rv__page_real(tried, "loss");
             const char *text = json_is_true(json_object_get(tried, "diverged")) ? "diverged" : rv__page_number(p, loss);
-            rv__page_cell(&t, same ? text : tried ? rv__page_format(p, "%g: %s", rv__page_real(tried, "lr"), text) : "\xe2\x80\x93");
+            rv__page_cell(&t, same ? text : tried ? rv__page_format(p, "%s: %s", rv__page_given(p, rv__page_real(tried, "lr")), text) : "\xe2\x80\x93");
         }
     }
     rv__page_table_end(&t, "Validation loss that each learning rate came to");

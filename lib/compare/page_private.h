@@ -37,6 +37,7 @@ bool rv__page_of_setting(const json_t *o, const char *setting);
 void *rv__page_alloc(rv__page *p, size_t bytes); /* zeroed; NULL once memory has run out */
 const char *rv__page_format(rv__page *p, const char *format, ...) RV_PRINTF(2, 3);
 const char *rv__page_number(rv__page *p, double v);                             /* 3 digits: 0.0123, 12.3, 1,230 */
+const char *rv__page_given(rv__page *p, double v);                              /* as somebody wrote it: 0.1, 3e-04 */
 const char *rv__page_rough(rv__page *p, double v);                              /* 2 digits: what is fitted or estimated */
 const char *rv__page_count(rv__page *p, double v);                              /* 9,600; 1.23 M */
 const char *rv__page_bytes(rv__page *p, double v);

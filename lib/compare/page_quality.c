@@ -318,7 +318,7 @@ void rv__page_time_to(rv__page *p) {
     if (!json_array_size(rows)) return;
     rv__page_metric m = rv__page_metric_of(rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
-    const char *goal = rv__page_format(p, "%s of %s", m.title, rv__page_format(p, "%g", m.scale * rv__page_real(part, "threshold")));
+    const char *goal = rv__page_format(p, "%s of %s", m.title, rv__page_given(p, m.scale * rv__page_real(part, "threshold")));
     rv_page_section(p->f, "time-to", "Steps until solved");
     fputs("<p>", p->f);
     rv_page_textf(p->f, "Solved means: a validation %s, reached for the first time at this step.", goal);

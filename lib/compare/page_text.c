@@ -128,6 +128,8 @@ const char *rv__page_number(rv__page *p, double v) {
     return fixed(p, v, decimals_for(v, 3));
 }
 
+const char *rv__page_given(rv__page *p, double v) { return isfinite(v) ? rv__page_format(p, "%g", v) : rv__page_number(p, v); }
+
 const char *rv__page_rough(rv__page *p, double v) {
     return isfinite(v) && fabs(v) >= 1e-4 && fabs(v) < 1e7 ? fixed(p, v, decimals_for(v, 2)) : rv__page_number(p, v);
 }
