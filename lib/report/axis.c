@@ -150,13 +150,15 @@ void rv__axis_ticks(rv__axis *a, bool upright, bool twos) {
                 break;
             }
         }
-    for (double ticks = length / (upright ? 40 : 60); ticks > 0.5; ticks = ticks > 2 ? ticks - 1 : ticks / 2) {
+    for (double ticks = fmax(length / (upright ? 40 : 60), upright ? 0 : 5); ticks > 0.5; ticks = ticks > 2 ? ticks - 1 : ticks / 2) {
         linear_ticks(a, ticks);
         if (a->n && fits(a, upright)) return;
     }
-    double ticks = 1; /* no room: one round number somewhere */
-    do linear_ticks(a, ticks *= 1.5);
-    while (!a->n);
+    for (double ticks = 1; ticks < 100; ticks *= 1.5) { /* no room: one round number somewhere */
+        linear_ticks(a, ticks);
+        if (a->n) break;
+    }
+    if (!a->n) return;
     memmove(a->label[0], a->label[a->n / 2], sizeof *a->label);
     a->tick[0] = a->tick[a->n / 2];
     a->n = 1;

@@ -37,16 +37,17 @@ static const char page_rules[] =
     "p,ul,ol,dl{max-width:44rem;margin:0 0 .85rem}li{margin:.2rem 0}a{color:var(--c0)}code,pre{font:.9em/1.45 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;overflow-wrap:anywhere}"
     "pre{overflow-x:auto;padding:.75rem 1rem;border:1px solid var(--grid);border-radius:6px;overflow-wrap:normal}\n"
     "section{border-top:1px solid var(--line);margin-top:2.5rem;padding-top:1.5rem}h2 a{color:inherit;text-decoration:none}h2 a:hover{text-decoration:underline}\n"
-    "figure{margin:1.25rem 0 1.75rem;min-width:0;max-width:100%}figcaption,caption{font-size:.95rem;font-weight:600;line-height:1.35;margin:0 0 .4rem;text-align:left;text-wrap:pretty}\n"
+    "figure{margin:1.25rem 0 1.75rem;min-width:0;max-width:100%}figcaption{font-size:.95rem;font-weight:600;line-height:1.35;margin:0 0 .4rem;text-align:left;text-wrap:pretty}\n"
     ".chart{container-type:inline-size}.chart svg{display:block;max-width:100%;height:auto}.chart svg.narrow{display:none}\n"
     "@container(max-width:600px){.chart svg.broad{display:none}.chart svg.narrow{display:block}}\n"
     ".chart svg.narrow,.chart svg.small{width:100%;max-width:30rem}\n"
     ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
-    ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}.map .scroll{margin:0}\n"
-    "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}caption{padding-bottom:.4rem}\n"
+    ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}figure>.scroll{margin:0}\n"
+    "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}\n"
     "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
     "th:first-child,td:first-child{padding-left:0;position:sticky;left:0;background:var(--paper)}"
-    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}\n"
+    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}"
+    "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:anywhere}}\n"
     ".row:has(>:nth-child(2):last-child),.row:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}"
     ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) svg.small{max-width:24rem}#runs td{white-space:nowrap}"
     ".row .map svg{max-width:100%;height:auto}nav{font-size:.92rem;line-height:1.9}nav a{margin-right:.9rem;white-space:nowrap}\n"
@@ -57,7 +58,7 @@ static const char page_rules[] =
     ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem 2rem;margin:1.25rem 0 1.75rem}"
     ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
-    "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption,caption{break-after:avoid}"
+    "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:avoid}"
     "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
     ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
@@ -127,7 +128,8 @@ void rv_page_section_end(FILE *f) { fputs("</section>\n", f); }
 void rv_page_row_begin(FILE *f) { fputs("<div class='row'>\n", f); }
 void rv_page_row_end(FILE *f) { fputs("</div>\n", f); }
 
-/* A column is of numbers if each cell below the head begins like one, or is empty or a dash, and one is a number. */
+/* Like a number: a cell that begins as one. A column is of numbers if most cells below the head are, empty ones and dashes
+ * aside. */
 static bool is_number(const char *cell) {
     static const char *const signs[] = {"−", "±", "+", "-", "<", ">", "~", "≈", "×", "[", "(", " "};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
@@ -137,14 +139,12 @@ static bool is_number(const char *cell) {
 static bool is_void(const char *cell) { return !*cell || !strcmp(cell, "–") || !strcmp(cell, "-") || !strcmp(cell, "—"); }
 
 static bool numeric(int rows, int columns, const char *const *cells, int c) {
-    bool any = false;
+    int more = 0;
     for (int r = 1; r < rows; r++) {
         const char *cell = cells[r * columns + c];
-        if (is_void(cell)) continue;
-        if (!is_number(cell)) return false;
-        any = true;
+        if (!is_void(cell)) more += is_number(cell) ? 1 : -1;
     }
-    return any;
+    return more > 0;
 }
 
 static bool wordy(int rows, int columns, const char *const *cells, int c) {
@@ -154,14 +154,16 @@ static bool wordy(int rows, int columns, const char *const *cells, int c) {
 }
 
 void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
-    fputs("<div class='scroll' tabindex='0' role='region' aria-label='", f);
-    rv_page_text(f, caption && *caption ? caption : "table");
-    fputs("'><table>", f);
-    if (caption && *caption) {
-        fputs("<caption>", f);
+    const bool named = caption && *caption;
+    fputs("<figure>", f); /* the caption outside of the box that scrolls: it stays in sight and is broken to the screen's width */
+    if (named) {
+        fputs("<figcaption>", f);
         rv_page_text(f, caption);
-        fputs("</caption>", f);
+        fputs("</figcaption>", f);
     }
+    fputs("<div class='scroll' tabindex='0' role='region' aria-label='", f);
+    rv_page_text(f, named ? caption : "table");
+    fputs("'><table>", f);
     for (int r = 0; r < rows; r++) { /* long texts are broken, short ones never */
         fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
         for (int c = 0; c < columns; c++) {
@@ -172,7 +174,7 @@ void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, con
         }
         fputs(r ? "</tr>" : "</tr></thead>", f);
     }
-    fputs(rows > 1 ? "\n</tbody></table></div>\n" : "\n</table></div>\n", f);
+    fputs(rows > 1 ? "\n</tbody></table></div></figure>\n" : "\n</table></div></figure>\n", f);
 }
 
 /* ---- what all charts have ---- */
