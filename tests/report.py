@@ -4,7 +4,7 @@ ravel's, and fail on any difference above 1e-9 (relative). Intervals come from a
 
   report.py FOLDER            a folder with report.json, beside or above the runs that it names
   report.py --compare RAVEL   train a tiny comparison with this command first, check its report, then check that a wrong number is found"""
-import glob, json, math, os, subprocess, sys, tempfile
+import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
 MINIMISED = {"loss", "ppl", "mse", "bpc"}
@@ -252,20 +252,86 @@ def check(folder):
 
 # ---- a tiny comparison of its own
 
-MODEL = """name: %(name)s
+MODEL = """name: model
 task: translation
-data: {train: "${root}/train.tsv", valid: "${root}/valid.tsv", test: "${root}/test.tsv", max_length: 20}
+data: {train: train.tsv, valid: valid.tsv, test: test.tsv, max_length: 20}
 tokenizer: {type: char}
 model:
-%(model)s
+  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 16}
+  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 16}
+  attention: {type: %s}
+  embedding_dim: 12
 train:
   batch: {size: 200}
   optimizer: {type: adam, lr: 1e-2}
-  max_steps: 40
-  validate_every: 10
+  max_steps: 60
+  validate_every: 20
+checkpoint: {every: 20}
 metrics: [loss, accuracy, bleu]
 decode: {beam_size: 2, max_length_ratio: 1}
 """
+COMPARE = """compare:
+  name: tiny
+  dir: folder
+  models: {plain: none.yaml, attention: bahdanau.yaml}
+  seeds: [1, 2]
+  budget: {train_steps: 60}
+  tune: {lr: [3e-3, 1e-2], train_steps: 20}
+  quality: {length_bins: [3, 6], threshold: {metric: accuracy, value: 0.2}}
+  report: {resamples: 200}
+"""
+
+
+def tiny(ravel, folder):
+    rng = random.Random(1)
+    for part, n in ("train", 80), ("valid", 20), ("test", 25):
+        with open(os.path.join(folder, part + ".tsv"), "w") as f:
+            for _ in range(n):
+                word = "".join(rng.choice("abcd") for _ in range(rng.randint(2, 8)))
+                f.write(f"{word}\t{word[::-1]}\n")
+    for kind in "none", "bahdanau":
+        with open(os.path.join(folder, kind + ".yaml"), "w") as f: f.write(MODEL % kind)
+    with open(os.path.join(folder, "compare.yaml"), "w") as f: f.write(COMPARE)
+    subprocess.run([ravel, "compare", "compare.yaml"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return os.path.join(folder, "folder")
+
+
+def spoil(value, path=()):
+    """Every number that the report takes from files, as (path, changed)."""
+    if isinstance(value, dict):
+        for k, v in value.items(): yield from spoil(v, path + (k,))
+    elif isinstance(value, list):
+        for i, v in enumerate(value): yield from spoil(v, path + (i,))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool): yield path
+
+
+def changed(folder, path):
+    report = json.load(open(os.path.join(folder, "report.json")))
+    at = report
+    for k in path[:-1]: at = at[k]
+    at[path[-1]] = at[path[-1]] * (1 + 1e-6) if at[path[-1]] else 1e-6
+    return report
+
+
+def self_test(ravel):
+    with tempfile.TemporaryDirectory() as base:
+        folder = tiny(os.path.abspath(ravel), base)
+        wrong, checker = check(folder)
+        assert not wrong and checker.checked > 300, checker.checked
+        for part in "curves", "time_to", "quality", "by_length", "tuning": assert checker.report.get(part), f"no {part}"
+        # A report with any one of its values changed is found out.
+        for part, keys in ("runs", ("loss", "bleu", "exact", "tokens", "flops")), ("curves", ("mean", "tokens")), ("quality", ("value", "per_seed", "difference")), ("by_length", ("value", "examples")), ("time_to", ("step", "best")):
+            for key in keys:
+                paths = [p for p in spoil(checker.report[part], (part,)) if key in p]
+                assert paths, (part, key)
+                c = Checker(folder)
+                c.report = changed(folder, paths[len(paths) // 2])
+                c.runs = [Run(folder, r) for r in c.report["runs"]]
+                assert c.run(), f"a wrong {part} {key} was not found"
+        print("a wrong number is found in every part")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2: sys.exit(__doc__)
-    sys.exit(1 if check(sys.argv[1])[0] else 0)
+    if len(sys.argv) == 3 and sys.argv[1] == "--compare": self_test(sys.argv[2])
+    elif len(sys.argv) == 2: sys.exit(1 if check(sys.argv[1])[0] else 0)
+    else: sys.exit(__doc__)

@@ -103,7 +103,14 @@ static const json_t *plan_entry(const data *d, const char *part, const char *mod
 }
 
 static bool not_all_done(const data *d, const char *model, const char *setting, char why[WHY]) {
+    const json_t *seeds = json_object_get(d->in->plan, "seeds");
     bool any = false;
+    for (size_t k = 0; k < json_array_size(seeds); k++) {
+        const long long seed = (long long)json_integer_value(json_array_get(seeds, k));
+        bool there = false;
+        for (int i = 0; i < d->in->n_runs; i++) there |= belongs(&d->in->run[i], model, setting) && d->in->run[i].seed == seed;
+        if (!there) return snprintf(why, WHY, "%s with seed %lld is missing", model, seed);
+    }
     for (int i = 0; i < d->in->n_runs; i++) {
         const rv_report_run *r = &d->in->run[i];
         if (!belongs(r, model, setting)) continue;

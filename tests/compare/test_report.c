@@ -150,6 +150,13 @@ Test(report, no_verdict_where_a_run_diverged_or_is_missing, .init = setup, .fini
     r = report();
     expect(r, "accuracy", "no verdict", "alpha with seed 3 was not measured");
     json_decref(r);
+    in.n_runs = 5;
+    in.plan = json_loads("{\"seeds\": [1, 2, 3]}", 0, NULL);
+    run[4] = run[5];
+    r = report();
+    expect(r, "accuracy", "no verdict", "alpha with seed 3 is missing");
+    json_decref(in.plan);
+    json_decref(r);
 }
 
 Test(report, one_seed_says_so, .init = setup, .fini = teardown) {
