@@ -147,6 +147,19 @@ rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item
     return rv_checkpoint_save(path, step, n, items, state_hash);
 }
 
+rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items) {
+    char path[RV_PATH_MAX], again[RV_PATH_MAX + 8];
+    step_file(run, step, path);
+    snprintf(again, sizeof again, "%s.again", path);
+    unlink(again); /* of a process that was killed here */
+    RV_TRY(rv_checkpoint_save(again, step, n, items, NULL));
+    rv__file f = {.fd = -1, .path = again};
+    rv__file_rename(&f, path, true);
+    if (f.error) rv__file_remove(again);
+    rv__file_fsync_dir(&f, path);
+    return f.error ? rv_error(RV_ECKPT, "%s: cannot be replaced: %s: %s", path, f.what, strerror(f.error)) : RV_OK;
+}
+
 static int ascending(const void *a, const void *b) {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return x < y ? -1 : x > y;

@@ -32,7 +32,7 @@ static const rv_field fields[] = {
     {0},
 };
 
-rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir) {
+rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, bool again) {
     rv_items items = {0};
     const rv_params *ps = parts->params;
     for (int i = 0; i < ps->n; i++) rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, ps->p[i]->t.x, "/model/%s", ps->p[i]->name);
@@ -49,7 +49,8 @@ rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir) {
         rv_items_add_text(&items, "/config/resolved", resolved, strlen(resolved));
         status = rv_items_status(&items);
     }
-    if (status == RV_OK) status = rv_run_dir_save(dir, parts->state->step, items.n, items.item, NULL);
+    if (status == RV_OK)
+        status = again ? rv_run_dir_save_again(dir, parts->state->step, items.n, items.item) : rv_run_dir_save(dir, parts->state->step, items.n, items.item, NULL);
     free(resolved);
     rv_items_free(&items);
     return status;

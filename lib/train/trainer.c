@@ -30,6 +30,7 @@ typedef struct {
     rv_metrics *metrics;
     rv_run_state s;
     int64_t max_steps, accumulate, validate_every, checkpoint_every, log_every;
+    int64_t saved_unvalidated; /* of the latest checkpoint: as in its state */
     int64_t saved_step, shown_best; /* of the latest checkpoint, and of the one that best.h5 shows; -1: none */
     double clip;
     const char *watched; /* the metric that decides what is best */
@@ -124,14 +125,17 @@ static void tidy(run *r) {
 }
 
 static rv_status save(run *r, bool last) {
-    if (r->saved_step == r->s.step) return RV_OK;
+    /* A step whose validation a signal broke off was saved before it; once that is made up for, the file is behind. */
+    const bool again = r->saved_step == r->s.step;
+    if (again && r->saved_unvalidated == r->s.unvalidated) return RV_OK;
     rv_run_parts parts = parts_of(r);
     rv_status status = rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
     if (status != RV_OK) return rv_error_context(status, "after step %lld: ", (long long)r->s.step);
     rv_metrics_sync(r->metrics);
-    status = rv_run_save(&parts, r->dir);
+    status = rv_run_save(&parts, r->dir, again);
     if (status == RV_OK) {
         r->saved_step = r->s.step;
+        r->saved_unvalidated = r->s.unvalidated;
         r->failed_saves = 0;
         tidy(r);
         return RV_OK;
@@ -317,6 +321,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     rv_status status = rv_run_restore(&parts, saved);
     if (status != RV_OK) return rv_error_context(status, "%s: ", rv_checkpoint_path(saved));
     r->saved_step = r->s.step;
+    r->saved_unvalidated = r->s.unvalidated;
     if (strcmp(r->s.watched, now.watched)) {
         rv_warn("%s watched '%.31s', and now '%s' decides: what was best so far is forgotten", rv_checkpoint_path(saved), r->s.watched, now.watched);
         memcpy(r->s.watched, now.watched, sizeof now.watched);
