@@ -81,7 +81,7 @@ class Pages(unittest.TestCase):
                 self.assertIn("about 12 seeds each would show it", words)
             self.assertIn(said, words)
         self.assertIn("Training step: transformer costs less time than bottleneck up to 251 tokens (interval 160 to 183); on longer sequences bottleneck costs less.", words)
-        self.assertIn("bottleneck: it halves every 5.9 tokens before training, every 24 after.", words)
+        self.assertIn("bottleneck: it halves every 5.9 tokens before training and halves every 24 tokens after.", words)
         self.assertIn("transformer: it does not fall with distance, before training or after.", words)
         self.assertIn("1 of 9 runs diverged", words)
         self.assertIn("bottleneck, seed 3 diverged: loss is NaN at step 410", words)

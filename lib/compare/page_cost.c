@@ -258,7 +258,7 @@ static void serial(rv__page *p, const json_t *list, int n_phases) {
             if (rv__page_real(s, "sequence_length") < longest || !rv__page_is(s, "phase", phases[phase].phase)) continue;
             const char *measured = "";
             json_array_foreach(json_object_get(s, "speedup"), k, point)
-                measured = rv__page_format(p, "%s%s%s\xc3\x97 on %s", measured, k ? ", " : "", rv__page_number(p, rv__page_real(point, "value")), rv__page_number(p, rv__page_real(point, "threads")));
+                if (rv__page_real(point, "threads") > 1) measured = rv__page_format(p, "%s%s%s\xc3\x97 on %s", measured, *measured ? ", " : "", rv__page_number(p, rv__page_real(point, "value")), rv__page_number(p, rv__page_real(point, "threads")));
             double limit = rv__page_real(s, "speedup_limit");
             rv__page_cell(&t, phases[phase].title);
             rv__page_cell(&t, rv__page_string(s, "model"));

@@ -18,21 +18,47 @@ static const char *value_text(rv__page *p, const json_t *v) {
     return text;
 }
 
-static void differences(rv__page *p) {
-    const json_t *rows = rv__page_part(p, "differences"), *row;
-    if (!rows) return;
+/* Whether models to which the setting applies differ in it; otherwise it is there only because some have such a part. */
+static bool differs_itself(const json_t *row) {
+    const json_t *first = NULL, *v;
+    size_t i;
+    json_array_foreach(json_object_get(row, "values"), i, v) {
+        if (json_is_null(v)) continue;
+        if (first && !json_equal(first, v)) return true;
+        if (!first) first = v;
+    }
+    return false;
+}
+
+static void difference_table(rv__page *p, const json_t *rows, bool itself) {
     int models = rv__page_n_models(p);
+    const json_t *row;
+    size_t i;
     rv__page_table t = rv__page_table_begin(p, models + 1);
     rv__page_cell(&t, "setting");
     for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
-    size_t i;
     json_array_foreach(rows, i, row) {
+        if (differs_itself(row) != itself) continue;
         rv__page_cell(&t, rv__page_string(row, "key"));
         for (int k = 0; k < models; k++) rv__page_cell(&t, value_text(p, json_array_get(json_object_get(row, "values"), (size_t)k)));
     }
+    rv__page_table_end(&t, NULL);
+}
+
+static void differences(rv__page *p) {
+    const json_t *rows = rv__page_part(p, "differences"), *row;
+    if (!rows) return;
+    size_t i;
+    int some = 0;
+    json_array_foreach(rows, i, row) some += !differs_itself(row);
     rv_page_section(p->f, "differences", "What differs");
     rv__page_note(p, "Settings that are not the same in all models; everything else is equal. A dash: the setting does not apply there.");
-    rv__page_table_end(&t, NULL);
+    difference_table(p, rows, true);
+    if (some) {
+        fprintf(p->f, "<details><summary>%d setting%s that only some models have</summary>\n", some, some == 1 ? "" : "s");
+        difference_table(p, rows, false);
+        fputs("</details>\n", p->f);
+    }
     rv_page_section_end(p->f);
 }
 

@@ -22,6 +22,18 @@ static bool shown(const json_t *flow, size_t at) {
     return !before || !after;
 }
 
+/* A second state of a model is told from the first by its dashes. */
+static bool first_state(const json_t *flow, size_t at) {
+    const json_t *me = json_array_get(flow, at);
+    for (size_t i = 0; i < at; i++) {
+        const json_t *s = json_array_get(flow, i);
+        if (rv__page_is(s, "model", rv__page_string(me, "model")) && rv__page_is(s, "kind", rv__page_string(me, "kind")) &&
+            rv__page_is(s, "when", rv__page_string(me, "when")) && rv__page_of_setting(s, rv__page_string(me, "setting")))
+            return false;
+    }
+    return true;
+}
+
 static bool alone(const json_t *flow, size_t at) {
     const json_t *me = json_array_get(flow, at), *s;
     size_t i;
@@ -74,7 +86,7 @@ static void flow_chart(rv__page *p, const json_t *flow, const char *setting, int
         if (!wanted(flow, i, setting, kind) || !rv__page_is(s, "when", when)) continue;
         const char *model = rv__page_string(s, "model");
         rv_series *line = &series[n++];
-        *line = (rv_series){.label = alone(flow, i) ? model : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")), .colour = rv__page_colour(p, model)};
+        *line = (rv_series){.label = alone(flow, i) ? model : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")), .colour = rv__page_colour(p, model), .dashed = !first_state(flow, i)};
         line->n = rv__page_reals(p, json_object_get(s, "lag"), &line->x);
         if (!reals_of(p, s, "norm", line->n, &line->y)) n--;
         else if (!reals_of(p, s, "low", line->n, &line->low) || !reals_of(p, s, "high", line->n, &line->high)) line->low = line->high = NULL;

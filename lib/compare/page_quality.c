@@ -48,7 +48,7 @@ static void pair_table(rv__page *p, const json_t *quality, const char *headline,
             rv__page_cell(&t, rv__page_format(p, "%s\xc2\xa0\xe2\x88\x92\xc2\xa0%s", a, b));
             rv__page_cell(&t, rv__page_value_of(p, d, low, high));
             rv__page_cell(&t, rv__page_range(p, low, high));
-            rv__page_cell(&t, probability < 0.001 ? "< 0.001" : rv__page_number(p, probability));
+            rv__page_cell(&t, probability < 0.001 ? "< 0.001" : rv__page_rough(p, probability));
             if (!strcmp(v, "a") || !strcmp(v, "b")) rv__page_cell(&t, rv__page_format(p, "%s is better", *v == 'a' ? a : b));
             else if (needed > 0) rv__page_cell(&t, rv__page_format(p, "%s; about %s seeds needed", v, rv__page_number(p, needed)));
             else if (*rv__page_string(pair, "why")) rv__page_cell(&t, rv__page_format(p, "%s: %s", v, rv__page_string(pair, "why")));
@@ -100,7 +100,7 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
     double x_low = INFINITY, x_high = 0;
     for (int s = 0; s < settings; s++) x_low = fmin(x_low, at[s]), x_high = fmax(x_high, at[s]);
     rv_chart chart = {.title = rv__page_format(p, "%s against %s", m.title, axis), .x_label = axis, .y_label = m.axis, .x_log = x_low > 0 && x_high >= 8 * x_low,
-                      .y_log = least > 0 && most > 30 * least && m.scale == 1, .y_from_zero = m.scale == 100, .n_series = models, .series = series, .points = true, .small = small};
+                      .y_log = least > 0 && most > 30 * least && m.scale == 1, .y_high = m.scale == 100 ? 100 : 0, .n_series = models, .series = series, .points = true, .small = small};
     rv_chart_lines(p->f, &chart);
 }
 
@@ -214,7 +214,7 @@ static void length_chart(rv__page *p, const json_t *part, rv__page_metric m, boo
     }
     const char *setting = rv__page_string(part, "setting");
     rv_chart chart = {.title = rv__page_format(p, "%s by length%s%s", m.title, *setting ? ", " : "", setting),
-                      .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")), .y_label = m.axis, .y_from_zero = m.scale == 100,
+                      .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")), .y_label = m.axis, .y_high = m.scale == 100 ? 100 : 0,
                       .n_series = n_models, .series = series, .points = true, .small = small};
     rv_chart_lines(p->f, &chart);
 }
@@ -226,8 +226,8 @@ static void length_sentence(rv__page *p, const json_t *part, rv__page_metric m) 
     if (last < 2) return;
     fputs("<p>", p->f);
     if (*rv__page_string(part, "setting")) rv_page_textf(p->f, "With %s: ", rv__page_string(part, "setting"));
-    rv_page_textf(p->f, "%s, from the shortest sources (%s %s) to the longest (%s): ", m.axis, bin_name(p, json_array_get(bins, 0)), rv__page_string(part, "unit"),
-                  bin_name(p, json_array_get(bins, last - 1)));
+    rv_page_textf(p->f, "From the shortest sources (%s %s) to the longest (%s), %s: ", bin_name(p, json_array_get(bins, 0)), rv__page_string(part, "unit"),
+                  bin_name(p, json_array_get(bins, last - 1)), m.axis);
     int n = (int)json_array_size(models);
     json_array_foreach(models, i, row) {
         const double *v;
@@ -247,7 +247,7 @@ void rv__page_by_length(rv__page *p) {
     size_t i;
     bool many = json_array_size(parts) > 4; /* then the charts say it better */
     json_array_foreach(parts, i, part)
-        if (!many) length_sentence(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
+        if (!many && rv__page_is(part, "metric", rv__page_headline(p))) length_sentence(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
     int charts = (int)json_array_size(parts);
     rv__page_charts_begin(p, charts);
     json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(rv__page_string(part, "metric")), charts > 1);
@@ -318,11 +318,9 @@ void rv__page_time_to(rv__page *p) {
     if (!json_array_size(rows)) return;
     rv__page_metric m = rv__page_metric_of(rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
-    const char *goal = rv__page_format(p, "%s of %s", m.title, rv__page_given(p, m.scale * rv__page_real(part, "threshold")));
     rv_page_section(p->f, "time-to", "Steps until solved");
-    fputs("<p>", p->f);
-    rv_page_textf(p->f, "Solved means: a validation %s, reached for the first time at this step.", goal);
-    fputs("</p>\n", p->f);
+    rv__page_note(p, rv__page_format(p, "Solved: %s of the validation part reached %s. The step is that of the first validation at which it did.", m.axis,
+                                     rv__page_given(p, m.scale * rv__page_real(part, "threshold"))));
     double *at = rv__page_alloc(p, sizeof *at * (size_t)settings);
     const char *axis = at ? rv__page_setting_axis(p, at) : NULL;
     if (axis) threshold_chart(p, rows, axis, at);

@@ -93,11 +93,11 @@ static void other_metrics(rv__page *p, const json_t *quality, const json_t *head
     if (!n_agree && !n_differ) return;
     fputs("<li>", p->f);
     rv_page_text(p->f, setting_words(p, rv__page_string(headline, "setting")));
-    for (int k = 0; k < n_agree; k++) rv_page_textf(p->f, "%s%s", k ? rv__page_join(k, n_agree) : "", agree[k]);
-    if (n_agree) rv_page_textf(p->f, " give%s the same verdicts", n_agree == 1 ? "s" : "");
-    if (n_agree && n_differ) fputs("; ", p->f);
-    for (int k = 0; k < n_differ; k++) rv_page_textf(p->f, "%s%s", k ? rv__page_join(k, n_differ) : "", differ[k]);
-    if (n_differ) rv_page_textf(p->f, " do%s not in every pair: see Quality", n_differ == 1 ? "es" : "");
+    for (int k = 0; k < n_agree; k++) rv_page_textf(p->f, "%s%s", rv__page_join(k, n_agree), agree[k]);
+    if (n_agree) rv_page_textf(p->f, " give%s the same verdicts%s", n_agree == 1 ? "s" : "", n_differ ? "; by " : "");
+    else fputs("By ", p->f);
+    for (int k = 0; k < n_differ; k++) rv_page_textf(p->f, "%s%s", rv__page_join(k, n_differ), differ[k]);
+    if (n_differ) fputs(", not every verdict is the same: see Quality", p->f);
     fputs(".</li>\n", p->f);
 }
 
@@ -158,6 +158,8 @@ static void verdicts(rv__page *p) {
         json_array_foreach(json_object_get(q, "pairs"), k, pair) verdict(p, q, pair);
         other_metrics(p, quality, q);
     }
+    if (json_array_size(json_object_get(p->report, "seeds")) == 1)
+        fputs("<li>With one seed these intervals leave out the luck of initial weights and of the order of the data.</li>\n", p->f);
     fputs("</ul>\n", p->f);
 }
 
@@ -218,19 +220,33 @@ static void crossings(rv__page *p) {
 
 /* ---- gradients ---- */
 
-/* The state through which the gradient reaches farthest; *flat: there is one along which it does not fall. NaN: none falls. */
-static double reach(const json_t *flow, const char *model, const char *setting, const char *when, bool *flat) {
-    double best = (double)NAN;
+/* How a model's gradient falls with distance, at the state through which it reaches farthest. */
+typedef struct {
+    bool known, flat;         /* flat: there is a state along which it does not fall */
+    double half_life, longest; /* tokens; the largest distance measured */
+} reach;
+
+static reach reach_of(const json_t *flow, const char *model, const char *setting, const char *when) {
+    reach r = {0};
     const json_t *s;
     size_t i;
-    *flat = false;
     json_array_foreach(flow, i, s) {
         if (!rv__page_is(s, "model", model) || !rv__page_is(s, "when", when) || !rv__page_of_setting(s, setting)) continue;
+        const json_t *lag = json_object_get(s, "lag");
         double h = rv__page_real(s, "half_life");
-        if (isnan(h)) *flat = true;
-        else if (!(best >= h)) best = h;
+        r.known = true;
+        r.flat |= isnan(h);
+        r.half_life = fmax(r.half_life, h);
+        r.longest = fmax(r.longest, json_number_value(json_array_get(lag, json_array_size(lag) - 1)));
     }
-    return best;
+    return r;
+}
+
+/* A half-life far beyond what was measured is no number to be told. */
+static const char *reach_text(rv__page *p, reach r) {
+    if (r.flat) return "does not fall with distance";
+    if (r.half_life > 2 * r.longest) return rv__page_format(p, "hardly falls over the %s tokens measured", rv__page_number(p, r.longest));
+    return rv__page_format(p, "halves every %s tokens", rv__page_rough(p, r.half_life));
 }
 
 static void half_lives(rv__page *p) {
@@ -241,16 +257,12 @@ static void half_lives(rv__page *p) {
     fputs("<ul class='verdicts'>\n", p->f);
     for (int k = 0; k < rv__page_n_models(p); k++) {
         const char *model = rv__page_model_name(p, k);
-        bool flat_before, flat_after;
-        double before = reach(flow, model, setting, "before", &flat_before), after = reach(flow, model, setting, "after", &flat_after);
-        if ((isnan(before) && !flat_before) || (isnan(after) && !flat_after)) continue;
+        reach before = reach_of(flow, model, setting, "before"), after = reach_of(flow, model, setting, "after");
+        if (!before.known || !after.known) continue;
         fputs("<li>", p->f);
         rv__page_model(p, model);
-        fputs(": ", p->f);
-        if (flat_before && flat_after) fputs("it does not fall with distance, before training or after.", p->f);
-        else if (flat_before) rv_page_textf(p->f, "before training it does not fall with distance; after training it halves every %s tokens.", rv__page_rough(p, after));
-        else if (flat_after) rv_page_textf(p->f, "before training it halves every %s tokens; after training it does not fall with distance.", rv__page_rough(p, before));
-        else rv_page_textf(p->f, "it halves every %s tokens before training, every %s after.", rv__page_rough(p, before), rv__page_rough(p, after));
+        if (before.flat && after.flat) fputs(": it does not fall with distance, before training or after.", p->f);
+        else rv_page_textf(p->f, ": it %s before training and %s after.", reach_text(p, before), reach_text(p, after));
         fputs("</li>\n", p->f);
     }
     fputs("</ul>\n", p->f);

@@ -142,7 +142,7 @@ static const char *scaled(rv__page *p, double v, double step, const char *const 
 }
 
 const char *rv__page_count(rv__page *p, double v) {
-    static const char *const unit[] = {"", "thousand", "M", "G", "T", "P", "E"};
+    static const char *const unit[] = {"", "k", "M", "G", "T", "P", "E"};
     if (!isfinite(v) || fabs(v) < 1e5) return rv__page_number(p, v);
     if (fabs(v) < 1e6 && v == floor(v)) return fixed(p, v, 0);
     return scaled(p, v, 1e3, unit, 7);
@@ -162,8 +162,10 @@ const char *rv__page_ms(rv__page *p, double v) {
 
 /* As many digits as the width of the interval makes sense of: two of the width's. */
 static int decimals_of_range(double low, double high) {
-    double width = fabs(high - low);
-    return width > 0 && isfinite(width) ? decimals_for(width, 2) : decimals_for(fmax(fabs(low), fabs(high)), 3);
+    double width = fabs(high - low), nearest = fmin(fabs(low), fabs(high));
+    int d = width > 0 && isfinite(width) ? decimals_for(width, 2) : decimals_for(fmax(fabs(low), fabs(high)), 3);
+    for (int k = 0; k < 2 && d < 9 && nearest > 0 && nearest < 0.5 * pow(10, -d); k++) d++; /* an end near 0 must show its side */
+    return d;
 }
 
 const char *rv__page_range(rv__page *p, double low, double high) {
@@ -185,13 +187,13 @@ const char *rv__page_interval(rv__page *p, double v, double low, double high) {
 
 rv__page_metric rv__page_metric_of(const char *name) {
     static const rv__page_metric known[] = {
-        {"loss", "loss", "loss, nats per token", "nats of loss per token", 1},
-        {"ppl", "perplexity", "perplexity", "of perplexity", 1},
+        {"loss", "loss", "loss, nats per token", "nats per token", 1},
+        {"ppl", "perplexity", "perplexity", "in perplexity", 1},
         {"accuracy", "tokens predicted", "tokens predicted, %", "percentage points of tokens predicted", 100},
         {"exact", "exact matches", "exact matches, %", "percentage points of exact matches", 100},
         {"bleu", "BLEU", "BLEU", "BLEU", 1},
         {"chrf", "chrF2", "chrF2", "chrF2", 1},
-        {"mse", "squared error", "mean squared error", "of mean squared error", 1},
+        {"mse", "squared error", "mean squared error", "in mean squared error", 1},
         {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", 1},
         {"bpc", "bits per character", "bits per character", "bits per character", 1},
     };

@@ -49,7 +49,7 @@ static const char page_rules[] =
     "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}"
     "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:anywhere}}\n"
     ".row:has(>:nth-child(2):last-child),.row:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}"
-    ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) svg.small{max-width:24rem}#runs td{white-space:nowrap}"
+    ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) svg.small,.row:has(>:nth-child(2):last-child) svg.narrow,.row:has(>:nth-child(4):last-child) svg.narrow{max-width:24rem}#runs td{white-space:nowrap}"
     ".row .map svg{max-width:100%;height:auto}nav{font-size:.92rem;line-height:1.9}nav a{margin-right:.9rem;white-space:nowrap}\n"
     ".lead{font-size:1.1rem}.verdicts,.checks{padding-left:1.2rem}.checks{list-style:none;padding-left:0}.checks li{padding-left:1.6rem;position:relative}"
     ".checks li::before{position:absolute;left:.1rem;font-weight:700}.checks .good::before{content:'✓';color:var(--c2)}.checks .bad::before{content:'!';color:var(--c1)}\n"
