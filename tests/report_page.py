@@ -175,5 +175,88 @@ class Pages(unittest.TestCase):
         self.assertRegex(run.stderr, "no run is here .*ravel train")
 
 
+EXPERIMENT = """name: %s
+seed: %d
+data: {path: text}
+model: {decoder: {type: %s, num_layers: 1, hidden_size: 16%s}, embedding_dim: 16}
+train:
+  batch: {size: 4, length: 16}
+  max_steps: %d
+  optimizer: {type: adam, lr: 1e-2}
+  validate_every: 10
+checkpoint: {every: 10}
+"""
+
+
+class Runs(unittest.TestCase):
+    """'ravel report RUN...': any runs."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = tempfile.TemporaryDirectory()
+        with open(os.path.join(cls.tmp.name, "text"), "w") as f: f.write("to be or not to be that is the question\n" * 300)
+        cls.train("lstm-1", 1, "rnn", ", cell: lstm"), cls.train("lstm-2", 2, "rnn", ", cell: lstm"), cls.train("gpt", 1, "transformer", ", num_heads: 2")
+
+    @classmethod
+    def tearDownClass(cls): cls.tmp.cleanup()
+
+    @classmethod
+    def ravel(cls, *args): return subprocess.run([RAVEL, *args], cwd=cls.tmp.name, capture_output=True, text=True, timeout=120)
+
+    @classmethod
+    def train(cls, name, seed, kind, more, steps=20):
+        with open(os.path.join(cls.tmp.name, name + ".yaml"), "w") as f: f.write(EXPERIMENT % (name, seed, kind, more, steps))
+        run = cls.ravel("train", "-q", name + ".yaml")
+        assert run.returncode == 0, run.stderr
+
+    def report(self, *args):
+        run = self.ravel("report", "-q", *args)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return run.stdout
+
+    def test_runs_that_differ_in_the_seed_are_one_model(self):
+        self.assertEqual(self.report("runs/lstm-1", "runs/gpt", "runs/lstm-2"), "report/report.html\n")
+        with open(os.path.join(self.tmp.name, "report/report.json")) as f: r = json.load(f)
+        self.assertEqual(r["models"], ["lstm", "gpt"])
+        self.assertEqual([(x["model"], x["seed"], x["status"]) for x in r["runs"]], [("lstm", 1, "done"), ("gpt", 1, "done"), ("lstm", 2, "done")])
+        with open(os.path.join(self.tmp.name, "report/report.html")) as f: page = Page(f.read())
+        self.assertEqual(page.wrong, [])
+        for part in ("summary", "differences", "curves", "quality", "runs"): self.assertIn(part, page.anchors)
+
+    def test_the_same_without_times(self):
+        a, b = (self.report("--json", "--no-times", "--metrics", "loss", "runs/lstm-1", "runs/gpt") for _ in range(2))
+        self.assertEqual(a, b)
+        r = json.loads(a)
+        self.assertEqual({q["metric"] for q in r["quality"]}, {"loss"})
+        self.assertNotIn("machine", r)
+
+    def test_one_run_gets_its_report_in_its_folder(self):
+        self.assertEqual(self.report("runs/gpt"), "runs/gpt/report.html\n")
+        self.assertEqual(self.report("--output", "elsewhere/deep", "runs/gpt"), "elsewhere/deep/report.html\n")
+
+    def test_a_run_that_goes_on_is_measured_again(self):
+        self.train("more", 1, "rnn", ", cell: gru", 10)
+        measured = os.path.join(self.tmp.name, "runs/more/examples.jsonl")
+        self.report("runs/more")
+        with open(measured) as f: before = f.read()
+        run = self.ravel("train", "-q", "more.yaml", "train.max_steps=30")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.report("runs/more")
+        with open(measured) as f: self.assertNotEqual(before, f.read())
+
+    def test_an_unfinished_run_is_shown_as_unfinished(self):
+        self.train("short", 1, "rnn", ", cell: gru", 10)
+        path = os.path.join(self.tmp.name, "runs/short/experiment.yaml")
+        with open(path) as f: text = f.read()
+        with open(path, "w") as f: f.write(text.replace("max_steps: 10", "max_steps: 1000"))
+        r = json.loads(self.report("--json", "runs/short", "runs/gpt"))
+        self.assertEqual([x["status"] for x in r["runs"]], ["unfinished", "done"])
+
+    def test_what_is_no_run(self):
+        run = self.ravel("report", "runs/gpt", "runs/nowhere")
+        self.assertEqual(run.returncode, 2)
+        self.assertRegex(run.stderr, "runs/nowhere: no run is here")
+
+
 if __name__ == "__main__":
     unittest.main()

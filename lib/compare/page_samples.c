@@ -77,8 +77,8 @@ void rv__page_attention(rv__page *p) {
     if (!list) return;
     rv_page_section(p->f, "attention", "Where attention looks");
     fputs("<p>", p->f);
-    rv_page_text(p->f, "Rows are what is written, columns what is read; the darker a cell, the more weight. Several heads and layers are shown as their mean. "
-                       "A clear path of dark cells is an alignment that the model found by itself.");
+    rv_page_text(p->f, "Rows are what is written, columns what is read; the stronger a cell's colour, the more weight. Several heads and layers are shown as their mean. "
+                       "A clear path of strong cells is an alignment that the model found by itself.");
     fputs("</p>\n", p->f);
     size_t i, k;
     json_array_foreach(list, i, a) {

@@ -213,8 +213,9 @@ static void crossings(rv__page *p) {
     if (!told) return;
     rv__page_heading(p, rv__page_format(p, "Which is cheaper at which length (%s thread%s)", rv__page_number(p, threads), threads > 1 ? "s" : ""));
     fputs("<ul class='verdicts'>\n", p->f);
-    json_array_foreach(list, i, c)
-        if (worth_telling(list, c, threads, told > CROSSINGS_MOST)) crossing(p, c);
+    for (int decode = 0; decode < 2; decode++) /* training first */
+        json_array_foreach(list, i, c)
+            if (rv__page_is(c, "phase", "decode") == decode && worth_telling(list, c, threads, told > CROSSINGS_MOST)) crossing(p, c);
     fputs("</ul>\n", p->f);
 }
 

@@ -60,6 +60,7 @@ static const char page_rules[] =
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:avoid}"
     "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
+    ".row,.row:has(>:nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
     ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 static const char *light(const char *name, size_t n) {
