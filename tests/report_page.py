@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pages drawn from documents (tests/compare/fixture_report.py): well-formed, on their own, the same each time, and saying what
 the document says.   report_page.py RAVEL"""
-import copy, html, html.parser, json, os, re, subprocess, sys, tempfile, unittest
+import copy, html, html.parser, json, os, re, subprocess, sys, tempfile, unittest, xml.etree.ElementTree
 
 RAVEL = os.path.abspath(sys.argv.pop(1))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare"))
@@ -129,6 +129,22 @@ class Pages(unittest.TestCase):
         self.assertIn("lstm and gpt: no verdict: the budgets differ.", words)
         self.assertIn("Training: NOT equal.", words)
         self.assertNotIn("beats", words.split("How these numbers are made")[1].split("Learning curves")[0])
+
+    def test_charts_as_files(self):
+        """Each line chart of the page is a file, too, under a name of its own, and leaves the page as it is."""
+        document = fixture_report.full()
+        page, _ = self.draw(document)
+        folder = os.path.join(self.tmp.name, "figures")
+        subprocess.run([RAVEL, "report", os.path.join(self.tmp.name, "a", "report.json"), "--figures", folder], check=True, capture_output=True, timeout=60)
+        with open(os.path.join(self.tmp.name, "a", "report.html"), encoding="utf-8") as f: self.assertEqual(f.read(), page)
+        for name in os.listdir(folder): self.assertEqual(xml.etree.ElementTree.parse(os.path.join(folder, name)).getroot().tag, "{http://www.w3.org/2000/svg}svg")
+        charts = len(re.findall(r"<figure class='chart'", page))
+        self.assertGreater(len(os.listdir(folder)), 5)
+        self.assertLessEqual(len(os.listdir(folder)), charts)
+        self.assertEqual(self.failing("--figures", "/proc/none"), 3)
+
+    def failing(self, *options):
+        return subprocess.run([RAVEL, "report", os.path.join(self.tmp.name, "a", "report.json"), *options], capture_output=True, timeout=60).returncode
 
     def test_without_times(self):
         r = fixture_report.full(times=False)

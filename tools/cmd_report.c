@@ -10,12 +10,12 @@
 #include "report/runs.h"
 #include "tool.h"
 
-enum { RUNS_MOST = 256, OPT_NO_TIMES = 256, OPT_WORDS };
+enum { RUNS_MOST = 256, OPT_NO_TIMES = 256, OPT_WORDS, OPT_FIGURES };
 
 typedef struct {
     const char *path[RUNS_MOST];
     int n;
-    const char *output;
+    const char *output, *figures;
     bool json;
     rv_report_options report;
 } arguments;
@@ -27,6 +27,7 @@ static const struct argp_option options[] = {
     {"metrics", 'm', "NAME,...", 0, "Metrics of the test examples, the most important first (default: every one there is)", 0},
     {"bins", 'b', "N,N,...", 0, "Quality by length: examples of up to N source tokens, of up to the next N, ...", 0},
     {"words", OPT_WORDS, 0, 0, "Lengths for --bins in words of the source", 0},
+    {"figures", OPT_FIGURES, "DIR", 0, "Write the line charts as SVG files, too, for a paper or a README", 0},
     {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
     {0},
 };
@@ -60,6 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'b': parse_bins(&a->report, arg, state); return 0;
     case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
     case OPT_NO_TIMES: a->report.times = false; return 0;
+    case OPT_FIGURES: a->figures = arg; return 0;
     case OPT_WORDS: a->report.words = true; return 0;
     case ARGP_KEY_ARG:
         if (a->n == RUNS_MOST) argp_error(state, "more than %d runs", RUNS_MOST);
@@ -86,10 +88,11 @@ static rv_status write_json(const json_t *report, const char *path) {
     return whole ? status : rv_error(RV_EDATA, "%s: cannot be written", path);
 }
 
-static rv_status draw(const json_t *report, const char *dir) {
+static rv_status draw(const arguments *a, const json_t *report, const char *dir) {
     char path[RV__PATH];
     RV_TRY(rv__path(path, "%s/report.html", dir));
     RV_TRY(rv_report_page(report, path));
+    if (a->figures) RV_TRY(rv_report_figures(report, a->figures));
     printf("%s\n", path);
     return RV_OK;
 }
@@ -100,7 +103,7 @@ static rv_status deliver(const arguments *a, const json_t *report, const char *d
     RV_TRY(rv__make_folders(dir));
     RV_TRY(rv__path(path, "%s/report.json", dir));
     RV_TRY(write_json(report, path));
-    return draw(report, dir);
+    return draw(a, report, dir);
 }
 
 /* ---- what can be reported */
@@ -160,7 +163,7 @@ static rv_status of_document(const arguments *a, const char *file) {
     const char *slash = strrchr(file, '/');
     rv_status status = rv__path(dir, "%.*s", slash ? (int)(slash - file) : 1, slash ? file : ".");
     if (status == RV_OK && a->output) status = rv__make_folders(a->output);
-    if (status == RV_OK) status = draw(report, a->output ? a->output : dir);
+    if (status == RV_OK) status = draw(a, report, a->output ? a->output : dir);
     json_decref(report);
     return status;
 }
@@ -192,7 +195,7 @@ int rv_cmd_report(int argc, char **argv) {
         "  ravel report --output report runs/multi30k-bahdanau-1 runs/multi30k-bahdanau-2 runs/multi30k-transformer-1\n"
         "  ravel report --bins 10,20,30 --words --metrics bleu,loss runs/multi30k-bahdanau-1\n"
         "  ravel report --json --no-times runs/shakespeare-gpt\n"
-        "  ravel report runs/dates",
+        "  ravel report runs/dates --figures pictures",
         0, 0, 0};
     arguments a = {.report = {.level = 0.95, .resamples = 1000, .samples = 8, .pictures = 2, .times = true}};
     rv__tool_parse(&argp, argc, argv, &a);

@@ -92,7 +92,7 @@ static void cost_chart(rv__page *p, const json_t *cost, int phase, int threads, 
     int n_marks = marked ? marks(p, json_object_get(cost, "crossings"), phases[phase].phase, threads, &mark) : 0;
     rv_chart chart = {.title = title, .x_label = "sequence length, tokens", .y_label = label, .x_log = true, .y_log = true, .n_series = n, .series = series,
                       .n_marks = n_marks, .marks = mark, .points = true, .small = true};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 /* Models across, lengths down. */
@@ -236,7 +236,7 @@ static void share_chart(rv__page *p, const json_t *list, int phase) {
     if (longest < 2) return; /* the table says it */
     rv_chart chart = {.title = rv__page_format(p, "%s: serial share", phases[phase].title), .x_label = "sequence length, tokens", .y_label = "% of the time on 1 thread", .x_log = true,
                       .y_low = 0, .y_high = 100, .n_series = lines, .series = series, .points = true, .small = true};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 static void serial(rv__page *p, const json_t *list, int n_phases) {

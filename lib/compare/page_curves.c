@@ -50,7 +50,7 @@ static void curve_chart(rv__page *p, const json_t *curve, int axis, bool small) 
     const char *setting = rv__page_string(curve, "setting");
     rv_chart chart = {.title = rv__page_format(p, "%s against %s%s%s", m.title, axes[axis].title, *setting ? ", " : "", setting), .x_label = axes[axis].label, .y_label = m.axis,
                       .y_log = m.scale == 1 && wants_log(n, series), .y_high = m.scale == 100 ? 100 : 0, .n_series = n, .series = series, .small = small};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 static bool wanted(const json_t *curve, const char *part, bool loss) {

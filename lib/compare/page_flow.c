@@ -93,7 +93,7 @@ static void flow_chart(rv__page *p, const json_t *flow, const char *setting, int
     }
     rv_chart chart = {.title = rv__page_format(p, "%s, %s training", kinds[kind].title, when), .x_label = "tokens back from the end",
                       .y_label = "gradient norm, output = 1", .y_log = true, .y_low = y.low, .y_high = y.high, .n_series = n, .series = series, .small = true};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 static void flow_charts(rv__page *p, const json_t *flow, const char *setting) {

@@ -8,12 +8,20 @@
 #include "base/arena.h"
 #include "report/chart.h"
 
+/* A chart that was written to a file. */
+typedef struct rv__page_figure {
+    const char *slug;
+    struct rv__page_figure *next;
+} rv__page_figure;
+
 typedef struct {
     FILE *f;
     const json_t *report;
     const json_t *models; /* labels; the position is the colour */
     rv_arena *arena;      /* texts and arrays, until the page is done */
-    rv_status status;     /* RV_ENOMEM sticks; what is drawn after it is incomplete and not kept */
+    const char *figures;  /* the folder that charts are written into, too, or NULL */
+    rv__page_figure *figure;
+    rv_status status;     /* the first error sticks; what is drawn after it is incomplete and not kept */
 } rv__page;
 
 /* ---- the document: what is absent or of another type is NULL, "", NaN or no elements ---- */
@@ -75,6 +83,8 @@ const char *rv__page_phase(const char *phase);
 void rv__page_model(rv__page *p, const char *name);
 /* "a, b and c": what stands before the i-th of n. */
 const char *rv__page_join(int i, int n);
+/* A line chart, and its file where charts are wanted as files. */
+void rv__page_chart(rv__page *p, const rv_chart *chart);
 void rv__page_heading(rv__page *p, const char *text); /* within a section */
 void rv__page_note(rv__page *p, const char *text);    /* a paragraph that explains */
 /* A row around `charts` charts, unless there is but one, which then has the whole width. */

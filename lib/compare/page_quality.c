@@ -101,7 +101,7 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
     for (int s = 0; s < settings; s++) x_low = fmin(x_low, at[s]), x_high = fmax(x_high, at[s]);
     rv_chart chart = {.title = rv__page_format(p, "%s against %s", m.title, axis), .x_label = axis, .y_label = m.axis, .x_log = x_low > 0 && x_high >= 8 * x_low,
                       .y_log = least > 0 && most > 30 * least && m.scale == 1, .y_high = m.scale == 100 ? 100 : 0, .n_series = models, .series = series, .points = true, .small = small};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 /* Once for each metric, in the document's order. */
@@ -216,7 +216,7 @@ static void length_chart(rv__page *p, const json_t *part, rv__page_metric m, boo
     rv_chart chart = {.title = rv__page_format(p, "%s by length%s%s", m.title, *setting ? ", " : "", setting),
                       .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")), .y_label = m.axis, .y_high = m.scale == 100 ? 100 : 0,
                       .n_series = n_models, .series = series, .points = true, .small = small};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 /* "bottleneck from 98.2 to 41.0": the two ends say whether length hurts. */
@@ -310,7 +310,7 @@ static void threshold_chart(rv__page *p, const json_t *rows, const char *axis, c
     }
     rv_chart chart = {.title = "Steps to the threshold: median, first and last seed; a gap is not solved", .x_label = axis, .y_label = "steps", .y_log = true,
                       .n_series = models, .series = series, .points = true};
-    rv_chart_lines(p->f, &chart);
+    rv__page_chart(p, &chart);
 }
 
 void rv__page_time_to(rv__page *p) {
