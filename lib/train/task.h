@@ -51,6 +51,9 @@ typedef struct {
      *  one from the training data. with_data false: the model alone (generation). */
     rv_status (*create)(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out);
     void (*destroy)(rv_task *task);
+    /** Make the model again as `config` has it, which differs in the model's widths alone; params gets what it declares. Data, vocabulary
+     *  and batches stay, and the batches start again. After an error the task can only be destroyed. */
+    rv_status (*rebuild)(rv_task *task, const rv_config *config, rv_params *params);
     /** Fetch the next training batch; *tokens: predictions in it (regression: steps of its sequences). There always is one: data is read in epochs. */
     rv_status (*next_batch)(rv_task *task, int64_t *tokens);
     /** As next_batch, the batch that needs the most memory; the cursor stays. NULL: all are alike. */

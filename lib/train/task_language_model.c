@@ -62,6 +62,31 @@ static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
     return rv_tokenizer_save(t->corpus.tokenizer, &t->saved_tokenizer.vocab, &t->saved_tokenizer.merges);
 }
 
+static rv_status make_model(lm_task *t, rv_params *params) {
+    const rv_lm_config lc = rv_lm_config_read(t->config, rv_tokenizer_size(t->corpus.tokenizer));
+    t->lm = rv_lm_create(params, &lc);
+    return t->lm ? RV_OK : RV_ENOMEM;
+}
+
+/* What truncated back-propagation carries. */
+static rv_status make_state(lm_task *t) {
+    int64_t n = 0;
+    t->state = rv_lm_state_create(t->lm, t->B, t->T);
+    if (!t->state) return RV_ENOMEM;
+    rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
+    t->kept = rv_alloc((size_t)n * sizeof *t->kept);
+    return t->kept ? RV_OK : RV_ENOMEM;
+}
+
+static void drop_model(lm_task *t) {
+    if (t->state) rv_lm_get_config(t->lm)->decoder.kind->state_destroy(t->state);
+    rv_lm_destroy(t->lm);
+    rv_free(t->kept);
+    t->state = NULL;
+    t->lm = NULL;
+    t->kept = NULL;
+}
+
 static rv_status make_batches(lm_task *t) {
     const rv_config *c = t->config;
     rv_sampling sampling = RV_SAMPLE_RANDOM;
@@ -72,25 +97,28 @@ static rv_status make_batches(lm_task *t) {
     t->x = rv_alloc(ids);
     t->y = rv_alloc(ids);
     if (!t->x || !t->y) return RV_ENOMEM;
-    if (sampling != RV_SAMPLE_CONTIGUOUS) return RV_OK;
-    t->state = rv_lm_state_create(t->lm, t->B, t->T);
-    if (!t->state) return RV_ENOMEM;
-    int64_t n = 0;
-    rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
-    t->kept = rv_alloc((size_t)n * sizeof *t->kept);
-    return t->kept ? RV_OK : RV_ENOMEM;
+    return sampling == RV_SAMPLE_CONTIGUOUS ? make_state(t) : RV_OK;
+}
+
+static rv_status rebuild(rv_task *task, const rv_config *config, rv_params *params) {
+    lm_task *t = (lm_task *)task;
+    const bool carries = t->state;
+    drop_model(t);
+    t->config = config;
+    RV_TRY(make_model(t, params));
+    if (carries) RV_TRY(make_state(t));
+    t->committed = (rv_cursor){0};
+    return rv_lm_batches_seek(t->batches, t->committed);
 }
 
 static void destroy(rv_task *task) {
     lm_task *t = (lm_task *)task;
-    if (t->state) rv_lm_get_config(t->lm)->decoder.kind->state_destroy(t->state);
+    drop_model(t);
     rv_lm_batches_destroy(t->batches);
-    rv_lm_destroy(t->lm);
     rv_corpus_free(&t->corpus);
     rv__saved_tokenizer_free(&t->saved_tokenizer);
     rv_free(t->x);
     rv_free(t->y);
-    rv_free(t->kept);
     rv_free(t);
 }
 
@@ -104,11 +132,7 @@ static rv_status create(const rv_config *config, const rv_checkpoint *saved, boo
     if (rv_config_is(config, "train.batch.type", "tokens")) t->B = t->B > t->T ? t->B / t->T : 1;
     t->smoothing = rv_config_real(config, "train.label_smoothing");
     rv_status status = load(t, saved, with_data);
-    if (status == RV_OK) {
-        rv_lm_config lc = rv_lm_config_read(config, rv_tokenizer_size(t->corpus.tokenizer));
-        t->lm = rv_lm_create(params, &lc);
-        status = t->lm ? RV_OK : RV_ENOMEM;
-    }
+    if (status == RV_OK) status = make_model(t, params);
     if (status == RV_OK && with_data) status = make_batches(t);
     if (status != RV_OK) {
         destroy(&t->base);
@@ -278,6 +302,7 @@ const rv_task_kind rv__task_language_model = {
     .use = "write: ravel generate",
     .create = create,
     .destroy = destroy,
+    .rebuild = rebuild,
     .next_batch = next_batch,
     .loss = loss,
     .commit = commit,

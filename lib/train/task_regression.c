@@ -38,6 +38,20 @@ static void describe_data(regression_task *t) {
     t->count[RV_SUBSET_TEST] = rv_config_int(c, "data.test_examples");
 }
 
+static rv_status make_model(regression_task *t, rv_params *params) {
+    const rv_sequence_regressor_config mc = rv_sequence_regressor_config_read(t->config, RV_ADDING_INPUTS, 1);
+    t->model = rv_sequence_regressor_create(params, &mc);
+    return t->model ? RV_OK : RV_ENOMEM; /* that the parts fit has been checked */
+}
+
+static rv_status rebuild(rv_task *task, const rv_config *config, rv_params *params) {
+    regression_task *t = (regression_task *)task;
+    rv_sequence_regressor_destroy(t->model);
+    t->config = config;
+    t->at = t->committed = (rv_cursor){0};
+    return make_model(t, params);
+}
+
 static rv_status create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out) {
     regression_task *t = rv_alloc(sizeof *t);
     if (!t) return RV_ENOMEM;
@@ -45,9 +59,7 @@ static rv_status create(const rv_config *config, const rv_checkpoint *saved, boo
     t->config = config;
     t->B = rv_config_int(config, "train.batch.size");
     describe_data(t);
-    rv_sequence_regressor_config mc = rv_sequence_regressor_config_read(config, RV_ADDING_INPUTS, 1);
-    t->model = rv_sequence_regressor_create(params, &mc);
-    rv_status status = t->model ? RV_OK : RV_ENOMEM; /* that the parts fit has been checked */
+    rv_status status = make_model(t, params);
     if (status == RV_OK && with_data) status = rv_adding_batch_alloc(&t->batch, t->B, t->part[0].max_length);
     if (status == RV_OK && with_data) status = rv_adding_batch_alloc(&t->looked_at, t->B, t->part[0].max_length);
     if (status != RV_OK) {
@@ -203,6 +215,7 @@ const rv_task_kind rv__task_regression = {
     .use = "look into: ravel ckpt info",
     .create = create,
     .destroy = destroy,
+    .rebuild = rebuild,
     .next_batch = next_batch,
     .largest_batch = largest_batch,
     .loss = loss,

@@ -153,6 +153,21 @@ static void destroy(rv_task *task) {
     rv_free(t);
 }
 
+static rv_status make_model(translation_task *t, rv_params *params) {
+    const rv_seq2seq_config mc = rv_seq2seq_config_read(t->config, rv_tokenizer_size(t->data.src), rv_tokenizer_size(t->data.tgt), t->max_length + 1);
+    t->model = rv_seq2seq_create(params, &mc);
+    return t->model ? RV_OK : RV_ENOMEM; /* that the parts fit has been checked */
+}
+
+static rv_status rebuild(rv_task *task, const rv_config *config, rv_params *params) {
+    translation_task *t = (translation_task *)task;
+    rv_seq2seq_destroy(t->model);
+    t->config = config;
+    RV_TRY(make_model(t, params));
+    t->committed = (rv_cursor){0};
+    return rv_pair_batches_seek(t->batches, t->committed);
+}
+
 static rv_status create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out) {
     translation_task *t = rv_alloc(sizeof *t);
     if (!t) return RV_ENOMEM;
@@ -162,11 +177,7 @@ static rv_status create(const rv_config *config, const rv_checkpoint *saved, boo
     t->max_length = rv_config_int(config, "data.max_length");
     t->smoothing = rv_config_real(config, "train.label_smoothing");
     rv_status status = load(t, saved, with_data);
-    if (status == RV_OK) {
-        rv_seq2seq_config mc = rv_seq2seq_config_read(config, rv_tokenizer_size(t->data.src), rv_tokenizer_size(t->data.tgt), t->max_length + 1);
-        t->model = rv_seq2seq_create(params, &mc);
-        status = t->model ? RV_OK : RV_ENOMEM; /* that the parts fit has been checked */
-    }
+    if (status == RV_OK) status = make_model(t, params);
     if (status == RV_OK && with_data) status = make_batches(t);
     if (status != RV_OK) {
         destroy(&t->base);
@@ -319,6 +330,7 @@ const rv_task_kind rv__task_translation = {
     .use = "translate: ravel translate",
     .create = create,
     .destroy = destroy,
+    .rebuild = rebuild,
     .next_batch = next_batch,
     .largest_batch = largest_batch,
     .loss = loss,
