@@ -111,14 +111,15 @@ static rv_status deliver(const arguments *a, const json_t *report, const char *d
 static rv_status of_runs(const arguments *a) {
     rv_report_runs_of runs;
     char name[RV__PATH];
-    rv_status status = rv__runs_open(&runs, a->n, a->path, a->report.pictures);
+    rv_status status = rv__runs_open(&runs, a->n, a->path);
     if (status == RV_OK) {
         int n = runs.n_models;
         snprintf(name, sizeof name, "%s%s%s%s%s", runs.model[0], n > 2 ? ", " : n > 1 ? " and " : "", n > 1 ? runs.model[1] : "", n == 3 ? " and " : n > 3 ? " and others" : "",
                  n == 3 ? runs.model[2] : "");
-        const rv_report_input in = {.name = name, .model = runs.model, .setting = (const char *const[]){""}, .run = runs.run, .n_models = n, .n_settings = 1,
-                                    .n_runs = runs.n, .options = a->report};
+        rv_report_input in = {.name = name, .model = runs.model, .setting = (const char *const[]){""}, .run = runs.run, .n_models = n, .n_settings = 1,
+                              .n_runs = runs.n, .options = a->report};
         json_t *report = NULL;
+        in.options.pictures = runs.pictures;
         status = rv_report_build(&in, &report);
         if (status == RV_OK) status = deliver(a, report, a->output ? a->output : a->n == 1 ? a->path[0] : "report");
         json_decref(report);
@@ -197,7 +198,7 @@ int rv_cmd_report(int argc, char **argv) {
         "  ravel report --json --no-times runs/shakespeare-gpt\n"
         "  ravel report runs/dates --figures pictures",
         0, 0, 0};
-    arguments a = {.report = {.level = 0.95, .resamples = 1000, .samples = 8, .pictures = 2, .times = true}};
+    arguments a = {.report = {.level = 0.95, .resamples = 1000, .samples = 8, .times = true}};
     rv__tool_parse(&argp, argc, argv, &a);
     return rv__tool_finish(report(&a));
 }

@@ -21,6 +21,11 @@ static void outcome_path(const rv_cell_info *cell, char path[RV_PATH_MAX]) {
     snprintf(path, RV_PATH_MAX, "%.*s%s", RV_PATH_MAX - 16, cell->path, cell->kind == RV_CELL_COST ? "" : "/outcome.json");
 }
 
+static bool is_text(const json_t *o, const char *key, const char *text) {
+    const char *s = json_string_value(json_object_get(o, key));
+    return s && !strcmp(s, text);
+}
+
 static bool complete(const rv_cell_info *cell) {
     char path[RV_PATH_MAX];
     outcome_path(cell, path);
@@ -43,7 +48,7 @@ rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, lo
     if (complete(&cell)) {
         json_t *outcome = NULL;
         outcome_path(&cell, path);
-        bool diverged = cell.kind != RV_CELL_COST && rv__json_read(path, &outcome) == RV_OK && !strcmp(json_string_value(json_object_get(outcome, "status")), "diverged");
+        bool diverged = cell.kind != RV_CELL_COST && rv__json_read(path, &outcome) == RV_OK && is_text(outcome, "status", "diverged");
         json_decref(outcome);
         return diverged ? RV_CELL_DIVERGED : RV_CELL_DONE;
     }
@@ -129,7 +134,12 @@ rv_status rv_comparison_tuning(const rv_comparison *c, json_t **out) {
     *out = json_pack("{s:O, s:O, s:o}", "steps", json_object_get(tuning, "steps"), "equal", json_object_get(tuning, "equal"), "models", rows);
     for (size_t i = 0; i < json_array_size(models); i++) {
         int missing;
-        RV_TRY(tuned(c, json_string_value(json_object_get(json_array_get(models, i), "model")), &row, &missing));
+        rv_status status = tuned(c, json_string_value(json_object_get(json_array_get(models, i), "model")), &row, &missing);
+        if (status != RV_OK) {
+            json_decref(*out);
+            *out = NULL;
+            return status;
+        }
         json_array_append_new(rows, row);
     }
     return RV_OK;
@@ -197,6 +207,17 @@ static rv_status measure(const rv_comparison *c, const rv_cell_info *cell) {
     return rv_measure_run(cell->path, &o);
 }
 
+/* The cell's lock again after training has let go of it. Another process may have taken the cell in between, and finds only what is
+ * left to do here: it is waited for. */
+static rv_status hold(const rv_cell_info *cell, rv_run_dir **dir) {
+    for (;;) {
+        rv_status status = rv_run_dir_open(cell->path, dir);
+        if (status == RV_OK || !rv_run_dir_owner(cell->path)) return status == RV_OK ? status : rv_run_dir_open(cell->path, dir);
+        usleep(200000);
+        RV_TRY(rv_stop_requested());
+    }
+}
+
 static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int threads) {
     rv_config *config = NULL;
     RV_TRY(configure(c, cell, threads, &config));
@@ -207,8 +228,10 @@ static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int thr
     char message[1024];
     snprintf(message, sizeof message, "%s", status == RV_EDIVERGED ? rv_error_message() : "");
     rv_run_dir *dir;
-    RV_TRY(rv_run_dir_open(cell->path, &dir));
-    if (status == RV_EDIVERGED) {
+    RV_TRY(hold(cell, &dir));
+    if (complete(cell)) {
+        status = RV_OK;
+    } else if (status == RV_EDIVERGED) {
         rv_warn("%s", message);
         status = write_outcome(cell, "diverged", last_step(cell->path), message);
     } else {

@@ -41,7 +41,7 @@ rv_status rv__json_write(const json_t *document, const char *path) {
 rv_status rv__json_read(const char *path, json_t **out) {
     json_error_t error;
     *out = json_load_file(path, 0, &error);
-    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s", path, error.line, error.column, error.text);
+    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s; if it is damaged, remove it: it is made again", path, error.line, error.column, error.text);
 }
 
 /* ---- reading */
@@ -249,8 +249,21 @@ static rv_status compare_asked(const rv_comparison *c, const char *path) {
     return RV_OK;
 }
 
+/* A cell as the plan has it can be run. */
+static bool is_cell(json_t *e) {
+    const char *text;
+    json_t *set;
+    json_int_t number;
+    return !json_unpack(e, "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "kind", &text, "model", &text, "setting", &text, "path", &text, "seed", &number, "steps", &number,
+                        "tokens", &number, "set", &set);
+}
+
 static rv_status read_plan(rv_comparison *c, const char *path) {
     RV_TRY(rv__json_read(path, &c->plan));
+    const char *format = json_string_value(json_object_get(c->plan, "format"));
+    bool whole = format && !strcmp(format, "ravel-compare 1") && json_is_array(json_object_get(c->plan, "models"));
+    for (int i = 0; i < rv_comparison_cells(c); i++) whole = whole && is_cell(json_array_get(json_object_get(c->plan, "cells"), (size_t)i));
+    if (!whole) return rv_error(RV_EDATA, "%s: this is no plan that this version of ravel wrote; remove it, so that it is made again", path);
     return compare_asked(c, path);
 }
 
@@ -262,7 +275,10 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     /* One process plans; those that share the comparison wait for it. */
     rv_run_dir *dir = NULL;
     while (rv_run_dir_open(c->dir, &dir) != RV_OK) {
-        if (!rv_run_dir_owner(c->dir)) return RV_EUSAGE; /* it cannot be made or written: the message says so */
+        if (!rv_run_dir_owner(c->dir)) { /* it let go of the folder just now; or the folder cannot be made or written, and the message says so */
+            RV_TRY(rv_run_dir_open(c->dir, &dir));
+            break;
+        }
         usleep(200000);
         if (!access(path, F_OK)) return read_plan(c, path);
     }

@@ -1,6 +1,7 @@
 /** A comparison: one YAML file, the plan that it stands for, and its cells, each an ordinary run. README.md has the files.
  *
  *  The plan is a JSON document, written once as DIR/plan.json and only read from then on:
+ *    "format": "ravel-compare 1", "name"
  *    "asked":  {"compare": [lines], "model LABEL": [lines]}, the configuration it was made from, to see changes
  *    "models": [{"model", "file", "set": ["key=value"], "src_vocab", "tgt_vocab"}], set: what the comparison says, and matched widths
  *    "settings": [label], "seeds", "match", "budget" as in report.json, "tuning": {"steps", "tokens", "lr": [...], "equal"} or null
@@ -54,8 +55,8 @@ RV_API bool rv_cell_ready(const rv_comparison *c, int number);
  *  needs other cells first or another process runs it; errors of rv_train, rv_measure_run; what rv_stop_requested says. */
 RV_API rv_status rv_cell_run(const rv_comparison *c, int number, int threads);
 
-/** "tuning" of report.json from the trials that are complete. RV_EDIVERGED when every trial of a model diverged. *out is NULL
- *  where nothing is tuned; the caller decrefs. */
+/** "tuning" of report.json from the trials that are complete; the rate of a model whose trials all diverged, or of which some are missing,
+ *  is null or preliminary. *out is NULL where nothing is tuned, and after an error (RV_EDATA with the path); the caller decrefs. */
 RV_API rv_status rv_comparison_tuning(const rv_comparison *c, json_t **out);
 /** report.json from the cells that are complete. times: with what depends on the clock or the machine. The caller decrefs. */
 RV_API rv_status rv_comparison_report(const rv_comparison *c, bool times, json_t **out);

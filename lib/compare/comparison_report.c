@@ -128,7 +128,10 @@ rv_status rv_comparison_write_report(const rv_comparison *c, bool times, json_t 
     rv_run_dir *dir = NULL;
     *out = NULL;
     while (rv_run_dir_open(c->dir, &dir) != RV_OK) { /* another process that shares the comparison may be writing it, too */
-        if (!rv_run_dir_owner(c->dir)) return RV_EUSAGE;
+        if (!rv_run_dir_owner(c->dir)) {
+            RV_TRY(rv_run_dir_open(c->dir, &dir)); /* it is done with it just now; or the folder cannot be written */
+            break;
+        }
         usleep(200000);
     }
     rv_status status = rv_comparison_report(c, times, out);

@@ -185,7 +185,9 @@ static rv_status compare(const data *d, const char *setting, const group *a, con
     double *each = rv_alloc((size_t)(2 * left->n) * sizeof *each);
     rv_interval alone;
     const double level = d->in->options.level;
-    const int resamples = d->in->options.resamples;
+    /* p is no smaller than 2 / (resamples + 1): enough of them for a verdict under the adjustment for so many pairs. */
+    const int models = d->in->n_models, enough = (int)fmin(1.5 * models * (models - 1) / (1 - level), 1e6);
+    const int resamples = d->in->options.resamples > enough ? d->in->options.resamples : enough;
     rv_status status = of_a && of_b && each ? RV_OK : RV_ENOMEM;
     if (status == RV_OK) status = rv_bootstrap_pair(left->n, right->n, n, of_a, of_b, m->of, level, resamples, &out->difference, &out->p);
     if (status == RV_OK && x->n > 1) {

@@ -207,6 +207,10 @@ int64_t rv_seeds_needed(int n, const double *difference, double level) {
     /* n >= ((t(level) + t(power)) sd / mean)^2, t of n - 1 degrees of freedom; the normal quantiles give less. */
     const double z = normal_within(level) + rv_student_quantile(power, MOST_DEGREES);
     const double least = fmin(z * z * ratio * ratio, most);
+    if (least > MOST_DEGREES) { /* the t no longer changes */
+        const double t = rv_student_quantile((1 + level) / 2, MOST_DEGREES) + rv_student_quantile(power, MOST_DEGREES);
+        return (int64_t)ceil(fmin(t * t * ratio * ratio, most));
+    }
     for (int64_t k = least > 3 ? (int64_t)least - 1 : 2;; k++) {
         const int d = k - 1 < MOST_DEGREES ? (int)k - 1 : MOST_DEGREES;
         const double t = rv_student_quantile((1 + level) / 2, d) + rv_student_quantile(power, d);

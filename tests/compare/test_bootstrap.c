@@ -173,6 +173,9 @@ Test(bootstrap, seeds_needed) {
     cr_expect(needed(0.001) > 7500000 && needed(0.001) < 8000000, "%lld", (long long)needed(0.001));
     cr_expect_eq(needed(0), -1);
     cr_expect_eq(rv_seeds_needed(1, (double[]){1}, 0.95), -1);
+    /* As good as no difference: sd / mean = 2 sqrt(2) 1000.5, and 7.86 times its square. It does not count up to there. */
+    const double many = 8 * 1000.5 * 1000.5 * 7.86;
+    cr_expect_float_eq((double)rv_seeds_needed(2, (double[]){1001, -1000}, 0.95) / many, 1, 0.005);
     cr_expect_eq(rv_seeds_needed(3, (double[]){1, 1, 1}, 0.95), 2);
 }
 

@@ -167,14 +167,18 @@ int rv__jobs_run(const rv_comparison *c, const rv__jobs_options *options) {
     rv_stop_install();
     s.bar = rv_progress_start("comparing", "cells", 0, s.total);
     bool waiting = true;
+    double looked = -1; /* when the cells were, last: that takes system calls for each */
     for (;;) {
         rv_status stop = rv_stop_requested();
         if (stop != RV_OK) stop_all(&s, stop == RV_EINT ? SIGINT : SIGTERM);
-        while (reap(&s)) {}
+        while (reap(&s)) looked = -1;
         if (s.stopping && !s.n_running) break;
-        if (!s.stopping && start(&s, &waiting) != RV_OK) {
-            s.code = rv__tool_finish(RV_EDATA);
-            stop_all(&s, SIGTERM);
+        if (!s.stopping && (looked < 0 || rv_now() - looked > WAIT_US * 1e-6)) {
+            if (start(&s, &waiting) != RV_OK) {
+                s.code = rv__tool_finish(RV_EDATA);
+                stop_all(&s, SIGTERM);
+            }
+            looked = rv_now();
         }
         if (!waiting && !s.n_running) break;
         usleep(s.n_running ? POLL_US : WAIT_US); /* others' cells take their time */

@@ -9,7 +9,7 @@
 #include "data/files.h"
 
 static const char *const measured[] = {"examples.jsonl", "gradient_flow.json", "attention.json"};
-enum { MEASURED = sizeof measured / sizeof *measured };
+enum { MEASURED = sizeof measured / sizeof *measured, PICTURES = 2 /* where the experiment has no say */ };
 
 static bool modified(const char *path, struct timespec *at) {
     struct stat s;
@@ -84,8 +84,8 @@ static char *without_seed(const rv_config *config) {
     return text;
 }
 
-static rv_status open_run(rv_report_runs_of *r, const char *dir, int pictures) {
-    int i = r->n++;
+static rv_status open_run(rv_report_runs_of *r, const char *dir) {
+    int i = r->n++, pictures;
     char path[RV__PATH];
     bool finished;
     int64_t step;
@@ -102,6 +102,9 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir, int pictures) {
     const char *said = json_string_value(json_object_get(r->outcome[i], "status"));
     bool diverged = said && !strcmp(said, "diverged");
     RV_TRY(look(dir, r->config[i], &step, &finished));
+    static const char sentences[] = "report.attention.sentences";
+    pictures = rv_config_has(r->config[i], sentences) ? (int)rv_config_int(r->config[i], sentences) : PICTURES;
+    if (pictures > r->pictures) r->pictures = pictures;
     if (finished && !diverged) RV_TRY(measure(dir, step, pictures));
     else rv_warn("%s: the run %s; it is shown without what is measured at the end", dir, diverged ? "diverged" : "is not finished");
     r->run[i] = (rv_report_run){
@@ -149,12 +152,12 @@ static rv_status label(rv_report_runs_of *r) {
     return RV_OK;
 }
 
-rv_status rv__runs_open(rv_report_runs_of *r, int n, const char *const *folder, int pictures) {
+rv_status rv__runs_open(rv_report_runs_of *r, int n, const char *const *folder) {
     size_t rows = (size_t)n;
     *r = (rv_report_runs_of){.run = calloc(rows, sizeof *r->run), .model = calloc(rows, sizeof *r->model), .config = calloc(rows, sizeof *r->config),
                              .outcome = calloc(rows, sizeof(json_t *)), .same = calloc(rows, sizeof *r->same)};
     if (!r->run || !r->model || !r->config || !r->outcome || !r->same) return rv_error(RV_ENOMEM, "no memory for %d runs", n);
-    for (int i = 0; i < n; i++) RV_TRY(open_run(r, folder[i], pictures));
+    for (int i = 0; i < n; i++) RV_TRY(open_run(r, folder[i]));
     return label(r);
 }
 
