@@ -100,7 +100,7 @@ static rv_status of_experiment(const arguments *a, rv_tape *tape, json_t **out) 
     rv_task *task = NULL;
     rv_params *params = rv_params_create();
     json_t *before = NULL;
-    rv_status status = params ? rv_config_load(a->over.path, a->over.n, a->over.text, &config) : RV_ENOMEM;
+    rv_status status = params ? rv_config_load_experiment(a->over.path, a->over.n, a->over.text, &config) : RV_ENOMEM;
     if (status == RV_OK) rv_set_threads((int)rv_config_int(config, "runtime.threads"));
     if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
     if (status == RV_OK) status = rv_params_materialise(params, (uint64_t)rv_config_int(config, "seed"));

@@ -66,7 +66,7 @@ int rv_cmd_summary(int argc, char **argv) {
     rv_config *config = NULL;
     rv_task *task = NULL;
     rv_params *params = rv_params_create();
-    status = params ? rv_config_load(a.path, a.n, a.text, &config) : RV_ENOMEM;
+    status = params ? rv_config_load_experiment(a.path, a.n, a.text, &config) : RV_ENOMEM;
     if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
     if (status == RV_OK) print(params, task);
     if (task) task->kind->destroy(task);

@@ -38,7 +38,7 @@ int rv_cmd_train(int argc, char **argv) {
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_config *config = NULL;
-    rv_status status = rv_config_load(a.over.path, a.over.n, a.over.text, &config);
+    rv_status status = rv_config_load_experiment(a.over.path, a.over.n, a.over.text, &config);
     if (status == RV_OK) status = rv_train(config, &a.options);
     rv_config_destroy(config);
     return rv__tool_finish(status);

@@ -131,7 +131,7 @@ rv_status rv__model_config(const json_t *model, const json_t *set, const json_t 
     int n = 0;
     for (int l = 0; l < 3; l++)
         for (size_t i = 0; i < json_array_size(lists[l]) && n < ASSIGNMENTS_MAX; i++) text[n++] = json_string_value(json_array_get(lists[l], i));
-    return rv_config_load(json_string_value(json_object_get(model, "file")), n, text, out);
+    return rv_config_load_experiment(json_string_value(json_object_get(model, "file")), n, text, out);
 }
 
 /* ---- what was asked */

@@ -21,7 +21,9 @@ typedef struct rv_config rv_config;
 /** Read, check and complete an experiment file. `overrides` are assignments "key.path=value", later ones win.
  *  RV_EUSAGE with every mistake, one line each, or RV_ENOMEM; *out is then NULL. Destroy with rv_config_destroy. */
 RV_API rv_status rv_config_load(const char *path, int n_overrides, const char *const *overrides, rv_config **out);
-/** The same for a text in memory (a checkpoint's), named `label` in messages; it cannot include files. */
+/** The same, and RV_EUSAGE for the file of a comparison, which has no model of its own. */
+RV_API rv_status rv_config_load_experiment(const char *path, int n_overrides, const char *const *overrides, rv_config **out);
+/** rv_config_load for a text in memory (a checkpoint's), named `label` in messages; it cannot include files. */
 RV_API rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides, const char *const *overrides, rv_config **out);
 RV_API void rv_config_destroy(rv_config *c);
 
