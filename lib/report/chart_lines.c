@@ -35,15 +35,18 @@ static void widen(range *r, bool log, double v) {
 
 static void ranges(const rv_chart *c, range *x, range *y) {
     *x = *y = (range){INFINITY, -INFINITY};
+    double lowest = INFINITY;
     for (int s = 0; s < c->n_series; s++) {
         const rv_series *one = &c->series[s];
         for (int i = 0; i < one->n; i++) {
             if (!isfinite(one->x[i]) || !isfinite(one->y[i]) || (c->x_log && one->x[i] <= 0) || (c->y_log && one->y[i] <= 0)) continue;
             widen(x, c->x_log, one->x[i]);
             widen(y, c->y_log, one->y[i]);
+            lowest = fmin(lowest, one->y[i]);
             if (one->low && one->high) widen(y, c->y_log, one->low[i]), widen(y, c->y_log, one->high[i]);
         }
     }
+    if (c->y_log) y->low = fmax(y->low, lowest / 4); /* an interval that all but holds 0 would make the lines flat */
     for (int i = 0; i < c->n_marks; i++) widen(x, c->x_log, c->marks[i].x);
     if (c->y_from_zero && !c->y_log && y->low <= y->high) y->low = fmin(y->low, 0), y->high = fmax(y->high, 0);
     if (c->y_high > c->y_low && (!c->y_log || c->y_low > 0)) *y = (range){c->y_low, c->y_high};

@@ -47,7 +47,7 @@ static const char page_rules[] =
     "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
     "th:first-child,td:first-child{padding-left:0;position:sticky;left:0;background:var(--paper)}"
     "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}"
-    "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:anywhere}}\n"
+    "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:break-word}}\n"
     ".row:has(>:nth-child(2):last-child),.row:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}"
     ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) svg.small,.row:has(>:nth-child(2):last-child) svg.narrow,.row:has(>:nth-child(4):last-child) svg.narrow{max-width:24rem}#runs td{white-space:nowrap}"
     ".row .map svg{max-width:100%;height:auto}nav{font-size:.92rem;line-height:1.9}nav a{margin-right:.9rem;white-space:nowrap}\n"
@@ -60,8 +60,8 @@ static const char page_rules[] =
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:avoid}"
     "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
-    ".row,.row:has(>:nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
-    ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
+    ".row,.row:has(>:nth-child(n):nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
+    ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}details:not([open])>summary::after{content:' (folded: open it on the screen before printing)'}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 static const char *light(const char *name, size_t n) {
     for (int i = 0; i < N_COLOURS; i++)
@@ -129,8 +129,8 @@ void rv_page_section_end(FILE *f) { fputs("</section>\n", f); }
 void rv_page_row_begin(FILE *f) { fputs("<div class='row'>\n", f); }
 void rv_page_row_end(FILE *f) { fputs("</div>\n", f); }
 
-/* Like a number: a cell that begins as one. A column is of numbers if most cells below the head are, empty ones and dashes
- * aside. */
+/* Like a number: a cell that begins as one. A column is of numbers if three of four cells below the head are, empty ones and
+ * dashes aside. */
 static bool is_number(const char *cell) {
     static const char *const signs[] = {"−", "±", "+", "-", "<", ">", "~", "≈", "×", "[", "(", " "};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
@@ -141,11 +141,13 @@ static bool is_void(const char *cell) { return !*cell || !strcmp(cell, "–") ||
 
 static bool numeric(int rows, int columns, const char *const *cells, int c) {
     int more = 0;
+    bool number = false;
     for (int r = 1; r < rows; r++) {
         const char *cell = cells[r * columns + c];
-        if (!is_void(cell)) more += is_number(cell) ? 1 : -1;
+        number |= is_number(cell);
+        if (!is_void(cell)) more += is_number(cell) ? 1 : -3;
     }
-    return more > 0;
+    return more >= 0 && number;
 }
 
 static bool wordy(int rows, int columns, const char *const *cells, int c) {
