@@ -17,6 +17,25 @@ const char *rv__page_phase(const char *phase) {
     return phase;
 }
 
+bool rv__page_disturbed(const json_t *cost, const char *model, const char *phase, double threads) {
+    const json_t *rows = json_object_get(cost, "rows"), *row, *longer;
+    size_t i, k;
+    json_array_foreach(rows, i, row) {
+        if (!rv__page_is(row, "model", model) || !rv__page_is(row, "phase", phase) || (int)rv__page_real(row, "threads") != (int)threads) continue;
+        json_array_foreach(rows, k, longer)
+            if (rv__page_is(longer, "model", model) && rv__page_is(longer, "phase", phase) && (int)rv__page_real(longer, "threads") == (int)threads &&
+                rv__page_real(longer, "sequence_length") > rv__page_real(row, "sequence_length") && rv__page_real(row, "low") > rv__page_real(longer, "high"))
+                return true;
+    }
+    return false;
+}
+
+static bool crossing_disturbed(const json_t *cost, const json_t *c) {
+    const char *phase = rv__page_string(c, "phase");
+    double threads = rv__page_real(c, "threads");
+    return rv__page_disturbed(cost, rv__page_string(c, "a"), phase, threads) || rv__page_disturbed(cost, rv__page_string(c, "b"), phase, threads);
+}
+
 /* The numbers of threads in the rows, in their order. */
 static int threads_of(const json_t *rows, int out[THREADS]) {
     const json_t *row;
@@ -69,8 +88,8 @@ static int lines(rv__page *p, const json_t *rows, const char *phase, int threads
     return n;
 }
 
-static int marks(rv__page *p, const json_t *crossings, const char *phase, int threads, rv_chart_mark **out) {
-    const json_t *c;
+static int marks(rv__page *p, const json_t *cost, const char *phase, int threads, rv_chart_mark **out) {
+    const json_t *crossings = json_object_get(cost, "crossings"), *c;
     size_t i;
     int n = 0;
     rv_chart_mark *mark = rv__page_alloc(p, sizeof *mark * (json_array_size(crossings) + 1));
@@ -78,7 +97,7 @@ static int marks(rv__page *p, const json_t *crossings, const char *phase, int th
     if (!mark) return 0;
     json_array_foreach(crossings, i, c) {
         double at = rv__page_real(c, "length");
-        if (isnan(at) || !rv__page_is(c, "phase", phase) || (int)rv__page_real(c, "threads") != threads) continue;
+        if (isnan(at) || !rv__page_is(c, "phase", phase) || (int)rv__page_real(c, "threads") != threads || crossing_disturbed(cost, c)) continue;
         mark[n++] = (rv_chart_mark){at, rv__page_format(p, "equal at %s", rv__page_number(p, round(at))), -1};
     }
     return n;
@@ -89,7 +108,7 @@ static void cost_chart(rv__page *p, const json_t *cost, int phase, int threads, 
     rv_chart_mark *mark = NULL;
     int n = lines(p, json_object_get(cost, "rows"), phases[phase].phase, threads, quantity, scale, &series);
     if (!n) return;
-    int n_marks = marked ? marks(p, json_object_get(cost, "crossings"), phases[phase].phase, threads, &mark) : 0;
+    int n_marks = marked ? marks(p, cost, phases[phase].phase, threads, &mark) : 0;
     rv_chart chart = {.title = title, .x_label = "sequence length, tokens", .y_label = label, .x_log = true, .y_log = true, .n_series = n, .series = series,
                       .n_marks = n_marks, .marks = mark, .points = true, .small = true};
     rv__page_chart(p, &chart);
@@ -180,6 +199,12 @@ static const json_t *fit_of(const json_t *fits, const char *model, const char *p
     return NULL;
 }
 
+/* To the second decimal: what does not grow at all is 0, whatever rounding left of it. */
+static const char *slope_text(rv__page *p, const json_t *fit) {
+    double slope = rv__page_real(fit, "slope");
+    return rv__page_number(p, fabs(slope) < 0.005 ? 0 : slope);
+}
+
 static void slope_row(rv__page *p, rv__page_table *t, const json_t *fits, int phase, int threads, const char *quantity) {
     int models = rv__page_n_models(p);
     bool any = false;
@@ -189,8 +214,8 @@ static void slope_row(rv__page *p, rv__page_table *t, const json_t *fits, int ph
     rv__page_cell(t, rv__page_format(p, "%s, %s", phases[phase].title, time ? threads_text(p, threads) : "memory"));
     for (int k = 0; k < models; k++) {
         const json_t *fit = fit_of(fits, rv__page_model_name(p, k), phases[phase].phase, threads, quantity), *tail = json_object_get(fit, "longest");
-        const char *text = rv__page_number(p, rv__page_real(fit, "slope"));
-        if (tail) text = rv__page_format(p, "%s; %s from %s on", text, rv__page_number(p, rv__page_real(tail, "slope")), rv__page_number(p, rv__page_real(tail, "from")));
+        const char *text = slope_text(p, fit);
+        if (tail) text = rv__page_format(p, "%s; %s from %s on", text, slope_text(p, tail), rv__page_number(p, rv__page_real(tail, "from")));
         rv__page_cell(t, text);
     }
 }

@@ -79,6 +79,9 @@ void rv__page_table_end(rv__page_table *t, const char *caption);
 
 /* What a phase of cost is called. */
 const char *rv__page_phase(const char *phase);
+/* Whether times fall as sequences grow, beyond their spread: then the machine was not the same all the time (something else ran
+ * on it), and where two models' lines cross says nothing of the models. */
+bool rv__page_disturbed(const json_t *cost, const char *model, const char *phase, double threads);
 /* A model's name in its colour. */
 void rv__page_model(rv__page *p, const char *name);
 /* "a, b and c": what stands before the i-th of n. */

@@ -39,11 +39,11 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
 
 static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
     rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+    double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
     rv__page_model(p, rv__page_string(pair, "a"));
     fputs(" and ", p->f);
     rv__page_model(p, rv__page_string(pair, "b"));
-    rv_page_textf(p->f, ": not distinguishable by %s with %s (difference %s)", m.title, seeds_text(p),
-                  rv__page_interval(p, m.scale * rv__page_real(pair, "difference"), m.scale * rv__page_real(pair, "low"), m.scale * rv__page_real(pair, "high")));
+    rv_page_textf(p->f, ": not distinguishable by %s with %s (difference %s, interval %s)", m.title, seeds_text(p), rv__page_value_of(p, d, low, high), rv__page_range(p, low, high));
     double needed = rv__page_real(pair, "seeds_needed");
     if (needed > 0) rv_page_textf(p->f, "; if the difference is real, about %s seeds each would show it", rv__page_number(p, needed));
     fputs(".", p->f);
@@ -93,9 +93,9 @@ static void other_metrics(rv__page *p, const json_t *quality, const json_t *head
     if (!n_agree && !n_differ) return;
     fputs("<li>", p->f);
     rv_page_text(p->f, setting_words(p, rv__page_string(headline, "setting")));
+    fputs("By ", p->f);
     for (int k = 0; k < n_agree; k++) rv_page_textf(p->f, "%s%s", rv__page_join(k, n_agree), agree[k]);
-    if (n_agree) rv_page_textf(p->f, " give%s the same verdicts%s", n_agree == 1 ? "s" : "", n_differ ? "; by " : "");
-    else fputs("By ", p->f);
+    if (n_agree) rv_page_textf(p->f, " the verdicts are the same%s", n_differ ? "; by " : "");
     for (int k = 0; k < n_differ; k++) rv_page_textf(p->f, "%s%s", rv__page_join(k, n_differ), differ[k]);
     if (n_differ) fputs(", not every verdict is the same: see Quality", p->f);
     fputs(".</li>\n", p->f);
@@ -204,8 +204,33 @@ static bool worth_telling(const json_t *crossings, const json_t *c, double threa
     return true;
 }
 
+static bool disturbed(const json_t *cost, const json_t *c, const char *side) {
+    return rv__page_disturbed(cost, rv__page_string(c, side), rv__page_string(c, "phase"), rv__page_real(c, "threads"));
+}
+
+/* Models whose times on so many threads cannot be what they cost, each named once. */
+static void disturbances(rv__page *p, const json_t *cost, double threads) {
+    const json_t *list = json_object_get(cost, "crossings"), *c;
+    size_t i;
+    for (int k = 0; k < rv__page_n_models(p); k++) {
+        const char *model = rv__page_model_name(p, k);
+        bool found = false;
+        json_array_foreach(list, i, c)
+            for (int side = 0; side < 2; side++) {
+                const char *key = side ? "b" : "a";
+                found |= worth_telling(list, c, threads, false) && rv__page_is(c, key, model) && disturbed(cost, c, key);
+            }
+        if (!found) continue;
+        fputs("<li>Nothing is said of ", p->f);
+        rv__page_model(p, model);
+        rv_page_textf(p->f, " where its times fall as sequences grow: something else ran on the machine while they were taken. To measure again, remove cost/%s.json "
+                            "from the comparison's folder and give its command once more.", model);
+        fputs("</li>\n", p->f);
+    }
+}
+
 static void crossings(rv__page *p) {
-    const json_t *list = json_object_get(json_object_get(p->report, "cost"), "crossings"), *c;
+    const json_t *cost = json_object_get(p->report, "cost"), *list = json_object_get(cost, "crossings"), *c;
     size_t i;
     double threads = most_threads(list);
     int told = 0;
@@ -215,7 +240,9 @@ static void crossings(rv__page *p) {
     fputs("<ul class='verdicts'>\n", p->f);
     for (int decode = 0; decode < 2; decode++) /* training first */
         json_array_foreach(list, i, c)
-            if (rv__page_is(c, "phase", "decode") == decode && worth_telling(list, c, threads, told > CROSSINGS_MOST)) crossing(p, c);
+            if (rv__page_is(c, "phase", "decode") == decode && worth_telling(list, c, threads, told > CROSSINGS_MOST) && !disturbed(cost, c, "a") && !disturbed(cost, c, "b"))
+                crossing(p, c);
+    disturbances(p, cost, threads);
     fputs("</ul>\n", p->f);
 }
 
