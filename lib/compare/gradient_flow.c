@@ -230,7 +230,7 @@ rv_status rv_gradient_flow(rv_tape *tape, rv_task *task, int64_t length, json_t 
         snprintf(loss, sizeof loss, "loss of the last token of %lld tokens", (long long)f->longest);
     } else if (!strcmp(name, "translation")) {
         status = of_translation(f, task);
-        snprintf(loss, sizeof loss, "loss of the whole target; lag counts from the end of the source, in reverse directions from its beginning");
+        snprintf(loss, sizeof loss, "the loss of the whole target; lag counts from the end of the source, in reverse directions from its beginning");
     } else if (!strcmp(name, "regression")) {
         status = of_regression(f, task);
         snprintf(loss, sizeof loss, "squared error of the answer to %lld steps", (long long)f->longest);

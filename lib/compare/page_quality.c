@@ -154,6 +154,7 @@ void rv__page_quality(rv__page *p) {
 static const char *bin_name(rv__page *p, const json_t *bin) {
     double from = rv__page_real(bin, "from"), to = rv__page_real(bin, "to");
     if (isnan(to)) return rv__page_format(p, "%g and more", from);
+    if (from == 0) return rv__page_format(p, "up to %g", to); /* no source is of length 0 */
     if (from == to) return rv__page_format(p, "%g", from);
     return rv__page_format(p, "%g\xe2\x80\x93%g", from, to);
 }
@@ -169,24 +170,26 @@ static double bin_middle(const json_t *bins, int i) {
     return (from + to) / 2;
 }
 
+/* Models across, lengths down: the page is higher than wide. */
 static void length_table(rv__page *p, const json_t *part, rv__page_metric m) {
     const json_t *bins = json_object_get(part, "bins"), *models = json_object_get(part, "models"), *row;
-    int n = (int)json_array_size(bins);
-    rv__page_table t = rv__page_table_begin(p, n + 1);
+    size_t i, n = json_array_size(bins);
+    rv__page_table t = rv__page_table_begin(p, (int)json_array_size(models) + 2);
     rv__page_cell(&t, rv__page_string(part, "unit"));
-    for (int b = 0; b < n; b++) rv__page_cell(&t, bin_name(p, json_array_get(bins, (size_t)b)));
     rv__page_cell(&t, "test examples");
-    for (int b = 0; b < n; b++)
-        rv__page_cell(&t, rv__page_count(p, json_number_value(json_array_get(json_object_get(json_array_get(models, 0), "examples"), (size_t)b))));
-    size_t i;
-    json_array_foreach(models, i, row) {
-        const double *v, *low, *high;
-        int k = rv__page_reals(p, json_object_get(row, "value"), &v), k_low = rv__page_reals(p, json_object_get(row, "low"), &low),
-            k_high = rv__page_reals(p, json_object_get(row, "high"), &high);
-        rv__page_cell(&t, rv__page_string(row, "model"));
-        for (int b = 0; b < n; b++)
-            rv__page_cell(&t, b < k ? rv__page_interval(p, m.scale * v[b], b < k_low ? m.scale * low[b] : (double)NAN, b < k_high ? m.scale * high[b] : (double)NAN)
-                                    : "\xe2\x80\x93");
+    json_array_foreach(models, i, row) rv__page_cell(&t, rv__page_string(row, "model"));
+    for (size_t b = 0; b < n; b++) {
+        rv__page_cell(&t, bin_name(p, json_array_get(bins, b)));
+        rv__page_cell(&t, rv__page_count(p, json_number_value(json_array_get(json_object_get(json_array_get(models, 0), "examples"), b))));
+        json_array_foreach(models, i, row) {
+            double v[3];
+            static const char *const key[3] = {"value", "low", "high"};
+            for (int k = 0; k < 3; k++) {
+                const json_t *x = json_array_get(json_object_get(row, key[k]), b);
+                v[k] = json_is_number(x) ? m.scale * json_number_value(x) : (double)NAN;
+            }
+            rv__page_cell(&t, rv__page_interval(p, v[0], v[1], v[2]));
+        }
     }
     rv__page_table_end(&t, rv__page_format(p, "%s by length%s%s", m.axis, *rv__page_string(part, "setting") ? ", " : "", rv__page_string(part, "setting")));
 }
@@ -319,8 +322,8 @@ void rv__page_time_to(rv__page *p) {
     rv__page_metric m = rv__page_metric_of(rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
     rv_page_section(p->f, "time-to", "Steps until solved");
-    rv__page_note(p, rv__page_format(p, "Solved: %s of the validation part reached %s. The step is that of the first validation at which it did.", m.axis,
-                                     rv__page_given(p, m.scale * rv__page_real(part, "threshold"))));
+    rv__page_note(p, rv__page_format(p, "Solved means: %s on the validation part reached %s%s. The step is that of the first validation at which it did.", m.title,
+                                     rv__page_given(p, m.scale * rv__page_real(part, "threshold")), m.scale == 100 ? "\xc2\xa0%" : ""));
     double *at = rv__page_alloc(p, sizeof *at * (size_t)settings);
     const char *axis = at ? rv__page_setting_axis(p, at) : NULL;
     if (axis) threshold_chart(p, rows, axis, at);
@@ -330,7 +333,7 @@ void rv__page_time_to(rv__page *p) {
     rv__page_cell(&t, "seeds that solved it");
     rv__page_cell(&t, "steps, median");
     rv__page_cell(&t, "steps, first to last");
-    rv__page_cell(&t, rv__page_format(p, "best %s, mean", m.title));
+    rv__page_cell(&t, rv__page_format(p, "best %s, mean", m.axis));
     for (int s = 0; s < settings; s++)
         for (int k = 0; k < rv__page_n_models(p); k++) {
             threshold_row r = reached(p, rows, rv__page_setting(p, s), rv__page_model_name(p, k));

@@ -52,7 +52,7 @@ static const char *const *labels(rv__page *p, const json_t *list, size_t *n) {
     const char **out = rv__page_alloc(p, sizeof *out * (*n + 1));
     for (size_t i = 0; out && i < *n; i++) {
         const char *s = json_string_value(json_array_get(list, i));
-        out[i] = s ? s : "";
+        out[i] = !s ? "" : strcmp(s, "\\s") ? s : "\xe2\x90\xa3"; /* a vocabulary of characters writes the space as \s */
     }
     return out;
 }
