@@ -42,7 +42,7 @@ RV_API rv_status rv_cost_measure(const rv_config *config, int64_t src_vocab, int
 RV_API rv_status rv_cost_parameters(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t *parameters);
 
 /** Write the whole of cost/MODEL.json to `path` (folders are made; it appears whole or not at all): each of spec's threads and
- *  lengths in a process of its own, one at a time, which is `self compare --cost-worker` ("/proc/self/exe" starts this program
+ *  lengths in three processes of its own, one at a time (see lib/compare/README.md), each `self compare --cost-worker` ("/proc/self/exe" starts this program
  *  again). That program must hand its standard input and output to rv_cost_serve. Nothing else should run meanwhile. A length
  *  for which there is no memory is left out with a warning. Errors: RV_EINTERNAL when a process ends early, those of the
  *  measurement, what rv_stop_requested says, RV_EDATA when the file cannot be written. */

@@ -113,33 +113,64 @@ static rv_status ask(const char *self, json_t *request, json_t **reply) {
                     WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
+/* Add a measurement to the one of the same phase, threads and length, or to the list. */
+static rv_status add(json_t *cells, json_t *cell) {
+    static const char *const same[] = {"phase", "threads", "sequence_length"};
+    enum { SAME = sizeof same / sizeof *same };
+    size_t i;
+    json_t *before;
+    json_array_foreach(cells, i, before) {
+        bool equal = true;
+        for (int k = 0; k < SAME; k++) equal &= json_equal(json_object_get(before, same[k]), json_object_get(cell, same[k]));
+        if (!equal) continue;
+        json_t *peak = json_object_get(cell, "peak_bytes");
+        bool failed = json_array_extend(json_object_get(before, "ms"), json_object_get(cell, "ms")) != 0;
+        if (json_integer_value(peak) > json_integer_value(json_object_get(before, "peak_bytes"))) failed |= json_object_set(before, "peak_bytes", peak) != 0;
+        return failed ? rv_error(RV_ENOMEM, "out of memory") : RV_OK;
+    }
+    return json_array_append(cells, cell) ? rv_error(RV_ENOMEM, "out of memory") : RV_OK;
+}
+
 static rv_status measure(const char *self, json_t *request, json_t *cells) {
-    json_t *reply;
+    json_t *reply, *cell;
+    size_t i;
     RV_TRY(ask(self, request, &reply));
     json_t *found = json_object_get(reply, "cells");
     const char *message = json_string_value(json_object_get(reply, "message"));
     const int status = (int)json_integer_value(json_object_get(reply, "status"));
-    rv_status result = RV_OK;
-    if (found) json_array_extend(cells, found);
-    else result = rv_error(status > RV_OK && status <= RV_EINT ? (rv_status)status : RV_EINTERNAL, "%s", message ? message : "the measurement gave no answer");
+    rv_status result = found ? RV_OK
+                             : rv_error(status > RV_OK && status <= RV_EINT ? (rv_status)status : RV_EINTERNAL, "%s", message ? message : "the measurement gave no answer");
+    json_array_foreach(found, i, cell) if (result == RV_OK) result = add(cells, cell);
     json_decref(reply);
     return result;
 }
 
 /* ---- all of them */
 
+/* Each is measured in three rounds, some time apart: other work on the machine comes in bursts of seconds, and one that hits a
+ * round leaves the median of all repeats where it is. */
+enum { ROUNDS = 3 };
+
 static rv_status measure_all(const char *config, const char *model, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, const char *self, json_t *cells) {
-    for (int t = 0; t < spec->n_threads; t++)
-        for (int i = 0; i < spec->n_lengths; i++) {
+    const int n = spec->n_threads * spec->n_lengths;
+    bool too_large[RV_COST_THREADS * RV_COST_LENGTHS] = {0};
+    for (int round = 0; round < ROUNDS; round++) {
+        rv_cost_spec part = *spec;
+        part.repeats = spec->repeats * (round + 1) / ROUNDS - spec->repeats * round / ROUNDS;
+        part.max_seconds = spec->max_seconds / ROUNDS;
+        for (int k = 0; k < n && part.repeats; k++) {
+            const int threads = spec->threads[k / spec->n_lengths];
+            const int64_t length = spec->length[k % spec->n_lengths];
+            if (too_large[k]) continue;
             RV_TRY(rv_stop_requested());
-            json_t *request = make_request(config, src_vocab, tgt_vocab, spec, spec->threads[t], spec->length[i]);
+            json_t *request = make_request(config, src_vocab, tgt_vocab, &part, threads, length);
             const rv_status status = request ? measure(self, request, cells) : rv_error(RV_ENOMEM, "out of memory");
             json_decref(request);
-            if (status == RV_ENOMEM)
-                rv_warn("%s, length %lld, %d threads: not measured: %s", model, (long long)spec->length[i], spec->threads[t], rv_error_message());
-            else if (status != RV_OK)
-                return rv_error_context(status, "cost of %s, length %lld, %d threads: ", model, (long long)spec->length[i], spec->threads[t]);
+            too_large[k] = status == RV_ENOMEM;
+            if (too_large[k]) rv_warn("%s, length %lld, %d threads: not measured: %s", model, (long long)length, threads, rv_error_message());
+            else if (status != RV_OK) return rv_error_context(status, "cost of %s, length %lld, %d threads: ", model, (long long)length, threads);
         }
+    }
     return RV_OK;
 }
 
