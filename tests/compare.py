@@ -113,6 +113,7 @@ def mistakes():
     wrong(("  seeds:", "  settings: {model.attention.size: [8, 16]}\n  seeds:"), 2, "cmp.yaml:8:", "model 'transformer' in the setting model.attention.size=8", "does not apply here")
     wrong(("model.dropout: 0.2", "model.dropuot: 0.2"), 2, "model 'transformer'", "unknown key 'dropuot' in model; did you mean 'dropout'?")
     wrong(("by: parameters,", "by: parameters, reference: other,"), 2, "cmp.yaml:5:", "there is no model 'other'")
+    wrong(("metric: loss, value: 3", "metric: bleu, value: 3"), 2, "cmp.yaml:10:", "model 'recurrent' does not measure bleu at validation")
     wrong(("compare:\n", "name: x\ncompare:\n"), 2, "cmp.yaml:2:1: ", "name does not apply here; it is allowed only without compare")
     sgd = "model.dropout: 0.2, train.optimizer: !replace {type: sgd, lr: 1e6}"
     folder("wrong", COMPARISON.replace("model.dropout: 0.2", sgd).replace("lr: [1e-3, 1e-2]", "lr: [1e6, 9e5]"))
@@ -188,6 +189,15 @@ with tempfile.TemporaryDirectory() as tmp:
     check(code == 2 and "'seeds: [1, 2]' then, 'seeds: [1, 2, 3]' now" in err and "remove runs/small" in err, f"a changed comparison: {err}")
     with open("shared/cmp.yaml", "w") as f: f.write(COMPARISON.replace("resamples: 50", "resamples: 60"))
     check(run("shared")[0] == 0, "a changed report")
+
+    # The folder's report again, with what the command line said.
+    check(run("shared", "compare.report.samples=1", "compare.quality.length_bins=[9, 12]")[0] == 0, "a report with settings of the command line")
+    with open("shared/runs/small/report.json") as f: report = json.load(f)
+    check(report["reproduce"] == ["ravel compare cmp.yaml compare.report.samples=1 'compare.quality.length_bins=[9, 12]'"] and len(report["samples"]) == 1, f"how to reproduce: {report['reproduce']}")
+    for again, code in (["runs/small"], 0), (["cmp.yaml", "--metrics", "loss"], 2):
+        done = subprocess.run([ravel, "report", "--json", "--no-times", *again], cwd="shared", capture_output=True, text=True)
+        check(done.returncode == code, f"ravel report {again}: {done.returncode} {done.stderr}")
+        check(code or json.loads(done.stdout) == report, "the report of the folder, made again")
     with open("shared/recurrent.yaml", "w") as f: f.write(RECURRENT.replace("lr: 3e-3", "lr: 4e-3"))
     code, _, err = run("shared")
     check(code == 2 and "model recurrent: 'lr: 0.003' then, 'lr: 0.004' now" in err, f"a changed model: {err}")

@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "compare/comparison.h"
+#include "compare/json_file.h"
 #include "data/files.h"
 #include "report/runs.h"
 #include "tool.h"
 
-enum { RUNS_MOST = 256, OPT_NO_TIMES = 256, OPT_WORDS, OPT_FIGURES };
+enum { RUNS_MOST = 256, OVERRIDES_MOST = 256, OPT_NO_TIMES = 256, OPT_WORDS, OPT_FIGURES };
 
 typedef struct {
     const char *path[RUNS_MOST];
@@ -80,14 +81,6 @@ static rv_status print(const json_t *report) {
     return RV_OK;
 }
 
-static rv_status write_json(const json_t *report, const char *path) {
-    FILE *f = rv__file_begin(path);
-    if (!f) return RV_EDATA;
-    bool whole = json_dumpf(report, f, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0;
-    rv_status status = rv__file_end(f, path, whole);
-    return whole ? status : rv_error(RV_EDATA, "%s: cannot be written", path);
-}
-
 static rv_status draw(const arguments *a, const json_t *report, const char *dir) {
     char path[RV__PATH];
     RV_TRY(rv__path(path, "%s/report.html", dir));
@@ -102,7 +95,7 @@ static rv_status deliver(const arguments *a, const json_t *report, const char *d
     if (a->json) return print(report);
     RV_TRY(rv__make_folders(dir));
     RV_TRY(rv__path(path, "%s/report.json", dir));
-    RV_TRY(write_json(report, path));
+    RV_TRY(rv_json_write(report, path));
     return draw(a, report, dir);
 }
 
@@ -128,10 +121,12 @@ static rv_status of_runs(const arguments *a) {
     return status;
 }
 
-static rv_status of_comparison(const arguments *a, const char *file) {
+static rv_status of_comparison(const arguments *a, const char *file, int n_overrides, const char *const *overrides) {
     rv_comparison *c = NULL;
     json_t *report = NULL;
-    rv_status status = rv_comparison_open(file, 0, NULL, &c);
+    if (a->report.n_metrics || a->report.n_bins || a->report.words)
+        return rv_error(RV_EUSAGE, "%s says itself which metrics and lengths its report has (compare.report.metrics, compare.quality); --metrics, --bins and --words are for runs", file);
+    rv_status status = rv_comparison_open(file, n_overrides, overrides, &c);
     if (status == RV_OK) status = rv_comparison_plan(c, false);
     if (status == RV_OK) status = rv_comparison_report(c, a->report.times, &report);
     if (status == RV_OK) status = deliver(a, report, a->output ? a->output : c->dir);
@@ -140,18 +135,21 @@ static rv_status of_comparison(const arguments *a, const char *file) {
     return status;
 }
 
-/* A comparison's folder: its last report says which file it was made from. */
+/* A comparison's folder: its last report says what it was made from. */
 static rv_status of_comparison_folder(const arguments *a, const char *dir) {
-    static const char command[] = "ravel compare ";
     char path[RV__PATH];
+    const char *override[OVERRIDES_MOST];
+    int n = 0;
+    size_t i;
+    json_t *given;
     RV_TRY(rv__path(path, "%s/report.json", dir));
-    json_t *report = json_load_file(path, 0, NULL);
-    const char *made = json_string_value(json_array_get(json_object_get(report, "reproduce"), 0));
-    const char *file = made && !strncmp(made, command, strlen(command)) ? made + strlen(command) : "";
-    rv_status status = access(file, R_OK) ? rv_error(RV_EUSAGE, "%s is a comparison's folder, and the file that it was made from is not known here; name that file: "
-                                                                "ravel report COMPARISON.yaml",
-                                                     dir)
-                                          : of_comparison(a, file);
+    json_t *report = json_load_file(path, 0, NULL), *from = json_object_get(report, "made_from");
+    const char *file = json_string_value(json_object_get(from, "file"));
+    json_array_foreach(json_object_get(from, "set"), i, given) if (json_is_string(given) && n < OVERRIDES_MOST) override[n++] = json_string_value(given);
+    rv_status status = !file || access(file, R_OK) ? rv_error(RV_EUSAGE, "%s is a comparison's folder, and the file that it was made from is not known here; name that "
+                                                                         "file: ravel report COMPARISON.yaml",
+                                                              dir)
+                                                   : of_comparison(a, file, n, override);
     json_decref(report);
     return status;
 }
@@ -180,7 +178,7 @@ static rv_status report(const arguments *a) {
     bool file = stat(first, &s) == 0 && S_ISREG(s.st_mode);
     if (a->n > 1) return of_runs(a);
     if (file && dot && !strcmp(dot, ".json")) return of_document(a, first);
-    if (file) return of_comparison(a, first);
+    if (file) return of_comparison(a, first, 0, NULL);
     return has(first, "plan.json") ? of_comparison_folder(a, first) : of_runs(a);
 }
 

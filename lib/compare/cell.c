@@ -48,7 +48,7 @@ rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, lo
     if (complete(&cell)) {
         json_t *outcome = NULL;
         outcome_path(&cell, path);
-        bool diverged = cell.kind != RV_CELL_COST && rv__json_read(path, &outcome) == RV_OK && is_text(outcome, "status", "diverged");
+        bool diverged = cell.kind != RV_CELL_COST && rv_json_read(path, &outcome) == RV_OK && is_text(outcome, "status", "diverged");
         json_decref(outcome);
         return diverged ? RV_CELL_DIVERGED : RV_CELL_DONE;
     }
@@ -169,7 +169,7 @@ static rv_status write_outcome(const rv_cell_info *cell, const char *status, int
     char path[RV_PATH_MAX];
     outcome_path(cell, path);
     json_t *outcome = json_pack("{s:s, s:I, s:o}", "status", status, "step", (json_int_t)step, "message", message ? json_string(message) : json_null());
-    rv_status result = rv__json_write(outcome, path);
+    rv_status result = rv_json_write(outcome, path);
     json_decref(outcome);
     return result;
 }

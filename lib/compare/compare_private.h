@@ -3,6 +3,7 @@
 #define RV_COMPARE_PRIVATE_H
 
 #include "compare/comparison.h"
+#include "compare/json_file.h"
 
 /* The configuration of a model: its file with the assignments of the lists (JSON arrays of "key=value"; NULL: none), later ones win. */
 rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out);
@@ -13,10 +14,6 @@ rv_status rv__plan_make(const rv_comparison *c, json_t **out);
 void rv__assign(json_t *list, const char *fmt, ...) RV_PRINTF(2, 3);
 /* The shortest text that reads back as x. */
 void rv__number_text(double x, char out[32]);
-/* Write a document as PATH, whole or not at all. */
-rv_status rv__json_write(const json_t *document, const char *path);
-/* Read one; RV_EDATA with path and line. */
-rv_status rv__json_read(const char *path, json_t **out);
 
 /* ---- matching */
 

@@ -9,6 +9,7 @@
 
 #include "compare/compare_private.h"
 #include "data/files.h"
+#include "train/task_common.h"
 
 enum { SETTINGS_MAX = 256, ASSIGNMENTS_MAX = 256 };
 
@@ -28,20 +29,6 @@ void rv__number_text(double x, char out[32]) {
     }
     char *plus = strchr(out, '+'); /* 1e+06: names cannot have one */
     if (plus) memmove(plus, plus + 1, strlen(plus));
-}
-
-rv_status rv__json_write(const json_t *document, const char *path) {
-    FILE *f = rv__file_begin(path);
-    if (!f) return RV_EDATA;
-    bool ok = json_dumpf(document, f, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0 && fputc('\n', f) != EOF;
-    rv_status status = rv__file_end(f, path, ok);
-    return status == RV_OK && !ok ? rv_error(RV_EDATA, "cannot write %s: %s", path, strerror(errno)) : status;
-}
-
-rv_status rv__json_read(const char *path, json_t **out) {
-    json_error_t error;
-    *out = json_load_file(path, 0, &error);
-    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s; if it is damaged, remove it: it is made again", path, error.line, error.column, error.text);
 }
 
 /* ---- reading */
@@ -150,6 +137,15 @@ static json_t *lines_of(char *text, bool of_comparison) {
     return lines;
 }
 
+/* What a threshold is on must be measured at validation by every model. */
+static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
+    static const char key[] = "compare.quality.threshold.metric";
+    const char *metric = rv_config_has(c->config, "compare.quality.threshold") ? rv_config_text(c->config, key) : "loss";
+    if (rv__wants_metric(model, metric)) return RV_OK;
+    return rv_error(RV_EUSAGE, "%s: %s: model '%s' does not measure %s at validation; add it to the model's 'metrics', or take loss", rv_config_where(c->config, key), key, label,
+                    metric);
+}
+
 static rv_status ask(rv_comparison *c) {
     char *text = rv_config_resolved(c->config), key[80];
     if (!text) return RV_ENOMEM;
@@ -174,7 +170,12 @@ static rv_status ask(rv_comparison *c) {
                 return rv_error_context(status, "%s: model '%s'%s%s cannot be used:\n", where, label, *name ? " in the setting " : "", name);
             }
             text = s ? NULL : rv_config_merged(config);
+            status = check_threshold(c, config, label);
             rv_config_destroy(config);
+            if (status != RV_OK) {
+                free(text);
+                return status;
+            }
             if (s) continue;
             if (!text) return RV_ENOMEM;
             snprintf(key, sizeof key, "model %s", label);
@@ -214,6 +215,7 @@ void rv_comparison_close(rv_comparison *c) {
     json_decref(c->models);
     json_decref(c->settings);
     json_decref(c->asked);
+    json_decref(c->overrides);
     free(c);
 }
 
@@ -223,6 +225,8 @@ rv_status rv_comparison_open(const char *file, int n_overrides, const char *cons
     c->models = json_array();
     c->settings = json_array();
     c->asked = json_object();
+    c->overrides = json_array();
+    for (int i = 0; i < n_overrides; i++) json_array_append_new(c->overrides, json_string(overrides[i]));
     rv_status status = rv__path(c->file, "%s", file);
     if (status == RV_OK) status = read_file(c, n_overrides, overrides);
     if (status == RV_OK) return RV_OK;
@@ -259,7 +263,7 @@ static bool is_cell(json_t *e) {
 }
 
 static rv_status read_plan(rv_comparison *c, const char *path) {
-    RV_TRY(rv__json_read(path, &c->plan));
+    RV_TRY(rv_json_read(path, &c->plan));
     const char *format = json_string_value(json_object_get(c->plan, "format"));
     bool whole = format && !strcmp(format, "ravel-compare 1") && json_is_array(json_object_get(c->plan, "models"));
     for (int i = 0; i < rv_comparison_cells(c); i++) whole = whole && is_cell(json_array_get(json_object_get(c->plan, "cells"), (size_t)i));
@@ -283,7 +287,7 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
         if (!access(path, F_OK)) return read_plan(c, path);
     }
     rv_status status = access(path, F_OK) ? rv__plan_make(c, &c->plan) : read_plan(c, path);
-    if (status == RV_OK && access(path, F_OK)) status = rv__json_write(c->plan, path);
+    if (status == RV_OK && access(path, F_OK)) status = rv_json_write(c->plan, path);
     rv_run_dir_close(dir);
     return status;
 }

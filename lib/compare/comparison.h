@@ -24,6 +24,7 @@ typedef struct {
     json_t *models;              /**< [{"model", "file", "set"}] as the file says */
     json_t *settings;            /**< [{"setting", "set"}] */
     json_t *asked;
+    json_t *overrides;           /**< ["compare.key=value"] of the command line */
 } rv_comparison;
 
 /** Read the file and every experiment that it names, in every setting. RV_EUSAGE with file:line:column of what is wrong. */

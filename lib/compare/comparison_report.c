@@ -64,7 +64,7 @@ static rv_status add_run(const rv_comparison *c, int number, held *h, int *n) {
     char file[RV_PATH_MAX + 32];
     snprintf(h->path[i], sizeof h->path[i], "%s", cell.path);
     snprintf(file, sizeof file, "%s/outcome.json", cell.path);
-    RV_TRY(rv__json_read(file, &h->outcome[i]));
+    RV_TRY(rv_json_read(file, &h->outcome[i]));
     snprintf(file, sizeof file, "%s/experiment.yaml", cell.path);
     RV_TRY(rv_config_load(file, 0, NULL, &h->config[i]));
     h->run[i] = (rv_report_run){
@@ -78,6 +78,32 @@ static rv_status add_run(const rv_comparison *c, int number, held *h, int *n) {
         .message = json_string_value(json_object_get(h->outcome[i], "message")),
     };
     return RV_OK;
+}
+
+/* A word as a shell takes it. */
+static json_t *shell_word(const char *s) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-=/:,+@%";
+    if (*s && strspn(s, plain) == strlen(s)) return json_string(s);
+    char *quoted = malloc(4 * strlen(s) + 3), *at = quoted;
+    if (!quoted) return NULL;
+    *at++ = '\'';
+    for (; *s; s++) at += *s == '\'' ? sprintf(at, "'\\''") : sprintf(at, "%c", *s);
+    *at++ = '\'', *at = 0;
+    json_t *word = json_string(quoted);
+    free(quoted);
+    return word;
+}
+
+static json_t *command_of(const rv_comparison *c) {
+    json_t *command = json_sprintf("ravel compare %s", c->file), *given;
+    size_t i;
+    json_array_foreach(c->overrides, i, given) {
+        json_t *before = command, *word = shell_word(json_string_value(given));
+        command = word ? json_sprintf("%s %s", json_string_value(before), json_string_value(word)) : NULL;
+        json_decref(before);
+        json_decref(word);
+    }
+    return command;
 }
 
 static rv_status build(const rv_comparison *c, bool times, held *h, int *n_runs, json_t **out) {
@@ -95,8 +121,9 @@ static rv_status build(const rv_comparison *c, bool times, held *h, int *n_runs,
     for (int i = 1; i <= rv_comparison_cells(c); i++) RV_TRY(add_run(c, i, h, n_runs));
     h->plan = json_copy(c->plan);
     json_t *tuning, *commands = json_array();
-    json_array_append_new(commands, json_sprintf("ravel compare %s", c->file));
+    json_array_append_new(commands, command_of(c));
     json_object_set_new(h->plan, "reproduce", commands);
+    json_object_set_new(h->plan, "made_from", json_pack("{s:s, s:O}", "file", c->file, "set", c->overrides));
     RV_TRY(rv_comparison_tuning(c, &tuning));
     if (tuning) json_object_set_new(h->plan, "tuning", tuning);
     const rv_report_input in = {
@@ -137,7 +164,7 @@ rv_status rv_comparison_write_report(const rv_comparison *c, bool times, json_t 
     rv_status status = rv_comparison_report(c, times, out);
     if (status == RV_OK) {
         snprintf(path, sizeof path, "%s/report.json", c->dir);
-        status = rv__json_write(*out, path);
+        status = rv_json_write(*out, path);
     }
     if (status == RV_OK) {
         snprintf(path, sizeof path, "%s/report.html", c->dir);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/cost.h"
+#include "compare/json_file.h"
 #include "data/files.h"
 #include "train/stop.h"
 
@@ -174,15 +175,11 @@ static rv_status measure_all(const char *config, const char *model, int64_t src_
     return RV_OK;
 }
 
-static rv_status save(json_t *document, const char *path) {
+static rv_status save(const json_t *document, const char *path) {
     char folder[RV__PATH];
     RV_TRY(rv__path(folder, "%s", path));
     RV_TRY(rv__make_folders(dirname(folder)));
-    FILE *f = rv__file_begin(path);
-    if (!f) return RV_EDATA;
-    const bool written = json_dumpf(document, f, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', f) != EOF;
-    RV_TRY(rv__file_end(f, path, written));
-    return written ? RV_OK : rv_error(RV_EDATA, "%s: cannot be written: %s", path, strerror(errno));
+    return rv_json_write(document, path);
 }
 
 rv_status rv_cost_run(const rv_config *config, const char *model, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, const char *path,

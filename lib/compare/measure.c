@@ -1,4 +1,5 @@
 #include "compare/measure.h"
+#include "compare/json_file.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -52,14 +53,6 @@ static json_t *counts(int n, const int64_t *x) {
 
 static rv_status cannot_write(const char *path) {
     return rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", path);
-}
-
-static rv_status write_json(const json_t *document, const char *path) {
-    FILE *f = rv__file_begin(path);
-    if (!f) return RV_EDATA;
-    bool ok = !json_dumpf(document, f, JSON_COMPACT) && putc('\n', f) != EOF;
-    rv_status status = rv__file_end(f, path, ok);
-    return ok ? status : cannot_write(path);
 }
 
 /* ---- examples.jsonl */
@@ -179,7 +172,7 @@ static rv_status paint_pairs(painter *p, int64_t n, const char *path) {
     json_t *list = json_array();
     for (int64_t i = 0; p->picture && i < n; i++)
         if (p->picture[i]) json_array_append_new(list, p->picture[i]);
-    if (status == RV_OK) status = write_json(list, path);
+    if (status == RV_OK) status = rv_json_write(list, path);
     json_decref(list);
     rv_free(p->picture);
     rv_free(length);
@@ -212,7 +205,7 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     t->task->kind->cost(t->task, t->params, &flops, &positions);
     json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
                           "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", json_number(flops / (double)positions));
-    rv_status status = o ? write_json(o, path) : rv_error(RV_ENOMEM, "no memory for the size of a model");
+    rv_status status = o ? rv_json_write(o, path) : rv_error(RV_ENOMEM, "no memory for the size of a model");
     json_decref(o);
     return status;
 }
@@ -240,7 +233,7 @@ static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *
     if (there || !o->gradient_flow) return RV_OK;
     json_t *flow;
     RV_TRY(rv_gradient_flow_trained(tape, t, o->flow_length, &flow));
-    rv_status status = write_json(flow, path);
+    rv_status status = rv_json_write(flow, path);
     json_decref(flow);
     return status;
 }

@@ -65,8 +65,8 @@ rv_status rv_report_build(const rv_report_input *in, json_t **out) {
     if (!report) return rv_error(RV_EDATA, "the name of the comparison or of a model is not UTF-8");
     if (in->options.times) json_object_set_new(report, "machine", machine());
     json_object_set_new(report, "reproduce", reproduce(in));
-    static const char *const planned[] = {"match", "budget", "tuning"};
-    for (int i = 0; i < 3; i++)
+    static const char *const planned[] = {"made_from", "match", "budget", "tuning"};
+    for (int i = 0; i < 4; i++)
         if (json_is_object(json_object_get(in->plan, planned[i]))) json_object_set(report, planned[i], json_object_get(in->plan, planned[i]));
     static rv_status (*const part[])(const rv_report_input *, json_t *) = {rv_report_runs, rv_report_quality, rv_report_gradient_flow, rv_report_cost};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {

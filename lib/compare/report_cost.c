@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "compare/cost.h"
+#include "compare/json_file.h"
 #include "compare/report.h"
 #include "compare/stats.h"
 
@@ -48,12 +49,10 @@ static double median(const costs *c, int m, int t, int p, int l) { return rv_qua
 
 static rv_status load(const rv_report_input *in, const char *model, json_t **out) {
     char path[4096];
-    json_error_t e;
     *out = NULL;
     if (snprintf(path, sizeof path, "%s/cost/%s.json", in->dir, model) >= (int)sizeof path) return rv_error(RV_EDATA, "the path %s/cost/%s.json is too long", in->dir, model);
     if (access(path, F_OK)) return RV_OK;
-    *out = json_load_file(path, 0, &e);
-    if (!*out) return rv_error(RV_EDATA, "%s:%d: %s; remove the file, and the comparison measures anew", path, e.line, e.text);
+    RV_TRY(rv_json_read(path, out));
     json_t *cells = json_object_get(*out, "cells"), *cell;
     size_t i;
     bool ok = json_is_array(cells);

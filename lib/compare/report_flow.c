@@ -7,16 +7,15 @@
 
 #include "base/arena.h"
 #include "compare/gradient_flow.h"
+#include "compare/json_file.h"
 #include "compare/report.h"
 
 static rv_status read_flow(const char *dir, json_t **out) {
     char path[4096];
-    json_error_t e;
     *out = NULL;
     snprintf(path, sizeof path, "%s/gradient_flow.json", dir);
     if (access(path, F_OK)) return RV_OK;
-    *out = json_load_file(path, 0, &e);
-    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s; delete it and measure again", path, e.line, e.column, e.text);
+    return rv_json_read(path, out);
 }
 
 static const char *text_of(const json_t *o, const char *key) {
