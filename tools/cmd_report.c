@@ -146,9 +146,9 @@ static rv_status of_comparison_folder(const arguments *a, const char *dir) {
     json_t *report = json_load_file(path, 0, NULL), *from = json_object_get(report, "made_from");
     const char *file = json_string_value(json_object_get(from, "file"));
     json_array_foreach(json_object_get(from, "set"), i, given) if (json_is_string(given) && n < OVERRIDES_MOST) override[n++] = json_string_value(given);
-    rv_status status = !file || access(file, R_OK) ? rv_error(RV_EUSAGE, "%s is a comparison's folder, and the file that it was made from is not known here; name that "
-                                                                         "file: ravel report COMPARISON.yaml",
-                                                              dir)
+    rv_status status = !file || access(file, R_OK) ? rv_error(RV_EUSAGE, "%s is a comparison's folder; the file that it was made from, %s, cannot be read from here; name "
+                                                                         "that file: ravel report COMPARISON.yaml",
+                                                              dir, file ? file : "which no report.json tells")
                                                    : of_comparison(a, file, n, override);
     json_decref(report);
     return status;

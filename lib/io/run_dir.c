@@ -28,7 +28,7 @@ static rv_status make_parents(const char *path) {
         char c = *p;
         if (c && c != '/') continue;
         *p = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return rv_error(RV_EUSAGE, "cannot make the folder %s: %s (choose another checkpoint.dir)", part, strerror(errno));
+        if (mkdir(part, 0777) && errno != EEXIST) return rv_error(RV_EUSAGE, "cannot make the folder %s: %s (choose another checkpoint.dir or compare.dir)", part, strerror(errno));
         if (!c) return RV_OK;
         *p = c;
     }
