@@ -77,9 +77,24 @@ static const char *match_unit(const json_t *match) {
     return "time per step";
 }
 
+static void unmatched_line(rv__page *p, const json_t *match) {
+    double least = INFINITY, most = 0;
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(match, "models"), i, row) {
+        double size = rv__page_real(row, "parameters") - rv__page_real(row, "embedding_parameters");
+        least = fmin(least, size), most = fmax(most, size);
+    }
+    bool near = most <= 1.02 * least; /* models that differ in something else than layers and widths */
+    check_line(p, near, near ? "Size: about equal." : "Size: not matched.",
+               !near ? "Each model has the size its file gives it."
+               : most > least ? rv__page_format(p, "Each has the size its file gives it; parameters without embeddings differ by %s\xc2\xa0%%.", rv__page_rough(p, 100 * (most / least - 1)))
+                              : "Each has the size its file gives it; parameters are the same.");
+}
+
 static void match_line(rv__page *p, const json_t *match) {
     if (!match || rv__page_is(match, "by", "none")) {
-        if (match) check_line(p, false, "Size: not matched.", "Each model has the size its file gives it.");
+        if (match) unmatched_line(p, match);
         return;
     }
     double worst = 0;
@@ -106,6 +121,8 @@ static void budget_line(rv__page *p, const json_t *budget) {
 }
 
 static void tuning_line(rv__page *p, const json_t *tuning) {
+    if (!tuning && rv__page_part(p, "budget") && rv__page_n_models(p) > 1)
+        check_line(p, false, "Learning rates: not tuned.", "Each model is trained at the rate its file gives it.");
     if (!tuning) return;
     bool equal = json_is_true(json_object_get(tuning, "equal"));
     size_t tried = json_array_size(json_object_get(json_array_get(json_object_get(tuning, "models"), 0), "tried"));
