@@ -26,7 +26,7 @@ static int series_of(rv__page *p, const json_t *curve, const char *x_key, double
             if (c == 0 && k < count) count = k;
             if (k < count) y[1] = y[2] = NULL;
         }
-        if (rv__page_real(s, "seeds") == 1) y[1] = y[2] = NULL;
+        if (rv__page_real(s, "seeds") < 3) y[1] = y[2] = NULL; /* of two seeds Student's t makes a band that hides every line */
         const char *name = rv__page_string(s, "model");
         if (count) series[n++] = (rv_series){.label = name, .colour = rv__page_colour(p, name), .n = count, .x = x, .y = y[0], .low = y[1], .high = y[2]};
     }
@@ -43,7 +43,7 @@ static bool wants_log(int n, const rv_series *series) {
 }
 
 static void curve_chart(rv__page *p, const json_t *curve, int axis, bool small) {
-    rv__page_metric m = rv__page_metric_of(rv__page_string(curve, "metric"));
+    rv__page_metric m = rv__page_metric_of(p, rv__page_string(curve, "metric"));
     rv_series *series;
     int n = series_of(p, curve, axes[axis].key, m.scale, &series);
     if (!n) return;
@@ -74,11 +74,13 @@ static void curves_of(rv__page *p, const json_t *curves, const char *part, bool 
     if (!rows) rv__page_charts_begin(p, all);
     for (int axis = 0; axis < AXES; axis++) {
         if (!charts[axis]) continue;
+        if (rows && axis == 1) fputs("<details><summary>Against tokens, FLOPs and wall time</summary>\n", p->f);
         if (rows) rv__page_charts_begin(p, charts[axis]);
         json_array_foreach(curves, i, curve)
             if (wanted(curve, part, loss)) curve_chart(p, curve, axis, all > 1);
         if (rows) rv__page_charts_end(p, charts[axis]);
     }
+    if (rows && charts[1]) fputs("</details>\n", p->f);
     if (!rows) rv__page_charts_end(p, all);
 }
 
@@ -87,8 +89,8 @@ void rv__page_curves(rv__page *p) {
     if (!curves) return;
     rv_page_section(p->f, "curves", "Learning curves");
     fputs("<p>", p->f);
-    rv_page_text(p->f, "The same runs against several measures of effort: a model that learns in fewer steps may need more work per step. "
-                       "Lines are means over seeds, shaded bands their intervals.");
+    rv_page_text(p->f, "The same runs against several measures of effort: a model that learns in fewer steps may need more work per step. ");
+    rv_page_text(p->f, json_array_size(json_object_get(p->report, "seeds")) < 3 ? "Lines are means over seeds." : "Lines are means over seeds, shaded bands their intervals.");
     fputs("</p>\n", p->f);
     curves_of(p, curves, "valid", true, true, "Validation loss");
     curves_of(p, curves, "valid", false, false, "Other validation metrics");

@@ -58,7 +58,7 @@ void rv__page_runs(rv__page *p) {
     static const char *const head[] = {"model", "seed", "status", "steps", "training tokens"};
     if (several) rv__page_cell(&t, "setting");
     for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
-    for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "%s%s", rv__page_metric_of(metric[k]).title, rv__page_metric_of(metric[k]).scale == 100 ? ", %" : ""));
+    for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "%s%s", rv__page_metric_of(p, metric[k]).title, rv__page_metric_of(p, metric[k]).scale == 100 ? ", %" : ""));
     if (timed) {
         rv__page_cell(&t, "time");
         rv__page_cell(&t, "tokens/s");
@@ -72,7 +72,7 @@ void rv__page_runs(rv__page *p) {
         rv__page_cell(&t, rv__page_string(run, "status"));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "step")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "tokens")));
-        for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_number(p, rv__page_metric_of(metric[k]).scale * rv__page_real(json_object_get(run, part), metric[k])));
+        for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_number(p, rv__page_metric_of(p, metric[k]).scale * rv__page_real(json_object_get(run, part), metric[k])));
         if (timed) {
             rv__page_cell(&t, rv__page_ms(p, 1e3 * rv__page_real(time, "seconds")));
             rv__page_cell(&t, rv__page_count(p, rv__page_real(time, "tokens_per_second")));

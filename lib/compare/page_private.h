@@ -62,7 +62,7 @@ typedef struct {
     const char *by;    /* "beats it by 3.1 ..." */
     double scale;      /* 100 for a share shown in per cent */
 } rv__page_metric;
-rv__page_metric rv__page_metric_of(const char *name);
+rv__page_metric rv__page_metric_of(const rv__page *p, const char *name);
 /* The metric that verdicts are told by: the document's first that is not the loss it was trained with. */
 const char *rv__page_headline(const rv__page *p);
 

@@ -8,7 +8,7 @@
 /* ---- metrics over models ---- */
 
 static void dots(rv__page *p, const json_t *q) {
-    rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+    rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     const json_t *models = json_object_get(q, "models"), *row;
     int n = (int)json_array_size(models);
     rv_dot *dot = rv__page_alloc(p, sizeof *dot * (size_t)n);
@@ -30,21 +30,21 @@ static void dots(rv__page *p, const json_t *q) {
 /* Pairs by the headline metric, or by all others. */
 static void pair_table(rv__page *p, const json_t *quality, const char *headline, bool others) {
     bool several = rv__page_n_settings(p) > 1;
-    rv__page_table t = rv__page_table_begin(p, 6 + several);
+    rv__page_table t = rv__page_table_begin(p, 5 + several + others);
     if (several) rv__page_cell(&t, "setting");
     static const char *const head[] = {"metric", "pair", "difference", "interval", "p", "verdict"};
-    for (int k = 0; k < 6; k++) rv__page_cell(&t, head[k]);
+    for (int k = !others; k < 6; k++) rv__page_cell(&t, head[k]);
     const json_t *q, *pair;
     size_t i, k;
     json_array_foreach(quality, i, q) {
-        rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+        rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
         if (rv__page_is(q, "metric", headline) == others) continue;
         json_array_foreach(json_object_get(q, "pairs"), k, pair) {
             const char *a = rv__page_string(pair, "a"), *b = rv__page_string(pair, "b"), *v = rv__page_string(pair, "verdict");
             double needed = rv__page_real(pair, "seeds_needed"), probability = rv__page_real(pair, "p");
             double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
             if (several) rv__page_cell(&t, rv__page_string(q, "setting"));
-            rv__page_cell(&t, m.title);
+            if (others) rv__page_cell(&t, m.title);
             rv__page_cell(&t, rv__page_format(p, "%s\xc2\xa0\xe2\x88\x92\xc2\xa0%s", a, b));
             rv__page_cell(&t, rv__page_value_of(p, d, low, high));
             rv__page_cell(&t, rv__page_range(p, low, high));
@@ -55,7 +55,7 @@ static void pair_table(rv__page *p, const json_t *quality, const char *headline,
             else rv__page_cell(&t, v);
         }
     }
-    rv__page_table_end(&t, others ? NULL : "Differences of pairs, on the same test examples");
+    rv__page_table_end(&t, others ? NULL : rv__page_format(p, "%s: differences of pairs on the same test examples", rv__page_metric_of(p, headline).axis));
 }
 
 /* ---- a metric against a numeric setting ---- */
@@ -70,7 +70,7 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
     rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)models);
     double(*row)[4] = rv__page_alloc(p, sizeof *row * (size_t)settings);
     if (!series || !row) return;
-    rv__page_metric m = rv__page_metric_of(metric);
+    rv__page_metric m = rv__page_metric_of(p, metric);
     double most = 0, least = INFINITY;
     for (int k = 0; k < models; k++) {
         const char *name = rv__page_model_name(p, k);
@@ -250,14 +250,14 @@ void rv__page_by_length(rv__page *p) {
     size_t i;
     bool many = json_array_size(parts) > 4; /* then the charts say it better */
     json_array_foreach(parts, i, part)
-        if (!many && rv__page_is(part, "metric", rv__page_headline(p))) length_sentence(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
+        if (!many && rv__page_is(part, "metric", rv__page_headline(p))) length_sentence(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")));
     int charts = (int)json_array_size(parts);
     rv__page_charts_begin(p, charts);
-    json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(rv__page_string(part, "metric")), charts > 1);
+    json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")), charts > 1);
     rv__page_charts_end(p, charts);
     rv__page_note(p, "Where a bin has few examples its interval is wide; the table has their numbers.");
     if (charts > 2) fputs("<details><summary>The numbers</summary>\n", p->f);
-    json_array_foreach(parts, i, part) length_table(p, part, rv__page_metric_of(rv__page_string(part, "metric")));
+    json_array_foreach(parts, i, part) length_table(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")));
     if (charts > 2) fputs("</details>\n", p->f);
     rv_page_section_end(p->f);
 }
@@ -319,7 +319,7 @@ static void threshold_chart(rv__page *p, const json_t *rows, const char *axis, c
 void rv__page_time_to(rv__page *p) {
     const json_t *part = rv__page_part(p, "time_to"), *rows = json_object_get(part, "rows");
     if (!json_array_size(rows)) return;
-    rv__page_metric m = rv__page_metric_of(rv__page_string(part, "metric"));
+    rv__page_metric m = rv__page_metric_of(p, rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
     rv_page_section(p->f, "time-to", "Steps until solved");
     rv__page_note(p, rv__page_format(p, "Solved means: %s on the validation part reached %s%s. The step is that of the first validation at which it did.", m.title,

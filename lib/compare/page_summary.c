@@ -25,7 +25,7 @@ static const char *setting_words(rv__page *p, const char *setting) {
 /* ---- verdicts ---- */
 
 static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
-    rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+    rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
     if (d < 0) {
         double swap = low;
@@ -38,7 +38,7 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
 }
 
 static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
-    rv__page_metric m = rv__page_metric_of(rv__page_string(q, "metric"));
+    rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
     rv__page_model(p, rv__page_string(pair, "a"));
     fputs(" and ", p->f);
@@ -86,7 +86,7 @@ static void other_metrics(rv__page *p, const json_t *quality, const json_t *head
         const json_t *pair;
         size_t k;
         json_array_foreach(json_object_get(headline, "pairs"), k, pair) same &= same_verdict(json_object_get(q, "pairs"), pair);
-        const char *title = rv__page_metric_of(rv__page_string(q, "metric")).title;
+        const char *title = rv__page_metric_of(p, rv__page_string(q, "metric")).title;
         if (same) agree[n_agree++] = title;
         else differ[n_differ++] = title;
     }
@@ -109,35 +109,51 @@ static const json_t *model_row(const json_t *rows, const char *model) {
     return NULL;
 }
 
-/* Settings down, models across, the best named: for more than a handful of pairs. */
-static void winners_table(rv__page *p, const json_t *quality, const char *headline) {
-    rv__page_metric m = rv__page_metric_of(headline);
-    int models = rv__page_n_models(p);
-    rv__page_table t = rv__page_table_begin(p, models + 2);
-    rv__page_cell(&t, "setting");
-    for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
-    rv__page_cell(&t, "better than all others");
-    const json_t *q, *pair;
-    size_t i, j;
-    json_array_foreach(quality, i, q) {
-        if (!rv__page_is(q, "metric", headline)) continue;
-        rv__page_cell(&t, *rv__page_string(q, "setting") ? rv__page_string(q, "setting") : "all");
-        const char *best = "none";
-        for (int k = 0; k < models; k++) {
-            const char *name = rv__page_model_name(p, k);
-            const json_t *row = model_row(json_object_get(q, "models"), name);
-            rv__page_cell(&t, rv__page_interval(p, m.scale * rv__page_real(row, "value"), m.scale * rv__page_real(row, "low"), m.scale * rv__page_real(row, "high")));
-            int wins = 0, pairs = 0;
-            json_array_foreach(json_object_get(q, "pairs"), j, pair) {
-                bool a = rv__page_is(pair, "a", name), b = rv__page_is(pair, "b", name);
-                pairs += a || b;
-                wins += (a && rv__page_is(pair, "verdict", "a")) || (b && rv__page_is(pair, "verdict", "b"));
-            }
-            if (pairs && wins == pairs) best = name;
+/* The model that is better than each other one, or "none". */
+static const char *winner(const rv__page *p, const json_t *pairs) {
+    for (int k = 0; k < rv__page_n_models(p); k++) {
+        const json_t *pair;
+        size_t i;
+        int wins = 0, all = 0;
+        json_array_foreach(pairs, i, pair) {
+            bool a = rv__page_is(pair, "a", rv__page_model_name(p, k)), b = rv__page_is(pair, "b", rv__page_model_name(p, k));
+            all += a || b;
+            wins += (a && rv__page_is(pair, "verdict", "a")) || (b && rv__page_is(pair, "verdict", "b"));
         }
-        rv__page_cell(&t, best);
+        if (all && wins == all) return rv__page_model_name(p, k);
     }
-    rv__page_table_end(&t, rv__page_format(p, "%s by setting, with intervals; pairs are compared under Quality.", m.title));
+    return "none";
+}
+
+static const char *model_value(rv__page *p, const json_t *q, const char *model) {
+    double scale = rv__page_metric_of(p, rv__page_string(q, "metric")).scale;
+    const json_t *row = model_row(json_object_get(q, "models"), model);
+    return rv__page_interval(p, scale * rv__page_real(row, "value"), scale * rv__page_real(row, "low"), scale * rv__page_real(row, "high"));
+}
+
+/* Settings and models, whichever are more down, the best named: for more than a handful of pairs. */
+static void winners_table(rv__page *p, const json_t *quality, const char *headline) {
+    static const char last[] = "better than all others";
+    int models = rv__page_n_models(p), settings = 0;
+    const json_t **of = rv__page_alloc(p, sizeof *of * (json_array_size(quality) + 1)), *q;
+    size_t i;
+    if (!of) return;
+    json_array_foreach(quality, i, q)
+        if (rv__page_is(q, "metric", headline)) of[settings++] = q;
+    bool models_down = models >= settings;
+    rv__page_table t = rv__page_table_begin(p, models_down ? settings + 1 : models + 2);
+    rv__page_cell(&t, models_down ? "model" : "setting");
+    for (int k = 0; k < (models_down ? settings : models); k++)
+        rv__page_cell(&t, !models_down ? rv__page_model_name(p, k) : *rv__page_string(of[k], "setting") ? rv__page_string(of[k], "setting") : rv__page_metric_of(p, headline).axis);
+    if (!models_down) rv__page_cell(&t, last);
+    for (int r = 0; r < (models_down ? models : settings); r++) {
+        rv__page_cell(&t, models_down ? rv__page_model_name(p, r) : rv__page_string(of[r], "setting"));
+        for (int k = 0; k < (models_down ? settings : models); k++) rv__page_cell(&t, model_value(p, of[models_down ? k : r], rv__page_model_name(p, models_down ? r : k)));
+        if (!models_down) rv__page_cell(&t, winner(p, json_object_get(of[r], "pairs")));
+    }
+    if (models_down) rv__page_cell(&t, last);
+    for (int k = 0; models_down && k < settings; k++) rv__page_cell(&t, winner(p, json_object_get(of[k], "pairs")));
+    rv__page_table_end(&t, rv__page_format(p, "Test examples: %s, with intervals; pairs are compared under Quality", rv__page_metric_of(p, headline).axis));
 }
 
 static void verdicts(rv__page *p) {
@@ -151,7 +167,7 @@ static void verdicts(rv__page *p) {
         winners_table(p, quality, headline);
         return;
     }
-    rv__page_heading(p, rv__page_format(p, "Which is better (%s, test examples)", rv__page_metric_of(headline).title));
+    rv__page_heading(p, rv__page_format(p, "Which is better (%s, test examples)", rv__page_metric_of(p, headline).title));
     fputs("<ul class='verdicts'>\n", p->f);
     json_array_foreach(quality, i, q) {
         if (!rv__page_is(q, "metric", headline)) continue;
@@ -316,6 +332,23 @@ static void trouble(rv__page *p) {
     fputs("Which ones: see the table of runs.</p>\n", p->f);
 }
 
+/* A model that may look at the tokens it is to predict has a low loss and knows nothing. */
+static void leaks(rv__page *p) {
+    const json_t *rows = rv__page_part(p, "differences"), *row, *v;
+    size_t i, k;
+    json_array_foreach(rows, i, row) {
+        if (!rv__page_is(row, "key", "model.decoder.causal_mask")) continue;
+        json_array_foreach(json_object_get(row, "values"), k, v) {
+            const char *mask = json_string_value(v);
+            if (!mask || !strcmp(mask, "before_softmax")) continue;
+            fputs("<p class='warning'>", p->f);
+            rv__page_model(p, rv__page_model_name(p, (int)k));
+            rv_page_textf(p->f, " (causal_mask: %s) sees the tokens that it is to predict, so its loss says nothing of its quality; honest_loss, where it was measured, does.", mask);
+            fputs("</p>\n", p->f);
+        }
+    }
+}
+
 static void opening(rv__page *p) {
     int n = rv__page_n_models(p);
     fputs("<p class='lead'>", p->f);
@@ -352,6 +385,7 @@ void rv__page_summary(rv__page *p) {
     if (!rv__page_part(p, "quality") && !rv__page_part(p, "gradient_flow") && !json_array_size(json_object_get(cost, "crossings")) && !rv__page_part(p, "runs")) return;
     rv_page_section(p->f, "summary", "What was found");
     trouble(p);
+    leaks(p);
     verdicts(p);
     crossings(p);
     half_lives(p);

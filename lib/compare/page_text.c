@@ -185,7 +185,13 @@ const char *rv__page_interval(rv__page *p, double v, double low, double high) {
 
 /* ---- metrics ---- */
 
-rv__page_metric rv__page_metric_of(const char *name) {
+/* A regressor has no tokens: its loss is the squared error, and that its runs say. */
+static bool of_regressors(const rv__page *p) {
+    return json_object_get(json_object_get(json_array_get(rv__page_part(p, "runs"), 0), "test"), "mse") != NULL;
+}
+
+rv__page_metric rv__page_metric_of(const rv__page *p, const char *name) {
+    if (!strcmp(name, "loss") && of_regressors(p)) return (rv__page_metric){"loss", "loss", "loss, mean squared error", "in mean squared error", 1};
     static const rv__page_metric known[] = {
         {"loss", "loss", "loss, nats per token", "nats per token", 1},
         {"ppl", "perplexity", "perplexity", "in perplexity", 1},
