@@ -57,15 +57,29 @@ static void check_pictures(const char *page) {
     }
 }
 
-static void well_formed(const char *page) {
-    char path[64], command[512];
-    snprintf(path, sizeof path, "/tmp/ravel-chart-%ld.html", (long)getpid());
+/* Pages wait in files until all are checked at once: a Python starts slowly. */
+static int waiting;
+static void page_path(int i, char path[64]) { snprintf(path, 64, "/tmp/ravel-chart-%ld-%d.html", (long)getpid(), i); }
+
+static void keep_page(const char *page) {
+    char path[64];
+    page_path(waiting++, path);
     FILE *f = fopen(path, "w");
     fputs(page, f);
     fclose(f);
-    snprintf(command, sizeof command, "python3 %s/report/well_formed.py %s", RV_TEST_DIR, path);
-    cr_assert_eq(system(command), 0);
-    remove(path);
+}
+
+static void well_formed(void) {
+    char path[64], *command;
+    size_t size;
+    FILE *f = open_memstream(&command, &size);
+    fprintf(f, "python3 %s/report/well_formed.py", RV_TEST_DIR);
+    for (int i = 0; i < waiting; i++) page_path(i, path), fprintf(f, " %s", path);
+    fclose(f);
+    cr_expect_eq(system(command), 0);
+    for (int i = 0; i < waiting; i++) page_path(i, path), remove(path);
+    waiting = 0;
+    free(command);
 }
 
 /* ---- charts at random ---- */
@@ -123,7 +137,8 @@ Test(chart, texts_keep_apart) {
     }
     fputs("</body>", f);
     fclose(f);
-    well_formed(all);
+    keep_page(all);
+    well_formed();
     free(all);
 }
 
@@ -146,12 +161,13 @@ Test(chart, few_and_no_values) {
             const rv_chart c = {.title = "t", .x_log = flags & 1, .y_log = flags & 2, .y_from_zero = flags & 4, .small = flags & 8, .n_series = 1, .series = &cases[i]};
             char *page = draw(&c);
             check_pictures(page);
-            well_formed(page);
+            keep_page(page);
             cr_expect(!strstr(page, "nan") && !strstr(page, "inf"), "%s", page);
             if (i == 1 || i == 4) cr_expect(strstr(page, "no values"));
             if (i == 0) cr_expect(strstr(page, "<circle"), "a single value is a point");
             free(page);
         }
+    well_formed();
     const rv_series gaps = {"gap", 0, false, 4, four, gap, NULL, NULL};
     const rv_chart c = {.title = "t", .n_series = 1, .series = &gaps, .small = true};
     char *page = draw(&c);
@@ -203,7 +219,8 @@ Test(chart, page_is_well_formed) {
     }
     rv_page_end(f);
     fclose(f);
-    well_formed(page);
+    keep_page(page);
+    well_formed();
     cr_expect(!strstr(page, "<script"));
     free(page);
 }
