@@ -158,6 +158,10 @@ class Cli(unittest.TestCase):
         self.check(ravel("ckpt", "verify", last), 6)
         self.check(ravel("train", "lstm.yaml"), 0, "step-000000020.h5", "resuming from .*step-000000010.h5")
 
+    def test_a_comparison_is_no_experiment(self):
+        self.write("compare.yaml", "compare: {name: c, models: {a: lstm.yaml}, budget: {train_steps: 2}, seeds: [1]}\n")
+        for command in ("train", "summary", "probe"): self.check(ravel(command, "compare.yaml"), 2, "ravel compare compare.yaml")
+
     def test_folder_cannot_be_made(self):
         self.write("file", "")
         self.check(ravel("train", "lstm.yaml", "checkpoint.dir=file/run"), 2, "file/run")

@@ -130,6 +130,24 @@ class Pages(unittest.TestCase):
         self.assertIn("Training: NOT equal.", words)
         self.assertNotIn("beats", words.split("How these numbers are made")[1].split("Learning curves")[0])
 
+    def test_a_disturbed_machine_leaves_no_crossing(self):
+        """Times that fall as sequences grow are not what a model costs."""
+        r = fixture_report.full()
+        for row in r["cost"]["rows"]:
+            if row["model"] == "bottleneck" and row["phase"] == "train" and row["threads"] == 2 and row["sequence_length"] == 64:
+                for key in ("ms", "low", "high"): row[key] *= 5
+        words = self.draw(r)[1].words()
+        self.assertNotIn("Training step: transformer costs less time than bottleneck", words)
+        self.assertIn("Decoding: transformer costs less time than bottleneck", words)
+        self.assertIn("Nothing is said of bottleneck where its times fall as sequences grow", words)
+        self.assertNotIn("Nothing is said of", self.draw(fixture_report.full())[1].words())
+
+    def test_a_leaking_mask_is_told(self):
+        r = fixture_report.full()
+        self.assertNotIn("sees the tokens that it is to predict", self.draw(r)[1].words())
+        r["differences"].append({"key": "model.decoder.causal_mask", "values": ["before_softmax", "none", "before_softmax"]})
+        self.assertEqual(self.draw(r)[1].words().count("sees the tokens that it is to predict"), 1)
+
     def test_charts_as_files(self):
         """Each line chart of the page is a file, too, under a name of its own, and leaves the page as it is."""
         document = fixture_report.full()

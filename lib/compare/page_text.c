@@ -212,7 +212,7 @@ const char *rv__page_headline(const rv__page *p) {
     const json_t *quality = rv__page_part(p, "quality"), *q;
     size_t i;
     json_array_foreach(quality, i, q)
-        if (!rv__page_is(q, "metric", "loss")) return rv__page_string(q, "metric");
+        if (!rv__page_is(q, "metric", "loss") && !rv__page_is(q, "metric", "ppl")) return rv__page_string(q, "metric");
     return quality ? rv__page_string(json_array_get(quality, 0), "metric") : "";
 }
 
