@@ -142,7 +142,7 @@ void rv__axis_ticks(rv__axis *a, bool upright, bool twos) {
         power_ticks(a, 1, true, false);
         if (fits(a, upright) && a->n >= 3) return;
     }
-    if (a->log && a->high / a->low > (twos ? 4 : 30))
+    if (a->log && a->high / a->low > (twos ? 3.9 : 30)) /* two doublings are enough */
         for (int each = 1; each < 400; each++) {
             power_ticks(a, each, false, twos);
             if (fits(a, upright)) {
