@@ -42,5 +42,6 @@ int main(int argc, char **argv) {
     json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(report);
+    while (n) free((char *)model[--n]);
     return 0;
 }
