@@ -121,6 +121,17 @@ static bool not_all_done(const data *d, const char *model, const char *setting, 
     return !any && snprintf(why, WHY, "%s was not run", model);
 }
 
+/* A seed that `a` was run with and `b` was not. */
+static bool seed_alone(const data *d, const group *a, const group *b, char why[WHY]) {
+    for (int i = 0; i < a->n; i++) {
+        const int64_t seed = d->in->run[a->run[i]].seed;
+        bool both = false;
+        for (int k = 0; k < b->n; k++) both |= d->in->run[b->run[k]].seed == seed;
+        if (!both) return snprintf(why, WHY, "%s was run with seed %lld, %s was not", a->model, (long long)seed, b->model);
+    }
+    return false;
+}
+
 static double mean_tokens(const data *d, const group *g) {
     double sum = 0;
     for (int i = 0; i < g->n; i++) sum += (double)d->tokens[g->run[i]] / g->n;
@@ -150,6 +161,7 @@ static bool other_examples(const data *d, const group *a, const group *b, const 
 static bool no_verdict(const data *d, const char *setting, const group *a, const group *b, const rv__metric_kind *m, char why[WHY]) {
     *why = 0;
     if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
+    if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
     if (other_examples(d, a, b, m, why)) return true;
     const double ta = mean_tokens(d, a), tb = mean_tokens(d, b);
     if (fabs(ta - tb) > TOKENS_EQUAL * fmax(ta, tb))

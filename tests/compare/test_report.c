@@ -151,8 +151,11 @@ Test(report, no_verdict_where_a_run_diverged_or_is_missing, .init = setup, .fini
     expect(r, "accuracy", "no verdict", "alpha with seed 3 was not measured");
     json_decref(r);
     in.n_runs = 5;
-    in.plan = json_loads("{\"seeds\": [1, 2, 3]}", 0, NULL);
     run[4] = run[5];
+    r = report();
+    expect(r, "accuracy", "no verdict", "beta was run with seed 3, alpha was not");
+    json_decref(r);
+    in.plan = json_loads("{\"seeds\": [1, 2, 3]}", 0, NULL);
     r = report();
     expect(r, "accuracy", "no verdict", "alpha with seed 3 is missing");
     json_decref(in.plan);
