@@ -14,7 +14,8 @@ typedef struct {
 } rv_gradcheck_report;
 
 /** All sample cases of op: backward of a fixed random weighting of its output against central differences (with eps
- *  1e-6; of smooth ops extrapolated from 1e-4 and 2e-4), for each element of small leaves and some of large ones. RV_OK with a report, or the tape's error. */
+ *  1e-6; of smooth ops extrapolated from 1e-4 and 2e-4), for each element of small leaves and some of large ones. RV_OK with a
+ *  report, or the tape's error. */
 RV_API rv_status rv_gradcheck(const rv_op *op, rv_gradcheck_report *report);
 
 /** Builds a scalar loss on the tape from the tensors below and whatever `arg` holds. */
