@@ -1,31 +1,17 @@
 #!/usr/bin/env python3
 """The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
-import fcntl, filecmp, gzip, json, math, os, pty, random, re, resource, signal, struct, subprocess, sys, tempfile, termios, time, unittest
+import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct, subprocess, tempfile, termios, time, unittest
 
-RAVEL = os.path.abspath(sys.argv.pop(1))
-LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
+from command import BASE, LSTM, RAVEL, Command, ravel
+
 GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
-BASE = """name: test
-data: {path: text}
-model: %s
-train:
-  batch: {size: 4, length: 16}
-  max_steps: 20
-  optimizer: {type: adam, lr: 1e-2}
-  validate_every: 10
-checkpoint: {every: 10}
-"""
 
 
 def metrics(run):
     with open(f"runs/{run}/metrics.jsonl") as f: return [json.loads(l) for l in f]
 
 
-def ravel(*args, **kw):
-    return subprocess.run([RAVEL, *args], capture_output=True, text=True, timeout=120, **kw)
-
-
-class Cli(unittest.TestCase):
+class Cli(Command):
     def setUp(self):
         self.tmp = tempfile.TemporaryDirectory()
         self.addCleanup(self.tmp.cleanup)
@@ -35,14 +21,6 @@ class Cli(unittest.TestCase):
         with open("text", "w") as f: f.write("".join(random.choice(["to be ", "or not ", "that is\n", "the question. "]) for _ in range(600)))
         self.write("lstm.yaml", BASE % LSTM)
         self.write("gpt.yaml", BASE % GPT)
-
-    def write(self, name, text):
-        with open(name, "w") as f: f.write(text)
-
-    def check(self, result, code, *patterns):
-        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
-        for p in patterns: self.assertRegex(result.stderr, p)
-        if code: self.assertLessEqual(sum(l.startswith("ravel: ") for l in result.stderr.splitlines()), 1, "one error, not several: " + result.stderr)
 
     def test_help_of_every_command_has_an_example(self):
         top = ravel("--help")
@@ -293,11 +271,6 @@ class Cli(unittest.TestCase):
         self.assertEqual(len(losses), 1)
         self.check(ravel("doctor", env={**os.environ, "RAVEL_ISA": "mmx"}), 2, "mmx")
 
-    def parsed(self, *args, code=0):
-        r = ravel(*args)
-        self.check(r, code)
-        return json.loads(r.stdout)
-
     def test_checkpoint_info(self):
         self.check(ravel("train", "-q", "lstm.yaml"), 0)
         info = self.parsed("ckpt", "info", "--json", "runs/test")
@@ -438,210 +411,6 @@ metrics: [loss, mse]
         for args in ["summary", "runs/adding"], ["summary", "adding.yaml"]: self.assertIn("encoder.input", ravel(*args).stdout)
         for args in ["generate", "runs/adding"], ["translate", "runs/adding", "--stdin"], ["eval", "--by-length", "3", "runs/adding"]:
             self.check(ravel(*args, input="x"), 2, "task regression")
-
-
-PAIR = """name: %s
-task: translation
-data: {train: train, valid: valid, test: test, src: en, tgt: fr, max_length: 12}
-tokenizer: {type: word, joint: false, min_frequency: 2}
-model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 24}, decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 24},
-        attention: {type: %s}, embedding_dim: 16}
-train: {batch: {size: 32}, max_steps: 300, optimizer: {type: adam, lr: 1e-2}, validate_every: 300}
-decode: {beam_size: 3}
-metrics: [ppl, bleu]
-"""
-
-
-class Translate(unittest.TestCase):
-    """Models that learn to turn words round, names that occur once being unknown."""
-    check, write, parsed = Cli.check, Cli.write, Cli.parsed
-    WORDS = ["zero", "un", "deux", "trois", "quatre"]
-
-    @classmethod
-    def setUpClass(cls):
-        cls.tmp, cls.home = tempfile.TemporaryDirectory(), os.getcwd()
-        os.chdir(cls.tmp.name)
-        random.seed(3)
-        for part, n in ("train", 600), ("valid", 20), ("test", 37):
-            with open(part + ".en", "w") as en, open(part + ".fr", "w") as fr:
-                for i in range(n):
-                    x = [random.randrange(5) for _ in range(random.randint(1, 4))]
-                    name = [f"Name{part}{i}"] if i % 2 else []
-                    en.write(" ".join([f"w{k}" for k in x] + name) + "\n")
-                    fr.write(" ".join(name + [cls.WORDS[k] for k in x[::-1]]) + "\n")
-        for name, kind in ("attends", "bahdanau"), ("bottle", "none"):
-            Cli.write(cls, name + ".yaml", PAIR % (name, kind))
-            r = ravel("train", "-q", name + ".yaml")
-            assert r.returncode == 0, r.stderr
-        with open("test.en") as f: cls.source = f.read().splitlines()
-        with open("test.fr") as f: cls.reference = f.read().splitlines()
-
-    @classmethod
-    def tearDownClass(cls):
-        os.chdir(cls.home)
-        cls.tmp.cleanup()
-
-    def lines(self, *args, code=0, **kw):
-        r = ravel("translate", "runs/attends", *args, **kw)
-        self.check(r, code)
-        return r.stdout.splitlines()
-
-    def test_what_is_translated(self):
-        test = self.lines()
-        self.assertEqual(len(test), 37)
-        known = [i for i, s in enumerate(self.source) if "Name" not in s]
-        right = sum(test[i] == self.reference[i] for i in known)
-        self.assertGreater(right, 0.6 * len(known), list(zip(test, self.reference)))
-        self.assertEqual(test, self.lines("--split", "test"))
-        self.assertEqual(test, self.lines("--input", "test.en"))
-        self.assertEqual(test, self.lines("--input", "-", input="\n".join(self.source)))
-        self.assertEqual(test, self.lines("--stdin", input="\r\n".join(self.source)))
-        self.assertEqual(self.lines("--output", "out.fr"), [])
-        with open("out.fr") as f: self.assertEqual(f.read().splitlines(), test)
-        with gzip.open("packed.gz", "wt") as f: f.write("\n".join(self.source) + "\n")
-        self.assertEqual(test, self.lines("--input", "packed.gz"))
-        self.assertEqual(len(self.lines("--split", "valid")), 20)
-        self.assertEqual(test, self.lines("runtime.threads=2", "--batch", "3"))
-
-    def test_empty_lines_stay(self):
-        text = "\n\nw1 w2\n   \nw3\n\n"
-        self.write("gaps", text)
-        out = self.lines("-i", "gaps")
-        self.assertEqual([bool(l) for l in out], [False, False, True, False, True, False])
-        self.assertEqual(out, self.lines("--stdin", input=text))
-        self.write("nothing", "")
-        self.assertEqual(self.lines("-i", "nothing"), [])
-        self.assertEqual(self.lines("--stdin", input=""), [])
-
-    def test_lines_come_at_once(self):
-        p = subprocess.Popen([RAVEL, "translate", "runs/attends", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for line in "w1 w2", "w3", "":
-            p.stdin.write(line + "\n")
-            p.stdin.flush()
-            self.assertEqual(p.stdout.readline(), (self.lines("--stdin", input=line + "\n") + [""])[0] + "\n")
-        p.stdin.close()
-        self.assertEqual(p.wait(30), 0)
-        p.stdout.close()
-
-    def test_n_best_and_json(self):
-        best = self.lines("--beam", "5")
-        rows = [l.split(" ||| ") for l in self.lines("--beam", "5", "--n-best", "3")]
-        objects = [json.loads(l) for l in self.lines("--beam", "5", "--n-best", "3", "--json")]
-        self.assertEqual([o["source"] for o in objects], self.source)
-        for i, o in enumerate(objects):
-            mine = [r for r in rows if r[0] == str(i)]
-            self.assertEqual(len(mine), 3)
-            scores = [float(r[2]) for r in mine]
-            self.assertEqual(scores, sorted(scores, reverse=True))
-            self.assertEqual([n["translation"] for n in o["n_best"]], [r[1] for r in mine])
-            self.assertEqual((o["translation"], o["line"]), (best[i], i + 1))
-            for n, s in zip(o["n_best"], scores): self.assertAlmostEqual(n["score"], s, places=5)
-            length = len(o["translation"].split()) + 1
-            self.assertAlmostEqual(o["score"], o["log_prob"] / ((5 + length) / 6) ** 0.6, places=5)
-        self.assertEqual(json.loads(self.lines("--json", "--stdin", input="\n")[0])["translation"], "")
-        plain = [json.loads(l) for l in self.lines("--json", "--length-penalty", "0")]
-        for o in plain: self.assertAlmostEqual(o["score"], o["log_prob"], places=6)
-
-    def test_unknown_words(self):
-        produced, replaced, without = self.lines("--beam", "1"), self.lines("--beam", "1", "--replace-unk"), self.lines("--no-unk")
-        with_unk = [i for i, l in enumerate(produced) if "<unk>" in l]
-        self.assertGreater(len(with_unk), 5)
-        self.assertNotIn("<unk>", "".join(without + replaced))
-        for i, (p, r) in enumerate(zip(produced, replaced)):
-            self.assertEqual(len(p.split()), len(r.split()))
-            for a, b in zip(p.split(), r.split()): self.assertTrue(a == b or (a == "<unk>" and b in self.source[i].split()), (p, r))
-        self.check(ravel("translate", "runs/bottle", "--replace-unk"), 2, "attention")
-        self.check(ravel("translate", "runs/attends", "--replace-unk", "--no-unk"), 2, "exclude")
-
-    def test_long_lines_are_cut(self):
-        self.write("long", "w1\n" + "w1 w2 " * 20 + "\n" + "w2 " * 13 + "\n")
-        r = ravel("translate", "runs/attends", "-i", "long")
-        self.check(r, 0, r"warning: 2 of 3 lines have more than the 12 tokens.*the first is line 2")
-        self.assertEqual(len(r.stdout.splitlines()), 3)
-        self.write("short", "w1\n" + "w1 w2 " * 6 + "\n" + "w2 " * 12 + "\n")
-        self.assertEqual(r.stdout.splitlines(), self.lines("-i", "short"))
-        self.check(ravel("translate", "runs/attends", "--stdin", input="w1 " * 13), 0, "line 1 has more than the 12 tokens")
-        longest = max(len(l.split()) for l in self.lines("-i", "short", "--max-length-ratio", "0.01"))
-        self.assertLessEqual(longest, 10)
-
-    def test_bad_input(self):
-        with open("bad", "wb") as f: f.write(b"w1\nw2 \xff w3\nw4\n")
-        self.check(ravel("translate", "runs/attends", "-i", "bad"), 3, "bad:2.*UTF-8")
-        with open("bad", "rb") as f: r = subprocess.run([RAVEL, "translate", "runs/attends", "--stdin"], stdin=f, capture_output=True, text=True)
-        self.check(r, 3, "standard input:2: byte 4")
-        self.assertEqual(len(r.stdout.splitlines()), 1)
-        for args, code, why in ((["-i", "absent"], 3, "absent"), (["--beam", "0"], 2, "beam_size"), (["--n-best", "4"], 2, "--beam 4"), (["--n-best", "x"], 2, "x"),
-                                (["--split", "train"], 2, "train"), (["--stdin", "-i", "test.en"], 2, "exclude"), (["-o", "none/x"], 2, "none/x"),
-                                (["-o", "/dev/full"], 3, "No space"), (["--attention", "none/x"], 2, "none"), (["decode.beam=3"], 2, "beam_size")):
-            self.check(ravel("translate", "runs/attends", *args), code, why)
-        self.check(ravel("translate", "runs/absent"), 4, "absent")
-        self.check(ravel("translate"), 2, "name a run")
-        random.seed(2)
-        self.write("text", "".join(random.choice(["to be ", "or not "]) for _ in range(600)))
-        self.write("lm.yaml", (BASE % LSTM).replace("name: test", "name: lm"))
-        self.check(ravel("train", "-q", "lm.yaml"), 0)
-        self.check(ravel("translate", "runs/lm", "--stdin", input="to"), 2, "language_model")
-        self.check(ravel("generate", "runs/attends", "--prompt", "w1"), 2, "translation")
-
-    def test_attention_pictures(self):
-        os.makedirs("pictures", exist_ok=True)
-        self.write("three", "w1 w2 w3\n\nw4 Somebody\n")
-        for path, files in ("pictures", "pictures/attention"), ("one", "one"):
-            self.lines("-i", "three", "--attention", path)
-            self.assertGreater(os.path.getsize(files + ".h5"), 1000)
-            with open(files + ".html") as f: page = f.read()
-            self.assertIn("w4", page)
-            self.assertNotIn("http", page.replace("http://www.w3.org/2000/svg", ""))
-        self.assertFalse(os.path.exists("one.svg"))
-        self.lines("--stdin", "--attention", "single", input="w1 w2\n")
-        with open("single.svg") as f: self.assertIn("w2", f.read())
-        self.check(ravel("translate", "runs/bottle", "--attention", "x"), 2, "attention")
-
-    def test_evaluation(self):
-        whole = self.parsed("eval", "runs/attends", "--split", "test", "--json")
-        self.assertGreater(whole["bleu"], 25)
-        bins = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "2,4", "--json")
-        self.assertEqual([(b["from"], b["to"]) for b in bins], [(0, 2), (3, 4), (5, None)])
-        words = [len(line.split()) for line in self.source]
-        self.assertEqual([b["sentences"] for b in bins], [sum(n <= 2 for n in words), sum(3 <= n <= 4 for n in words), sum(n > 4 for n in words)])
-        one = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "100", "--json")
-        self.assertAlmostEqual(one[0]["bleu"], whole["bleu"], places=4)
-        # every word pairs with its mirror image
-        links = [" ".join(f"{i}-{n - 1 - i}" for i in range(n)) for n in words]
-        self.write("gold", "\n".join(links) + "\n")
-        self.write("wrong", "\n".join(" ".join(f"{i}-{i}" for i in range(n)) for n in words) + "\n")
-        right, wrong = (self.parsed("eval", "runs/attends", "--split", "test", "--gold", f, "--json") for f in ("gold", "wrong"))
-        self.assertEqual(right["gold_links"], sum(words))
-        self.assertLess(right["balanced"]["aer"], 0.15)
-        self.assertGreater(wrong["balanced"]["aer"], 0.5)
-        self.write("short", links[0] + "\n")
-        self.check(ravel("eval", "runs/attends", "--split", "test", "--gold", "short"), 3, "1 lines for 37")
-        self.check(ravel("eval", "runs/attends", "--split", "test", "--alignment"), 2, "--gold")
-        self.check(ravel("eval", "runs/bottle", "--split", "test", "--gold", "gold"), 2, "attention")
-        self.check(ravel("eval", "runs/attends", "--by-length", "4,2"), 2, "rising")
-        first, again, seed = (self.parsed("eval", "runs/attends", "--split", "test", "--shuffle-source", "--json", *x) for x in ((), (), ("seed=5",)))
-        self.assertEqual(first, again)
-        self.assertEqual(first["shuffled_source"], True)
-        self.assertGreater(first["ppl"], 1.5 * whole["ppl"])
-        self.assertNotEqual(first["loss"], seed["loss"])
-        self.check(ravel("eval", "runs/attends", "--shuffle-source", "--gold", "gold"), 2, "leave one out")
-
-    def test_data_that_do_not_fit(self):
-        def train(**files):
-            for name, text in files.items():
-                with open(name.replace("_", "."), "wb") as f: f.write(text)
-            return ravel("train", "attends.yaml", "name=bad", "data=!replace {train: t, valid: valid, src: en, tgt: fr, max_length: 12}")
-        self.check(train(t_en=b"w1\nw2\n", t_fr=b"un\n"), 3, "t.en.*2.*t.fr.*1|2.*lines.*1")
-        self.check(train(t_en=b"w1\n\xff\n", t_fr=b"un\ndeux\n"), 3, "UTF-8")
-        self.check(train(t_en=b"\n\n", t_fr=b"un\ndeux\n"), 3)
-        r = train(t_en=b"w1 w2\n\nw2 w1\n" + b"w1 " * 13 + b"\n", t_fr=b"un deux\nun\ndeux un\nun\n")
-        self.check(r, 0, "2 of 4")
-        with gzip.open("z.en.gz", "wt") as f: f.write("w1 w2\n" * 8)
-        with gzip.open("z.fr.gz", "wt") as f: f.write("un deux\n" * 8)
-        self.check(ravel("train", "attends.yaml", "name=zipped", "train.max_steps=2", "data=!replace {train: z, valid: z, src: en, tgt: fr, max_length: 12}"), 0)
-        self.check(ravel("train", "attends.yaml", "tokenizer.min_frequency=1", "train.max_steps=301"), 4, "min_frequency: 2.*min_frequency: 1")
-        self.check(ravel("train", "attends.yaml", "name=none", "data=!replace {train: absent, src: en, tgt: fr}"), 2, "valid")
-        self.check(ravel("train", "attends.yaml", "name=none", "data=!replace {train: absent, valid: valid, src: en, tgt: fr}"), 3, "absent.en")
 
 
 unittest.main(verbosity=1)

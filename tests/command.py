@@ -1,0 +1,34 @@
+"""What tests of the command share: running it, and looking at what it says. The test script's first argument is the command."""
+import json, os, subprocess, sys, unittest
+
+RAVEL = os.path.abspath(sys.argv.pop(1))
+LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
+BASE = """name: test
+data: {path: text}
+model: %s
+train:
+  batch: {size: 4, length: 16}
+  max_steps: 20
+  optimizer: {type: adam, lr: 1e-2}
+  validate_every: 10
+checkpoint: {every: 10}
+"""
+
+
+def ravel(*args, **kw):
+    return subprocess.run([RAVEL, *args], capture_output=True, text=True, timeout=120, **kw)
+
+
+class Command(unittest.TestCase):
+    def write(self, name, text):
+        with open(name, "w") as f: f.write(text)
+
+    def check(self, result, code, *patterns):
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        for p in patterns: self.assertRegex(result.stderr, p)
+        if code: self.assertLessEqual(sum(l.startswith("ravel: ") for l in result.stderr.splitlines()), 1, "one error, not several: " + result.stderr)
+
+    def parsed(self, *args, code=0):
+        r = ravel(*args)
+        self.check(r, code)
+        return json.loads(r.stdout)
