@@ -17,7 +17,7 @@ MAY_INCLUDE["optim"] = up_to("nn") | {"optim"}
 MAY_INCLUDE["models"] = up_to("nn") | {"models"}
 MAY_INCLUDE["data"] = up_to("tensor") | {"data"}
 MAY_INCLUDE["io"] = up_to("nn") | {"io", "optim"}
-MAY_INCLUDE["train"] = up_to("nn") | {"optim", "models", "data", "io", "train"}
+MAY_INCLUDE["train"] = up_to("nn") | {"optim", "models", "data", "io", "report", "train"}
 MAY_INCLUDE["report"] = {"base", "report"}
 MAY_INCLUDE["compare"] = up_to("nn") | {"optim", "models", "data", "io", "train", "report", "compare"}
 # Files with a floor of their own: the YAML reader is below everything but base.

@@ -66,7 +66,8 @@ RV_API void rv_page_begin(FILE *f, const char *title);
 RV_API void rv_page_section(FILE *f, const char *anchor, const char *heading);
 RV_API void rv_page_section_end(FILE *f);
 RV_API void rv_page_end(FILE *f);
-/** Text escaped for HTML; printf's form too. */
+/** Text, or one code point, escaped for HTML and XML; what is no character there becomes U+FFFD. printf's form too. */
+RV_API void rv_page_char(FILE *f, int32_t cp);
 RV_API void rv_page_text(FILE *f, const char *text);
 RV_API void rv_page_textf(FILE *f, const char *format, ...) RV_PRINTF(2, 3);
 /** A table: numbers are right-aligned; cell texts row by row, the first row being the head; wide ones scroll in their own box

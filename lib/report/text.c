@@ -25,7 +25,7 @@ static int next(const char *s, int32_t *cp) {
     return 1;
 }
 
-static void put_char(FILE *f, int32_t cp) {
+void rv_page_char(FILE *f, int32_t cp) {
     static const struct {
         int32_t cp;
         const char *entity;
@@ -57,7 +57,7 @@ static void put_bytes(FILE *f, const char *text, size_t n) {
     int32_t cp;
     for (const char *end = text + n; text < end;) {
         text += next(text, &cp);
-        put_char(f, cp);
+        rv_page_char(f, cp);
     }
 }
 
@@ -79,10 +79,10 @@ void rv__text(FILE *f, const char *text, double width) {
         text += next(text, &cp);
         w += em(cp) * RV__FONT;
         if (cut && w > width) {
-            put_char(f, 0x2026);
+            rv_page_char(f, 0x2026);
             return;
         }
-        put_char(f, cp);
+        rv_page_char(f, cp);
     }
 }
 

@@ -7,27 +7,12 @@
 #include <utf8proc.h>
 
 #include "data/files.h"
+#include "report/chart.h"
 
 enum { CELL = 26, SMALL_CELL = 8, LABEL_MAX = 24, TEXT_MAX = 1 << 20 };
 static const double char_width = 9, slant_x = 0.5, slant_y = 0.866; /* 14 px sans-serif; labels above lean by 60 degrees */
 
 /* ---- text ---- */
-
-/* One code point, safe in HTML and SVG: what is no text becomes U+FFFD. */
-static void put_char(FILE *f, int32_t cp) {
-    static const struct {
-        int32_t cp;
-        const char *entity;
-    } entities[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
-    for (size_t i = 0; i < sizeof entities / sizeof *entities; i++)
-        if (entities[i].cp == cp) {
-            fputs(entities[i].entity, f);
-            return;
-        }
-    utf8proc_uint8_t bytes[4];
-    if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp & 0xfffe) == 0xfffe) cp = 0xfffd;
-    fwrite(bytes, 1, (size_t)utf8proc_encode_char(cp, bytes), f);
-}
 
 /* `most` columns of s, then an ellipsis. NULL f only measures. Returns columns. */
 static int put_text(FILE *f, const char *s, int most) {
@@ -38,10 +23,10 @@ static int put_text(FILE *f, const char *s, int most) {
         if (!k) cp = 0xfffd, k = 1;
         int w = utf8proc_charwidth(cp); /* 0 for marks, 2 for Chinese */
         if (columns + w > most - 1 && (size_t)k < len) {
-            if (f) put_char(f, 0x2026);
+            if (f) rv_page_char(f, 0x2026);
             return columns + 1;
         }
-        if (f) put_char(f, cp);
+        if (f) rv_page_char(f, cp);
         columns += w;
         s += k;
         len -= (size_t)k;
