@@ -94,6 +94,10 @@ static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t ad
 }
 
 static const H5FD_class_t driver = {
+#ifdef H5FD_CLASS_VERSION /* from HDF5 1.13.2 on: H5FDregister refuses a class that does not state its version */
+    .version = H5FD_CLASS_VERSION,
+    .value = 512, /* 512 to 65535 are free for drivers that stay inside one program */
+#endif
     .name = "ravel-layout",
     .maxaddr = (haddr_t)1 << 62,
     .fc_degree = H5F_CLOSE_STRONG,
