@@ -38,15 +38,14 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
     rv_table_options *o = &a->table;
-    char *end = arg;
     switch (key) {
     case 'p':
         if (strcmp(arg, "pytorch")) argp_error(state, "unknown peer '%s'; there is pytorch", arg);
         o->peer = true;
         return 0;
     case 's':
-        o->seconds = strtod(arg, &end);
-        if (*end || !(o->seconds > 0)) argp_error(state, "--seconds takes a positive number, not '%s'", arg);
+        if (sscanf(arg, "%lf%c", &o->seconds, &(char){0}) != 1 || !(o->seconds > 0 && o->seconds <= 3600))
+            argp_error(state, "--seconds takes a number above 0, up to 3600, not '%s'", arg);
         return 0;
     case 'T': o->tiny = true; return 0;
     case 'o': a->ops = true; return 0;
@@ -56,14 +55,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_SCALING: a->scaling = true; return 0;
     case OPT_SVG: a->svg = arg; return 0;
     case OPT_SERVE: a->serve = true; return 0;
-    case 't':
-        o->n_threads = 0;
-        do {
-            long n = strtol(end, &end, 10);
-            if (n < 1 || n > 1024 || (*end && *end != ',') || o->n_threads == MAX_THREADS) argp_error(state, "--threads takes numbers like 1,2, not '%s'", arg);
-            a->threads[o->n_threads++] = (int)n;
-        } while (*end++ == ',');
+    case 't': {
+        int64_t threads[MAX_THREADS];
+        o->n_threads = rv__tool_wholes(arg, "--threads", MAX_THREADS, 1024, false, threads, state);
+        for (int i = 0; i < o->n_threads; i++) a->threads[i] = (int)threads[i];
         return 0;
+    }
     case ARGP_KEY_ARG:
         if (o->n_names == MAX_NAMES) argp_error(state, "too many workloads");
         a->names[o->n_names++] = arg;

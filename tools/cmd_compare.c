@@ -30,12 +30,7 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static int count_of(const char *arg, const char *what, int least, struct argp_state *state) {
-    char *end;
-    long n = strtol(arg, &end, 10);
-    if (*end || end == arg || n < least || n > 1000000) argp_error(state, "%s: expected a whole number from %d, got '%s'", what, least, arg);
-    return (int)n;
-}
+enum { CELLS_MOST = 1000000 };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
@@ -43,11 +38,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'l': a->list = true; return 0;
     case 'n': a->dry_run = true; return 0;
     case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
-    case 'j': a->jobs = count_of(arg, "--jobs", 1, state); return 0;
+    case 'j': a->jobs = (int)rv__tool_whole(arg, "--jobs", 1, 1024, state); return 0;
     case OPT_JSON: a->json = true; return 0;
     case OPT_NO_TIMES: a->no_times = true; return 0;
-    case OPT_CELL: a->cell = count_of(arg, "--cell", 1, state); return 0;
-    case OPT_THREADS: a->threads = count_of(arg, "--threads", 0, state); return 0;
+    case OPT_CELL: a->cell = (int)rv__tool_whole(arg, "--cell", 1, CELLS_MOST, state); return 0;
+    case OPT_THREADS: a->threads = (int)rv__tool_whole(arg, "--threads", 0, 1024, state); return 0;
     default: return rv__overrides_parse(&a->over, "a comparison's file", key, arg, state);
     }
 }

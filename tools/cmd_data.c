@@ -21,15 +21,17 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     struct {
         int key;
+        const char *name;
         int64_t *value;
-    } counts[] = {{OPT_SEED, &o->seed},   {OPT_TRAIN, &o->train},           {OPT_VALID, &o->valid},
-                  {OPT_TEST, &o->test},   {OPT_MIN_LENGTH, &o->min_length}, {OPT_MAX_LENGTH, &o->max_length}};
+    } counts[] = {{OPT_SEED, "--seed", &o->seed},
+                  {OPT_TRAIN, "--train", &o->train},
+                  {OPT_VALID, "--valid", &o->valid},
+                  {OPT_TEST, "--test", &o->test},
+                  {OPT_MIN_LENGTH, "--min-length", &o->min_length},
+                  {OPT_MAX_LENGTH, "--max-length", &o->max_length}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         if (key != counts[i].key) continue;
-        char *end;
-        errno = 0;
-        *counts[i].value = strtoll(arg, &end, 10);
-        if (errno || end == arg || *end || *counts[i].value < 0) argp_error(state, "'%s' is no whole number from 0", arg);
+        *counts[i].value = rv__tool_whole(arg, counts[i].name, 0, INT64_MAX, state);
         return 0;
     }
     switch (key) {

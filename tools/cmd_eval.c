@@ -7,11 +7,12 @@
 #include "overrides.h"
 #include "tool.h"
 
+enum { EDGES = 64 };
 typedef struct {
     rv_overrides over;
     const char *split;
     bool json;
-    int64_t most[64]; /* edges of the bins of length */
+    int64_t most[EDGES]; /* edges of the bins of length */
     int edges;
     bool alignment, shuffle;
     const char *gold;
@@ -29,23 +30,11 @@ static const struct argp_option options[] = {
 };
 static const char *const splits[] = {"train", "valid", "test"};
 
-static void parse_edges(arguments *a, const char *arg, struct argp_state *state) {
-    char *end = (char *)arg;
-    a->edges = 0;
-    do {
-        int64_t n = strtoll(arg, &end, 10);
-        if (end == arg || (*end && *end != ',') || n < 1 || (a->edges && n <= a->most[a->edges - 1]) || a->edges == 64)
-            argp_error(state, "--by-length takes rising numbers of words, such as 10,20,30");
-        a->most[a->edges++] = n;
-        arg = end + 1;
-    } while (*end);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
     switch (key) {
     case 's': a->split = arg; return 0;
-    case 'l': parse_edges(a, arg, state); return 0;
+    case 'l': a->edges = rv__tool_wholes(arg, "--by-length", EDGES, INT32_MAX, true, a->most, state); return 0;
     case 'g': a->gold = arg; /* fall through */
     case 'a': a->alignment = true; return 0;
     case KEY_SHUFFLE: a->shuffle = true; return 0;

@@ -3,29 +3,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "generate/stream.h"
 #include "overrides.h"
 #include "tool.h"
 
 typedef struct {
     rv_overrides over;
     const char *prompt, *prompt_file;
-    long seed;
+    int64_t seed;
+    bool bytes, no_unk;
 } arguments;
 
 /* Long options that only set a key of the experiment's generate section. */
 static const struct {
     const char *option, *key;
 } shorthands[] = {{"length", "generate.length"}, {"temperature", "generate.temperature"}, {"top-k", "generate.top_k"}, {"top-p", "generate.top_p"}};
-enum { SHORTHANDS = sizeof shorthands / sizeof *shorthands, OPT_SHORTHAND = 1000 };
+enum { SHORTHANDS = sizeof shorthands / sizeof *shorthands, OPT_SHORTHAND = 1000, OPT_BYTES = 2000, OPT_NO_UNK };
 
 static const struct argp_option options[] = {
-    {"prompt", 'p', "TEXT", 0, "Text to continue (default: the experiment's generate.prompt)", 0},
+    {"prompt", 'p', "TEXT", 0, "Text to continue (default: the experiment's generate.prompt, else a text begins anew)", 0},
     {"prompt-file", 'f', "FILE", 0, "The same from a file; - is standard input", 0},
     {"length", OPT_SHORTHAND + 0, "N", 0, "Tokens to make", 0},
     {"temperature", OPT_SHORTHAND + 1, "X", 0, "Divide the logits by X; 0 always takes the most probable token", 0},
     {"top-k", OPT_SHORTHAND + 2, "K", 0, "Draw from the K most probable tokens only", 0},
     {"top-p", OPT_SHORTHAND + 3, "P", 0, "Draw from the fewest tokens that have probability P together", 0},
     {"seed", 's', "N", 0, "Seed of the draws (default 1): the same seed gives the same text", 0},
+    {"no-unk", OPT_NO_UNK, 0, 0, "Never produce <unk>: the other tokens share its probability", 0},
+    {"bytes", OPT_BYTES, 0, 0, "Write the model's bytes as they are; without it what is no UTF-8 appears as U+FFFD", 0},
     {0},
 };
 
@@ -38,84 +42,75 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'p': a->prompt = arg; return 0;
     case 'f': a->prompt_file = arg; return 0;
-    case 's': {
-        char *end;
-        a->seed = strtol(arg, &end, 10);
-        if (*end || a->seed < 0) argp_error(state, "--seed takes a whole number, not '%s'", arg);
-        return 0;
-    }
+    case 's': a->seed = rv__tool_whole(arg, "--seed", 0, INT64_MAX, state); return 0;
+    case OPT_BYTES: a->bytes = true; return 0;
+    case OPT_NO_UNK: a->no_unk = true; return 0;
     default: return rv__overrides_parse(&a->over, "a run's folder or a checkpoint", key, arg, state);
     }
 }
 
-/* Streaming: a token may end inside a character, so what is shown are whole characters; and what a token looks like may
- * depend on the one before (a space between words), so that one is decoded along. */
-typedef struct {
-    rv_tokenizer *tokenizer;
-    int32_t ids[64]; /* the last one shown, then those since */
-    int n;
-    size_t shown; /* bytes of ids[0] */
-} stream;
-
-static rv_status begin_at(stream *s, int32_t id) {
-    rv_text text;
-    s->ids[0] = id;
-    s->n = 1;
-    RV_TRY(rv_tokenizer_decode(s->tokenizer, s->ids, 1, &text));
-    s->shown = text.len;
-    rv_text_free(&text);
-    return RV_OK;
-}
-
-static rv_status show(void *ctx, int32_t id) {
-    stream *s = ctx;
-    s->ids[s->n++] = id;
-    rv_text text;
-    RV_TRY(rv_tokenizer_decode(s->tokenizer, s->ids, s->n, &text));
-    const char *fresh = text.bytes + s->shown;
-    size_t len = text.len - s->shown;
-    bool whole = rv_utf8_check(fresh, len) < 0 || s->n == (int)(sizeof s->ids / sizeof *s->ids);
-    if (whole) {
-        fwrite(fresh, 1, len, stdout);
-        fflush(stdout);
-    }
-    rv_text_free(&text);
-    if (ferror(stdout)) return rv_error(RV_EDATA, "cannot write to standard output");
-    return whole ? begin_at(s, id) : RV_OK;
-}
-
+/* The text to continue; empty where none was given. */
 static rv_status read_prompt(const arguments *a, const rv_config *config, rv_text *out) {
     if (a->prompt_file) return rv_text_load(strcmp(a->prompt_file, "-") ? a->prompt_file : "/dev/stdin", out);
     const char *text = a->prompt ? a->prompt : rv_config_text(config, "generate.prompt");
-    out->bytes = strdup(text && *text ? text : "\n"); /* something must come first: a line begins */
+    out->bytes = strdup(text ? text : "");
     out->len = out->bytes ? strlen(out->bytes) : 0;
     return out->bytes ? RV_OK : rv_error(RV_ENOMEM, "no memory for the prompt");
+}
+
+/* Where a text begins that nobody began: at <bos>, else after a line end, else with a token of the training text, drawn
+ * from there, which is then part of the text. */
+static rv_status first_token(const arguments *a, rv_tokenizer *tokenizer, int32_t *id, bool *shown) {
+    *shown = false;
+    *id = rv_tokenizer_special(tokenizer, RV_BOS);
+    if (*id >= 0) return RV_OK;
+    int32_t *ids = NULL;
+    int64_t n = 0;
+    if (rv_tokenizer_encode(tokenizer, "\n", 1, &ids, &n) == RV_OK && n == 1 && ids[0] != rv_tokenizer_special(tokenizer, RV_UNK)) *id = ids[0];
+    free(ids);
+    if (*id >= 0) return RV_OK;
+    rv_trained whole;
+    rv_status status = rv_trained_open(a->over.path, a->over.n, a->over.text, true, &whole);
+    if (status != RV_OK) return rv_error_context(status, "without --prompt a text begins as the training text may, which cannot be read: ");
+    const rv_split *train = &rv_lm_task_corpus(whole.task)->train;
+    rv_rng rng = rv_rng_make((uint64_t)a->seed, "generate.first", 0);
+    *id = train->ids[rv_rng_below(&rng, (uint64_t)train->n)];
+    *shown = true;
+    rv_trained_close(&whole);
+    return RV_OK;
 }
 
 static rv_status generate(const arguments *a, rv_trained *t) {
     const rv_config *c = t->config;
     rv_lm *lm = rv_lm_task_model(t->task);
-    stream s = {.tokenizer = rv_lm_task_tokenizer(t->task)};
+    rv_tokenizer *tokenizer = rv_lm_task_tokenizer(t->task);
+    rv__text_stream s = {.tokenizer = tokenizer, .bytes = a->bytes, .last = -1};
     rv_text prompt = {0};
-    int32_t *ids = NULL;
+    int32_t *ids = NULL, first = -1;
     int64_t n = 0;
+    bool shown = false;
     RV_TRY(read_prompt(a, c, &prompt));
-    rv_status status = rv_tokenizer_encode(s.tokenizer, prompt.bytes, prompt.len, &ids, &n);
+    rv_status status = rv_tokenizer_encode(tokenizer, prompt.bytes, prompt.len, &ids, &n);
     if (status != RV_OK) rv_error_context(status, "prompt: ");
-    if (status == RV_OK && n == 0) status = rv_error(RV_EUSAGE, "the prompt is empty; give at least one character with --prompt");
+    if (status == RV_OK && n == 0) status = first_token(a, tokenizer, &first, &shown);
     rv_generate_options o = {
         .sampling = {rv_config_real(c, "generate.temperature"), rv_config_int(c, "generate.top_k"), rv_config_real(c, "generate.top_p")},
         .seed = (uint64_t)a->seed,
         .length = rv_config_int(c, "generate.length"),
         .context = rv_lm_get_config(lm)->decoder.max_length,
+        .never = a->no_unk ? rv_tokenizer_special(tokenizer, RV_UNK) : -1,
     };
     rv_tape *tape = rv_tape_create();
     if (status == RV_OK && !tape) status = RV_ENOMEM;
-    if (status == RV_OK) status = begin_at(&s, ids[n - 1]);
     if (status == RV_OK) {
         fwrite(prompt.bytes, 1, prompt.len, stdout);
-        status = rv_generate(tape, lm, ids, n, &o, show, &s);
-        putchar('\n');
+        if (shown) status = rv__text_stream_show(&s, first);
+        s.last = n ? ids[n - 1] : first;
+    }
+    if (status == RV_OK) {
+        status = rv_generate(tape, lm, n ? ids : &first, n ? n : 1, &o, rv__text_stream_show, &s);
+        rv_status end = rv__text_stream_end(&s); /* what was written stays readable, whatever happened */
+        if (status == RV_OK) status = end;
     }
     rv_tape_destroy(tape);
     rv_text_free(&prompt);

@@ -22,12 +22,8 @@ static const struct argp_option options[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments *a = state->input;
-    char *end;
     switch (key) {
-    case 'l':
-        a->length = strtoll(arg, &end, 10);
-        if (*end || a->length < 1) argp_error(state, "--length takes a number of tokens, not '%s'", arg);
-        return 0;
+    case 'l': a->length = rv__tool_whole(arg, "--length", 1, INT32_MAX, state); return 0;
     case 'j': a->json = true; return 0;
     default: return rv__overrides_parse(&a->over, "an experiment file, a run's folder or a checkpoint", key, arg, state);
     }

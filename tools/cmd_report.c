@@ -33,18 +33,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void parse_bins(rv_report_options *o, const char *arg, struct argp_state *state) {
-    char *end = (char *)arg;
-    o->n_bins = 0;
-    do {
-        int64_t n = strtoll(arg, &end, 10);
-        if (end == arg || (*end && *end != ',') || n < 1 || (o->n_bins && n <= o->most[o->n_bins - 1]) || o->n_bins == RV_REPORT_BINS)
-            argp_error(state, "--bins takes up to %d rising lengths, such as 10,20,30", RV_REPORT_BINS);
-        o->most[o->n_bins++] = n;
-        arg = end + 1;
-    } while (*end);
-}
-
 static void parse_metrics(rv_report_options *o, char *arg, struct argp_state *state) {
     o->n_metrics = 0;
     for (char *at, *name = strtok_r(arg, ",", &at); name; name = strtok_r(NULL, ",", &at)) {
@@ -59,7 +47,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'o': a->output = arg; return 0;
     case 'j': a->json = true; return 0;
     case 'm': parse_metrics(&a->report, arg, state); return 0;
-    case 'b': parse_bins(&a->report, arg, state); return 0;
+    case 'b': a->report.n_bins = rv__tool_wholes(arg, "--bins", RV_REPORT_BINS, INT32_MAX, true, a->report.most, state); return 0;
     case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
     case OPT_NO_TIMES: a->report.times = false; return 0;
     case OPT_FIGURES: a->figures = arg; return 0;

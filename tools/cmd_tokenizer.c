@@ -16,14 +16,6 @@ typedef struct {
     rv_tokenizer_spec spec;
 } options;
 
-static int64_t count_of(const char *arg, struct argp_state *state) {
-    char *end;
-    errno = 0;
-    long long v = strtoll(arg, &end, 10);
-    if (errno || end == arg || *end || v < 0) argp_error(state, "'%s' is no whole number from 0", arg);
-    return v;
-}
-
 static unsigned specials_of(const char *arg, struct argp_state *state) {
     static const char *const names[RV_SPECIALS] = {"pad", "bos", "eos", "unk", "mask"};
     unsigned bits = 0;
@@ -45,8 +37,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 't':
         if (!rv_tokenizer_type_parse(arg, &o->spec.type)) argp_error(state, "unknown type '%s'; there are: char, byte, word, bpe", arg);
         return 0;
-    case 's': o->spec.vocab_size = count_of(arg, state); return 0;
-    case OPT_MIN_FREQUENCY: o->spec.min_frequency = count_of(arg, state); return 0;
+    case 's': o->spec.vocab_size = rv__tool_whole(arg, "--vocab-size", 0, INT32_MAX, state); return 0;
+    case OPT_MIN_FREQUENCY: o->spec.min_frequency = rv__tool_whole(arg, "--min-frequency", 0, INT64_MAX, state); return 0;
     case OPT_LOWERCASE: o->spec.lowercase = true; return 0;
     case OPT_NORMALIZATION:
         if (!rv_normal_form_parse(arg, &o->spec.normalization)) argp_error(state, "unknown normalization '%s'; there are: none, nfc, nfkc", arg);

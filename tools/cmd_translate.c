@@ -54,14 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_STDIN: a->from_stdin = true; return 0;
     case OPT_NO_UNK: a->no_unk = true; return 0;
     case OPT_REPLACE_UNK: a->replace_unk = true; return 0;
-    case 'n': {
-        char *end;
-        errno = 0;
-        long n = strtol(arg, &end, 10);
-        if (*end || errno || n < 1 || n > 1000) argp_error(state, "--n-best takes a whole number from 1 to 1000, not '%s'", arg);
-        a->n_best = (int)n;
-        return 0;
-    }
+    case 'n': a->n_best = (int)rv__tool_whole(arg, "--n-best", 1, 1000, state); return 0;
     case ARGP_KEY_END:
         if ((a->input != NULL) + (a->split != NULL) + a->from_stdin > 1) argp_error(state, "--input, --stdin and --split exclude one another");
         if (a->no_unk && a->replace_unk) argp_error(state, "--no-unk and --replace-unk exclude each other: there would be nothing to replace");

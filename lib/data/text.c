@@ -31,6 +31,22 @@ int64_t rv_utf8_check(const char *s, size_t len) {
     return -1;
 }
 
+bool rv_utf8_is_prefix(const char *s, size_t len) {
+    /* Tried by completing it: continuation bytes of one value suffice, since only the second byte's range depends on the
+     * first (E0 and F0 want high ones, ED and F4 low ones). */
+    static const char fill[] = {(char)0x80, (char)0xbf};
+    int32_t cp;
+    if (len == 0 || len > 3 || rv_utf8_next(s, len, &cp)) return false;
+    for (size_t total = len + 1; total <= 4; total++)
+        for (size_t f = 0; f < sizeof fill; f++) {
+            char whole[4];
+            memset(whole, fill[f], sizeof whole);
+            memcpy(whole, s, len);
+            if (rv_utf8_next(whole, total, &cp) == (int)total) return true;
+        }
+    return false;
+}
+
 static size_t step(const char *s, size_t len) {
     int32_t cp;
     int k = rv_utf8_next(s, len, &cp);

@@ -28,6 +28,8 @@ RV_API void rv_text_free(rv_text *t);
 RV_API int rv_utf8_next(const char *s, size_t len, int32_t *code_point);
 /** Offset of the first byte that is not valid UTF-8, or -1. */
 RV_API int64_t rv_utf8_check(const char *s, size_t len);
+/** Whether the `len` bytes at s are the beginning of a character that more bytes can complete; no whole character is. */
+RV_API bool rv_utf8_is_prefix(const char *s, size_t len);
 /** Number of code points; a byte that is not valid UTF-8 counts as one. */
 RV_API int64_t rv_utf8_count(const char *s, size_t len);
 /** Byte offset of the `n`-th code point (len if there are fewer). */

@@ -1,9 +1,10 @@
 #include "train/generate.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Logits (V) after `n` more tokens; valid until the next reset of the tape. */
-static const rv_real *feed(rv_tape *tape, rv_lm *lm, const int32_t *ids, int64_t n, rv_decoder_state *state) {
+static rv_real *feed(rv_tape *tape, rv_lm *lm, const int32_t *ids, int64_t n, rv_decoder_state *state) {
     rv_tape_reset(tape);
     rv_tensor *logits = rv_lm_logits(tape, lm, ids, 1, n, state, NULL);
     return logits ? logits->x + rv_lm_row(lm, 1, n, 0, n - 1) * rv_dim(logits, -1) : NULL;
@@ -32,10 +33,11 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
             if (state) kind->state_reset(state);
             next = seen - capacity / 2 > 0 ? seen - (capacity + 1) / 2 : 0;
         }
-        const rv_real *logits = feed(tape, lm, history + next, seen - next, state);
+        rv_real *logits = feed(tape, lm, history + next, seen - next, state);
         status = rv_tape_status(tape);
         if (status != RV_OK || !logits) goto done;
         if (state) next = seen;
+        if (o->never >= 0) logits[o->never] = -INFINITY;
         int32_t id = rv_sample_token(logits, V, &o->sampling, &rng, scratch);
         if (id < 0) {
             status = rv_error(RV_EDIVERGED, "the model's logits are NaN or infinite: it has diverged in training; take an earlier checkpoint");

@@ -11,6 +11,7 @@ typedef struct {
     uint64_t seed;
     int64_t length;  /**< tokens to make */
     int64_t context; /**< the most positions a transformer may see; when they are full, the latest half is read again */
+    int32_t never;   /**< an id that is not to be produced, such as <unk>'s; -1: none */
 } rv_generate_options;
 
 /** Called with each new token; anything but RV_OK ends the generation. */

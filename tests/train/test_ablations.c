@@ -246,7 +246,7 @@ Test(ablations, writing_runs_on_whole_prefixes) {
             if (n - from > 10) from = n - 5;
             want[n] = next_of(&m, want + from, n - from);
         }
-        rv_generate_options o = {.sampling = {0, 0, 1}, .length = LENGTH, .context = 10};
+        rv_generate_options o = {.sampling = {0, 0, 1}, .length = LENGTH, .context = 10, .never = -1};
         cr_assert_eq(rv_generate(m.tape, m.lm, want, PROMPT, &o, keep, &next), RV_OK, "%s", rv_error_message());
         for (int n = 0; n < LENGTH; n++) cr_assert_eq(got[n], want[PROMPT + n], "%s, token %d", masks[i], n);
         free_model(&m);
