@@ -135,6 +135,22 @@ rv_status rv_text_load(const char *path, rv_text *out) {
 
 static utf8proc_int32_t lower(utf8proc_int32_t cp, void *unused) { return utf8proc_tolower(cp); }
 
+/* A valid run in its normal form, lower-cased: negative where memory is short. The form comes first, so that equal texts stay
+ * equal however they were spelt (capital I with a dot above); lower-casing can undo it and the compatibility forms can bring
+ * new capitals (the number sign gives No), hence once more until nothing changes. */
+static utf8proc_ssize_t map_run(const char *s, size_t len, int options, bool lowercase, utf8proc_uint8_t **out) {
+    utf8proc_uint8_t *now = NULL, *next = NULL;
+    utf8proc_ssize_t n = utf8proc_map_custom((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, &now, options, NULL, NULL);
+    for (bool changes = lowercase; changes && n >= 0; now = next) {
+        utf8proc_ssize_t before = n;
+        n = utf8proc_map_custom(now, before, &next, options, lower, NULL);
+        changes = n >= 0 && (n != before || memcmp(now, next, (size_t)n) != 0);
+        free(now);
+    }
+    *out = now;
+    return n;
+}
+
 rv_status rv_text_normalise(const char *s, size_t len, rv_normal_form form, bool lowercase, rv_text *out) {
     *out = (rv_text){0};
     int options = form == RV_NORMAL_NFC    ? UTF8PROC_STABLE | UTF8PROC_COMPOSE
@@ -145,7 +161,7 @@ rv_status rv_text_normalise(const char *s, size_t len, rv_normal_form form, bool
         int64_t bad = rv_utf8_check(s + i, len - i);
         size_t run = bad < 0 ? len - i : (size_t)bad;
         utf8proc_uint8_t *mapped = NULL;
-        utf8proc_ssize_t n = utf8proc_map_custom((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)run, &mapped, options, lowercase ? lower : NULL, NULL);
+        utf8proc_ssize_t n = map_run(s + i, run, options, lowercase, &mapped);
         char *bytes = n < 0 ? NULL : realloc(out->bytes, out->len + (size_t)n + 2);
         if (!bytes) {
             free(mapped);

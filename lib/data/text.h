@@ -37,8 +37,8 @@ RV_API size_t rv_utf8_offset(const char *s, size_t len, int64_t n);
 
 typedef enum { RV_NORMAL_NONE, RV_NORMAL_NFC, RV_NORMAL_NFKC } rv_normal_form;
 
-/** `s` in Unicode normal form `form` [UAX #15], each character lower-cased by its simple mapping if `lowercase`. Bytes
- *  that are not valid UTF-8 pass unchanged. Errors: RV_ENOMEM. Free with rv_text_free. */
+/** `s` in Unicode normal form `form` [UAX #15]; if `lowercase`, each character is then lower-cased by its simple mapping and
+ *  the form taken again, until nothing changes. Bytes that are not valid UTF-8 pass unchanged. Errors: RV_ENOMEM. Free with rv_text_free. */
 RV_API rv_status rv_text_normalise(const char *s, size_t len, rv_normal_form form, bool lowercase, rv_text *out);
 
 /** What a code point is to a tokenizer. Marks count as letters (they follow one). */
