@@ -47,6 +47,7 @@
 #include "train/bleu.h"
 #include "train/chrf.h"
 #include "train/config.h"
+#include "train/experiment.h"
 #include "train/generate.h"
 #include "train/gold_alignment.h"
 #include "train/honest_loss.h"

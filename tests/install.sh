@@ -39,4 +39,20 @@ for f in share/man/man1/ravel.1 share/bash-completion/completions/ravel include/
     [ -f "$prefix/$f" ] || { echo "$f is not installed"; exit 1; }
 done
 bash -n "$prefix/share/bash-completion/completions/ravel"
+
+# Experiments and data sets go with the command, under a DESTDIR as here and where the tree is moved; nothing is written there.
+mkdir "$root/empty" "$root/moved"
+cd "$root/empty"
+unset RAVEL_EXPERIMENTS RAVEL_DATASETS
+"$prefix/bin/ravel" data list | grep -q '^dates '
+cp -r "$prefix/bin" "$prefix/share" "$root/moved"
+before=$(cd "$root/moved" && find . | sort)
+"$root/moved/bin/ravel" compare quickstart --quiet -j 2 compare.seeds='[1]' compare.budget='!replace {train_steps: 2}' compare.settings='{train.lr_scheduler.warmup_steps: [0]}' \
+    compare.tune=null compare.cost=null compare.gradient_flow=false compare.report.resamples=10 >out 2>&1 || { cat out; exit 1; }
+grep -q 'runs/quickstart/report.html' out && [ -f runs/quickstart/report.html ] || { cat out; exit 1; }
+[ "$before" = "$(cd "$root/moved" && find . | sort)" ] || { echo "ravel compare wrote into the installed tree"; exit 1; }
+# Without them, a list that is empty says where it looked.
+rm -r "$root/moved/share"
+if "$root/moved/bin/ravel" data list >out 2>&1 && [ ! -s out ]; then echo "an empty list of data sets, and no word why"; exit 1; fi
+cd /
 echo "installed: $(find "$root" -type f | wc -l) files"

@@ -142,21 +142,24 @@ static rv_status report(const rv_comparison *c, bool times) {
 
 int rv_cmd_compare(int argc, char **argv) {
     static const struct argp argp = {
-        options, parse, "COMPARISON.yaml [compare.key=value ...]",
+        options, parse, "COMPARISON [compare.key=value ...]",
         "Train several systems under the same conditions, measure what they cost, and write a report.\v"
         "The same command again continues where it stopped; several at once, on one machine or on machines that share the folder, share the work. "
-        "Everything goes into the comparison's folder (compare.dir).\n\n"
+        "Everything goes into the comparison's folder (compare.dir). "
+        "COMPARISON is a YAML file, or the name of one that comes with ravel: 'ravel config list'.\n\n"
         "examples:\n"
-        "  ravel compare experiments/quickstart/compare.yaml\n"
+        "  ravel compare quickstart\n"
         "  ravel compare --dry-run experiments/quickstart/compare.yaml\n"
-        "  ravel compare --list experiments/quickstart/compare.yaml\n"
+        "  ravel compare --list depth/compare-fast\n"
         "  ravel compare --cell 3 experiments/quickstart/compare.yaml",
         0, 0, 0};
     if (argc == 2 && !strcmp(argv[1], "--cost-worker")) return rv__tool_finish(rv_cost_serve(stdin, stdout)); /* started by rv_cost_run */
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_comparison *c = NULL;
-    rv_status status = rv_comparison_open(a.over.path, a.over.n, a.over.text, &c);
+    char path[RV_PATH_MAX];
+    rv_status status = rv_experiment_find(a.over.path, true, path);
+    if (status == RV_OK) status = rv_comparison_open(path, a.over.n, a.over.text, &c);
     if (status == RV_OK) status = rv_comparison_plan(c, !a.dry_run && !a.list);
     int code = 0;
     if (status == RV_OK && a.list) list(c, a.json);

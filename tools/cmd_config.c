@@ -7,13 +7,15 @@
 
 static const char doc[] =
     "Check experiment files, show what they come to, explain keys."
-    "\v  check    report every mistake of each file\n"
+    "\v  list     print the experiments that are known by name: of ./experiments, and those that came with ravel\n"
+    "  check    report every mistake of each file\n"
     "  show     print the settings, includes and assignments merged\n"
     "  explain  print a key's values, default and meaning, or a section's keys\n"
     "\n"
     "examples:\n"
+    "  ravel config list\n"
     "  ravel config check experiments/*/*.yaml\n"
-    "  ravel config show --resolved experiments/shakespeare/gpt.yaml train.optimizer.lr=1e-3\n"
+    "  ravel config show --resolved shakespeare/gpt train.optimizer.lr=1e-3\n"
     "  ravel config explain train.lr_scheduler\n";
 
 typedef struct {
@@ -39,7 +41,7 @@ static const struct argp_option options[] = {
     {"resolved", 'r', NULL, 0, "with 'show': defaults filled in", 0},
     {0},
 };
-static const struct argp argp = {options, parse_option, "check FILE...\nshow [--resolved] FILE [KEY.PATH=VALUE...]\nexplain [KEY]", doc, NULL, NULL, NULL};
+static const struct argp argp = {options, parse_option, "list\ncheck EXPERIMENT...\nshow [--resolved] EXPERIMENT [KEY.PATH=VALUE...]\nexplain [KEY]", doc, NULL, NULL, NULL};
 
 static int usage(const char *why) {
     return rv__tool_finish(rv_error(RV_EUSAGE, "%s; 'ravel config --help' shows how", why));
@@ -48,8 +50,10 @@ static int usage(const char *why) {
 static int check(int n, char **file) {
     int result = 0;
     for (int i = 0; i < n; i++) {
-        rv_config *c;
-        rv_status status = rv_config_load(file[i], 0, NULL, &c);
+        rv_config *c = NULL;
+        char path[RV_PATH_MAX];
+        rv_status status = rv_experiment_find(file[i], false, path);
+        if (status == RV_OK) status = rv_config_load(path, 0, NULL, &c);
         rv_config_destroy(c);
         if (status == RV_OK) {
             printf("%s: ok\n", file[i]);
@@ -64,7 +68,9 @@ static int check(int n, char **file) {
 
 static int show(const char *file, int n, char **overrides, bool resolved) {
     rv_config *c;
-    rv_status status = rv_config_load(file, n, (const char *const *)overrides, &c);
+    char path[RV_PATH_MAX];
+    rv_status status = rv_experiment_find(file, false, path);
+    if (status == RV_OK) status = rv_config_load(path, n, (const char *const *)overrides, &c);
     if (status != RV_OK) return rv__tool_finish(status);
     char *text = resolved ? rv_config_resolved(c) : rv_config_merged(c);
     if (text) fputs(text, stdout);
@@ -74,13 +80,25 @@ static int show(const char *file, int n, char **overrides, bool resolved) {
     return rv__tool_finish(status);
 }
 
+/* A name, and the comment in the first line of its file. */
+static bool list_one(void *arg, const char *name, const char *path) {
+    char line[256] = "";
+    FILE *f = fopen(path, "r");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    line[strcspn(line, "\r\n")] = 0;
+    printf("%-32s%s\n", name, line[0] == '#' ? line + 1 : "");
+    return true;
+}
+
 int rv_cmd_config(int argc, char **argv) {
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     const char *what = a.arg[0];
+    if (!strcmp(what, "list")) return a.n > 1 ? usage("list: it takes no more words") : rv__tool_finish(rv_experiment_each(list_one, NULL));
     if (!strcmp(what, "check")) return a.n < 2 ? usage("check: which file?") : check(a.n - 1, a.arg + 1);
     if (!strcmp(what, "show")) return a.n < 2 ? usage("show: which file?") : show(a.arg[1], a.n - 2, a.arg + 2, a.resolved);
     if (!strcmp(what, "explain")) return a.n > 2 ? usage("explain: one key at a time") : rv__tool_finish(rv_config_explain(a.n < 2 ? "" : a.arg[1], stdout));
-    rv_error(RV_EUSAGE, "unknown action '%.64s'; it is check, show or explain", what);
+    rv_error(RV_EUSAGE, "unknown action '%.64s'; it is list, check, show or explain", what);
     return rv__tool_finish(RV_EUSAGE);
 }

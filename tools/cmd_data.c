@@ -46,12 +46,18 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
+typedef struct {
+    int n;
+    rv_status status;
+} listing;
+
 static bool list_one(void *arg, const char *name) {
     rv_dataset *ds;
-    rv_status *status = arg;
+    listing *l = arg;
+    l->n++;
     if (rv_dataset_open(name, &ds) != RV_OK) { /* one bad manifest does not hide the others */
         rv_warn("%s", rv_error_message());
-        *status = RV_EDATA;
+        l->status = RV_EDATA;
         return true;
     }
     printf("%-16s %-8s %-8s %s [%s]\n", name, rv_dataset_format(ds), rv_dataset_present(ds) ? "here" : "-", rv_dataset_description(ds), rv_dataset_licence(ds));
@@ -60,8 +66,11 @@ static bool list_one(void *arg, const char *name) {
 }
 
 static rv_status list(void) {
-    rv_status bad = RV_OK, status = rv_dataset_each(list_one, &bad);
-    return status != RV_OK ? status : bad;
+    listing l = {0, RV_OK};
+    char places[8192];
+    RV_TRY(rv_dataset_each(list_one, &l));
+    if (l.n) return l.status;
+    return rv_error(RV_EDATA, "no data sets: no folder with manifest.json in %s; RAVEL_DATASETS names another place", rv_dataset_places(places, sizeof places));
 }
 
 static rv_status get(const options *o) {

@@ -96,7 +96,7 @@ static rv_status of_experiment(const arguments *a, rv_tape *tape, json_t **out) 
     rv_task *task = NULL;
     rv_params *params = rv_params_create();
     json_t *before = NULL;
-    rv_status status = params ? rv_config_load_experiment(a->over.path, a->over.n, a->over.text, &config) : RV_ENOMEM;
+    rv_status status = params ? rv_experiment_load(a->over.path, a->over.n, a->over.text, &config) : RV_ENOMEM;
     if (status == RV_OK) rv_set_threads((int)rv_config_int(config, "runtime.threads"));
     if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
     if (status == RV_OK) status = rv_params_materialise(params, (uint64_t)rv_config_int(config, "seed"));
@@ -110,22 +110,21 @@ static rv_status of_experiment(const arguments *a, rv_tape *tape, json_t **out) 
 }
 
 int rv_cmd_probe(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "EXPERIMENT.yaml|RUN|CHECKPOINT [key.path=value ...]",
+    static const struct argp argp = {options, parse, "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
                                      "How far back a model's gradient reaches: norms of dL/dh by distance from the end.\v"
                                      "Of an experiment file at initialisation, of a run before and after training. 1 means as strong as at r, the vectors "
                                      "that the loss is read off. The half-life is the distance after which the norm has halved, from a straight line "
                                      "through its logarithms.\n\n"
                                      "examples:\n"
                                      "  ravel probe experiments/shakespeare/lstm.yaml --length 100\n"
+                                     "  ravel probe vanishing-gradients/lstm\n"
                                      "  ravel probe runs/quickstart --json",
                                      0, 0, 0};
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
-    size_t len = strlen(a.over.path);
-    bool yaml = (len > 5 && !strcmp(a.over.path + len - 5, ".yaml")) || (len > 4 && !strcmp(a.over.path + len - 4, ".yml"));
     json_t *flows = NULL;
     rv_tape *tape = rv_tape_create();
-    rv_status status = !tape ? RV_ENOMEM : yaml ? of_experiment(&a, tape, &flows) : of_run(&a, tape, &flows);
+    rv_status status = !tape ? RV_ENOMEM : rv_experiment_is(a.over.path) ? of_experiment(&a, tape, &flows) : of_run(&a, tape, &flows);
     if (status == RV_OK) print(&a, flows);
     json_decref(flows);
     rv_tape_destroy(tape);

@@ -46,16 +46,14 @@ static void print(const rv_params *ps, rv_task *task) {
 }
 
 int rv_cmd_summary(int argc, char **argv) {
-    static const struct argp argp = {0, parse, "EXPERIMENT.yaml|RUN|CHECKPOINT [key.path=value ...]",
+    static const struct argp argp = {0, parse, "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
                                      "Parameters and FLOPs of a model, part by part.\v"
                                      "example: ravel summary experiments/shakespeare/gpt.yaml",
                                      0, 0, 0};
     rv_overrides a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
-    size_t len = strlen(a.path);
-    bool yaml = (len > 5 && !strcmp(a.path + len - 5, ".yaml")) || (len > 4 && !strcmp(a.path + len - 4, ".yml"));
     rv_status status;
-    if (!yaml) {
+    if (!rv_experiment_is(a.path)) {
         rv_trained t;
         status = rv_trained_open(a.path, a.n, a.text, false, &t);
         if (status != RV_OK) return rv__tool_finish(status);
@@ -66,7 +64,7 @@ int rv_cmd_summary(int argc, char **argv) {
     rv_config *config = NULL;
     rv_task *task = NULL;
     rv_params *params = rv_params_create();
-    status = params ? rv_config_load_experiment(a.path, a.n, a.text, &config) : RV_ENOMEM;
+    status = params ? rv_experiment_load(a.path, a.n, a.text, &config) : RV_ENOMEM;
     if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
     if (status == RV_OK) print(params, task);
     if (task) task->kind->destroy(task);

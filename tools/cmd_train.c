@@ -26,19 +26,20 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 int rv_cmd_train(int argc, char **argv) {
     static const struct argp argp = {
-        options, parse, "EXPERIMENT.yaml [key.path=value ...]",
+        options, parse, "EXPERIMENT [key.path=value ...]",
         "Train the model of an experiment file.\v"
         "The same command again continues where it stopped. Everything goes into the run's folder (checkpoint.dir): checkpoints, metrics.jsonl, "
-        "the resolved configuration.\n\n"
+        "the resolved configuration. EXPERIMENT is a YAML file, or the name of one that comes with ravel: 'ravel config list'.\n\n"
         "examples:\n"
         "  ravel train experiments/shakespeare/gpt.yaml\n"
         "  ravel train experiments/shakespeare/lstm.yaml seed=2 name=lstm-2 train.max_steps=500\n"
-        "  ravel train --dry-run experiments/shakespeare/gpt.yaml",
+        "  ravel train quickstart/transformer\n"
+        "  ravel train --dry-run shakespeare/gpt",
         0, 0, 0};
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_config *config = NULL;
-    rv_status status = rv_config_load_experiment(a.over.path, a.over.n, a.over.text, &config);
+    rv_status status = rv_experiment_load(a.over.path, a.over.n, a.over.text, &config);
     if (status == RV_OK) status = rv_train(config, &a.options);
     rv_config_destroy(config);
     return rv__tool_finish(status);

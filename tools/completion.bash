@@ -9,8 +9,15 @@ _ravel_keys() {
         sed -nE "0,/^  keys:/d; s/^    ([a-z_0-9]+) .*\(a section\)\$/${section:+$section.}\1./p; t; s/^    ([a-z_0-9]+) .*/${section:+$section.}\1$3/p"
 }
 
+# Experiments that a command takes by name. $1 ravel, $2 command
+_ravel_experiments() {
+    case $2 in compare | train | probe | summary | config) ;; *) return ;; esac
+    "$1" config list 2>/dev/null | sed 's/ .*//' |
+        if [ "$2" = compare ]; then sed -n 's/\/compare$//p; /\/compare-/p'; else cat; fi
+}
+
 _ravel() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} ravel=${COMP_WORDS[0]} command=${COMP_WORDS[1]} word file=
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} ravel=${COMP_WORDS[0]} command=${COMP_WORDS[1]} word file= names
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         COMPREPLY=($(compgen -W "$("$ravel" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p') --help --version" -- "$cur"))
@@ -33,7 +40,8 @@ _ravel() {
         COMPREPLY=($(compgen -W "all $("$ravel" bench --help 2>/dev/null | sed -n 's/^Workloads: //p')" -- "$cur"))
         return
     fi
-    for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do [[ $word == *.yaml ]] && file=$word; done
+    names=$(_ravel_experiments "$ravel" "$command")
+    for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do [[ $word == *.yaml || $'\n'$names$'\n' == *$'\n'$word$'\n'* ]] && file=$word; done
     case $prev in # options that take a file, or one of a few words
     --input | --output | --attention | --prompt-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --split) COMPREPLY=($(compgen -W "train valid test" -- "$cur")); return ;;
@@ -44,9 +52,9 @@ _ravel() {
     elif [ -n "$file" ] && [[ $cur != */* ]]; then # after an experiment file: the key of a value to replace
         COMPREPLY=($(compgen -W "$(_ravel_keys "$ravel" "$cur" =)" -- "$cur"))
         compopt -o nospace
-    else # experiment files, checkpoints, run folders
+    else # experiments, checkpoints, run folders
         compopt -o filenames
-        COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.yaml' -- "$cur") $(compgen -f -X '!*.h5' -- "$cur"))
+        COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.yaml' -- "$cur") $(compgen -f -X '!*.h5' -- "$cur") $(compgen -W "$names" -- "$cur"))
     fi
 }
 complete -F _ravel ravel

@@ -38,7 +38,7 @@ static void help(FILE *to) {
     fprintf(to, "usage: ravel COMMAND [ARGUMENT ...]\n\nTrain and compare sequence models on ordinary CPUs.\n\ncommands:\n");
     for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\n'ravel COMMAND --help' explains one command, with an example.\n"
-                "example: ravel compare experiments/quickstart/compare.yaml\n");
+                "example: ravel compare quickstart\n");
 }
 
 static const char *command_name(const void *ctx, int i) {

@@ -1,6 +1,5 @@
 #include "data/dataset.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "data/catalog.h"
 #include "data/files.h"
 #include "data/manifest.h"
-#include "data/paths.h"
 
 struct rv_dataset {
     rv__manifest m;
@@ -27,42 +26,13 @@ static const char *setting(const char *name) {
     return v && *v ? v : NULL;
 }
 
-/* Folder i that may hold manifests; NULL past the last. */
-static const char *place(int i) {
-    static const char *const usual[] = {"datasets", RV__DATASETS_DIR};
-    const char *own = setting("RAVEL_DATASETS");
-    if (own) return i == 0 ? own : NULL;
-    return i < 2 ? usual[i] : NULL;
-}
+static const rv__catalog catalog = {"datasets", "RAVEL_DATASETS", "manifest.json"};
 
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+rv_status rv_dataset_each(bool (*each)(void *arg, const char *name), void *arg) { return rv__catalog_each(&catalog, each, arg); }
 
-rv_status rv_dataset_each(bool (*each)(void *arg, const char *name), void *arg) {
-    char **names = NULL;
-    size_t n = 0;
-    bool ok = true;
-    for (int i = 0; place(i); i++) {
-        DIR *d = opendir(place(i));
-        for (struct dirent *e; d && ok && (e = readdir(d));) {
-            char path[RV__PATH];
-            size_t k = 0;
-            if (!rv__plain_name(e->d_name) || rv__path(path, "%s/%s/manifest.json", place(i), e->d_name) != RV_OK || rv__file_size(path) < 0) continue;
-            while (k < n && strcmp(names[k], e->d_name)) k++;
-            if (k < n) continue; /* an earlier place's hides it */
-            char **more = realloc(names, (n + 1) * sizeof *names);
-            if (more) names = more;
-            ok = more && (names[n] = strdup(e->d_name)) && ++n;
-        }
-        if (d) closedir(d);
-    }
-    if (n) qsort(names, n, sizeof *names, by_name);
-    bool on = ok;
-    for (size_t k = 0; k < n; k++) {
-        on = on && each(arg, names[k]);
-        free(names[k]);
-    }
-    free(names);
-    return ok ? RV_OK : rv_error(RV_ENOMEM, "no memory to list the data sets");
+const char *rv_dataset_places(char *buf, size_t size) {
+    rv__catalog_places(&catalog, buf, size);
+    return buf;
 }
 
 typedef struct {
@@ -78,21 +48,18 @@ static bool add_name(void *arg, const char *name) {
 
 static rv_status not_found(const char *name) {
     name_list all = {""};
+    char places[2 * RV__PATH];
     RV_TRY(rv_dataset_each(add_name, &all));
-    return rv_error(RV_EDATA, "no data set '%s' (a folder with manifest.json in %s%s%s); there are: %s. RAVEL_DATASETS names another folder", name, place(0),
-                    place(1) ? " or " : "", place(1) ? place(1) : "", all.text[0] ? all.text : "none");
+    return rv_error(RV_EDATA, "no data set '%s' (a folder with manifest.json in %s); there are: %s. RAVEL_DATASETS names another folder", name,
+                    rv_dataset_places(places, sizeof places), all.text[0] ? all.text : "none");
 }
 
 rv_status rv_dataset_open(const char *name, rv_dataset **out) {
     *out = NULL;
     if (!rv__plain_name(name)) return rv_error(RV_EDATA, "'%s' cannot be a data set's name: letters, digits, '.', '_' and '-' only", name);
-    char path[RV__PATH];
-    int i = 0;
-    for (; place(i); i++) {
-        RV_TRY(rv__path(path, "%s/%s/manifest.json", place(i), name));
-        if (rv__file_size(path) >= 0) break;
-    }
-    if (!place(i)) return not_found(name);
+    char folder[RV__PATH], path[RV__PATH];
+    if (!rv__catalog_find(&catalog, name, folder)) return not_found(name);
+    RV_TRY(rv__path(path, "%s/manifest.json", folder));
     rv_dataset *ds = calloc(1, sizeof *ds);
     if (!ds) return rv_error(RV_ENOMEM, "no memory for a data set");
     const char *cache = setting("RAVEL_DATA");

@@ -53,5 +53,7 @@ RV_API const char *rv_dataset_folder(const rv_dataset *ds);
 RV_API bool rv_dataset_present(const rv_dataset *ds);
 /** Call `each` with the name of every data set found, sorted, until it returns false. */
 RV_API rv_status rv_dataset_each(bool (*each)(void *arg, const char *name), void *arg);
+/** The folders in which manifests are looked for, in words, into buf, which is returned. */
+RV_API const char *rv_dataset_places(char *buf, size_t size);
 
 #endif
