@@ -59,7 +59,7 @@ static void check_transformer(rv_config *c, const char *section) {
     if (!is(c, type, "transformer") || !known(c, hidden_key)) return;
     long long hidden = whole(c, hidden_key);
     if (known(c, heads_key) && hidden % whole(c, heads_key))
-        rv_yaml_problem(c->yaml, given(c, heads_key, NULL), "%s %lld does not divide %s %lld", heads_key, whole(c, heads_key), hidden_key, hidden);
+        rv_yaml_problem(c->yaml, given(c, heads_key, hidden_key), "%s %lld does not divide %s %lld", heads_key, whole(c, heads_key), hidden_key, hidden);
     if (known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") != hidden)
         rv_yaml_problem(c->yaml, given(c, "model.embedding_dim", hidden_key), "model.embedding_dim %lld differs from %s %lld; a transformer needs them equal",
                         whole(c, "model.embedding_dim"), hidden_key, hidden);

@@ -214,9 +214,10 @@ static void set_default(rv_config *c, rv__value *v, int i) {
     if (d == rv__required) {
         int parent = rv__schema_parent(i);
         const rv_yaml_node *map = parent < 0 ? NULL : c->value[parent].node;
+        char want[512];
         v->bad = true;
-        rv_yaml_problem(c->yaml, map ? (map->key ? map->key : map) : NULL, "%s%smissing key '%s' (%s)", parent < 0 ? "" : rv__schema[parent].path,
-                        parent < 0 ? "" : ": ", rv__schema_leaf(i), v->key->doc);
+        rv__schema_expected(v->key, want, sizeof want);
+        rv_yaml_problem(c->yaml, map ? (map->key ? map->key : map) : NULL, "%s is missing: %s (%s)", v->key->path, want, v->key->doc);
     } else if ((at = strchr(d, '@'))) {
         int from = rv__schema_find(at + 1);
         RV_ASSERT(from >= 0);
@@ -271,6 +272,14 @@ static answer choose_row(rv_config *c, int i, const rv__key **key) {
     return any;
 }
 
+/* True if the path's rows differ in conditions and defaults alone, so that a value can be judged whichever is in force. */
+static bool one_range(int i) {
+    const rv__key *k = &rv__schema[i];
+    for (int r = i + 1; r < rv__schema_size && !strcmp(rv__schema[r].path, k->path); r++)
+        if (rv__schema[r].type != k->type || strcmp(rv__schema[r].range ? rv__schema[r].range : "", k->range ? k->range : "")) return false;
+    return k->type == RV__INT || k->type == RV__REAL;
+}
+
 static void not_allowed(rv_config *c, int i, const rv_yaml_node *n) {
     char all[1024] = "", one[512];
     size_t used = 0;
@@ -298,8 +307,10 @@ static void resolve(rv_config *c, int i) {
         if (n && section && !section->key) v->bad = true; /* reported for the section */
         else if (n) not_allowed(c, i, n);
     } else if (applies == UNKNOWN || (n && n->bad)) {
-        v->bad = true;
         if (!v->key) v->key = &rv__schema[i];
+        if (n && !n->bad && one_range(i)) set_scalar(c, v, n, n->text);
+        v->bad = true;
+        v->has = false;
     } else if (v->key->type == RV__SECTION) {
         v->has = n || v->key->dflt;
         if (n && set_switch(v, n)) {

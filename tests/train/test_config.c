@@ -150,7 +150,6 @@ Test(config, all_mistakes_at_once) {
           "exp.yaml:4:1: data: missing key 'valid' (text file to validate on); it goes with data.train\n"
           "exp.yaml:4:32: data.train besides data.path; give exactly one of data.dataset, data.path and data.train\n"
           "exp.yaml:5:19: tokenizer.type: expected char, byte, word or bpe, got 'chars'; did you mean 'char'?\n"
-          "exp.yaml:7:3: model.decoder: missing key 'num_layers' (stacked layers)\n"
           "exp.yaml:7:32: model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn\n"
           "exp.yaml:7:54: model.decoder.num_heads 3 does not divide model.decoder.hidden_size 128\n"
           "exp.yaml:8:12: model.dropout: expected a number in [0, 1), got '1.1'\n"
@@ -160,6 +159,31 @@ Test(config, all_mistakes_at_once) {
           "exp.yaml:13:37: train.optimizer.betas does not apply here; it is allowed only with train.optimizer.type adam or adamw\n"
           "exp.yaml:15:5: unknown key 'warmup_step' in train.lr_scheduler; did you mean 'warmup_steps'?\n"
           "exp.yaml:17:18: train.validate_every: expected a whole number in [1, 1000000000000], got nothing");
+}
+
+/* A short file: what is not asked for has a value; what is asked for is named with the values that it may have. */
+Test(config, few_keys_are_required) {
+    rv_config *c = parse("name: n\ndata: {path: f}\nmodel: {decoder: {type: transformer, hidden_size: 32}}\ntrain: {max_steps: 9, optimizer: {lr: 1e-3}}\n", 0, NULL);
+    cr_expect_eq(rv_config_int(c, "model.decoder.num_layers"), 2);
+    cr_expect_eq(rv_config_int(c, "model.decoder.num_heads"), 4);
+    cr_expect_eq(rv_config_int(c, "train.batch.size"), 32);
+    cr_expect_eq(rv_config_int(c, "train.batch.length"), 128);
+    cr_expect_eq(rv_config_int(c, "train.validate_every"), 500);
+    cr_expect(rv_config_is(c, "train.optimizer.type", "adam"));
+    rv_config_destroy(c);
+    c = parse("name: n\ntask: translation\ndata: {dataset: d}\nmodel:\n  encoder: {type: rnn, cell: gru, hidden_size: 32}\n"
+              "  decoder: {type: rnn, cell: gru, hidden_size: 32}\ntrain: {max_steps: 9, optimizer: {lr: 1e-3}}\n", 0, NULL);
+    cr_expect_eq(rv_config_int(c, "tokenizer.vocab_size"), 8000);
+    cr_expect_eq(rv_config_int(c, "model.encoder.num_layers"), 1);
+    cr_expect_eq(rv_config_int(c, "train.batch.size"), 4096);
+    rv_config_destroy(c);
+    fails("name: n\ntask: translation\ndata: {dataset: d}\nmodel:\n  encoder: {num_layers: 0}\n  decoder: {type: rnn, hidden_size: 32}\ntrain: {optimizer: {type: sgd}}\n", 0, NULL,
+          "exp.yaml:5:3: model.encoder.type is missing: rnn or transformer (recurrence or attention)\n"
+          "exp.yaml:5:3: model.encoder.hidden_size is missing: a whole number in [1, 65536] (width of a layer's state)\n"
+          "exp.yaml:5:25: model.encoder.num_layers: expected a whole number in [1, 1000], got '0'\n"
+          "exp.yaml:6:3: model.decoder.cell is missing: rnn, lstm or gru (recurrent cell [Elman 1990; Hochreiter 1997; Cho 2014])\n"
+          "exp.yaml:7:1: train.max_steps is missing: a whole number in [0, 1000000000000] (updates in all)\n"
+          "exp.yaml:7:9: train.optimizer.lr is missing: a number in [0, 1000000] (learning rate per update, before the schedule)");
 }
 
 /* One assignment to the sound file and the mistake that it makes, after "command line '...': ". */
@@ -219,6 +243,7 @@ Test(config, transformer_relations) {
         {"model.embedding_dim=24", "model.embedding_dim 24 differs from model.decoder.hidden_size 25; a transformer needs them equal"},
         {"train.batch.sampling=contiguous", "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled"},
         {"model.decoder.num_heads=2", "model.decoder.num_heads 2 does not divide model.decoder.hidden_size 25"},
+        {"model.decoder={num_heads: null, hidden_size: 26}", "model.decoder.num_heads 4 does not divide model.decoder.hidden_size 26"},
         {"model.decoder.cell=lstm", "model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
