@@ -16,7 +16,7 @@ checkpoint: {every: 10}
 
 
 def ravel(*args, **kw):
-    return subprocess.run([RAVEL, *args], capture_output=True, text=True, timeout=120, **kw)
+    return subprocess.run([RAVEL, *args], capture_output=True, text=True, errors="replace", timeout=120, **kw)
 
 
 class Command(unittest.TestCase):

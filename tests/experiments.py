@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Experiments by name, and new ones from templates.   experiments.py RAVEL"""
-import os, tempfile, unittest
+import os, random, re, shutil, tempfile, unittest
 
 from command import BASE, LSTM, Command, ravel
 
 
-class Named(Command):
+class InAFolder(Command):
     def setUp(self):
         self.tmp = tempfile.TemporaryDirectory()
         self.addCleanup(self.tmp.cleanup)
@@ -13,6 +13,8 @@ class Named(Command):
         os.chdir(self.tmp.name)
         os.environ.pop("RAVEL_EXPERIMENTS", None)
 
+
+class Named(InAFolder):
     def experiment(self, path, text=BASE % LSTM, root="experiments"):
         os.makedirs(os.path.dirname(f"{root}/{path}"), exist_ok=True)
         self.write(f"{root}/{path}.yaml", text)
@@ -76,6 +78,102 @@ class Named(Command):
         os.environ["RAVEL_DATASETS"] = "nowhere"
         self.addCleanup(os.environ.pop, "RAVEL_DATASETS")
         self.check(ravel("data", "list"), 3, "no data sets: .* in nowhere")
+
+
+TASKS = re.findall(r"^RV_TASK\((\w+)\)", open(os.path.join(os.path.dirname(__file__), "../lib/train/tasks.def")).read(), re.M)
+SMALL = ["train.max_steps=3", "train.validate_every=2", "train.batch.size=64"]
+
+
+class New(InAFolder):
+    """Each template is checked, trained for a few steps and measured as it is, on a tiny file of the user's."""
+
+    def files(self, task, name):
+        random.seed(1)
+        words = [random.choice(["to", "be", "or", "not", "that", "is"]) for _ in range(4000)]
+        if task == "language_model":
+            self.write(name, " ".join(words))
+        elif task == "translation":
+            self.write(name, "".join(f"{' '.join(words[i:i + 5])}\t{' '.join(words[i:i + 5]).upper()}\n" for i in range(0, 500, 5)))
+        else:
+            return []
+        return ["--train", name]
+
+    def new(self, *args):
+        fresh = ravel("config", "new", *args)
+        self.check(fresh, 0)
+        self.write("new.yaml", fresh.stdout)
+        self.check(ravel("config", "check", "new.yaml"), 0)
+        return fresh.stdout
+
+    def test_every_task(self):
+        self.assertGreater(len(TASKS), 2)
+        for task in TASKS:
+            with self.subTest(task):
+                text = self.new(task, *self.files(task, f"{task}.data"))
+                self.assertLess(len(text.splitlines()), 60)
+                for line in text.splitlines():
+                    if line: self.assertRegex(line, r"^#|  # [^ ]")
+                self.check(ravel("train", "new.yaml", *SMALL), 0, "done: step 3")
+                self.assertEqual(len(os.listdir("runs")), 1)
+                run = "runs/" + os.listdir("runs")[0]
+                self.assertGreater(self.parsed("eval", "--json", run, "--split", "valid")["tokens"], 0)
+                shutil.rmtree("runs")
+
+    def test_files_for_each_part(self):
+        for task in "language_model", "translation":
+            for part in "train", "valid", "test": self.files(task, part)
+            self.new(task, "--train", "train", "--valid", "valid", "--test", "test")
+            self.check(ravel("train", "-q", "new.yaml", *SMALL), 0)
+            self.parsed("eval", "--json", "runs/train", "--split", "test")
+            shutil.rmtree("runs")
+
+    def test_names_of_files(self):
+        names = ["my data: 1 #2.tsv", "it's \"quoted\" $HOME.tsv", "${name}.tsv", "[a], {b}.tsv", "d\u00e9j\u00e0 vu.tsv.gz", "-dash.tsv", "new\nline.tsv", "null", "&*!|>%@.tsv"]
+        for name in names:
+            with self.subTest(name):
+                self.files("translation", name)
+                self.new("translation", "--train=" + name)
+                self.check(ravel("train", "-q", "new.yaml", "train.max_steps=1"), 0)
+                shutil.rmtree("runs")
+
+    def test_a_comparison(self):
+        for name in "a.yaml", "b 2: [x].yaml":
+            self.files("language_model", "text")
+            self.write(name, BASE % LSTM)
+        os.mkdir("more")
+        self.write("more/a.yaml", BASE % LSTM)
+        text = self.new("compare", "a.yaml", "b 2: [x].yaml", "more/a.yaml")
+        self.assertIn('models: {a: a.yaml, b-2---x-: "b 2: [x].yaml", a-2: more/a.yaml}', text)
+        self.check(ravel("compare", "new.yaml", "--quiet", "compare.seeds=[1]", "compare.budget.train_steps=2", "compare.tune={lr: [1e-3], train_steps: 1}"), 0)
+        self.assertTrue(os.path.exists("runs/comparison/report.html"))
+
+    def test_mistakes(self):
+        self.files("language_model", "text")
+        self.write(b"bad\xff", "a\tb\n")
+        for args, code, say in (
+            (["translate"], 2, "no task 'translate'; there are: .*translation.* and compare$"),
+            ([], 2, "of which task"),
+            (["translation"], 2, "learns from a file; name it: ravel config new translation --train FILE$"),
+            (["translation", "--train", "absent.tsv"], 3, "^ravel: absent.tsv: cannot read the file: No such file"),
+            (["translation", "--train", "."], 3, "^ravel: .: it is a folder"),
+            (["translation", "--train", b"bad\xff"], 3, "has to be UTF-8"),
+            (["language_model", "--train", "text", "--test", "text"], 2, "--test goes with --valid"),
+            (["language_model", "text"], 2, "text: one word too many; name files with --train"),
+            (["regression", "--train", "text"], 2, "makes its data itself"),
+            (["compare", "one.yaml"], 2, "two experiment files or more"),
+            (["compare", "one.yaml", "two.yaml"], 3, "one.yaml: cannot read"),
+            (["compare", "--train", "text"], 2, "a comparison is of experiment files"),
+        ):
+            with self.subTest(args):
+                r = ravel("config", "new", *args)
+                self.check(r, code, say)
+                self.assertEqual(r.stdout, "")
+                self.assertEqual(len(r.stderr.splitlines()), 1)
+        self.check(ravel("train", self.untabbed()), 3, "text:1: no tab: each line must be source, one tab, target")
+
+    def untabbed(self):
+        self.new("translation", "--train", "text")
+        return "new.yaml"
 
 
 if __name__ == "__main__":

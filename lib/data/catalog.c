@@ -50,8 +50,8 @@ static bool has_mark(const rv__catalog *c, const char *folder) {
 
 /* ---- places ---- */
 
-/* A program that stands in PREFIX/bin brings what stands in PREFIX/share: so a tree that was installed under a DESTDIR, or
- * moved, is whole. For all others the prefix of the build counts. */
+/* A program that stands in PREFIX/bin brings what stands in PREFIX/share: so a tree that was installed under a DESTDIR,
+ * or moved, is whole. For all others the prefix of the build counts. */
 static bool share_of_this_program(char path[RV__PATH]) {
     char exe[RV__PATH];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -60,7 +60,8 @@ static bool share_of_this_program(char path[RV__PATH]) {
     char *end = strrchr(exe, '/');
     size_t bin = strlen("/" RV__BIN_DIR);
     if (!end || (size_t)(end - exe) < bin || strncmp(end - bin, "/" RV__BIN_DIR, bin)) return false;
-    return rv__path(path, "%.*s/" RV__DATA_DIR "/ravel", (int)(end - bin - exe), exe) == RV_OK && access(path, F_OK) == 0;
+    return rv__path(path, "%.*s/" RV__DATA_DIR "/ravel", (int)(end - bin - exe), exe) == RV_OK &&
+           access(path, F_OK) == 0;
 }
 
 bool rv__catalog_place(const rv__catalog *c, int i, char path[RV__PATH]) {
@@ -76,7 +77,8 @@ void rv__catalog_places(const rv__catalog *c, char *buf, size_t size) {
     char place[RV__PATH];
     size_t used = 0;
     buf[0] = 0;
-    for (int i = 0; rv__catalog_place(c, i, place) && used < size; i++) used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? " or " : "", place);
+    for (int i = 0; rv__catalog_place(c, i, place) && used < size; i++)
+        used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? " or " : "", place);
 }
 
 bool rv__catalog_find(const rv__catalog *c, const char *name, char path[RV__PATH]) {
@@ -94,7 +96,8 @@ rv_status rv__catalog_each(const rv__catalog *c, bool (*each)(void *arg, const c
         char **here;
         int count = rv__list_folder(place, "*", &here);
         for (int k = 0; k < count && ok; k++)
-            if (rv__path(path, "%s/%s", place, here[k]) == RV_OK && has_mark(c, path)) ok = list_add(&n, &names, here[k]);
+            if (rv__path(path, "%s/%s", place, here[k]) == RV_OK && has_mark(c, path))
+                ok = list_add(&n, &names, here[k]);
         rv__list_free(count, here);
     }
     if (n) qsort(names, (size_t)n, sizeof *names, by_name);

@@ -1,4 +1,5 @@
-/* Folders that are known by name: datasets/NAME and experiments/NAME, of the working directory or as they were installed. */
+/* Folders that are known by name: datasets/NAME and experiments/NAME, of the working directory or as they were
+ * installed. */
 #ifndef RV_DATA_CATALOG_H
 #define RV_DATA_CATALOG_H
 
@@ -19,7 +20,8 @@ bool rv__catalog_find(const rv__catalog *c, const char *name, char path[RV__PATH
 /* Call `each` with every name, sorted, until it returns false. An earlier place's hides a later one's. RV_ENOMEM. */
 rv_status rv__catalog_each(const rv__catalog *c, bool (*each)(void *arg, const char *name), void *arg);
 
-/* Names of the folder's files that fit the pattern, sorted; the caller frees them and the list. -1: no such folder, or no memory. */
+/* Names of the folder's files that fit the pattern, sorted; the caller frees them and the list. -1: no such folder, or
+ * no memory. */
 int rv__list_folder(const char *path, const char *pattern, char ***names);
 void rv__list_free(int n, char **names);
 

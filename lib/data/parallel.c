@@ -17,6 +17,7 @@ static void pairs_free(rv_pairs *p) {
     free(p->tgt_at);
     free(p->src);
     free(p->tgt);
+    free(p->line);
     for (int i = 0; i < SIDES; i++) rv_text_free(&p->text[i]);
     *p = (rv_pairs){0};
 }
@@ -102,6 +103,34 @@ static rv_status load_lines(const rv_parallel_paths *paths, rv_pairs *p, uint64_
     return RV_OK;
 }
 
+static bool same_text(rv_text a, rv_text b) { return a.len == b.len && !memcmp(a.bytes, b.bytes, a.len); }
+
+/* Cut train in two. Files are often sorted, by length or by alphabet, so a part from the end would be another kind of text; and
+ * sentences with several translations stand together: a source in both parts would be no test. */
+static rv_status hold_back(const char *path, double fraction, rv_pairs *train, rv_pairs *valid) {
+    const int64_t n = train->n;
+    bool held = false;
+    if (!(fraction > 0 && fraction < 1)) return rv_error(RV_EUSAGE, "train fraction %g must be above 0 and below 1", fraction);
+    rv_pairs *const part[] = {train, valid};
+    for (int k = 0; k < 2; k++) part[k]->line = malloc((size_t)n * sizeof *part[k]->line);
+    valid->src = malloc((size_t)n * sizeof *valid->src);
+    valid->tgt = malloc((size_t)n * sizeof *valid->tgt);
+    if (!train->line || !valid->line || !valid->src || !valid->tgt) return rv_error(RV_ENOMEM, "no memory for %lld lines", (long long)n);
+    train->n = 0;
+    for (int64_t i = 0; i < n; i++) { /* train's own pairs move towards its start */
+        const rv_text src = train->src[i], tgt = train->tgt[i];
+        if (!i || !same_text(src, part[held]->src[part[held]->n - 1])) held = (1 - fraction) * (double)(i + 1) > (double)valid->n + 0.5;
+        rv_pairs *p = part[held];
+        p->src[p->n] = src, p->tgt[p->n] = tgt, p->line[p->n++] = i;
+    }
+    train->lines = train->n, valid->lines = valid->n;
+    if (train->n && valid->n) return RV_OK;
+    return rv_error(RV_EDATA,
+                    "%s: %lld pairs cannot be cut into training and validation at data.train_fraction %g; give more, or data.train and "
+                    "data.valid",
+                    path, (long long)n, fraction);
+}
+
 /* ---- tokenizers ---- */
 
 /* A tokenizer never sees a line's end in a sentence. So lines are joined by what costs no token: for words a space, for
@@ -171,7 +200,8 @@ static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const
     rv_status status = RV_OK;
     for (int k = 0; k < SIDES && status == RV_OK; k++) {
         status = rv_tokenizer_encode(tok[k], side[k].bytes, side[k].len, &ids[k], &n[k]);
-        if (status != RV_OK) rv_error_context(status, "%s:%lld: ", k && paths->tgt ? paths->tgt : paths->src, (long long)i + 1);
+        const long long line = (p->line ? p->line[i] : i) + 1;
+        if (status != RV_OK) rv_error_context(status, "%s:%lld: ", k && paths->tgt ? paths->tgt : paths->src, line);
     }
     bool empty = drop && (!n[0] || !n[1]), too_long = drop && max_length && !empty && (n[0] > max_length || n[1] > max_length);
     if (status == RV_OK && (empty || too_long)) {
@@ -179,6 +209,7 @@ static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const
     } else if (status == RV_OK) {
         for (int k = 0; k < SIDES && status == RV_OK; k++) status = append(&list[k], ids[k], n[k]);
         p->src[*kept] = side[0], p->tgt[*kept] = side[1];
+        if (p->line) p->line[*kept] = p->line[i];
         if (n[0] > p->src_longest) p->src_longest = n[0];
         if (n[1] > p->tgt_longest) p->tgt_longest = n[1];
         ++*kept;
@@ -219,6 +250,9 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
     rv_pairs *pairs[SPLITS] = {&out->train, &out->valid, &out->test};
     bool given = out->src || out->tgt;
     if (max_length < 0) return rv_error(RV_EUSAGE, "max_length %lld: it must not be negative (0: no limit)", (long long)max_length);
+    if (files->train_fraction != 0 && (files->valid.src || !files->train.src))
+        return rv_error(RV_EUSAGE, "%s: a train fraction is of a single file, which is given as train",
+                        files->valid.src ? files->valid.src : "parallel text");
     if (given && joint && !out->tgt) out->tgt = out->src;
     if (given && (!out->src || !out->tgt || (joint && out->src != out->tgt)))
         return rv_error(RV_EUSAGE, "%s", joint ? "joint: give one tokenizer for both languages, or none" : "give a tokenizer for each language, or none");
@@ -233,6 +267,10 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         RV_TRY(load_lines(paths[i], pairs[i], &out->hash));
     }
     if (files->train.src && !out->train.n) return rv_error(RV_EDATA, "%s: the training text is empty; give another file", files->train.src);
+    if (files->train_fraction != 0) {
+        RV_TRY(hold_back(files->train.src, files->train_fraction, &out->train, &out->valid));
+        paths[1] = &files->train;
+    }
     if (!given) RV_TRY(train_tokenizers(&files->train, spec, joint, out));
     rv_tokenizer *const tok[SIDES] = {out->src, out->tgt};
     for (int i = 0; i < SPLITS; i++)

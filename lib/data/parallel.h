@@ -16,6 +16,7 @@ typedef struct {
 
 typedef struct {
     rv_parallel_paths train, valid, test;
+    double train_fraction; /**< in (0, 1): of train's pairs, the others become valid, which is not given then; 0: all */
 } rv_parallel_files;
 
 /** The pairs of a split, i in [0, n). Ids come without bos and eos. */
@@ -27,7 +28,8 @@ typedef struct {
     int64_t src_longest, tgt_longest; /**< tokens of the longest side */
     int64_t lines;              /**< lines read: n + empty + too_long */
     int64_t empty, too_long;    /**< training pairs left out: a side without tokens; a side over max_length */
-    rv_text text[2];            /**< what src and tgt point into */
+    rv_text text[2];            /**< what src and tgt point into; of a valid part that was held back from train, train's */
+    int64_t *line;              /**< for messages: pair i's line, from 0; NULL: i */
 } rv_pairs;
 
 typedef struct {
@@ -40,9 +42,11 @@ typedef struct {
  *  (none left out): one on both sides together if `joint`, else one for each side; always with <pad> <bos> <eos> <unk>.
  *  Otherwise *spec is unused (may be NULL) and the given ones are taken over, even on error; joint: tgt_tok may be NULL
  *  or the same as src_tok; they need <pad> <bos> <eos>, and the train split may be absent.
+ *  With train_fraction, the pairs held back are spread evenly over the file, and those one after another with the same source
+ *  stay together: the same file is always cut in the same way.
  *  Training pairs with a side that is empty or has over max_length tokens (0: no limit) are left out, counted and
  *  logged; valid and test keep every line. Errors: RV_EDATA (absent or damaged files, invalid UTF-8, unequal line counts,
- *  a line without exactly one tab, no training pair left), RV_EUSAGE, RV_ENOMEM. Free with rv_parallel_free. */
+ *  a line without exactly one tab, too few to hold some back, no training pair left), RV_EUSAGE, RV_ENOMEM. Free with rv_parallel_free. */
 RV_API rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
                                   int64_t max_length, rv_parallel *out);
 RV_API void rv_parallel_free(rv_parallel *p);

@@ -50,6 +50,8 @@ RV_API const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path
 RV_API const char *rv_config_map_key(const rv_config *c, const char *path, int i);
 /** A value as YAML on one line, as an assignment takes it ("[0.9, 0.98]"). The caller frees it; NULL (RV_ENOMEM) when out of memory. */
 RV_API char *rv_config_flow(const rv_yaml_node *value);
+/** A text as YAML that reads back as it, in quotes where it needs them. The caller frees it; NULL (RV_ENOMEM) when out of memory. */
+RV_API char *rv_config_quote(const char *text);
 /** True if the key has a value and its text is `value`: rv_config_is(c, "model.decoder.type", "rnn"). */
 RV_API bool rv_config_is(const rv_config *c, const char *path, const char *value);
 
@@ -62,6 +64,8 @@ RV_API const char *rv_config_source(const rv_config *c);
 RV_API char *rv_config_resolved(const rv_config *c);
 /** The same with only the keys that were given, includes and overrides merged. */
 RV_API char *rv_config_merged(const rv_config *c);
+/** The same with the meaning of each key behind it, as the beginning of a file that a person goes on with. */
+RV_API char *rv_config_commented(const rv_config *c);
 /** Call `each` for every key of the schema, in its order, but not for sections: text is the value as rv_config_resolved has it, or NULL
  *  where the key does not apply or has no value; it dies with the call. RV_ENOMEM. */
 RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx);

@@ -42,12 +42,11 @@ static void check_data(rv_config *c) {
         n++;
     }
     if (!n && section->node && !section->bad)
-        rv_yaml_problem(c->yaml, section->node->key, is(c, "task", "translation") ? "data: missing the text; give data.dataset or data.train"
-                                                                                   : "data: missing the text; give one of data.dataset, data.path and data.train");
+        rv_yaml_problem(c->yaml, section->node->key, "data: missing the text; give one of data.dataset, data.path and data.train");
     if (known(c, "data.src") && !known(c, "data.tgt") && !rv__config_value(c, "data.tgt")->bad)
-        rv_yaml_problem(c->yaml, given(c, "data.src", NULL), "data: missing key 'tgt' (target language); it goes with data.src");
+        rv_yaml_problem(c->yaml, given(c, "data.src", NULL), "data.tgt is missing: the target language goes with data.src");
     if (known(c, "data.train") && !known(c, "data.valid") && !rv__config_value(c, "data.valid")->bad)
-        rv_yaml_problem(c->yaml, section->node->key, "data: missing key 'valid' (text file to validate on); it goes with data.train");
+        rv_yaml_problem(c->yaml, section->node->key, "data.valid is missing: a file to validate on goes with data.train; a single file for both is data.path");
 }
 
 /* "model.encoder" or "model.decoder": what one transformer asks of its numbers. */

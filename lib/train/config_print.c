@@ -52,6 +52,19 @@ static void print_flow(FILE *f, const rv_yaml_node *n) {
     fputc(n->kind == RV_YAML_MAP ? '}' : ']', f);
 }
 
+char *rv_config_quote(const char *text) {
+    char *out = NULL;
+    size_t size;
+    FILE *f = open_memstream(&out, &size);
+    if (f) {
+        print_text(f, text);
+        if (!fclose(f) && out) return out;
+        free(out);
+    }
+    rv_error(RV_ENOMEM, "out of memory while printing settings");
+    return NULL;
+}
+
 char *rv_config_flow(const rv_yaml_node *value) {
     char *text = NULL;
     size_t size;
@@ -65,9 +78,23 @@ char *rv_config_flow(const rv_yaml_node *value) {
     return NULL;
 }
 
-static bool wanted(const rv_config *c, int i, bool all) {
+typedef enum { GIVEN, ALL, GIVEN_WITH_COMMENTS } extent;
+
+static bool wanted(const rv_config *c, int i, extent which) {
     const rv__value *v = &c->value[i];
-    return v->has && (all || v->node);
+    return v->has && (which == ALL || v->node);
+}
+
+/* The first words of a key's meaning, and the words that it takes, behind the line of which `used` bytes are printed. */
+static void print_comment(FILE *f, const rv__key *k, int used) {
+    const bool named = k->type == RV__ENUM || k->type == RV__ENUMS;
+    size_t n = strcspn(k->doc, named ? ";[:" : ";[");
+    while (n && k->doc[n - 1] == ' ') n--;
+    fprintf(f, "%*s# %.*s", used < 40 ? 40 - used : 2, "", (int)n, k->doc);
+    if (!named) return;
+    char words[512];
+    rv__schema_expected(k, words, sizeof words);
+    fprintf(f, " (%s)", words);
 }
 
 static void print_value(FILE *f, const rv__value *v) {
@@ -80,30 +107,33 @@ static void print_value(FILE *f, const rv__value *v) {
     fputc(']', f);
 }
 
-static void print_section(const rv_config *c, FILE *f, const char *section, int indent, bool all) {
+static void print_section(const rv_config *c, FILE *f, const char *section, int indent, extent which) {
     for (int i = 0; i < rv__schema_size; i++) {
-        if (!rv__schema_is_child(i, section) || !wanted(c, i, all)) continue;
+        if (!rv__schema_is_child(i, section) || !wanted(c, i, which)) continue;
         const rv__value *v = &c->value[i];
+        if (which == GIVEN_WITH_COMMENTS && !indent && v->key->type == RV__SECTION) fputc('\n', f);
+        long start = ftell(f);
         fprintf(f, "%*s%s:", indent, "", rv__schema_leaf(i));
         if (v->key->type == RV__SECTION) {
             bool any = false;
-            for (int j = i + 1; j < rv__schema_size; j++) any |= rv__schema_is_child(j, v->key->path) && wanted(c, j, all);
-            fputs(any ? "\n" : " {}\n", f);
-            print_section(c, f, v->key->path, indent + 2, all);
-            continue;
+            for (int j = i + 1; j < rv__schema_size; j++) any |= rv__schema_is_child(j, v->key->path) && wanted(c, j, which);
+            if (!any) fputs(" {}", f);
+        } else {
+            fputc(' ', f);
+            print_value(f, v);
         }
-        fputc(' ', f);
-        print_value(f, v);
+        if (which == GIVEN_WITH_COMMENTS) print_comment(f, v->key, (int)(ftell(f) - start));
         fputc('\n', f);
+        if (v->key->type == RV__SECTION) print_section(c, f, v->key->path, indent + 2, which);
     }
 }
 
-static char *print(const rv_config *c, bool all) {
+static char *print(const rv_config *c, extent which) {
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
     if (f) {
-        print_section(c, f, "", 0, all);
+        print_section(c, f, "", 0, which);
         if (!fclose(f) && text) return text;
         free(text);
     }
@@ -111,8 +141,9 @@ static char *print(const rv_config *c, bool all) {
     return NULL;
 }
 
-char *rv_config_resolved(const rv_config *c) { return print(c, true); }
-char *rv_config_merged(const rv_config *c) { return print(c, false); }
+char *rv_config_resolved(const rv_config *c) { return print(c, ALL); }
+char *rv_config_merged(const rv_config *c) { return print(c, GIVEN); }
+char *rv_config_commented(const rv_config *c) { return print(c, GIVEN_WITH_COMMENTS); }
 
 rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx) {
     for (int i = 0; i < rv__schema_size; i++) {

@@ -44,8 +44,10 @@ static const char *nth_name(const void *list, int i) {
 /* "; did you mean 'x'?", or "; there are: ...". */
 static const char *suggest(const name_list *l, const char *name, char *buf, size_t size) {
     int near = rv_yaml_nearest(name, nth_name, l);
-    if (near >= 0) snprintf(buf, size, "; did you mean '%s'?", l->word[near]);
-    else snprintf(buf, size, "; there are: %s", l->n ? l->text : "none");
+    if (near >= 0)
+        snprintf(buf, size, "; did you mean '%s'?", l->word[near]);
+    else
+        snprintf(buf, size, "; there are: %s", l->n ? l->text : "none");
     return buf;
 }
 
@@ -54,7 +56,8 @@ static rv_status unknown(const char *named, const char *name) {
     name_list all = {0};
     RV_TRY(rv__catalog_each(&catalog, add_name, &all));
     rv__catalog_places(&catalog, places, sizeof places);
-    return rv_error(RV_EUSAGE, "there is no file '%s', and no experiment '%s' in %s%s", named, name, places, suggest(&all, name, hint, sizeof hint));
+    return rv_error(RV_EUSAGE, "there is no file '%s', and no experiment '%s' in %s%s", named, name, places,
+                    suggest(&all, name, hint, sizeof hint));
 }
 
 /* ---- one folder ---- */
@@ -93,11 +96,14 @@ static rv_status find_main(const char *folder, const char *name, bool comparison
     if (those.n == 1 && file_in(folder, those.word[0] + strlen(name) + 1, path)) return RV_OK;
     if (those.n) {
         list_files(folder, name, true, false, &comparisons);
-        return rv_error(RV_EUSAGE, "%s has several %s; name one of %s%s%s", folder, comparison ? "comparisons" : "experiments", those.text,
-                        comparison || !comparisons.n ? "" : "; all together: ravel compare ", comparison || !comparisons.n ? "" : name);
+        const bool together = !comparison && comparisons.n;
+        return rv_error(RV_EUSAGE, "%s has several %s; name one of %s%s%s", folder,
+                        comparison ? "comparisons" : "experiments", those.text,
+                        together ? "; all together: ravel compare " : "", together ? name : "");
     }
     list_files(folder, name, true, true, &those);
-    return rv_error(RV_EUSAGE, "%s has no %s; there are: %s", folder, comparison ? "comparison" : "experiment of one model", those.text);
+    return rv_error(RV_EUSAGE, "%s has no %s; there are: %s", folder,
+                    comparison ? "comparison" : "experiment of one model", those.text);
 }
 
 /* ---- names ---- */
@@ -106,7 +112,8 @@ static rv_status find_main(const char *folder, const char *name, bool comparison
 static bool split(const char *named, char name[RV__PATH], const char **file) {
     const char *slash = strchr(named, '/');
     *file = slash ? slash + 1 : NULL;
-    return rv__path(name, "%.*s", slash ? (int)(slash - named) : (int)strlen(named), named) == RV_OK && rv__plain_name(name) && (!slash || rv__plain_name(*file));
+    return rv__path(name, "%.*s", slash ? (int)(slash - named) : (int)strlen(named), named) == RV_OK &&
+           rv__plain_name(name) && (!slash || rv__plain_name(*file));
 }
 
 rv_status rv_experiment_find(const char *named, bool comparison, char path[RV_PATH_MAX]) {
@@ -115,7 +122,8 @@ rv_status rv_experiment_find(const char *named, bool comparison, char path[RV_PA
     const char *file;
     const bool there = stat(named, &s) == 0, itself = is_yaml(named) || (there && !S_ISDIR(s.st_mode));
     if (itself || !split(named, name, &file)) return rv__path(path, "%s", named);
-    if (rv__catalog_find(&catalog, name, folder)) return file ? find_file(folder, name, file, path) : find_main(folder, name, comparison, path);
+    if (rv__catalog_find(&catalog, name, folder))
+        return file ? find_file(folder, name, file, path) : find_main(folder, name, comparison, path);
     return there ? rv__path(path, "%s", named) : unknown(named, name); /* the reader says that a folder is no file */
 }
 
@@ -159,5 +167,6 @@ rv_status rv_experiment_each(bool (*each)(void *arg, const char *name, const cha
     RV_TRY(rv__catalog_each(&catalog, walk_one, &w));
     if (w.n) return RV_OK;
     rv__catalog_places(&catalog, places, sizeof places);
-    return rv_error(RV_EUSAGE, "no experiments: no folder with a YAML file in %s; RAVEL_EXPERIMENTS names another place", places);
+    return rv_error(RV_EUSAGE,
+                    "no experiments: no folder with a YAML file in %s; RAVEL_EXPERIMENTS names another place", places);
 }

@@ -47,6 +47,9 @@ typedef enum { RV_SUBSET_TRAIN, RV_SUBSET_VALID, RV_SUBSET_TEST } rv_subset;
 typedef struct {
     const char *name;
     const char *use; /**< what a finished run is for, as a hint: "write: ravel generate" */
+    /** What an experiment of this task may begin with, as assignments, ended by NULL: 'ravel config new' adds the name and, where no
+     *  generator makes the data, the user's files. */
+    const char *const *start;
     /** Load the data and declare the model's parameters. saved: a checkpoint whose tokenizer to use, or NULL to make
      *  one from the training data. with_data false: the model alone (generation). */
     rv_status (*create)(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out);

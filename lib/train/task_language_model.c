@@ -297,7 +297,18 @@ const rv_corpus *rv_lm_task_corpus(const rv_task *task) { return &((const lm_tas
 int64_t rv_lm_task_length(const rv_task *task) { return ((const lm_task *)task)->T; }
 rv_tokenizer *rv_lm_task_tokenizer(rv_task *task) { return ((lm_task *)task)->corpus.tokenizer; }
 
+static const char *const start[] = {
+    "tokenizer={type: char}",
+    "model={decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 256}, embedding_dim: 128, dropout: 0.1}",
+    "train={batch: {size: 32, length: 64}, max_steps: 2000, clip_grad_norm: 1, validate_every: 200}",
+    "train={optimizer: {type: adam, lr: 3e-3}, lr_scheduler: {type: cosine}}",
+    "checkpoint={every: 200, keep_last: 2}",
+    "metrics=[loss, bpc, accuracy]",
+    NULL,
+};
+
 const rv_task_kind rv__task_language_model = {
+    .start = start,
     .name = "language_model",
     .use = "write: ravel generate",
     .create = create,

@@ -210,7 +210,17 @@ rv_status rv_regression_task_fetch(rv_task *task, rv_subset subset, int64_t firs
     return RV_OK;
 }
 
+static const char *const start[] = {
+    "data={generator: adding, max_length: 50}",
+    "model={encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 64}, pooling: last}",
+    "train={batch: {size: 50}, max_steps: 3000, clip_grad_norm: 1, validate_every: 200}",
+    "train={optimizer: {type: adam, lr: 2e-3}}",
+    "checkpoint={every: 200, keep_last: 2}",
+    NULL,
+};
+
 const rv_task_kind rv__task_regression = {
+    .start = start,
     .name = "regression",
     .use = "look into: ravel ckpt info",
     .create = create,

@@ -59,10 +59,11 @@ static rv_status load_files(translation_task *t, const rv_tokenizer_spec *spec, 
         if (status == RV_OK) status = rv_dataset_parallel_files(dataset, from, to, &files);
     }
     for (int i = 0; i < 3 && !dataset && status == RV_OK; i++) {
-        const char *prefix = rv_config_has(c, keys[i]) ? rv_config_text(c, keys[i]) : NULL;
+        const char *key = !i && rv_config_has(c, "data.path") ? "data.path" : keys[i], *prefix = rv_config_text(c, key);
         status = file_of(prefix, from, buf[2 * i], sizeof buf[0], &parts[i]->src);
         if (status == RV_OK && from) status = file_of(prefix, to, buf[2 * i + 1], sizeof buf[0], &parts[i]->tgt);
     }
+    if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
     if (status == RV_OK) status = rv_parallel_load(&files, spec, t->joint, src, tgt, t->max_length, &t->data);
     else {
         if (tgt != src) rv_tokenizer_destroy(tgt);
@@ -325,7 +326,21 @@ rv_translate_options rv_translation_task_options(const rv_task *task) {
     };
 }
 
+static const char *const start[] = {
+    "data={max_length: 80}",
+    "tokenizer={type: bpe, vocab_size: 4000, joint: true}",
+    "model={encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 256}, decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 256}}",
+    "model={attention: {type: bahdanau}, embedding_dim: 256, dropout: 0.2}",
+    "train={batch: {type: tokens, size: 3000}, max_steps: 2000, label_smoothing: 0.1, clip_grad_norm: 1, validate_every: 200}",
+    "train={optimizer: {type: adam, lr: 2e-3}, lr_scheduler: {type: cosine}}",
+    "checkpoint={every: 200, keep_last: 2}",
+    "decode={beam_size: 5}",
+    "metrics=[loss, bleu, chrf]",
+    NULL,
+};
+
 const rv_task_kind rv__task_translation = {
+    .start = start,
     .name = "translation",
     .use = "translate: ravel translate",
     .create = create,

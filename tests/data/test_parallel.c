@@ -277,3 +277,53 @@ Test(parallel, multi30k) {
     snprintf(command, sizeof command, "rm -rf '%s'", root);
     cr_assert_eq(system(command), 0);
 }
+
+/* One file for training and validation: pairs held back evenly, a source never in both parts, tokenizers from the training part. */
+Test(parallel, part_of_one_file_is_held_back, .init = setup, .fini = teardown) {
+    char text[8192] = "", *end = text;
+    for (int i = 0; i < 100; i++) end += sprintf(end, "s%02d\tt%02d\n", i / 2 * 2, i); /* each source twice */
+    rv_parallel_files f = {.train = {put(0, text), NULL}, .train_fraction = 0.8};
+    rv_parallel p, again;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 80, &p), RV_OK, "%s", rv_error_message());
+    cr_expect_eq(p.train.n, 80);
+    cr_expect_eq(p.valid.n, 20);
+    int held[2] = {0};
+    for (int64_t i = 0; i < p.valid.n; i++) {
+        held[atoi(p.valid.tgt[i].bytes + 1) >= 50]++;
+        cr_expect_eq(p.valid.line[i], atoi(p.valid.tgt[i].bytes + 1));
+        for (int64_t j = 0; j < p.train.n; j++) cr_expect_str_neq(p.valid.src[i].bytes, p.train.src[j].bytes);
+        cr_expect_neq(p.train.tgt_ids[p.train.tgt_at[0]], p.valid.tgt_ids[p.valid.tgt_at[i]]);
+        cr_expect_eq(p.valid.tgt_ids[p.valid.tgt_at[i]], rv_tokenizer_special(p.tgt, RV_UNK), "the vocabulary knows the validation part");
+    }
+    cr_expect(held[0] == 10 && held[1] == 10, "%d and %d", held[0], held[1]);
+    f.train_fraction = 0.7;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 80, &again), RV_OK);
+    cr_expect_eq(again.train.n, 70);
+    cr_expect_neq(again.hash, p.hash);
+    rv_parallel_free(&again);
+    f.train_fraction = 0.8;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 80, &again), RV_OK);
+    cr_expect_eq(again.hash, p.hash);
+    rv_parallel_free(&again);
+    rv_parallel_free(&p);
+
+    f = (rv_parallel_files){.train = {put(0, "\tb\nb\ta\nab\ta\nba\tc\n"), NULL}, .train_fraction = 0.5};
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 0, &p), RV_OK);
+    cr_expect(p.train.n == 1 && p.train.empty == 1 && p.train.lines == 2 && p.train.line[0] == 2);
+    rv_parallel_free(&p);
+
+    f = (rv_parallel_files){.train = {put(0, "a\tb\na\tc\n"), NULL}, .train_fraction = 0.5};
+    refuse(&f, &words, 0, RV_EDATA, SAY(path[0], "2 pairs cannot be cut", "data.train_fraction 0.5"));
+    f.train_fraction = 1.5;
+    refuse(&f, &words, 0, RV_EUSAGE, SAY("train fraction 1.5"));
+    f = (rv_parallel_files){.train = {path[0], NULL}, .valid = {path[0], NULL}, .train_fraction = 0.5};
+    refuse(&f, &words, 0, RV_EUSAGE, SAY("single file"));
+    rv_tokenizer *tok; /* without <unk>: the message has the line of the file */
+    rv_tokenizer_spec own = chars;
+    own.specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS;
+    cr_assert_eq(rv_tokenizer_train(&own, "ab", 2, &tok), RV_OK);
+    f = (rv_parallel_files){.train = {put(0, "a\tb\nb\ta\nab\ta\nba\tc\n"), NULL}, .train_fraction = 0.5};
+    cr_expect_eq(rv_parallel_load(&f, NULL, true, tok, NULL, 0, &p), RV_EDATA);
+    snprintf(text, sizeof text, "%s:4: ", path[0]);
+    cr_expect(!strncmp(rv_error_message(), text, strlen(text)), "%s", rv_error_message());
+}

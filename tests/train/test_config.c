@@ -147,7 +147,7 @@ Test(config, all_mistakes_at_once) {
           "exp.yaml:1:7: name: expected a name of letters, digits, '.', '_' and '-', got 'shakes peare'\n"
           "exp.yaml:2:7: seed: expected a whole number in [0, 9007199254740991], got '-3'\n"
           "exp.yaml:3:1: duplicate key 'seed', first at line 2; remove one\n"
-          "exp.yaml:4:1: data: missing key 'valid' (text file to validate on); it goes with data.train\n"
+          "exp.yaml:4:1: data.valid is missing: a file to validate on goes with data.train; a single file for both is data.path\n"
           "exp.yaml:4:32: data.train besides data.path; give exactly one of data.dataset, data.path and data.train\n"
           "exp.yaml:5:19: tokenizer.type: expected char, byte, word or bpe, got 'chars'; did you mean 'char'?\n"
           "exp.yaml:7:32: model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn\n"
@@ -265,8 +265,8 @@ Test(config, translation_relations) {
     snprintf(encoder, sizeof encoder, "model.encoder=!replace %s", transformer);
     snprintf(decoder, sizeof decoder, "model.decoder=!replace %s", transformer);
     const char *const wrong[][3] = {
-        {"", "data=!replace {dataset: multi30k, src: en}", "data: missing key 'tgt' (target language); it goes with data.src"},
-        {"", "data=!replace {src: en, tgt: fr}", "data: missing the text; give data.dataset or data.train"},
+        {"", "data=!replace {dataset: multi30k, src: en}", "data.tgt is missing: the target language goes with data.src"},
+        {"", "data=!replace {src: en, tgt: fr}", "data: missing the text; give one of data.dataset, data.path and data.train"},
                 {"", "train.batch.length=8", "train.batch.length does not apply here; it is allowed only with task language_model"},
         {"", "metrics=[bpc]", "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'; did you mean 'ppl'?"},
         {"", "model.tie_embeddings=true", "model.tie_embeddings: expected none, decoder or all, got 'true'"},
