@@ -11,6 +11,13 @@ def metrics(run):
     with open(f"runs/{run}/metrics.jsonl") as f: return [json.loads(l) for l in f]
 
 
+def wait_for(there, seconds=60):
+    """Until there() holds: a busy machine starts programs late."""
+    end = time.monotonic() + seconds
+    while not there() and time.monotonic() < end: time.sleep(0.02)
+    return there()
+
+
 class Cli(Command):
     def setUp(self):
         self.tmp = tempfile.TemporaryDirectory()
@@ -147,9 +154,7 @@ class Cli(Command):
     def test_two_runs_in_one_folder(self):
         first = subprocess.Popen([RAVEL, "train", "-q", "lstm.yaml", "train.max_steps=100000000"])
         try:
-            for _ in range(200):
-                if os.path.exists("runs/test/metrics.jsonl"): break
-                time.sleep(0.02)
+            self.assertTrue(wait_for(lambda: os.path.exists("runs/test/metrics.jsonl")))
             self.check(ravel("train", "lstm.yaml"), 2, str(first.pid))
         finally:
             first.kill()
@@ -158,7 +163,7 @@ class Cli(Command):
     def test_signals_save_first(self):
         for sig, code in (signal.SIGTERM, 75), (signal.SIGINT, 130):
             p = subprocess.Popen([RAVEL, "train", "lstm.yaml", f"name=sig{code}", "train.max_steps=100000000", "checkpoint.every=1000000000"], stderr=subprocess.PIPE, text=True)
-            time.sleep(0.6)
+            self.assertTrue(wait_for(lambda: os.path.exists(f"runs/sig{code}/metrics.jsonl") and os.path.getsize(f"runs/sig{code}/metrics.jsonl")))
             p.send_signal(sig)
             err = p.communicate(timeout=30)[1]
             self.assertEqual(p.returncode, code, err)
