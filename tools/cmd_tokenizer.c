@@ -6,13 +6,13 @@
 
 #include "tool.h"
 
-enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, ARGS_MAX = 64 };
+enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, OPT_LINES, ARGS_MAX = 64 };
 
 typedef struct {
     const char *args[ARGS_MAX];
     int n;
     const char *out;
-    bool labels;
+    bool labels, lines;
     rv_tokenizer_spec spec;
 } options;
 
@@ -45,6 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPT_SPECIALS: o->spec.specials = specials_of(arg, state); return 0;
     case OPT_LABELS: o->labels = true; return 0;
+    case OPT_LINES: o->lines = true; return 0;
     case ARGP_KEY_ARG:
         if (o->n == ARGS_MAX) argp_error(state, "more than %d arguments", ARGS_MAX);
         o->args[o->n++] = arg;
@@ -88,14 +89,11 @@ static rv_status train(const options *o) {
     return status;
 }
 
-static rv_status encode(const options *o, rv_tokenizer *tok) {
-    rv_text text;
-    RV_TRY(read_texts(o, 2, &text));
+/* The ids of a text, or their tokens, on a line. */
+static rv_status encode_text(const options *o, rv_tokenizer *tok, const char *text, size_t len) {
     int32_t *ids;
     int64_t n;
-    rv_status status = rv_tokenizer_encode(tok, text.bytes, text.len, &ids, &n);
-    rv_text_free(&text);
-    RV_TRY(status);
+    RV_TRY(rv_tokenizer_encode(tok, text, len, &ids, &n));
     for (int64_t i = 0; i < n; i++) {
         char label[512];
         if (o->labels) printf("%s%s", i ? " " : "", rv_tokenizer_label(tok, ids[i], label, sizeof label));
@@ -104,6 +102,21 @@ static rv_status encode(const options *o, rv_tokenizer *tok) {
     putchar('\n');
     free(ids);
     return RV_OK;
+}
+
+static rv_status encode(const options *o, rv_tokenizer *tok) {
+    rv_text text;
+    RV_TRY(read_texts(o, 2, &text));
+    rv_status status = o->lines ? RV_OK : encode_text(o, tok, text.bytes, text.len);
+    for (size_t at = 0, number = 1; o->lines && at < text.len && status == RV_OK; number++) {
+        const char *s = text.bytes + at, *nl = memchr(s, '\n', text.len - at);
+        size_t n = nl ? (size_t)(nl - s) : text.len - at;
+        status = encode_text(o, tok, s, n);
+        if (status != RV_OK) rv_error_context(status, "line %zu: ", number);
+        at += n + 1;
+    }
+    rv_text_free(&text);
+    return status;
 }
 
 static rv_status decode(const options *o, const rv_tokenizer *tok) {
@@ -151,6 +164,7 @@ int rv_cmd_tokenizer(int argc, char **argv) {
         {"normalization", OPT_NORMALIZATION, "FORM", 0, "train: none, nfc or nfkc", 0},
         {"specials", OPT_SPECIALS, "LIST", 0, "train: of pad,bos,eos,unk,mask", 0},
         {"labels", OPT_LABELS, 0, 0, "encode: print the tokens, not their ids", 0},
+        {"lines", OPT_LINES, 0, 0, "encode: each line by itself, without its end, as translation does", 0},
         {0},
     };
     static const struct argp argp = {opts, parse, "train --out FOLDER [TEXT ...]\nencode FOLDER [TEXT ...]\ndecode FOLDER [IDS ...]\ninfo FOLDER",

@@ -13,39 +13,27 @@ The LSTM's state is zero at the start of every batch. The GPT is pre-norm with a
 positions, a norm after the last layer, and logits = h @ embedding.T.
 """
 import os
+import sys
 
 import h5py
 import numpy as np
 import torch
 from torch import nn
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+from pytorch import LanguageModel
+
 STEPS, V, T, B = 10, 11, 12, 4
 
 
-class LstmLm(nn.Module):
-    def __init__(self, embed=8, hidden=16, layers=2):
-        super().__init__()
-        self.decoder = nn.ModuleDict({"embedding": nn.Embedding(V, embed), "rnn": nn.LSTM(embed, hidden, layers, batch_first=True)})
-        self.head = nn.Linear(hidden, V)
-
-    def forward(self, x):
-        return self.head(self.decoder["rnn"](self.decoder["embedding"](x))[0])
+def lstm():
+    decoder = {"type": "rnn", "cell": "lstm", "num_layers": 2, "hidden_size": 16}
+    return LanguageModel({"decoder": decoder, "embedding_dim": 8, "tie_embeddings": False, "head_bias": True}, V, T)
 
 
-class Gpt(nn.Module):
-    def __init__(self, width=16, heads=2, layers=2, ff=64):
-        super().__init__()
-        layer = lambda: nn.TransformerEncoderLayer(width, heads, ff, dropout=0.0, activation="gelu", norm_first=True, batch_first=True)
-        self.decoder = nn.ModuleDict({"embedding": nn.Embedding(V, width), "position": nn.Embedding(T, width),
-                                      "layers": nn.ModuleList(layer() for _ in range(layers)), "norm": nn.LayerNorm(width)})
-
-    def forward(self, x):
-        n = x.shape[1]
-        h = self.decoder["embedding"](x) + self.decoder["position"](torch.arange(n))
-        future = torch.triu(torch.ones(n, n, dtype=torch.bool), 1)
-        for layer in self.decoder["layers"]:
-            h = layer(h, src_mask=future)
-        return self.decoder["norm"](h) @ self.decoder["embedding"].weight.T
+def gpt():
+    decoder = {"type": "transformer", "norm": "pre", "activation": "gelu", "num_layers": 2, "num_heads": 2, "hidden_size": 16, "ff_size": 64}
+    return LanguageModel({"decoder": decoder, "embedding_dim": 16, "position": "learned", "tie_embeddings": True, "head_bias": False}, V, T)
 
 
 def adam(model):
@@ -59,8 +47,8 @@ def adamw_matrices(model):
 
 
 MODELS = {
-    "lstm": (LstmLm, adam, dict(vocab=V, embedding=8, hidden=16, layers=2, optimizer="adam", lr=1e-2, weight_decay=0.0, clip=1.0)),
-    "gpt": (Gpt, adamw_matrices, dict(vocab=V, width=16, heads=2, ff=64, layers=2, optimizer="adamw", lr=1e-2, weight_decay=0.1, clip=1.0)),
+    "lstm": (lstm, adam, dict(vocab=V, embedding=8, hidden=16, layers=2, optimizer="adam", lr=1e-2, weight_decay=0.0, clip=1.0)),
+    "gpt": (gpt, adamw_matrices, dict(vocab=V, width=16, heads=2, ff=64, layers=2, optimizer="adamw", lr=1e-2, weight_decay=0.1, clip=1.0)),
 }
 
 
@@ -71,7 +59,7 @@ def run(f, path, make, optimiser, init, x, y, dtype, clip):
     loss_list, norm_list = [], []
     for t in range(STEPS):
         o.zero_grad()
-        loss = nn.functional.cross_entropy(model(x[t]).reshape(-1, V), y[t].reshape(-1))
+        loss = nn.functional.cross_entropy(model(x[t])[0].reshape(-1, V), y[t].reshape(-1))
         loss.backward()
         if t == 0 and dtype == torch.float64:
             for k, p in model.named_parameters():

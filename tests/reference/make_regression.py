@@ -16,16 +16,18 @@ For MODEL in MODELS below (settings are attributes of the group):
 Pooling: the last state (of two directions, both ends), the mean of the valid states, or their sum weighted by
 softmax(v tanh(W h + b)) over the valid positions.
 """
-import math
 import os
+import sys
 
 import h5py
 import numpy as np
 import torch
 from torch import nn
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+from pytorch import Regressor
+
 STEPS, B, T = 10, 5, 9
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 MODELS = {
     "rnn_last": dict(cell="rnn", layers=2, width=12, both=False, pooling="last"),
     "bigru_last": dict(cell="gru", layers=2, width=8, both=True, pooling="last"),
@@ -37,57 +39,14 @@ MODELS = {
 }
 
 
-def sinusoids(d):
-    p, i = torch.arange(T, dtype=torch.float64)[:, None], torch.arange(d)
-    angle = p / 10000 ** (2 * (i // 2).double() / d)
-    return torch.where(i % 2 == 0, angle.sin(), angle.cos())
-
-
-class Regressor(nn.Module):
-    def __init__(self, cell, layers, width, pooling, both=False, pre=False, size=0):
-        super().__init__()
-        self.kind, self.both, self.pre = pooling, both, pre
-        if cell:
-            self.encoder = nn.ModuleDict({"rnn": CELLS[cell](2, width, layers, bidirectional=both, batch_first=True)})
-        else:
-            layer = lambda: nn.TransformerEncoderLayer(width, 2, 2 * width, dropout=0.0, activation="relu", norm_first=pre, batch_first=True)
-            parts = {"input": nn.Linear(2, width), "layers": nn.ModuleList(layer() for _ in range(layers))}
-            self.encoder = nn.ModuleDict({**parts, "norm": nn.LayerNorm(width)} if pre else parts)
-        d = width * (2 if both else 1)
-        if pooling == "attention":
-            self.pooling = nn.ModuleDict({"proj": nn.Linear(d, size), "v": nn.Linear(size, 1, bias=False)})
-        self.head = nn.Linear(d, 1)
-
-    def encode(self, x, lengths, valid):
-        """States (B, T, D) and, of a recurrent encoder, its final state (B, D)."""
-        if "rnn" in self.encoder:
-            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-            y, end = self.encoder["rnn"](packed)
-            end = end[0] if isinstance(end, tuple) else end
-            states, _ = nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=T)
-            return states, torch.cat([end[-2], end[-1]], 1) if self.both else end[-1]
-        h = self.encoder["input"](x) + sinusoids(self.head.in_features).to(x.dtype)
-        for layer in self.encoder["layers"]:
-            h = layer(h, src_key_padding_mask=~valid)
-        return self.encoder["norm"](h) if self.pre else h, h[torch.arange(B), lengths - 1]
-
-    def forward(self, x, lengths):
-        valid = torch.arange(T)[None] < lengths[:, None]
-        states, last = self.encode(x, lengths, valid)
-        weights = None
-        if self.kind == "last":
-            r = last if not self.pre else states[torch.arange(B), lengths - 1]
-        elif self.kind == "mean":
-            r = (states * valid[..., None]).sum(1) / lengths[:, None]
-        else:
-            scores = self.pooling["v"](torch.tanh(self.pooling["proj"](states)))[..., 0]
-            weights = scores.masked_fill(~valid, -math.inf).softmax(1)
-            r = (weights[..., None] * states).sum(1)
-        return self.head(r)[:, 0], r, weights
+def regressor(cell, layers, width, pooling, both=False, pre=False, size=0):
+    encoder = {"type": "rnn" if cell else "transformer", "cell": cell, "num_layers": layers, "hidden_size": width, "bidirectional": both,
+               "norm": "pre" if pre else "post", "activation": "relu", "num_heads": 2, "ff_size": 2 * width}
+    return Regressor({"encoder": encoder, "position": "sinusoidal", "pooling": pooling, "pooling_size": size}, T)
 
 
 def run(f, path, settings, init, x, lengths, y, dtype):
-    model = Regressor(**settings).to(dtype).train()
+    model = regressor(**settings).to(dtype).train()
     model.load_state_dict({k: v.to(dtype) for k, v in init.items()})
     o = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses, norms = [], []
@@ -117,7 +76,7 @@ def main():
     with h5py.File(out, "w", libver="latest") as f:
         for name, settings in MODELS.items():
             torch.manual_seed(11)
-            init = {k: v.detach().clone() for k, v in Regressor(**settings).state_dict().items()}
+            init = {k: v.detach().clone() for k, v in regressor(**settings).state_dict().items()}
             for k, v in init.items():  # PyTorch starts some of these at 1 and 0: make every weight count
                 init[k] = v + 0.1 * torch.randn_like(v) if "norm" in k or "bias" in k else v
             rng = np.random.default_rng(5)

@@ -13,13 +13,14 @@ For MODEL in bahdanau_gru, bahdanau_lstm, luong, transformer (settings are attri
     /MODEL/f64/final/NAME          weights after the last step
 bahdanau_gru is Bahdanau 2015, appendix A: GRUs whose reset gate comes before the product, first state tanh(W_s of the reverse
 state at the first word), additive attention with query s_{i-1}, a cell that reads [E y; c], and a maxout of a linear map of
-[s_{i-1}; E y_{i-1}; c_i]. PyTorch has neither cell nor attention: they are written out here, row by row and step by step.
+[s_{i-1}; E y_{i-1}; c_i]. PyTorch has neither cell nor attention: tools/pytorch_parts.py has them written out, row by row and step by step.
 bahdanau_lstm: nn.LSTM in both directions, an LSTM on [E y; c], readout tanh(W [h; c] + b). luong: general scores, input
 feeding, a = tanh(W [c; h]), first state the encoder's last. transformer: nn.Transformer, post-norm with its final norms,
 sinusoidal positions, embeddings times sqrt(d), one matrix for both embeddings and the head; label smoothing 0.1.
 """
 import math
 import os
+import sys
 
 import h5py
 import numpy as np
@@ -27,144 +28,32 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+from pytorch import Translator
+from pytorch_parts import valid
+
 STEPS, B, S, T, VS, VT = 10, 4, 7, 6, 13, 11
 E, H, A, R = 8, 10, 9, 7
 
 
-def linear(n_in, n_out, bias):
-    return nn.Linear(n_in, n_out, bias=bias)
+def translator(cell, attention, **settings):
+    encoder = {"type": "rnn", "cell": cell, "gru_reset": "before", "num_layers": 1, "hidden_size": H, "bidirectional": attention["type"] == "bahdanau"}
+    model = {"encoder": encoder, "decoder": {**encoder, "bidirectional": False}, "attention": attention, "embedding_dim": E, "readout_size": R,
+             "tie_embeddings": "none", **settings}
+    return Translator(model, VS, VT, S)
 
 
-class Gru(nn.Module):
-    """One GRU layer in one or two directions: n = tanh(W x + b + U (r h') + b'), h = (1 - z) n + z h'."""
-
-    def __init__(self, n_in, hidden, directions):
-        super().__init__()
-        self.hidden = hidden
-        for d in range(directions):
-            tail = "_reverse" if d else ""
-            for name, shape in (("weight_ih", (3 * hidden, n_in)), ("weight_hh", (3 * hidden, hidden)), ("bias_ih", (3 * hidden,)),
-                                ("bias_hh", (3 * hidden,))):
-                self.register_parameter(f"{name}_l0{tail}", nn.Parameter(torch.empty(shape).uniform_(-0.3, 0.3)))
-
-    def step(self, x, h, tail=""):
-        get = lambda name: getattr(self, f"{name}_l0{tail}")
-        n = self.hidden
-        wx, u, b = F.linear(x, get("weight_ih"), get("bias_ih")), get("weight_hh"), get("bias_hh")
-        r = torch.sigmoid(wx[:, :n] + F.linear(h, u[:n], b[:n]))
-        z = torch.sigmoid(wx[:, n:2 * n] + F.linear(h, u[n:2 * n], b[n:2 * n]))
-        new = torch.tanh(wx[:, 2 * n:] + F.linear(r * h, u[2 * n:], b[2 * n:]))
-        return (1 - z) * new + z * h
-
-    def walk(self, x, tail):
-        """x (1, n, E) of one sentence, in the direction's order."""
-        h, out = torch.zeros(1, self.hidden, dtype=x.dtype), []
-        for i in range(x.shape[1]):
-            h = self.step(x[:, i], h, tail)
-            out.append(h)
-        return torch.stack(out, 1)
+def bahdanau_gru():
+    return translator("gru", {"type": "bahdanau", "size": A}, bridge="reverse", readout="maxout", head_bias=True)
 
 
-class Additive(nn.Module):
-    def __init__(self, memory):
-        super().__init__()
-        self.query, self.key = linear(H, A, False), linear(memory, A, False)
-        self.v = nn.Parameter(torch.empty(A).uniform_(-0.5, 0.5))
-
-    def forward(self, query, memory, mask):
-        return attend(torch.tanh(self.query(query)[:, None] + self.key(memory)) @ self.v, memory, mask)
+def bahdanau_lstm():
+    return translator("lstm", {"type": "bahdanau", "size": A}, bridge="dense", readout="tanh", head_bias=True)
 
 
-class General(nn.Module):
-    def __init__(self, memory):
-        super().__init__()
-        self.key = linear(memory, H, False)
-
-    def forward(self, query, memory, mask):
-        return attend((self.key(memory) @ query[:, :, None])[:, :, 0], memory, mask)
-
-
-def attend(scores, memory, mask):
-    weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), -1)
-    return (weights[:, :, None] * memory).sum(1)
-
-
-def valid(lengths):
-    return torch.arange(S)[None] < lengths[:, None]
-
-
-class BahdanauGru(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.ModuleDict({"embedding": nn.Embedding(VS, E), "rnn": Gru(E, H, 2)})
-        self.decoder = nn.ModuleDict({"embedding": nn.Embedding(VT, E), "attention": Additive(2 * H), "rnn": Gru(E + 2 * H, H, 1),
-                                      "bridge": nn.ModuleDict({"l0": linear(H, H, False)}), "readout": linear(H + E + 2 * H, 2 * R, True)})
-        self.head = linear(R, VT, True)
-
-    def forward(self, src, lengths, y):
-        x, rnn = self.encoder["embedding"](src), self.encoder["rnn"]
-        memory, first = torch.zeros(B, S, 2 * H, dtype=x.dtype), []
-        for b, n in enumerate(lengths):
-            back = rnn.walk(x[b:b + 1, :n].flip(1), "_reverse").flip(1)
-            memory[b, :n] = torch.cat([rnn.walk(x[b:b + 1, :n], ""), back], -1)[0]
-            first.append(back[0, 0])
-        d = self.decoder
-        s, words, out = torch.tanh(d["bridge"]["l0"](torch.stack(first))), d["embedding"](y), []
-        for i in range(T):
-            c = d["attention"](s, memory, valid(lengths))
-            out.append(d["readout"](torch.cat([s, words[:, i], c], -1)).reshape(B, R, 2).max(-1).values)
-            s = d["rnn"].step(torch.cat([words[:, i], c], -1), s)
-        return self.head(torch.stack(out, 1))
-
-
-def packed(rnn, x, lengths):
-    out, last = rnn(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
-    return nn.utils.rnn.pad_packed_sequence(out, batch_first=True, total_length=S)[0], last
-
-
-def lstm_step(rnn, x, state):
-    """One step of an nn.LSTM of one layer, batch second."""
-    out, state = rnn(x[None], state)
-    return out[0], state
-
-
-class BahdanauLstm(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.ModuleDict({"embedding": nn.Embedding(VS, E), "rnn": nn.LSTM(E, H, bidirectional=True, batch_first=True)})
-        self.decoder = nn.ModuleDict({"embedding": nn.Embedding(VT, E), "attention": Additive(2 * H), "rnn": nn.LSTM(E + 2 * H, H),
-                                      "bridge": nn.ModuleDict({"l0": linear(2 * H, H, True)}), "readout": linear(H + 2 * H, R, True)})
-        self.head = linear(R, VT, True)
-
-    def forward(self, src, lengths, y):
-        memory, (last, _) = packed(self.encoder["rnn"], self.encoder["embedding"](src), lengths)
-        d = self.decoder
-        h = torch.tanh(d["bridge"]["l0"](torch.cat([last[0], last[1]], -1)))
-        state, words, out = (h[None], torch.zeros_like(h)[None]), d["embedding"](y), []
-        for i in range(T):
-            c = d["attention"](h, memory, valid(lengths))
-            h, state = lstm_step(d["rnn"], torch.cat([words[:, i], c], -1), state)
-            out.append(torch.tanh(d["readout"](torch.cat([h, c], -1))))
-        return self.head(torch.stack(out, 1))
-
-
-class Luong(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.ModuleDict({"embedding": nn.Embedding(VS, E), "rnn": nn.LSTM(E, H, batch_first=True)})
-        self.decoder = nn.ModuleDict({"embedding": nn.Embedding(VT, E), "attention": General(H), "rnn": nn.LSTM(E + R, H),
-                                      "readout": linear(2 * H, R, False)})
-        self.head = linear(R, VT, False)
-
-    def forward(self, src, lengths, y):
-        memory, state = packed(self.encoder["rnn"], self.encoder["embedding"](src), lengths)
-        d = self.decoder
-        words, out, a = d["embedding"](y), [], torch.zeros(B, R, dtype=memory.dtype)
-        for i in range(T):
-            h, state = lstm_step(d["rnn"], torch.cat([words[:, i], a], -1), state)
-            a = torch.tanh(d["readout"](torch.cat([d["attention"](h, memory, valid(lengths)), h], -1)))
-            out.append(a)
-        return self.head(torch.stack(out, 1))
+def luong():
+    attention = {"type": "luong", "score": "general", "input_feeding": True}
+    return translator("lstm", attention, bridge="copy", readout="tanh", head_bias=False)
 
 
 class Transformer(nn.Module):
@@ -183,15 +72,15 @@ class Transformer(nn.Module):
 
     def forward(self, src, lengths, y):
         future = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)
-        padding = ~valid(lengths)
+        padding = ~valid(lengths, S)
         h = self.transformer(self.embed(src), self.embed(y), tgt_mask=future, src_key_padding_mask=padding, memory_key_padding_mask=padding)
         return h @ self.decoder["embedding"].weight.T
 
 
-MODELS = {  # class, label smoothing
-    "bahdanau_gru": (BahdanauGru, 0.0),
-    "bahdanau_lstm": (BahdanauLstm, 0.1),
-    "luong": (Luong, 0.0),
+MODELS = {  # what makes it, label smoothing
+    "bahdanau_gru": (bahdanau_gru, 0.0),
+    "bahdanau_lstm": (bahdanau_lstm, 0.1),
+    "luong": (luong, 0.0),
     "transformer": (Transformer, 0.1),
 }
 

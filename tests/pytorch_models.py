@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""tools/pytorch.py: the loss that PyTorch finds is that of `ravel eval`, for each kind of model; what it does not know it names.
+
+    pytorch_models.py RAVEL
+
+Needs torch, h5py and yaml, in this Python or in Debian's /usr/bin/python3; else it exits 77."""
+import os, random, subprocess, sys, tempfile
+
+NEEDED = "import torch, h5py, yaml"
+if subprocess.run([sys.executable, "-c", NEEDED], capture_output=True).returncode:
+    other = "/usr/bin/python3"
+    if not os.path.exists(other) or subprocess.run([other, "-c", NEEDED], capture_output=True).returncode:
+        print("skipped: needs PyTorch and h5py (Debian: python3-torch python3-h5py)")
+        sys.exit(77)
+    if os.path.realpath(other) != os.path.realpath(sys.executable): os.execv(other, [other, *sys.argv])
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import unittest
+from command import RAVEL, Command, ravel
+import pytorch, torch
+
+TOOL = pytorch.__file__
+
+
+def run(task, model, data, batch=None, tokenizer=None):
+    """An experiment of two steps with large ones, so that no bias stays at 0."""
+    batches = {"language_model": "{size: 3, length: 8}", "translation": "{type: sentences, size: 4}", "regression": "{size: 4}"}
+    batch = batch or batches[task]
+    tokenizer = f"tokenizer: {tokenizer}\n" if tokenizer else ""
+    return f"""name: tiny
+task: {task}
+data: {data}
+{tokenizer}model: {model}
+train: {{batch: {batch}, max_steps: 2, optimizer: {{type: adam, lr: 3e-2}}, validate_every: 2}}
+metrics: [loss]
+"""
+
+
+def section(**keys):
+    return "{" + ", ".join(f"{k}: {v}" for k, v in keys.items()) + "}"
+
+
+def lm(decoder, data="{path: text}", batch=None, tokenizer=None, **keys):
+    return run("language_model", section(embedding_dim=8, decoder=decoder, **keys), data, batch, tokenizer)
+
+
+def translation(encoder, decoder, data="{train: two, valid: two, src: a, tgt: b, max_length: 9}", tokenizer="{type: word}", **keys):
+    return run("translation", section(embedding_dim=8, encoder=encoder, decoder=decoder, **keys), data, None, tokenizer)
+
+
+def regression(encoder, **keys):
+    return run("regression", section(encoder=encoder, **keys), "{generator: adding, min_length: 4, max_length: 11, valid_examples: 10}")
+
+
+def cell(kind, layers=1, hidden=8, **keys):
+    return section(type="rnn", cell=kind, num_layers=layers, hidden_size=hidden, **keys)
+
+
+def transformer(**keys):
+    return section(type="transformer", num_layers=2, num_heads=2, hidden_size=8, ff_size=12, **keys)
+
+
+LUONG = "{type: luong, score: %s, input_feeding: %s}"
+KINDS = {
+    "rnn": lm(cell("rnn")),
+    "rnn_relu": lm(cell("rnn", nonlinearity="relu")),
+    "lstm": lm(cell("lstm", 2)),
+    "lstm_tied_scaled": lm(cell("lstm"), tie_embeddings="true", head_bias="true", scale_embeddings="true"),
+    "gru": lm(cell("gru", 2)),
+    "gru_before": lm(cell("gru", 2, gru_reset="before")),
+    "lstm_carried": lm(cell("lstm", 2), batch="{size: 3, length: 8, sampling: contiguous}"),
+    "gru_before_carried": lm(cell("gru", gru_reset="before"),
+                             batch="{type: tokens, size: 24, length: 8, sampling: contiguous}"),
+    "gpt": lm(transformer()),
+    "gpt_post_sinusoidal": lm(transformer(norm="post", activation="relu"), position="sinusoidal",
+                              tie_embeddings="false"),
+    "gpt_no_positions": lm(transformer(activation="gelu_tanh"), position="none"),
+    "lm_bpe": lm(cell("lstm"), tokenizer="{type: bpe, vocab_size: 280, lowercase: true}"),
+    "lm_files": lm(cell("gru"), "{train: text, valid: other}"),
+    "bahdanau": translation(cell("gru", gru_reset="before", bidirectional="true"), cell("gru", gru_reset="before"),
+                            bridge="reverse", readout="maxout", attention="{type: bahdanau, size: 5}", readout_size=6),
+    "bahdanau_lstm": translation(cell("lstm", 2, 5), cell("lstm"), attention="{type: bahdanau}", tie_embeddings="decoder"),
+    "bahdanau_state": translation(cell("rnn"), cell("rnn"), attention="{type: bahdanau}", readout="state", bridge="zero"),
+    "luong": translation(cell("lstm", 1, 4), cell("lstm"), attention=LUONG % ("general", "true"), bridge="copy"),
+    "luong_dot": translation(cell("gru", 1, 4), cell("gru"), attention=LUONG % ("dot", "false"), readout_size=7),
+    "luong_concat": translation(cell("lstm", 1, 4, bidirectional="false"), cell("gru"), attention=LUONG % ("concat", "true")),
+    "one_vector": translation(cell("gru", 2), cell("gru", 2), tie_embeddings="decoder"),
+    "one_vector_first_step": translation(cell("lstm", 2, 4), cell("lstm", 2), context="first_step", bridge="copy", readout="state"),
+    "one_vector_state": translation(cell("gru", 1, 4, bidirectional="false"), cell("lstm"), readout="state"),
+    "one_vector_maxout": translation(cell("lstm"), cell("gru", 1, 6), readout="maxout"),
+    "transformer": translation(transformer(), transformer(), tie_embeddings="all"),
+    "transformer_post": translation(transformer(norm="post", position="none"), transformer(norm="post"), position="learned",
+                                    tie_embeddings="all", head_bias="false"),
+    "transformer_learned": translation(transformer(position="learned"), transformer(), position="learned"),
+    "transformer_to_rnn": translation(transformer(), cell("lstm", 1, 6), attention="{type: bahdanau}"),
+    "transformer_to_vector": translation(transformer(), cell("gru", 1, 6)),
+    "rnn_to_transformer": translation(cell("lstm", 1, 8), transformer()),
+    "translation_tsv_two_vocabularies": translation(cell("gru"), cell("gru"), "{train: pairs, valid: pairs}",
+                                                    tokenizer="{type: bpe, vocab_size: 300, joint: false}"),
+    "regression_rnn": regression(cell("rnn", 2)),
+    "regression_gru_two_ways": regression(cell("gru", 2, bidirectional="true")),
+    "regression_gru_before_mean": regression(cell("gru", gru_reset="before", bidirectional="true"), pooling="mean"),
+    "regression_lstm_attention": regression(cell("lstm"), pooling="attention", pooling_size=5),
+    "regression_transformer": regression(transformer()),
+    "regression_transformer_attention": regression(transformer(norm="post"), pooling="attention", position="learned"),
+    "regression_transformer_mean": regression(transformer(), pooling="mean", position="none"),
+}
+REFUSED = {
+    "model.decoder.norm: none": lm(transformer(norm="none")),
+    "model.decoder.bias: false": lm(transformer(bias="false")),
+    "model.encoder.residual: false": regression(transformer(residual="false")),
+    "model.encoder.attention_scale: none": regression(transformer(attention_scale="none")),
+    "model.decoder.causal_mask: after_softmax": lm(transformer(causal_mask="after_softmax")),
+    "model.attention.window: 2": translation(cell("lstm"), cell("lstm"), attention="{type: luong, window: 2}"),
+    "model.decoder.num_layers above 1 with attention": translation(cell("lstm"), cell("lstm", 2), attention="{type: bahdanau}"),
+}
+
+
+class Models(Command):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        os.chdir(self.folder.name)
+        torch.set_num_threads(1)
+        draw = random.Random(1)
+        word = lambda: "".join(draw.choice("abcdeäß") for _ in range(draw.randint(1, 3)))
+        line = lambda n: " ".join(word() for _ in range(n))
+        self.write("text", "\ufeff" + "".join(line(draw.randint(0, 9)) + "\n" for _ in range(60)))
+        self.write("other", line(30))
+        lengths = [(draw.randint(1, 12), draw.randint(1, 12)) for _ in range(23)]
+        sides = [[line(n[k]) for n in lengths] for k in (0, 1)]
+        self.write("two.a", "\r\n".join(sides[0]))
+        self.write("two.b", "\n".join(sides[1]) + "\n")
+        self.write("pairs", "".join(f"{a}\t{b}\n" for a, b in zip(*sides)))
+
+    def tearDown(self):
+        os.chdir("/")
+        self.folder.cleanup()
+
+    def train(self, name, text):
+        self.write("run.yaml", text)
+        self.check(ravel("train", "run.yaml", f"checkpoint.dir={name}"), 0)
+        return name + "/best.h5"
+
+    def test_losses_are_those_of_eval(self):
+        worst = 0
+        for name, text in KINDS.items():
+            with self.subTest(name):
+                path = self.train(name, text)
+                want = self.parsed("eval", "--json", path)
+                model, settings = pytorch.load(path)
+                loss, count = pytorch.measure(model, settings, pytorch.data.batches(path, settings, RAVEL))
+                self.assertEqual(count, want["tokens"])
+                worst = max(worst, abs(loss / want["loss"] - 1))
+                self.assertLess(abs(loss / want["loss"] - 1), 1e-5, f"{loss} for {want['loss']}")
+        print(f"{len(KINDS)} models, largest relative difference {worst:.1e}", file=sys.stderr)
+
+    def test_what_the_classes_do_not_know_is_named(self):
+        for i, (message, text) in enumerate(REFUSED.items()):
+            with self.subTest(message):
+                path = self.train(f"refused-{i}", text)
+                with self.assertRaises(SystemExit) as e: pytorch.load(path)
+                self.assertIn(message, str(e.exception))
+
+    def test_command(self):
+        run = os.path.dirname(self.train("lstm", KINDS["lstm"]))
+        with open("text", encoding="utf-8-sig") as f: text = f.read()
+        self.write("tail", text[int(0.9 * len(text)):])
+        said = ravel("eval", run).stdout
+        for more in [], ["--text", "tail"]:
+            r = subprocess.run([sys.executable, TOOL, run, "--ravel", RAVEL, *more], capture_output=True, text=True)
+            self.check(r, 0)
+            self.assertAlmostEqual(float(r.stdout.split()[1]), float(said.split()[1]), delta=2e-6 * float(said.split()[1]) + 1e-6)
+            self.assertEqual(r.stdout.split()[2:], said.split()[2:])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,202 @@
+"""The validation part of a run, as batches of tensors. ravel itself turns text into tokens (`ravel tokenizer encode`)."""
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import torch
+
+PAD, BOS, EOS = 0, 1, 2  # a translation's tokenizer has these first
+
+
+def find_ravel():
+    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build", "tools", "ravel")
+    return os.path.normpath(built) if os.path.exists(built) else shutil.which("ravel") or "ravel"
+
+
+def run(command, *args, text=None):
+    r = subprocess.run([command, *args], input=text, capture_output=True, encoding="utf-8")
+    if r.returncode:
+        sys.exit(f"pytorch.py: {command} {' '.join(args)}: {r.stderr.strip()}")
+    return r.stdout
+
+
+def read(path):
+    with open(path, "rb") as f:
+        raw = f.read()
+    return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+
+
+def vocabulary_sizes(f):
+    """(source, target) of an open checkpoint: its vocabulary says so in its first line."""
+    if "tokenizer" not in f:
+        return None
+    groups = [f["tokenizer"]] * 2 if "vocab" in f["tokenizer"] else [f["tokenizer/src"], f["tokenizer/tgt"]]
+    return [int(re.search(rb" tokens=(\d+)\n", g["vocab"][()].tobytes())[1]) for g in groups]
+
+
+def encode(ravel, path, side, lines):
+    """Ids of each line by the tokenizer of a checkpoint, and of its side, src or tgt, if it has two. A single line may be
+    a text of many."""
+    with h5py.File(path) as f, tempfile.TemporaryDirectory() as folder:
+        group = f["tokenizer"] if "vocab" in f["tokenizer"] else f["tokenizer"][side]
+        for name in ("vocab", "merges"):
+            with open(os.path.join(folder, name), "wb") as out:
+                out.write(group[name][()].tobytes())
+        if len(lines) == 1:
+            return [[int(i) for i in run(ravel, "tokenizer", "encode", folder, text=lines[0]).split()]]
+        out = run(ravel, "tokenizer", "encode", "--lines", folder, text="".join(line + "\n" for line in lines))
+    return [[int(i) for i in line.split()] for line in out.split("\n")[:-1]]
+
+
+def dataset(ravel, settings, role):
+    """The file of a role (valid, valid.en) of a run's data set; None if it has none."""
+    r = subprocess.run([ravel, "data", "path", settings["data"]["dataset"], role], capture_output=True, encoding="utf-8")
+    return r.stdout.strip() if r.returncode == 0 else None
+
+
+def batches(path, settings, ravel, text=None):
+    if text and settings["task"] != "language_model":
+        sys.exit(f"pytorch.py: --text is for language models; {path} is of task {settings['task']}")
+    make = {"language_model": windows, "translation": pairs, "regression": sequences}[settings["task"]]
+    return make(path, settings, ravel, text)
+
+
+# ---- language models
+
+
+def validation_text(settings, ravel):
+    d = settings["data"]
+    whole, valid = d.get("path"), d.get("valid")
+    if "dataset" in d:
+        whole = dataset(ravel, settings, "text")
+        tail = f".{d['language']}" if "language" in d else ""
+        valid = next((f for f in (dataset(ravel, settings, "valid" + t) for t in (".text", tail)) if f), None)
+    if not whole:
+        return read(valid) if valid else sys.exit("pytorch.py: the run has no validation part (data.valid)")
+    text = read(whole)
+    return text[int(float(d["train_fraction"]) * len(text)):]
+
+
+def windows(path, settings, ravel, text):
+    """(x, y, whether the state goes on) with y -1 where there is no target: windows of the text, each from a fresh start;
+    or, where the run carried its state (train.batch.sampling: contiguous), streams side by side, one for each row."""
+    ids = encode(ravel, path, "", [read(text) if text else validation_text(settings, ravel)])[0]
+    b = settings["train"]["batch"]
+    T, B, targets = int(b["length"]), int(b["size"]), len(ids) - 1
+    if b["type"] == "tokens":
+        B = max(B // T, 1)
+    carried = b["sampling"] == "contiguous"
+    if carried:  # equal streams, the first ones longer by one
+        begin = [r * (targets // B) + min(r, targets % B) for r in range(B + 1)]
+        steps = -(-(begin[1]) // T)
+        rows = [[(begin[r] + k * T, begin[r + 1]) for r in range(B)] for k in range(steps)]
+    else:
+        starts = [(i, targets) for i in range(0, targets, T)]
+        rows = [starts[i:i + B] for i in range(0, len(starts), B)]
+    for k, batch in enumerate(rows):
+        x, y = torch.zeros(len(batch), T, dtype=torch.long), torch.full((len(batch), T), -1)
+        for r, (i, end) in enumerate(batch):
+            n = max(min(T, end - i), 0)
+            x[r, :n], y[r, :n] = torch.tensor(ids[i:i + n]), torch.tensor(ids[i + 1:i + n + 1])
+        yield x, y, carried and k > 0
+
+
+# ---- translation
+
+
+def lines_of(path):
+    lines = read(path).split("\n")
+    last = lines.pop()
+    return [line.removesuffix("\r") for line in lines] + ([last] if last else [])
+
+
+def sentences(settings, ravel):
+    """Lists of source and target lines."""
+    d = settings["data"]
+    ends = [f".{d['src']}", f".{d['tgt']}"] if "src" in d else [""]
+    if "dataset" in d:
+        files = [dataset(ravel, settings, "valid" + e) for e in ends]
+    elif "valid" in d:
+        packed = lambda f: f if os.path.exists(f) or not os.path.exists(f + ".gz") else f + ".gz"
+        files = [packed(d["valid"] + e) for e in ends]
+    else:
+        sys.exit("pytorch.py: the run has no validation part (data.valid)")
+    sides = [lines_of(f) for f in files]
+    return sides if len(sides) == 2 else zip(*(line.split("\t") for line in sides[0]))
+
+
+def pairs(path, settings, ravel, _, size=64):
+    """(source, its lengths, decoder's input, targets); sentences are cut at data.max_length, those of like length go
+    together."""
+    most = int(settings["data"]["max_length"])
+    sides = zip(("src", "tgt"), sentences(settings, ravel))
+    src, tgt = (encode(ravel, path, side, list(lines)) for side, lines in sides)
+    src, tgt = [s[:most] + [EOS] for s in src], [t[:most] for t in tgt]
+    order = sorted(range(len(src)), key=lambda i: (len(src[i]), len(tgt[i])))
+    pad = lambda rows, fill: torch.tensor([r + [fill] * (max(map(len, rows)) - len(r)) for r in rows])
+    for k in range(0, len(order), size):
+        s, t = [src[i] for i in order[k:k + size]], [tgt[i] for i in order[k:k + size]]
+        lengths = torch.tensor([len(r) for r in s])
+        yield pad(s, PAD), lengths, pad([[BOS] + r for r in t], PAD), pad([r + [EOS] for r in t], -1)
+
+
+# ---- regression: numbers made as they are needed, after lib/data/adding.c
+
+
+def philox(counter, key):
+    """Philox4x32-10 [Salmon 2011]"""
+    a, b, c, d = counter
+    k, l = key
+    for _ in range(10):
+        p, q = a * 0xD2511F53, c * 0xCD9E8D57
+        a, b, c, d = (q >> 32) ^ b ^ k, q & 0xFFFFFFFF, (p >> 32) ^ d ^ l, p & 0xFFFFFFFF
+        k, l = (k + 0x9E3779B9) & 0xFFFFFFFF, (l + 0xBB67AE85) & 0xFFFFFFFF
+    return a, b, c, d
+
+
+def halves(n):
+    return n & 0xFFFFFFFF, n >> 32
+
+
+def numbers(seed, stream, step):
+    """The 32-bit numbers of (seed, stream, step), lib/base/rng.c."""
+    name = 0xCBF29CE484222325
+    for byte in stream.encode():
+        name = (name ^ byte) * 0x100000001B3 % 2**64
+    key = philox((*halves(seed), *halves(name)), (0x72617665, 0x6C))[:2]
+    block = 0
+    while True:
+        yield from philox((*halves(block), *halves(step)), key)
+        block += 1
+
+
+def below(r, n):
+    """A whole number in [0, n), all equally likely."""
+    limit = 2**64 - 1 - (2**64 - 1) % n
+    while True:
+        v = next(r) << 32 | next(r)
+        if v < limit:
+            return v % n
+
+
+def sequences(path, settings, ravel, _):
+    """(pairs of number and mark, lengths, answers)"""
+    d = settings["data"]
+    least, most, B = int(d["min_length"]), int(d["max_length"]), int(settings["train"]["batch"]["size"])
+    examples = []
+    for i in range(int(d["valid_examples"])):
+        r = numbers(int(d["seed"]), "adding.valid", i)
+        n = least + below(r, most - least + 1)
+        marked = below(r, n // 2), n // 2 + below(r, n - n // 2)
+        x = [[(next(r) >> 8) / 2**24, float(t in marked)] for t in range(n)]
+        examples.append((x, x[marked[0]][0] + x[marked[1]][0]))
+    for k in range(0, len(examples), B):
+        some = examples[k:k + B]
+        longest = max(len(x) for x, _ in some)
+        padded = torch.tensor([x + [[0.0, 0.0]] * (longest - len(x)) for x, _ in some])
+        yield padded, torch.tensor([len(x) for x, _ in some]), torch.tensor([y for _, y in some])
