@@ -161,6 +161,28 @@ class Models(Command):
                 with self.assertRaises(SystemExit) as e: pytorch.load(path)
                 self.assertIn(message, str(e.exception))
 
+    def test_weights_go_back(self):
+        """Halved weights: written into the checkpoint, and as a file of their own. Both are sealed, measured, trained on."""
+        import h5py
+        path = self.train("gru", KINDS["gru"])
+        model, settings = pytorch.load(path)
+        with torch.no_grad():
+            for p in model.parameters(): p /= 2
+        want = pytorch.measure(model, settings, pytorch.data.batches(path, settings, RAVEL))[0]
+        with open(path, "rb") as f, open("changed.h5", "wb") as g: g.write(f.read())
+        with h5py.File("changed.h5", "r+") as f:
+            for k, v in model.state_dict().items(): f["model"][k][...] = v
+        with h5py.File("weights.h5", "w") as f:
+            for k, v in model.state_dict().items(): f["model/" + k] = v
+        self.check(ravel("eval", "changed.h5"), 4, "ravel ckpt seal")
+        self.check(ravel("ckpt", "seal", "changed.h5", "-o", "a.h5"), 0)
+        self.check(ravel("ckpt", "seal", "weights.h5", "--like", path, "-o", "b.h5"), 0)
+        self.check(ravel("ckpt", "verify", "a.h5", "b.h5"), 0)
+        self.check(ravel("ckpt", "diff", "a.h5", "b.h5"), 0)
+        self.assertLess(abs(self.parsed("eval", "--json", "a.h5")["loss"] / want - 1), 1e-5)
+        self.check(ravel("train", "run.yaml", "checkpoint.dir=on", "train.max_steps=4", "--resume", "a.h5"), 0)
+        self.assertEqual(self.parsed("ckpt", "info", "--json", "on")["step"], 4)
+
     def test_command(self):
         run = os.path.dirname(self.train("lstm", KINDS["lstm"]))
         with open("text", encoding="utf-8-sig") as f: text = f.read()

@@ -1,4 +1,5 @@
-/* ravel ckpt info | verify | diff | average: what is in checkpoints, whether they are whole, how they differ, their mean. */
+/* ravel ckpt info | verify | diff | average | seal: what is in checkpoints, whether they are whole, how they differ, their mean,
+ * and new ones of what another program wrote. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,12 +13,12 @@
 
 #include "tool.h"
 
-enum { KEY_TEXT = 300, KEY_ONLY };
+enum { KEY_TEXT = 300, KEY_ONLY, KEY_LIKE };
 typedef struct {
     char **files;
     int n, min, max; /* files given, allowed */
     bool json;
-    const char *text, *only;
+    const char *text, *only, *like, *out;
 } arguments;
 
 static error_t take(int key, char *arg, struct argp_state *state) {
@@ -26,6 +27,8 @@ static error_t take(int key, char *arg, struct argp_state *state) {
     case 'j': a->json = true; return 0;
     case KEY_TEXT: a->text = arg; return 0;
     case KEY_ONLY: a->only = arg; return 0;
+    case KEY_LIKE: a->like = arg; return 0;
+    case 'o': a->out = arg; return 0;
     case ARGP_KEY_ARGS:
         a->files = state->argv + state->next;
         a->n = state->argc - state->next;
@@ -285,6 +288,29 @@ static int average(int argc, char **argv) {
     return rv__tool_finish(st);
 }
 
+/* ---- seal */
+
+static int seal(int argc, char **argv) {
+    static const struct argp_option options[] = {
+        {"output", 'o', "NEW", 0, "The checkpoint to write", 0},
+        {"like", KEY_LIKE, "CHECKPOINT", 0, "FILE holds weights alone, /model/NAME; everything else is this checkpoint's", 0},
+        {0},
+    };
+    static const struct argp argp = {options, take, "FILE -o NEW",
+                                     "Write a new checkpoint of one that another program changed, such as h5py.\v"
+                                     "FILE stays as it is. Without --like it is a checkpoint whose tensors were written in place: "
+                                     "f['model/NAME'][...] = x.\n\n"
+                                     "examples:\n  ravel ckpt seal changed.h5 -o new.h5\n"
+                                     "  ravel ckpt seal weights.h5 --like runs/gpt/best.h5 -o new.h5", NULL, NULL, NULL};
+    arguments a = {.min = 1, .max = 1};
+    rv__tool_parse(&argp, argc, argv, &a);
+    if (!a.out) return rv__tool_finish(rv_error(RV_EUSAGE, "ckpt seal: name the checkpoint to write with -o NEW"));
+    char hash[RV_CK_HASH_TEXT];
+    rv_status st = rv_checkpoint_seal(a.out, a.files[0], a.like, hash);
+    if (st == RV_OK) printf("%s: sealed, state %s\n", a.out, hash);
+    return rv__tool_finish(st);
+}
+
 static const struct {
     const char *name, *summary;
     int (*run)(int, char **);
@@ -293,6 +319,7 @@ static const struct {
     {"verify", "whether checkpoints are whole", verify},
     {"diff", "how two checkpoints differ", diff},
     {"average", "the mean of several models", average},
+    {"seal", "a new checkpoint of one that another program changed", seal},
 };
 enum { ACTIONS = sizeof actions / sizeof *actions };
 

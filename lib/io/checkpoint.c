@@ -241,25 +241,29 @@ static rv_status verify_hash(const rv_checkpoint *ck) {
     XXH3_128bits_update(s, ck->file + behind, ck->m.length - behind);
     rv__hash h = digest(s);
     XXH3_freeState(s);
-    if (memcmp(h.b, ck->file + RV__MF_HASH_AT, sizeof h.b)) return rv_error(RV_ECKPT, "damaged: its bytes do not give the hash that it was written with");
+    if (memcmp(h.b, ck->file + RV__MF_HASH_AT, sizeof h.b)) return rv_error(RV_ECKPT, "damaged: its bytes do not give the hash that it was written with; if you changed it on purpose, 'ravel ckpt seal' makes a checkpoint of it");
     return RV_OK;
 }
 
-static rv_status load(rv_checkpoint *ck, int fd) {
+rv_status rv__checkpoint_image(int fd, unsigned char **file, rv__manifest *m) {
     struct stat st;
     if (fstat(fd, &st)) return rv_error(RV_ECKPT, "cannot read: %s", strerror(errno));
     if (!S_ISREG(st.st_mode)) return rv_error(RV_ECKPT, "not a regular file");
     unsigned char head[RV__MF_HEAD];
     if (st.st_size < (off_t)sizeof head) return rv_error(RV_ECKPT, "%lld bytes long: not a checkpoint, or cut", (long long)st.st_size);
     RV_TRY(read_exactly(fd, head, sizeof head));
-    RV_TRY(rv__manifest_decode_head(head, (uint64_t)st.st_size, &ck->m));
+    RV_TRY(rv__manifest_decode_head(head, (uint64_t)st.st_size, m));
     uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (ck->m.length > memory) /* a file with holes can be of any length; an overcommitting system would grant it */
-        return rv_error(RV_ECKPT, "%llu bytes long, more than this machine's memory", (unsigned long long)ck->m.length);
-    ck->file = rv_alloc(ck->m.length);
-    if (!ck->file) return rv_error_context(RV_ENOMEM, "cannot hold the file: ");
-    RV_TRY(read_exactly(fd, ck->file, ck->m.length));
-    RV_TRY(rv__manifest_decode_head(ck->file, (uint64_t)st.st_size, &ck->m)); /* of the bytes that are now used */
+    if (m->length > memory) /* a file with holes can be of any length; an overcommitting system would grant it */
+        return rv_error(RV_ECKPT, "%llu bytes long, more than this machine's memory", (unsigned long long)m->length);
+    *file = rv_alloc(m->length);
+    if (!*file) return rv_error_context(RV_ENOMEM, "cannot hold the file: ");
+    RV_TRY(read_exactly(fd, *file, m->length));
+    return rv__manifest_decode_head(*file, (uint64_t)st.st_size, m); /* of the bytes that are now used */
+}
+
+static rv_status load(rv_checkpoint *ck, int fd) {
+    RV_TRY(rv__checkpoint_image(fd, &ck->file, &ck->m));
     RV_TRY(verify_hash(ck));
     RV_TRY(rv__manifest_decode_items(ck->file, &ck->m, &ck->items, &ck->names));
     char text[RV_CK_HASH_TEXT];

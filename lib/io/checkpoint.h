@@ -75,4 +75,11 @@ RV_API rv_status rv_checkpoint_read(const rv_checkpoint *ck, const char *path, r
  *  if a file cannot be read, is of another model, or `out` exists. state_hash may be NULL.  [Vaswani 2017, section 6.1] */
 RV_API rv_status rv_checkpoint_average(const char *out, int n, const char *const *files, char state_hash[RV_CK_HASH_TEXT]);
 
+/** Write a new checkpoint `out` of a file that another program changed: the checkpoint `path`, some of whose tensors were
+ *  written in place (h5py: f["model/NAME"][...] = x); or, with `like`, the HDF5 file `path` whose /model has every tensor of
+ *  the checkpoint `like`, of the same type and shape, and no others, and everything else from `like`. RV_ECKPT names what
+ *  does not fit. A file read with `like` may be hostile: libhdf5 reads it in a process of its own, follows no link, reads no
+ *  other file, and takes no more memory than the tensors need. state_hash may be NULL. */
+RV_API rv_status rv_checkpoint_seal(const char *out, const char *path, const char *like, char state_hash[RV_CK_HASH_TEXT]);
+
 #endif

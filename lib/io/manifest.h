@@ -53,4 +53,8 @@ rv_status rv__manifest_decode_head(const unsigned char *head, uint64_t length, r
  * is allocated before the count has been checked against the bytes that are there. The caller frees *items and *names. */
 rv_status rv__manifest_decode_items(const unsigned char *file, const rv__manifest *m, rv_ck_item **items, char **names);
 
+/* The bytes of an open file, as many as its manifest's head says, which is checked; nothing else is. The caller frees *file
+ * with rv_free, also after an error. */
+rv_status rv__checkpoint_image(int fd, unsigned char **file, rv__manifest *m);
+
 #endif
