@@ -30,7 +30,7 @@ static rv_status load_texts(const rv_corpus_files *files, rv_text text[SPLITS], 
     if (files->text && (files->train || files->valid || files->test)) return rv_error(RV_EUSAGE, "text and train, valid or test exclude each other");
     for (int i = 0; i < SPLITS; i++) {
         if (!paths[i]) continue;
-        RV_TRY(rv_text_load(paths[i], &text[i]));
+        RV_TRY(rv_text_load_data(paths[i], i, paths, &text[i]));
         part[i] = (slice){paths[i], text[i].bytes, text[i].len};
     }
     if (!files->text) return RV_OK;

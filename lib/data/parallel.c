@@ -77,12 +77,12 @@ static rv_status cut_at_tab(const char *path, int64_t line, rv_text *src, rv_tex
     return RV_OK;
 }
 
-/* Read a split's files and find their lines; mixes their text into *hash. */
-static rv_status load_lines(const rv_parallel_paths *paths, rv_pairs *p, uint64_t *hash) {
+/* Read a split's files and find their lines; mixes their text into *hash. before: the paths of the splits before it, in pairs. */
+static rv_status load_lines(const rv_parallel_paths *paths, int splits, const char *const *before, rv_pairs *p, uint64_t *hash) {
     const char *path[SIDES] = {paths->src, paths->tgt};
     int64_t count[SIDES] = {0};
     for (int i = 0; i < SIDES && path[i]; i++) {
-        RV_TRY(rv_text_load(path[i], &p->text[i]));
+        RV_TRY(rv_text_load_data(path[i], SIDES * splits + i, before, &p->text[i]));
         count[i] = count_lines(&p->text[i]);
         *hash = XXH3_64bits_withSeed(p->text[i].bytes, p->text[i].len, *hash + 1);
     }
@@ -248,6 +248,8 @@ static rv_status report_dropped(const char *path, const rv_pairs *p, int64_t max
 static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, int64_t max_length, rv_parallel *out) {
     const rv_parallel_paths *paths[SPLITS] = {&files->train, &files->valid, &files->test};
     rv_pairs *pairs[SPLITS] = {&out->train, &out->valid, &out->test};
+    const char *all[SPLITS * SIDES] = {0};
+    for (int i = 0; i < SPLITS; i++) all[SIDES * i] = paths[i]->src, all[SIDES * i + 1] = paths[i]->tgt;
     bool given = out->src || out->tgt;
     if (max_length < 0) return rv_error(RV_EUSAGE, "max_length %lld: it must not be negative (0: no limit)", (long long)max_length);
     if (files->train_fraction != 0 && (files->valid.src || !files->train.src))
@@ -264,7 +266,7 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
     for (int i = 0; i < SPLITS; i++) {
         out->hash += (uint64_t)i;
         if (!paths[i]->src) continue;
-        RV_TRY(load_lines(paths[i], pairs[i], &out->hash));
+        RV_TRY(load_lines(paths[i], i, all, pairs[i], &out->hash));
     }
     if (files->train.src && !out->train.n) return rv_error(RV_EDATA, "%s: the training text is empty; give another file", files->train.src);
     if (files->train_fraction != 0) {

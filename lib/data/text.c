@@ -1,11 +1,18 @@
 #include "data/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 #include <utf8proc.h>
 #include <zlib.h>
+
+#include "base/log.h"
 
 void rv_text_free(rv_text *t) {
     free(t->bytes);
@@ -106,13 +113,49 @@ static rv_status read_all(gzFile f, const char *path, rv_text *out) {
     }
 }
 
+/* N of /dev/fd/N, 0 of /dev/stdin; -1 of any other path. */
+static int descriptor_of(const char *path) {
+    int fd = -1, end = 0;
+    if (!strcmp(path, "/dev/stdin")) return 0;
+    if (sscanf(path, "/dev/fd/%d%n", &fd, &end) != 1 && sscanf(path, "/proc/self/fd/%d%n", &fd, &end) != 1) return -1;
+    return path[end] ? -1 : fd;
+}
+
+/* Until there is something to read. A FIFO that nobody has opened to write is no end: its text may still come. */
+static void wait_for_text(const char *path, int fd) {
+    enum { PATIENCE_MS = 2000 };
+    struct pollfd p = {fd, POLLIN, 0};
+    if (poll(&p, 1, PATIENCE_MS) == 0) rv_info("%s: waiting for text that another program is to write; end it with Ctrl-C", path);
+    while (poll(&p, 1, -1) < 0 && errno == EINTR) continue;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+static rv_status open_text(const char *path, int *fd) {
+    struct stat st;
+    int own = descriptor_of(path);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait in here */
+    if (*fd < 0 && errno == ENXIO && own >= 0) *fd = fcntl(own, F_DUPFD_CLOEXEC, 0); /* a socket can be had in this way alone */
+    if (*fd < 0 && errno == ENOENT && own >= 0)
+        return rv_error(RV_EDATA, "%s: was a pipe of a command that has ended; keep the text in a file, or give it again", path);
+    if (*fd < 0 && errno == ENXIO) return rv_error(RV_EDATA, "%s: is a socket; name a text file or a pipe", path);
+    if (*fd < 0 || fstat(*fd, &st)) return rv_error(RV_EDATA, "%s: cannot open: %s", path, strerror(errno));
+    if (S_ISREG(st.st_mode)) return RV_OK;
+    if (S_ISDIR(st.st_mode)) return rv_error(RV_EDATA, "%s: is a folder; name a text file", path);
+    bool nothing = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3); /* /dev/null */
+    if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !nothing && !isatty(*fd))
+        return rv_error(RV_EDATA, "%s: is a device; name a text file or a pipe", path);
+    wait_for_text(path, *fd);
+    return RV_OK;
+}
+
 rv_status rv_text_load(const char *path, rv_text *out) {
     *out = (rv_text){0};
-    struct stat st;
-    if (stat(path, &st)) return rv_error(RV_EDATA, "%s: cannot open: %s", path, strerror(errno));
-    if (S_ISDIR(st.st_mode)) return rv_error(RV_EDATA, "%s: is a folder; name a text file", path);
-    gzFile f = gzopen(path, "rb");
-    if (!f) return rv_error(RV_EDATA, "%s: cannot open: %s", path, strerror(errno ? errno : ENOMEM));
+    int fd;
+    rv_status opened = open_text(path, &fd);
+    gzFile f = opened == RV_OK ? gzdopen(fd, "rb") : NULL;
+    if (!f && fd >= 0) close(fd);
+    if (opened != RV_OK) return opened;
+    if (!f) return rv_error(RV_ENOMEM, "%s: no memory to read it", path);
     gzbuffer(f, 1 << 17);
     rv_status status = read_all(f, path, out);
     gzclose_r(f);
@@ -131,6 +174,23 @@ rv_status rv_text_load(const char *path, rv_text *out) {
     }
     if (status != RV_OK) rv_text_free(out);
     return status;
+}
+
+/* Not so a pipe, or whatever descriptor N will be next time. */
+static bool lasts(const char *path) {
+    struct stat st;
+    return descriptor_of(path) < 0 && (stat(path, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+rv_status rv_text_load_data(const char *path, int n, const char *const *before, rv_text *out) {
+    *out = (rv_text){0};
+    if (lasts(path)) return rv_text_load(path, out);
+    for (int i = 0; i < n; i++)
+        if (before[i] && !strcmp(before[i], path))
+            return rv_error(RV_EDATA, "%s: is named for two parts of the data, but gives its text once; keep the text in a file", path);
+    RV_TRY(rv_text_load(path, out));
+    rv_warn("%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file", path);
+    return RV_OK;
 }
 
 static utf8proc_int32_t lower(utf8proc_int32_t cp, void *unused) { return utf8proc_tolower(cp); }

@@ -18,11 +18,14 @@ typedef struct {
 #define RV_TEXT_MAX ((size_t)4 << 30)
 
 /** Read the whole file `path`, plain or packed with gzip (told by its first bytes, not by its name). It must be UTF-8; a byte
- *  order mark at its start is left out.
- *  Errors: RV_EDATA (absent, unreadable, over RV_TEXT_MAX, damaged gzip, or invalid UTF-8, with the byte's offset and
+ *  order mark at its start is left out. A pipe is read to its end; one that brings nothing for a while is said to be waited for.
+ *  Errors: RV_EDATA (absent, unreadable, a device or a folder, over RV_TEXT_MAX, damaged gzip, or invalid UTF-8, with the byte's offset and
  *  line), RV_ENOMEM. Free with rv_text_free. */
 RV_API rv_status rv_text_load(const char *path, rv_text *out);
 RV_API void rv_text_free(rv_text *t);
+/** rv_text_load of a run's data. Warns if `path` is a pipe or the like, which gives its text once: a resumed run would find
+ *  nothing there, or another text. RV_EDATA if such a one is already among the `before` paths (NULL among them is none). */
+RV_API rv_status rv_text_load_data(const char *path, int n, const char *const *before, rv_text *out);
 
 /** Decode one code point at `s`; returns its bytes (1 to 4), or 0 if they are no valid UTF-8 or len is 0. */
 RV_API int rv_utf8_next(const char *s, size_t len, int32_t *code_point);
