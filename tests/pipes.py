@@ -81,12 +81,15 @@ class Pipes(Command):
     def test_fifo_without_a_writer(self):
         os.mkfifo("fifo")
         p = subprocess.Popen([RAVEL, "train", "run.yaml", "data.path=fifo"], stderr=subprocess.PIPE, text=True)
+        limit = threading.Timer(30, p.kill)
+        limit.start()
         with p.stderr:
             for line in p.stderr:
                 if "waiting" in line: break
             else: self.fail("it does not say that it waits")
             p.send_signal(signal.SIGINT)
-            self.assertEqual(p.wait(20), -signal.SIGINT)
+            self.assertEqual(p.wait(), -signal.SIGINT)
+        limit.cancel()
 
     def test_the_same_pipe_twice(self):
         with open("run.yaml") as f: self.write("parts.yaml", f.read().replace("path: text", "train: text, valid: text"))
