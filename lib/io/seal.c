@@ -96,7 +96,7 @@ static rv_status seal_like(const char *out, const char *path, const rv_checkpoin
         bytes += ((size_t)rv_ck_count(it) * rv_ck_type_size(it->type) + RV__MF_ALIGN - 1) / RV__MF_ALIGN * RV__MF_ALIGN;
     }
     rv_ck_item *items = malloc(sizeof *items * (size_t)(n ? n : 1));
-    void **to = malloc(sizeof *to * (size_t)(count ? count : 1));
+    void **to = malloc(sizeof *to * (size_t)(n ? n : 1));
     unsigned char *numbers = rv_alloc(bytes ? bytes : 1);
     rv_status st = items && to && numbers ? RV_OK : rv_error(RV_ENOMEM, "no memory for a model of %zu bytes", bytes);
     if (st == RV_OK) {

@@ -41,9 +41,11 @@ RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, bool ag
 /** Load parameters (and with optimiser and state where parts has them) from an open checkpoint. RV_ECKPT names the
  *  tensor that is missing, left over or of another shape. */
 RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved);
-/** Compare the resolved configuration with the one in the checkpoint: RV_ECKPT when task, seed, model or tokenizer differ
- *  (the line is named), a warning for other keys that differ. */
+/** Compare the configuration with the one in the checkpoint: RV_ECKPT that names all keys of task, seed, model and
+ *  tokenizer that differ, a warning that names all of data and train, and one if the learning rate jumps by them. */
 RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
+/** RV_ECKPT that names what differs unless two checkpoints are of one model: task, model, tokenizer, vocabulary. */
+RV_API rv_status rv_run_check_same_model(const rv_checkpoint *a, const rv_checkpoint *b);
 /** Parameters alone. */
 RV_API rv_status rv_run_load_params(rv_params *params, const rv_checkpoint *saved);
 

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Checkpoints that do not belong together, and runs that go on with other settings.   cli_checkpoints.py RAVEL"""
+import os, random, re, tempfile, unittest
+
+from command import Command, ravel
+
+EXPERIMENT = """name: a
+data: {path: a.txt}
+tokenizer: {type: word}
+model: {decoder: {type: rnn, cell: gru, hidden_size: 16}, embedding_dim: 8}
+train: {batch: {size: 4, length: 8}, max_steps: 20, optimizer: {type: adam, lr: 1e-2}, validate_every: 20, lr_scheduler: {type: cosine}}
+"""
+
+
+class Checkpoints(Command):
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(self.tmp.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.tmp.name)
+        random.seed(1)
+        for name, words in ("a", "alpha beta gamma delta"), ("b", "beta gamma delta omega"):
+            self.write(name + ".txt", " ".join(random.choice(words.split()) for _ in range(3000)))
+        self.write("a.yaml", EXPERIMENT)
+        self.check(ravel("train", "-q", "a.yaml"), 0)
+
+    def test_only_checkpoints_of_one_model_are_averaged(self):
+        self.check(ravel("ckpt", "average", "same.h5", "runs/a/best.h5", "runs/a/step-000000020.h5"), 0)
+        self.check(ravel("ckpt", "average", "same.h5", "runs/a/best.h5"), 4, "exists already")
+        # Each has the shapes of the first model.
+        for name, change, told in (("words", "data.path=b.txt", r"different vocabularies \(/tokenizer/vocab, from line \d+ on"),
+                                   ("reset", "model.decoder.gru_reset=before", r"model.decoder.gru_reset after \(there before\)"),
+                                   ("form", "tokenizer.normalization=nfc", r"tokenizer.normalization none \(there nfc\)"),
+                                   ("lower", "tokenizer.lowercase=true", r"tokenizer.lowercase false \(there true\)")):
+            self.check(ravel("train", "-q", "a.yaml", "name=" + name, change), 0)
+            self.check(ravel("ckpt", "average", "mean.h5", "runs/a/best.h5", f"runs/{name}/best.h5"), 4, "runs/a/best.h5 and runs/" + name, told)
+            self.assertFalse(os.path.exists("mean.h5"))
+
+    def test_all_changed_settings_are_named(self):
+        other = ["seed=4", "model.embedding_dim=12", "tokenizer.lowercase=true"]
+        self.check(ravel("train", "a.yaml", *other), 4, r"seed 1 \(the experiment says 4\)", r"model.embedding_dim 8 \(the experiment says 12\)",
+                   r"tokenizer.lowercase false \(the experiment says true\)")
+        r = ravel("train", "a.yaml", "train.max_steps=24", "train.clip_grad_norm=3", "train.log_every=7",
+                  "train.early_stopping={metric: loss, mode: min, patience: 3}")
+        self.check(r, 0, r"train.max_steps 20 \(from now on 24\)", r"train.clip_grad_norm 0 \(from now on 3\)", r"train.log_every \d+ \(from now on 7\)",
+                   r"train.early_stopping.metric not given \(from now on loss\)")
+
+    def test_a_jump_of_the_learning_rate_is_told(self):
+        r = ravel("train", "a.yaml", "train.max_steps=400", "checkpoint.every=1000")
+        self.check(r, 0)
+        after, before = map(float, re.search(r"the learning rate of step 21 is ([0-9.e-]+); by the settings .* it would be ([0-9.e-]+)", r.stderr).groups())
+        self.assertEqual(before, 0)
+        self.assertAlmostEqual(after, 0.00993, places=4)
+        self.write("b.yaml", EXPERIMENT.replace("cosine", "constant"))
+        self.check(ravel("train", "-q", "b.yaml", "name=constant"), 0)
+        self.assertNotIn("learning rate", ravel("train", "b.yaml", "name=constant", "train.max_steps=22").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
