@@ -227,7 +227,8 @@ rv_status rv__layout_make(rv__layout *l, uint32_t block, int64_t step, const cha
     driver_info info = {l};
     if (!f->call) {
         H5(H5Pset_driver, fapl, drv, &info);
-        /* 1.10's format, whatever newer ones a library knows: every release since reads it, and writes the same bytes. */
+        /* 1.10's format, whatever newer ones a library knows: every release since reads it, and 1.12 and 1.14 write the same
+         * bytes. */
         H5(H5Pset_libver_bounds, fapl, H5F_LIBVER_V110, H5F_LIBVER_V110);
         H5(H5Pset_alignment, fapl, 1, RV__MF_ALIGN);
         H5(H5Pset_userblock, fcpl, block);

@@ -8,7 +8,7 @@
 #endif
 
 enum { ENTRY_HEAD = 24, BLOCK_AT = 12, LENGTH_AT = 16, STEP_AT = 40, STATE_AT = 48, COUNT_AT = 64, USED_AT = 68, WRITER_AT = 72 };
-static const char magic[8] = "RAVELCKP";
+static const char magic[8] = {'R', 'A', 'V', 'E', 'L', 'C', 'K', 'P'};
 
 static const struct {
     const char *name;

@@ -1,5 +1,6 @@
 /* What is saved is what is loaded, by ravel and by any HDF5 reader; equal states give equal files; old files load. */
 #include <criterion/criterion.h>
+#include <hdf5.h>
 
 #include "io/sample.h"
 
@@ -185,8 +186,10 @@ Test(checkpoint, golden_file) {
     rv_checkpoint_close(ck);
 }
 
-/* libhdf5 1.10 wrote the golden file: whatever release this is built with lays out the same bytes. */
+/* libhdf5 1.10 wrote the golden file: 1.12 and 1.14 lay out the same bytes. 2.x states version 3 of the layout message where
+ * they state 4 (seen with 2.2.0); each reads the other's. */
 Test(checkpoint, same_bytes_from_every_libhdf5) {
+    if (H5_VERS_MAJOR > 1) cr_skip_test("libhdf5 %d: another version of the layout message", H5_VERS_MAJOR);
     if (strcmp(RV_VERSION, "0.1.0")) cr_skip_test("a file names the version of its writer: the golden file's is 0.1.0");
     cr_assert_eq(rv_checkpoint_save(file, 7, SAMPLE_ITEMS, sample, NULL), RV_OK, "%s", rv_error_message());
     size_t n, expected;
