@@ -55,6 +55,27 @@ class Checkpoints(Command):
         self.check(ravel("train", "-q", "b.yaml", "name=constant"), 0)
         self.assertNotIn("learning rate", ravel("train", "b.yaml", "name=constant", "train.max_steps=22").stderr)
 
+    def test_a_comparisons_folder_is_no_run(self):
+        os.makedirs("runs/c/cells/b-s1")
+        for args in (["generate"], ["probe"], ["eval"], ["ckpt", "info"], ["ckpt", "verify"]):
+            self.check(ravel(*args, "runs/c"), 4, "runs/c is the folder of a comparison; name one of its cells once it is trained")
+        os.rename("runs/a", "runs/c/cells/a-s1")
+        for args in (["generate"], ["probe"], ["eval"], ["ckpt", "info"], ["ckpt", "verify"]):
+            self.check(ravel(*args, "runs/c"), 4, "runs/c is the folder of a comparison; name one of its cells, such as runs/c/cells/a-s1")
+        os.mkdir("runs/empty")
+        self.check(ravel("eval", "runs/empty"), 4, "runs/empty holds no checkpoint; train first")
+        self.check(ravel("compare", "a.yaml", "--json"), 2, "--json goes with --list")
+
+    def test_only_differences_are_printed(self):
+        same = ravel("ckpt", "diff", "runs/a/best.h5", "runs/a/step-000000020.h5")
+        self.check(same, 0)
+        self.assertRegex(same.stdout, r"^all \d+ items are equal\n$")
+        self.check(ravel("train", "-q", "a.yaml", "name=more", "train.max_steps=21"), 0)
+        other = ravel("ckpt", "diff", "runs/a/best.h5", "runs/more/best.h5")
+        self.check(other, 6, r"\d+ of \d+ items differ")
+        self.assertNotRegex(other.stdout, "(?m)^equal")
+        self.assertIn("/trainer/running_loss", other.stdout)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)

@@ -53,7 +53,7 @@ static rv_status open_any(const char *path, rv_checkpoint **ck) {
     struct stat st;
     if (stat(path, &st) || !S_ISDIR(st.st_mode)) return rv_checkpoint_open(path, ck);
     RV_TRY(rv_run_dir_latest(path, ck));
-    return *ck ? RV_OK : rv_error(RV_ECKPT, "%s: no checkpoint in this folder", path);
+    return *ck ? RV_OK : rv_run_dir_without(path);
 }
 
 static const char *shape_text(const rv_ck_item *it, char buf[RV_SHAPE_TEXT]) {
@@ -167,7 +167,7 @@ static rv_status verify_path(const char *path, verdict *v) {
         verify_file(file, v);
     }
     free(steps);
-    return n ? RV_OK : rv_error(RV_ECKPT, "%s: no checkpoint in this folder", path);
+    return n ? RV_OK : rv_run_dir_without(path);
 }
 
 static int verify(int argc, char **argv) {
@@ -217,7 +217,7 @@ static void distance(const rv_ck_item *a, const rv_ck_item *b, double *absolute,
 
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_string("inf"); }
 
-/* One line, or one JSON object, of an item of either file; true if it is equal. */
+/* One JSON object of an item of either file, or one line if it differs; true if it is equal. */
 static bool diff_item(const char *path, const rv_ck_item *a, const rv_ck_item *b, json_t *list) {
     const char *word = !a ? "only in the second" : !b ? "only in the first" : !same_layout(a, b) ? "other type or shape" : NULL;
     bool equal = !word && !memcmp(a->data, b->data, item_bytes(a));
@@ -231,7 +231,7 @@ static bool diff_item(const char *path, const rv_ck_item *a, const rv_ck_item *b
         json_array_append_new(list, j);
     } else if (measured) {
         printf("%-8s %s  max abs %.3g  max rel %.3g\n", word, path, absolute, relative);
-    } else {
+    } else if (!equal) {
         printf("%-8s %s\n", word, path);
     }
     return equal;
@@ -264,7 +264,8 @@ static int diff(int argc, char **argv) {
         }
         if (list) print_json(list);
         if (!seen) st = rv_error(RV_EUSAGE, "neither checkpoint has anything in '%s'", a.only);
-        else if (differ) st = rv_error(RV_EVERIFY, "%d of %d items differ", differ, seen);
+        else if (!differ && !list) printf("all %d items are equal\n", seen);
+        if (differ) st = rv_error(RV_EVERIFY, "%d of %d items differ", differ, seen);
     }
     rv_checkpoint_close(x);
     rv_checkpoint_close(y);

@@ -41,6 +41,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'j': a->jobs = (int)rv__tool_whole(arg, "--jobs", 1, 1024, state); return 0;
     case OPT_JSON: a->json = true; return 0;
     case OPT_NO_TIMES: a->no_times = true; return 0;
+    case ARGP_KEY_SUCCESS:
+        if (a->json && !a->list) argp_error(state, "--json goes with --list; a comparison's results as JSON are in its report.json");
+        return 0;
     case OPT_CELL: a->cell = (int)rv__tool_whole(arg, "--cell", 1, CELLS_MOST, state); return 0;
     case OPT_THREADS: a->threads = (int)rv__tool_whole(arg, "--threads", 0, 1024, state); return 0;
     default: return rv__overrides_parse(&a->over, "a comparison's file", key, arg, state);

@@ -215,6 +215,27 @@ rv_status rv_run_dir_latest(const char *path, rv_checkpoint **out) {
     return rv_error(RV_ECKPT, "%s: none of the %d checkpoints can be used; move them away, or choose another checkpoint.dir", path, n);
 }
 
+static bool holds_checkpoints(const char *path) {
+    int64_t *steps;
+    int n;
+    if (rv_run_dir_list(path, &steps, &n) != RV_OK) return false;
+    free(steps);
+    return n > 0;
+}
+
+rv_status rv_run_dir_without(const char *path) {
+    char cells[RV_PATH_MAX], cell[RV_PATH_MAX], first[RV_PATH_MAX] = "";
+    snprintf(cells, sizeof cells, "%s/cells", path);
+    DIR *d = opendir(cells);
+    if (!d) return rv_error(RV_ECKPT, "%s holds no checkpoint; train first: ravel train EXPERIMENT", path);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (*e->d_name == '.' || snprintf(cell, sizeof cell, "%s/%s", cells, e->d_name) >= (int)sizeof cell) continue;
+        if ((!*first || strcmp(cell, first) < 0) && holds_checkpoints(cell)) memcpy(first, cell, sizeof first);
+    }
+    closedir(d);
+    return rv_error(RV_ECKPT, "%s is the folder of a comparison; name one of its cells%s%s", path, *first ? ", such as " : " once it is trained", first);
+}
+
 /* best.h5 without its file would be a trap for readers. */
 static void drop_dangling_best(const rv_run_dir *run) {
     char best[RV_PATH_MAX];

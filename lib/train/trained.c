@@ -30,7 +30,7 @@ static rv_status open_checkpoint(const char *path, rv_trained *t) {
     }
     RV_TRY(rv_run_dir_latest(path, &t->saved));
     if (t->saved) snprintf(t->path, sizeof t->path, "%s", rv_checkpoint_path(t->saved));
-    else return rv_error(RV_ECKPT, "%s holds no checkpoint; train first: ravel train EXPERIMENT.yaml", path);
+    else return rv_run_dir_without(path);
     return RV_OK;
 }
 
