@@ -75,7 +75,9 @@ static void cpu(json_t *report) {
     if (getenv("RAVEL_ISA")) put_text(o, "RAVEL_ISA", "%s", getenv("RAVEL_ISA"));
     const char *best = json_string_value(json_array_get(supported, 0));
     if (strcmp(best, chosen)) warning(report, "RAVEL_ISA chooses %s, but this CPU has %s: unset RAVEL_ISA for full speed", chosen, best);
+#if defined(__x86_64__)
     if (!strcmp(best, "base")) warning(report, "this CPU has no AVX2 with FMA: training is several times slower than on one that has");
+#endif
     json_object_set_new(o, "supported", supported);
     char path[TEXT], level[TEXT], type[TEXT], size[TEXT];
     json_t *caches = json_object();

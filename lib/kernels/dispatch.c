@@ -6,12 +6,15 @@
 
 extern const rv_kernels rv__base_kernels;
 #if defined(__x86_64__)
+#define NAMES "avx512, avx2 or base"
 extern const rv_kernels rv__avx2_kernels, rv__avx512_kernels;
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl");
 }
+#else
+#define NAMES "base alone on this kind of CPU"
 #endif
 static bool always(void) { return true; }
 
@@ -37,7 +40,7 @@ rv_status rv_select_isa(const char *isa) {
         chosen = sets[i].k;
         return RV_OK;
     }
-    return rv_error(RV_EUSAGE, "unknown instruction set '%s'; RAVEL_ISA takes avx512, avx2 or base", isa);
+    return rv_error(RV_EUSAGE, "unknown instruction set '%s'; RAVEL_ISA takes " NAMES, isa);
 }
 
 const rv_kernels *rv_k(void) {

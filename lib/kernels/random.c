@@ -1,6 +1,8 @@
 /* Philox4x32-10 [Salmon 2011] on vectors, and what dropout makes of it: one bit for each element. */
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "kernels/mask_inline.h"
@@ -17,6 +19,8 @@ static inline u64v mul_even(u32v a, u32v b) {
     return (u64v)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
     return (u64v)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#elif defined(__aarch64__)
+    return (u64v)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
 #else
     return ((u64v)a & 0xffffffffu) * ((u64v)b & 0xffffffffu);
 #endif
@@ -40,6 +44,8 @@ static inline uint32_t at_least(u32v x, uint32_t least) {
     return (uint32_t)_mm256_movemask_ps((__m256)yes);
 #elif defined(__SSE2__)
     return (uint32_t)_mm_movemask_ps((__m128)yes);
+#elif defined(__aarch64__)
+    return vaddvq_u32((uint32x4_t)(yes & (u32v){1, 2, 4, 8}));
 #else
     uint32_t bits = 0;
     for (int l = 0; l < LANES; l++) bits |= (yes[l] & 1) << l;
