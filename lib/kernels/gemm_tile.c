@@ -109,7 +109,7 @@ static __attribute__((noinline)) void finish(const rv__gemm_block *b, int64_t m,
 INLINE void put(const rv__gemm_block *b, const bool full, rv_real *c, int64_t count, vec sum, const rv_real *bias) {
     const vec none = vec_set((rv_real)-0.0);
     const vec add = !bias ? none : full ? vec_load(bias) : vec_load_n(bias, count);
-    vec x = b->alpha * sum + (!b->add ? add : full ? vec_load(c) : vec_load_n(c, count));
+    vec x = vec_scale_add(b->alpha, sum, !b->add ? add : full ? vec_load(c) : vec_load_n(c, count));
     if (b->add) x += add;
     if (full)
         vec_store(c, x);

@@ -20,6 +20,8 @@
 
 #if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 #if defined(__AVX512F__)
 #define RV_VBYTES 64
@@ -44,6 +46,16 @@ typedef rv_real vec_u __attribute__((vector_size(RV_VBYTES), aligned(sizeof(rv_r
 static inline vec vec_load(const rv_real *p) { return *(const vec_u *)p; }
 static inline void vec_store(rv_real *p, vec v) { *(vec_u *)p = v; }
 static inline vec vec_set(rv_real s) { return s - (vec){0}; }
+
+/* a v + c, which GCC makes one FMA or not by what else is in the basic block; on aarch64 that differs between copies of
+ * an inline function, which must have the same bits. A macro, so that elsewhere it is the expression itself. */
+#if defined(__aarch64__) && !defined(RV_DOUBLE)
+#define vec_scale_add(a, v, c) ((vec)vfmaq_n_f32((float32x4_t)(c), (float32x4_t)(v), a))
+#elif defined(__aarch64__)
+#define vec_scale_add(a, v, c) ((vec)vfmaq_n_f64((float64x2_t)(c), (float64x2_t)(v), a))
+#else
+#define vec_scale_add(a, v, c) ((a) * (v) + (c))
+#endif
 
 /* The first n lanes (0 <= n <= RV_LANES) of memory, the rest being `pad`; nothing else is touched. A tail that goes
  * through these and the same arithmetic as full vectors has the same bits. */

@@ -1,8 +1,6 @@
 /* Philox4x32-10 [Salmon 2011] on vectors, and what dropout makes of it: one bit for each element. */
 #if defined(__x86_64__)
 #include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
 #endif
 
 #include "kernels/mask_inline.h"
