@@ -1,7 +1,8 @@
 #!/bin/bash
 # From nothing to every test run: installs what is missing, builds a release and a sanitised build, tests both.
-# Usage: tools/check.sh [BUILD_DIRECTORY_PREFIX]     (build directories PREFIX-release, -asan and -tsan; default build-check)
+# Usage: tools/check.sh [PREFIX]     (build directories PREFIX-release, -asan, -tsan and -aarch64; default build-check)
 # Where clang, its sanitizers and libomp are installed (Debian: clang libomp-dev), data races are looked for too.
+# Where a cross compiler and qemu-user are installed, a build for aarch64 is tested too (tools/cross-aarch64.sh).
 # RAVEL_DATA_MIRROR=DIR takes data sets from a folder instead of the network; without it tests of real data are skipped.
 # The last line is 'N passed, N failed, N skipped'; the exit status is 0 only if nothing failed.
 set -uo pipefail
@@ -71,7 +72,10 @@ else
     run_tests "$dir" --no-rebuild --suite race
 fi
 
+echo "== $prefix-aarch64: tests of a build for aarch64, under qemu-user"
+tools/cross-aarch64.sh "$prefix" || [ $? -eq 77 ] || failed=1
+
 tests/summary.py --extra-failures "$reports" "$prefix-release/meson-logs/testlog.json" "$prefix-release/meson-logs/timing.json" \
     "$prefix-release"/meson-logs/{avx2,base}.json \
-    "$prefix-asan/meson-logs/testlog.json" "$prefix-tsan/meson-logs/testlog.json" || failed=1
+    "$prefix-asan/meson-logs/testlog.json" "$prefix-tsan/meson-logs/testlog.json" "$prefix-aarch64/meson-logs/testlog.json" || failed=1
 exit $failed
