@@ -1,9 +1,10 @@
-# Sourced by quickstart.sh and check.sh: installs the Debian packages that are missing, and only those. Asks nothing.
+# Sourced by quickstart.sh, check.sh and package.sh: installs the Debian packages that are missing, and only those. Asks nothing.
 # ravel_setup [extra packages ...]
 
-RAVEL_PACKAGES="gcc meson ninja-build pkg-config libhdf5-dev libyaml-dev librandom123-dev libutf8proc-dev libjansson-dev
+RAVEL_PACKAGES="gcc meson ninja-build pkgconf libhdf5-dev libyaml-dev librandom123-dev libutf8proc-dev libjansson-dev
  libxxhash-dev libssl-dev libcurl4-openssl-dev zlib1g-dev"
 RAVEL_TEST_PACKAGES="libcriterion-dev"
+RAVEL_PACKAGING_PACKAGES="build-essential debhelper git lintian"
 
 ravel_setup() {
     local missing=() package sudo=()
