@@ -21,16 +21,19 @@ commit=$(git rev-parse --verify --short HEAD) || fail "this is no git checkout; 
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir -p "$output"
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' tools/debian/changelog)
 source=$work/ravel-$version
 git archive --prefix="ravel-$version/" HEAD | tar -x -C "$work"
 cp -r "$source/tools/debian" "$source/debian"
 
-echo "== 1/2 build $version of $commit"
-(cd "$source" && dpkg-buildpackage -us -uc) >"$work/log" 2>&1 || { tail -60 "$work/log" >&2; fail "dpkg-buildpackage failed"; }
-echo "== 2/2 lintian"
-lintian --fail-on error,warning --tag-display-limit 0 "$work"/*.changes || fail "lintian found errors or warnings"
-mkdir -p "$output"
+echo "== 1/2 build $version of $commit (log: $output/build.log)"
+(cd "$source" && dpkg-buildpackage -us -uc) >"$output/build.log" 2>&1 || {
+    tail -40 "$output/build.log" >&2
+    fail "dpkg-buildpackage failed; $output/build.log says why"
+}
 cp "$work"/*.{deb,dsc,tar.*,buildinfo,changes} "$output"
-echo "Packages in $output:"
-cd "$output" && du -h --apparent-size *.deb *.dsc *.changes
+echo "== 2/2 lintian"
+lintian --allow-root --fail-on error,warning --tag-display-limit 0 "$work"/*.changes || fail "lintian found errors or warnings"
+echo "no errors or warnings; in $output:"
+cd "$work" && du -h --apparent-size *.deb *.dsc *.changes
