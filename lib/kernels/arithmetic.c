@@ -3,7 +3,7 @@
 /* Steps, operand and `acc` are constants wherever these are inlined, so that each case becomes one vector loop. Operands
  * may be the result itself, element by element: hence ivdep. */
 #define INLINE static inline __attribute__((always_inline))
-#define EACH _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++)
+#define EACH RV_IVDEP for (int64_t i = 0; i < n; i++)
 
 INLINE void binary(rv_arith op, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q, rv_real *y) {
     switch (op) {

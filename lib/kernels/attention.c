@@ -27,24 +27,24 @@ static inline __attribute__((always_inline)) void block(const product *p, const 
     vec acc[6][4];
     const rv_real *a = p->a + i * p->ai, *b = p->b + j;
     rv_real *c = p->c + i * p->ldc + j;
-#pragma GCC unroll 6
+    RV_UNROLL(6)
     for (int r = 0; r < mr; r++)
-#pragma GCC unroll 4
+        RV_UNROLL(4)
         for (int v = 0; v < nv; v++) acc[r][v] = p->add ? vec_load(c + r * p->ldc + v * RV_LANES) : (vec){0};
     for (int64_t k = 0; k < p->k; k++, a += p->ak, b += p->ldb) {
         vec bv[4];
-#pragma GCC unroll 4
+        RV_UNROLL(4)
         for (int v = 0; v < nv; v++) bv[v] = vec_load(b + v * RV_LANES);
-#pragma GCC unroll 6
+        RV_UNROLL(6)
         for (int r = 0; r < mr; r++) {
             vec s = vec_set(a[r * p->ai]);
-#pragma GCC unroll 4
+            RV_UNROLL(4)
             for (int v = 0; v < nv; v++) acc[r][v] += s * bv[v];
         }
     }
-#pragma GCC unroll 6
+    RV_UNROLL(6)
     for (int r = 0; r < mr; r++)
-#pragma GCC unroll 4
+        RV_UNROLL(4)
         for (int v = 0; v < nv; v++) vec_store(c + r * p->ldc + v * RV_LANES, acc[r][v]);
 }
 

@@ -50,10 +50,10 @@ static inline __attribute__((always_inline)) void score(const int nv, int64_t wi
     vec sum[WIDE] = {{0}};
     for (int64_t d = 0; d < width; d++, kt += KEYS) {
         vec s = vec_set(q[d]);
-#pragma GCC unroll 4
+        RV_UNROLL(4)
         for (int v = 0; v < nv; v++) sum[v] += s * vec_load(kt + v * RV_LANES);
     }
-#pragma GCC unroll 4
+    RV_UNROLL(4)
     for (int v = 0; v < nv; v++) vec_store(w + v * RV_LANES, sum[v]);
 }
 
@@ -61,15 +61,15 @@ static inline __attribute__((always_inline)) void score(const int nv, int64_t wi
 static inline __attribute__((always_inline)) void gather(const int nv, int64_t n, const rv_real *w, const rv_real *const *value, int64_t d, int64_t last,
                                                          rv_real *y, bool add) {
     vec sum[WIDE];
-#pragma GCC unroll 4
+    RV_UNROLL(4)
     for (int v = 0; v < nv; v++) sum[v] = add ? vec_load(y + v * RV_LANES) : (vec){0};
     for (int64_t s = 0; s < n; s++) {
         const rv_real *x = value[s] + d;
         vec p = vec_set(w[s]);
-#pragma GCC unroll 4
+        RV_UNROLL(4)
         for (int v = 0; v < nv; v++) sum[v] += p * (v < nv - 1 ? vec_load(x + v * RV_LANES) : row_get(x + v * RV_LANES, last, 0));
     }
-#pragma GCC unroll 4
+    RV_UNROLL(4)
     for (int v = 0; v < nv; v++) vec_store(y + v * RV_LANES, sum[v]);
 }
 

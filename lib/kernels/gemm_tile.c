@@ -5,19 +5,9 @@
 enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES /* whole squares to transpose */,
        LINE = 64 / sizeof(rv_real) /* elements of a cache line */ };
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL RV_UNROLL(16)
 
 /* ---- lanes <-> rows */
-
-INLINE vec shuffle(vec a, vec b, vec_i from) {
-#ifdef __clang__
-    vec r;
-    for (int l = 0; l < RV_LANES; l++) r[l] = from[l] < RV_LANES ? a[from[l]] : b[from[l] - RV_LANES];
-    return r;
-#else
-    return __builtin_shuffle(a, b, from);
-#endif
-}
 
 /* Exchanging off-diagonal blocks of side s between rows i and i + s. */
 #define LOW(l, s) ((l) & (s) ? RV_LANES + (l) - (s) : (l))
@@ -41,8 +31,8 @@ INLINE vec shuffle(vec a, vec b, vec_i from) {
     UNROLL for (int i = 0; i < RV_LANES; i++) {                                                                        \
         if (i & s) continue;                                                                                           \
         vec a = t[i], b = t[i + s];                                                                                    \
-        t[i] = shuffle(a, b, (vec_i){EACH(LOW, s)});                                                                   \
-        t[i + s] = shuffle(a, b, (vec_i){EACH(HIGH, s)});                                                              \
+        t[i] = __builtin_shufflevector(a, b, EACH(LOW, s));                                                            \
+        t[i + s] = __builtin_shufflevector(a, b, EACH(HIGH, s));                                                       \
     }
 
 /* m rows of n (at most a square) of x, x_ld apart, transposed to n rows of y, `width` of each with zeros beyond m. The rows

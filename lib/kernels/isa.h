@@ -57,6 +57,16 @@ static inline vec vec_set(rv_real s) { return s - (vec){0}; }
 #define vec_scale_add(a, v, c) ((a) * (v) + (c))
 #endif
 
+/* For the loop that follows: unroll it whole, n being at least the number of its rounds; or vectorise it, since no round reads
+ * what another writes. */
+#ifdef __clang__
+#define RV_UNROLL(n) RV_PRAGMA(unroll n)
+#define RV_IVDEP RV_PRAGMA(clang loop vectorize(assume_safety))
+#else
+#define RV_UNROLL(n) RV_PRAGMA(GCC unroll n)
+#define RV_IVDEP RV_PRAGMA(GCC ivdep)
+#endif
+
 /* The first n lanes (0 <= n <= RV_LANES) of memory, the rest being `pad`; nothing else is touched. A tail that goes
  * through these and the same arithmetic as full vectors has the same bits. */
 static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad);
