@@ -11,7 +11,7 @@ import sys
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 SYMBOLS = "tools/debian/libravel0.symbols"
-IMPLIED = {"gcc", "debhelper-compat"}  # every Debian build has a compiler; debhelper only makes packages
+IMPLIED = {"gcc", "libc6-dev", "python3", "debhelper-compat"}  # every Debian build has a compiler, meson has Python; debhelper packs
 failed = []
 
 
@@ -53,9 +53,9 @@ def build_depends():
 
 
 def setup_packages():
-    script = text("tools/setup.sh")
-    return {name for which in ("RAVEL_PACKAGES", "RAVEL_TEST_PACKAGES")
-            for name in re.search(rf'^{which}="(.*?)"', script, re.M | re.S).group(1).split()}
+    """Debian's names, the fourth column, of what tools/setup.sh installs to build and to test; clang is a choice."""
+    rows = [line.split("|") for line in text("tools/setup.sh").splitlines() if line.count("|") >= 9]
+    return {name for row in rows if row[0] in ("build", "test") for name in row[3].split()}
 
 
 def main():

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 prefix=${1:-build-check}
 [ -z "${RAVEL_DATA_MIRROR:-}" ] || export RAVEL_DATA_MIRROR=$(realpath "$RAVEL_DATA_MIRROR")
 
-ravel_setup $RAVEL_TEST_PACKAGES || exit 1
+ravel_setup test || exit 1
 logs=$(mktemp -d) || exit 1
 trap 'rm -rf "$logs"' EXIT
 

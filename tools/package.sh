@@ -12,10 +12,7 @@ fail() {
     exit 1
 }
 
-ravel_setup $RAVEL_TEST_PACKAGES $RAVEL_PACKAGING_PACKAGES || fail "building packages needs the ones named above"
-for command in git dpkg-buildpackage dh lintian; do
-    command -v $command >/dev/null || fail "$command is missing and could not be installed; packages are built on Debian or Ubuntu"
-done
+ravel_setup test package || fail "building packages needs the ones named above"
 commit=$(git rev-parse --verify --short HEAD) || fail "this is no git checkout; the packages are made of its last commit"
 [ -z "$(git status --porcelain)" ] || echo "package: there are changes that are not committed; the packages are of $commit, without them" >&2
 
