@@ -76,7 +76,7 @@ class Setup(unittest.TestCase):
     def test_table_is_whole(self):
         for row in rows():
             self.assertEqual(len(row), 10, row)
-            self.assertIn(row[0], ("build", "clang", "test"))
+            self.assertIn(row[0], ("build", "clang", "test", "package"))
             self.assertTrue(all(row[:9]), row)
             self.assertEqual("-" in row[3:9], row[9].startswith("https://"), row)
 
