@@ -22,10 +22,10 @@ build|zlib|pc:zlib|zlib1g-dev|zlib-devel|zlib|zlib-dev|zlib-devel|zlib|
 clang|the OpenMP of clang|h:omp.h|libomp-dev|libomp-devel|openmp|openmp-dev|libomp-devel|libomp|
 test|Criterion|pc:criterion|libcriterion-dev|-|criterion|-|libcriterion-devel|criterion|https://github.com/Snaipe/Criterion
 test|Python|python3|python3|python3|python|python3|python3|python|
-package|dpkg-buildpackage|dpkg-buildpackage|build-essential|-|-|-|-|-|Debian or Ubuntu has it
-package|debhelper|dh|debhelper|-|-|-|-|-|Debian or Ubuntu has it
+package|dpkg-buildpackage|dpkg-buildpackage|build-essential|-|-|-|-|-|https://www.debian.org (packages are built on Debian or Ubuntu)
+package|debhelper|dh|debhelper|-|-|-|-|-|https://www.debian.org (packages are built on Debian or Ubuntu)
 package|git|git|git|git|git|git|git|git|
-package|lintian|lintian|lintian|-|-|-|-|-|Debian or Ubuntu has it
+package|lintian|lintian|lintian|-|-|-|-|-|https://www.debian.org (packages are built on Debian or Ubuntu)
 '
 
 # Whether one of the ways to see it, joined by ' or ', does.
