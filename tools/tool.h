@@ -14,10 +14,11 @@
 int rv__tool_finish(rv_status status);
 /* argp_parse with exit code 2 on bad usage. Returns only when the command should go on. */
 void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input);
-/* The argument of an option that takes a whole number from `low` >= 0 to `high`; anything else ends with a message that names
- * the option. */
+/* The argument of an option that takes a whole number from `low` >= 0 to `high`; anything else ends with a message that
+ * names the option. */
 int64_t rv__tool_whole(const char *arg, const char *option, int64_t low, int64_t high, struct argp_state *state);
 /* The same for up to `most` numbers from 1 to `high`, as in 1,2,4, into out; returns how many. */
-int rv__tool_wholes(const char *arg, const char *option, int most, int64_t high, bool rising, int64_t *out, struct argp_state *state);
+int rv__tool_wholes(const char *arg, const char *option, int most, int64_t high, bool rising, int64_t *out,
+                    struct argp_state *state);
 
 #endif

@@ -125,7 +125,8 @@ static int descriptor_of(const char *path) {
 static void wait_for_text(const char *path, int fd) {
     enum { PATIENCE_MS = 2000 };
     struct pollfd p = {fd, POLLIN, 0};
-    if (poll(&p, 1, PATIENCE_MS) == 0) rv_info("%s: waiting for text that another program is to write; end it with Ctrl-C", path);
+    if (poll(&p, 1, PATIENCE_MS) == 0)
+        rv_info("%s: waiting for text that another program is to write; end it with Ctrl-C", path);
     while (poll(&p, 1, -1) < 0 && errno == EINTR) continue;
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
@@ -134,9 +135,10 @@ static rv_status open_text(const char *path, int *fd) {
     struct stat st;
     int own = descriptor_of(path);
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait in here */
-    if (*fd < 0 && errno == ENXIO && own >= 0) *fd = fcntl(own, F_DUPFD_CLOEXEC, 0); /* a socket can be had in this way alone */
+    if (*fd < 0 && errno == ENXIO && own >= 0) *fd = fcntl(own, F_DUPFD_CLOEXEC, 0); /* the only way to a socket */
     if (*fd < 0 && errno == ENOENT && own >= 0)
-        return rv_error(RV_EDATA, "%s: was a pipe of a command that has ended; keep the text in a file, or give it again", path);
+        return rv_error(RV_EDATA, "%s: was a pipe of a command that has ended; keep the text in a file, or give it again",
+                        path);
     if (*fd < 0 && errno == ENXIO) return rv_error(RV_EDATA, "%s: is a socket; name a text file or a pipe", path);
     if (*fd < 0 || fstat(*fd, &st)) return rv_error(RV_EDATA, "%s: cannot open: %s", path, strerror(errno));
     if (S_ISREG(st.st_mode)) return RV_OK;
@@ -187,9 +189,11 @@ rv_status rv_text_load_data(const char *path, int n, const char *const *before, 
     if (lasts(path)) return rv_text_load(path, out);
     for (int i = 0; i < n; i++)
         if (before[i] && !strcmp(before[i], path))
-            return rv_error(RV_EDATA, "%s: is named for two parts of the data, but gives its text once; keep the text in a file", path);
+            return rv_error(RV_EDATA, "%s: is named for two parts of the data, but gives its text once; keep it in a file",
+                            path);
     RV_TRY(rv_text_load(path, out));
-    rv_warn("%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file", path);
+    rv_warn("%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file",
+            path);
     return RV_OK;
 }
 

@@ -17,14 +17,14 @@ typedef struct {
 /** Largest text read, in bytes (after unpacking): a packed bomb ends here. */
 #define RV_TEXT_MAX ((size_t)4 << 30)
 
-/** Read the whole file `path`, plain or packed with gzip (told by its first bytes, not by its name). It must be UTF-8; a byte
- *  order mark at its start is left out. A pipe is read to its end; one that brings nothing for a while is said to be waited for.
- *  Errors: RV_EDATA (absent, unreadable, a device or a folder, over RV_TEXT_MAX, damaged gzip, or invalid UTF-8, with the byte's offset and
- *  line), RV_ENOMEM. Free with rv_text_free. */
+/** Read the whole file `path`, plain or packed with gzip (told by its first bytes, not by its name). It must be UTF-8; a
+ *  byte order mark at its start is left out. A pipe is read to its end; if it brings nothing for a while, a line says so.
+ *  Errors: RV_EDATA (absent, unreadable, a device or a folder, over RV_TEXT_MAX, damaged gzip, or invalid UTF-8, with the
+ *  byte's offset and line), RV_ENOMEM. Free with rv_text_free. */
 RV_API rv_status rv_text_load(const char *path, rv_text *out);
 RV_API void rv_text_free(rv_text *t);
-/** rv_text_load of a run's data. Warns if `path` is a pipe or the like, which gives its text once: a resumed run would find
- *  nothing there, or another text. RV_EDATA if such a one is already among the `before` paths (NULL among them is none). */
+/** rv_text_load of a run's data. Warns if `path` is a pipe or the like, which gives its text once: a resumed run would
+ *  find nothing there, or another text. RV_EDATA if it is already among the n paths `before`, of which some may be NULL. */
 RV_API rv_status rv_text_load_data(const char *path, int n, const char *const *before, rv_text *out);
 
 /** Decode one code point at `s`; returns its bytes (1 to 4), or 0 if they are no valid UTF-8 or len is 0. */
@@ -40,8 +40,8 @@ RV_API size_t rv_utf8_offset(const char *s, size_t len, int64_t n);
 
 typedef enum { RV_NORMAL_NONE, RV_NORMAL_NFC, RV_NORMAL_NFKC } rv_normal_form;
 
-/** `s` in Unicode normal form `form` [UAX #15]; if `lowercase`, each character is then lower-cased by its simple mapping and
- *  the form taken again, until nothing changes. Bytes that are not valid UTF-8 pass unchanged. Errors: RV_ENOMEM. Free with rv_text_free. */
+/** `s` in Unicode normal form `form` [UAX #15]; if `lowercase`, each character is then lower-cased by its simple mapping
+ *  and the form taken again, until nothing changes. Bytes that are not valid UTF-8 pass unchanged. Errors: RV_ENOMEM. Free with rv_text_free. */
 RV_API rv_status rv_text_normalise(const char *s, size_t len, rv_normal_form form, bool lowercase, rv_text *out);
 
 /** What a code point is to a tokenizer. Marks count as letters (they follow one). */

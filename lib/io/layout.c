@@ -195,8 +195,8 @@ static void make_dataset(failure *f, hid_t file, hid_t dcpl, const rv_ck_item *i
     H5(H5Sclose, space);
 }
 
-static void fill(failure *f, hid_t file, hid_t gcpl, hid_t dcpl, int64_t step, const char *state_hash, int n, const rv_ck_item *items,
-                 uint64_t *offset) {
+static void fill(failure *f, hid_t file, hid_t gcpl, hid_t dcpl, int64_t step, const char *state_hash, int n,
+                 const rv_ck_item *items, uint64_t *offset) {
     int version = RV_CK_FORMAT_VERSION;
     write_text(f, file, "format", "ravel-checkpoint");
     write_text(f, file, "ravel_version", RV_VERSION);
@@ -227,8 +227,8 @@ rv_status rv__layout_make(rv__layout *l, uint32_t block, int64_t step, const cha
     driver_info info = {l};
     if (!f->call) {
         H5(H5Pset_driver, fapl, drv, &info);
-        /* 1.10's format, whatever newer ones a library knows: every release since reads it, and 1.12 and 1.14 write the same
-         * bytes. */
+        /* 1.10's format, whatever newer ones a library knows: every release since reads it, and 1.12 and 1.14 write the
+         * same bytes. */
         H5(H5Pset_libver_bounds, fapl, H5F_LIBVER_V110, H5F_LIBVER_V110);
         H5(H5Pset_alignment, fapl, 1, RV__MF_ALIGN);
         H5(H5Pset_userblock, fcpl, block);
@@ -253,7 +253,8 @@ rv_status rv__layout_make(rv__layout *l, uint32_t block, int64_t step, const cha
     if (!f->call) return RV_OK;
     unsigned major = 0, minor = 0, release = 0;
     H5get_libversion(&major, &minor, &release);
-    return rv_error(RV_ECKPT, "libhdf5 %u.%u.%u cannot lay out the file: %s failed: %s", major, minor, release, f->call, f->reason);
+    return rv_error(RV_ECKPT, "libhdf5 %u.%u.%u cannot lay out the file: %s failed: %s", major, minor, release, f->call,
+                    f->reason);
 }
 
 void rv__layout_free(rv__layout *l) {

@@ -13,9 +13,10 @@
 
 /* ---- a checkpoint whose tensors were written in place */
 
-/* Is what lies between the arrays what ravel writes around them? Then no array was moved, and the manifest's offsets hold.
- * items[order[i]] is the i-th in the file. */
-static bool same_structure(const unsigned char *file, const rv__manifest *m, const rv__layout *l, int n, const rv_ck_item *items) {
+/* Is what lies between the arrays what ravel writes around them? Then no array was moved, and the manifest's offsets
+ * hold. items[order[i]] is the i-th in the file. */
+static bool same_structure(const unsigned char *file, const rv__manifest *m, const rv__layout *l, int n,
+                           const rv_ck_item *items) {
     static const unsigned char zeros[RV__LAYOUT_PAGE];
     if (l->length != m->length) return false;
     uint64_t at = m->block;
@@ -53,13 +54,15 @@ static rv_status check_structure(const unsigned char *file, const rv__manifest *
     for (int i = 0; i < RV__MF_HASH_BYTES; i++) snprintf(hash + 2 * i, 3, "%02x", m->state.b[i]);
     rv_ck_item *placed = by_places(m->n, items, &kept);
     uint64_t *offset = malloc(sizeof *offset * (size_t)(m->n ? m->n : 1));
-    rv_status st = placed && offset ? rv__layout_make(&layout, m->block, m->step, hash, m->n, items, offset) : rv_error(RV_ENOMEM, "no memory for %d items", m->n);
+    rv_status st = placed && offset ? rv__layout_make(&layout, m->block, m->step, hash, m->n, items, offset)
+                                    : rv_error(RV_ENOMEM, "no memory for %d items", m->n);
     bool same = st == RV_OK && same_structure(file, m, &layout, kept, placed);
     rv__layout_free(&layout);
     free(placed);
     free(offset);
     if (st != RV_OK || same) return st;
-    return rv_error(RV_ECKPT, "more than tensors' numbers was changed: write them in place (f['model/NAME'][...] = x), or name the checkpoint that the "
+    return rv_error(RV_ECKPT, "more than tensors' numbers was changed: write them in place (f['model/NAME'][...] = x), "
+                              "or name the checkpoint that the "
                               "rest is to come from with --like");
 }
 
@@ -69,12 +72,15 @@ static rv_status seal_in_place(const char *out, const char *path, char state_has
     rv_ck_item *items = NULL;
     char *names = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    rv_status st = fd < 0 ? rv_error(RV_ECKPT, "cannot open: %s", strerror(errno)) : rv__checkpoint_image(fd, &file, &m);
+    rv_status st =
+        fd < 0 ? rv_error(RV_ECKPT, "cannot open: %s", strerror(errno)) : rv__checkpoint_image(fd, &file, &m);
     if (fd >= 0) close(fd);
     if (st == RV_OK) st = rv__manifest_decode_items(file, &m, &items, &names);
     if (st == RV_OK) st = check_structure(file, &m, items);
-    if (st != RV_OK) rv_error_context(st, "%s: ", path);
-    else st = rv_checkpoint_save(out, m.step, m.n, items, state_hash);
+    if (st != RV_OK)
+        rv_error_context(st, "%s: ", path);
+    else
+        st = rv_checkpoint_save(out, m.step, m.n, items, state_hash);
     free(items);
     free(names);
     rv_free(file);
@@ -85,13 +91,15 @@ static rv_status seal_in_place(const char *out, const char *path, char state_has
 
 static bool is_model(const rv_ck_item *it) { return !strncmp(it->path, "/model/", 7); }
 
-static rv_status seal_like(const char *out, const char *path, const rv_checkpoint *like, char state_hash[RV_CK_HASH_TEXT]) {
+static rv_status seal_like(const char *out, const char *path, const rv_checkpoint *like,
+                           char state_hash[RV_CK_HASH_TEXT]) {
     int n = rv_checkpoint_count(like), first = 0, count = 0;
     size_t bytes = 0;
     for (int i = 0; i < n; i++) { /* they are sorted: one run of them is the model */
         const rv_ck_item *it = rv_checkpoint_item(like, i);
         if (!is_model(it)) continue;
-        if (it->type != RV_CK_F32 && it->type != RV_CK_F64) return rv_error(RV_ECKPT, "%s: '%s' is no tensor of floats", rv_checkpoint_path(like), it->path);
+        if (it->type != RV_CK_F32 && it->type != RV_CK_F64)
+            return rv_error(RV_ECKPT, "%s: '%s' is no tensor of floats", rv_checkpoint_path(like), it->path);
         first = count++ ? first : i;
         bytes += ((size_t)rv_ck_count(it) * rv_ck_type_size(it->type) + RV__MF_ALIGN - 1) / RV__MF_ALIGN * RV__MF_ALIGN;
     }
@@ -105,7 +113,8 @@ static rv_status seal_like(const char *out, const char *path, const rv_checkpoin
         for (int i = 0; i < count; i++) {
             rv_ck_item *it = &items[first + i];
             it->data = to[i] = numbers + at;
-            at += ((size_t)rv_ck_count(it) * rv_ck_type_size(it->type) + RV__MF_ALIGN - 1) / RV__MF_ALIGN * RV__MF_ALIGN;
+            at +=
+                ((size_t)rv_ck_count(it) * rv_ck_type_size(it->type) + RV__MF_ALIGN - 1) / RV__MF_ALIGN * RV__MF_ALIGN;
         }
         st = rv__seal_read(path, count, items + first, to);
     }

@@ -1,6 +1,6 @@
-/* libhdf5 may crash or hang on a file that was made to, so a child process reads, and hands the numbers over through a pipe:
- * all tensors' bytes, in order, or else one line that says what does not fit. What is asked of the file is known before:
- * datasets of one type and shape each, stored in one piece in the file itself. */
+/* libhdf5 may crash or hang on a file that was made to, so a child process reads, and hands the numbers over through a
+ * pipe: all tensors' bytes, in order, or else one line that says what does not fit. What is asked of the file is known
+ * before: datasets of one type and shape each, stored in one piece in the file itself. */
 #define _GNU_SOURCE
 #include "io/seal_read.h"
 
@@ -35,14 +35,16 @@ static void refuse(const child *c, const char *fmt, ...) {
     int n = vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     if (n >= (int)sizeof line) n = sizeof line - 1;
-    _exit(write(c->words, line, (size_t)n) == n ? 1 : 2); /* no exit handlers: libhdf5's would run over the file again */
+    _exit(write(c->words, line, (size_t)n) == n ? 1
+                                                : 2); /* no exit handlers: libhdf5's would run over the file again */
 }
 
 static hid_t memory_type(rv_ck_type type) { return type == RV_CK_F64 ? H5T_IEEE_F64LE : H5T_IEEE_F32LE; }
 
 static void shape_text(int ndim, const hsize_t *dim, char *out, size_t size) {
     size_t at = (size_t)snprintf(out, size, "(");
-    for (int i = 0; i < ndim && at < size; i++) at += (size_t)snprintf(out + at, size - at, "%s%llu", i ? ", " : "", (unsigned long long)dim[i]);
+    for (int i = 0; i < ndim && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%llu", i ? ", " : "", (unsigned long long)dim[i]);
     if (at < size) snprintf(out + at, size - at, ndim == 1 ? ",)" : ")");
 }
 
@@ -50,7 +52,8 @@ static void check_shape(const child *c, const rv_ck_item *it, hid_t set) {
     hsize_t dim[H5S_MAX_RANK] = {0}, want[RV_CK_MAX_DIMS];
     char have_text[200], want_text[200];
     hid_t space = H5Dget_space(set);
-    int ndim = space < 0 || H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
+    int ndim =
+        space < 0 || H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
     if (ndim < 0) refuse(c, "'%s' has no shape", it->path);
     bool same = ndim == it->ndim;
     for (int i = 0; i < it->ndim; i++) want[i] = (hsize_t)it->dim[i], same = same && dim[i] == want[i];
@@ -66,9 +69,12 @@ static void check_storage(const child *c, const rv_ck_item *it, hid_t set) {
     if (type < 0 || H5Tequal(type, memory_type(it->type)) <= 0)
         refuse(c, "'%s' is not %s, little-endian: convert it before writing it", it->path, rv_ck_type_name(it->type));
     H5D_layout_t layout = dcpl < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(dcpl);
-    if ((layout != H5D_CONTIGUOUS && layout != H5D_COMPACT) || H5Pget_external_count(dcpl) != 0 || H5Pget_nfilters(dcpl) != 0)
-        refuse(c, "'%s' is chunked, compressed, virtual or in another file: write it in one piece, uncompressed", it->path);
-    if (H5Dget_storage_size(set) != (hsize_t)rv_ck_count(it) * rv_ck_type_size(it->type)) refuse(c, "'%s' has no data in the file", it->path);
+    if ((layout != H5D_CONTIGUOUS && layout != H5D_COMPACT) || H5Pget_external_count(dcpl) != 0 ||
+        H5Pget_nfilters(dcpl) != 0)
+        refuse(c, "'%s' is chunked, compressed, virtual or in another file: write it in one piece, uncompressed",
+               it->path);
+    if (H5Dget_storage_size(set) != (hsize_t)rv_ck_count(it) * rv_ck_type_size(it->type))
+        refuse(c, "'%s' has no data in the file", it->path);
 }
 
 static bool is_own(hid_t file, const char *path) {
@@ -79,8 +85,10 @@ static bool is_own(hid_t file, const char *path) {
 static void send(const child *c, const unsigned char *p, size_t n) {
     for (ssize_t done; n; p += done, n -= (size_t)done) {
         done = write(c->numbers, p, n);
-        if (done < 0 && errno == EINTR) done = 0;
-        else if (done < 0) _exit(2);
+        if (done < 0 && errno == EINTR)
+            done = 0;
+        else if (done < 0)
+            _exit(2);
     }
 }
 
@@ -92,7 +100,8 @@ static void send_tensor(const child *c, hid_t file, const rv_ck_item *it, unsign
     size_t bytes = (size_t)rv_ck_count(it) * rv_ck_type_size(it->type);
     if (!bytes) return;
     check_storage(c, it, set);
-    if (H5Dread(set, memory_type(it->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer) < 0) refuse(c, "'%s' cannot be read", it->path);
+    if (H5Dread(set, memory_type(it->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer) < 0)
+        refuse(c, "'%s' cannot be read", it->path);
     H5Dclose(set);
     send(c, buffer, bytes);
 }
@@ -134,8 +143,11 @@ static void read_all(const child *c, const char *path, int n, const rv_ck_item *
     if (!buffer) refuse(c, "no memory for a tensor of %zu bytes", largest);
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0) refuse(c, "libhdf5 cannot open it: it is no HDF5 file, or damaged");
-    hid_t model = H5Lexists(file, "/model", H5P_DEFAULT) > 0 && is_own(file, "/model") ? H5Oopen(file, "/model", H5P_DEFAULT) : -1;
-    if (model < 0 || H5Iget_type(model) != H5I_GROUP) refuse(c, "has no group '/model': the tensors must be there, as f['model/NAME']");
+    hid_t model = H5Lexists(file, "/model", H5P_DEFAULT) > 0 && is_own(file, "/model")
+                      ? H5Oopen(file, "/model", H5P_DEFAULT)
+                      : -1;
+    if (model < 0 || H5Iget_type(model) != H5I_GROUP)
+        refuse(c, "has no group '/model': the tensors must be there, as f['model/NAME']");
     for (int i = 0; i < n; i++) send_tensor(c, file, &items[i], buffer);
     H5Literate(model, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, find_strange, &(wanted){c, n, items});
     _exit(0);
@@ -163,7 +175,8 @@ static rv_status judge(pid_t pid, int words, bool complete) {
         if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?'; /* a name from the file may reach a terminal */
     if (WIFEXITED(ended) && WEXITSTATUS(ended) == 0 && complete) return RV_OK;
     if (n > 0) return rv_error(RV_ECKPT, "%s", line);
-    return rv_error(RV_ECKPT, "libhdf5 failed on it (%s %d): the file is damaged", WIFSIGNALED(ended) ? "signal" : "exit code",
+    return rv_error(RV_ECKPT, "libhdf5 failed on it (%s %d): the file is damaged",
+                    WIFSIGNALED(ended) ? "signal" : "exit code",
                     WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
@@ -179,9 +192,11 @@ static rv_status read_in_child(const char *name, int n, const rv_ck_item *items,
     int why = errno;
     close(words[1]), close(numbers[1]);
     bool complete = pid > 0;
-    for (int i = 0; i < n && complete; i++) complete = receive(numbers[0], to[i], (size_t)rv_ck_count(&items[i]) * rv_ck_type_size(items[i].type));
+    for (int i = 0; i < n && complete; i++)
+        complete = receive(numbers[0], to[i], (size_t)rv_ck_count(&items[i]) * rv_ck_type_size(items[i].type));
     close(numbers[0]); /* a child that still wants to write ends */
-    rv_status st = pid < 0 ? rv_error(RV_EINTERNAL, "cannot start a process to read it: %s", strerror(why)) : judge(pid, words[0], complete);
+    rv_status st = pid < 0 ? rv_error(RV_EINTERNAL, "cannot start a process to read it: %s", strerror(why))
+                           : judge(pid, words[0], complete);
     close(words[0]);
     return st;
 }
@@ -197,7 +212,8 @@ rv_status rv__seal_read(const char *path, int n, const rv_ck_item *items, void *
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return rv_error(RV_ECKPT, "%s: cannot open: %s", path, strerror(errno));
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    rv_status status = fstat(fd, &st) || !S_ISREG(st.st_mode) ? rv_error(RV_ECKPT, "not a regular file") : read_in_child(name, n, items, to, largest);
+    rv_status status = fstat(fd, &st) || !S_ISREG(st.st_mode) ? rv_error(RV_ECKPT, "not a regular file")
+                                                              : read_in_child(name, n, items, to, largest);
     close(fd);
     return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", path);
 }

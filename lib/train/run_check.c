@@ -36,8 +36,10 @@ static void remember(void *ctx, const char *path, const char *text) {
     walk *w = ctx;
     if (w->n == w->room) {
         char **more = realloc(w->text, (size_t)(w->room = 2 * w->room + 64) * sizeof *more);
-        if (!more) w->no_memory = true;
-        else w->text = more;
+        if (!more)
+            w->no_memory = true;
+        else
+            w->text = more;
     }
     if (w->no_memory) return;
     w->text[w->n] = text ? strdup(text) : NULL;
@@ -65,11 +67,13 @@ static void compare(void *ctx, const char *path, const char *text) {
     if (!is_in(path, w->sections) || (!then && !text) || (then && text && !strcmp(then, text))) return;
     char a[SHOWN + 4], b[SHOWN + 4];
     size_t used = strlen(w->differences);
-    snprintf(w->differences + used, TEXT - used, "%s%s %s (%s %s)", used ? ", " : "", path, shown(then, a), w->now, shown(text, b));
+    snprintf(w->differences + used, TEXT - used, "%s%s %s (%s %s)", used ? ", " : "", path, shown(then, a), w->now,
+             shown(text, b));
 }
 
 /* "key then (now value), ..." of all keys below `sections` whose values differ; empty if none does. */
-static rv_status differences(const rv_config *then, const rv_config *now, const char *word, const char *const *sections, char out[TEXT]) {
+static rv_status differences(const rv_config *then, const rv_config *now, const char *word, const char *const *sections,
+                             char out[TEXT]) {
     walk w = {.sections = sections, .now = word};
     rv_status status = rv_config_each(then, remember, &w);
     const int keys = w.n;
@@ -88,7 +92,8 @@ static rv_status differences(const rv_config *then, const rv_config *now, const 
 static rv_status next_rate(const rv_config *c, const rv_checkpoint *saved, double *rate) {
     rv_schedule schedule;
     rv_schedule_state state = {0};
-    RV_TRY(rv_schedule_from_config(c, false, &schedule)); /* which way is better matters to plateau's observations alone */
+    RV_TRY(
+        rv_schedule_from_config(c, false, &schedule)); /* which way is better matters to plateau's observations alone */
     RV_TRY(rv_checkpoint_read(saved, "/trainer/schedule_cuts", RV_CK_I64, 1, &state.cuts));
     *rate = rv_schedule_lr(&schedule, &state, rv_checkpoint_step(saved) + 1);
     return RV_OK;
@@ -107,14 +112,17 @@ static rv_status warn_of_rate(const rv_config *then, const rv_config *now, const
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
-    static const char *const noted[] = {"data", "train", NULL};                      /* may change, and changes results */
+    static const char *const noted[] = {"data", "train", NULL}; /* may change, and changes results */
     const char *path = rv_checkpoint_path(saved);
     char text[TEXT];
     rv_config *then;
     RV_TRY(saved_config(saved, &then));
     rv_status status = differences(then, config, "the experiment says", fixed, text);
     if (status == RV_OK && *text)
-        status = rv_error(RV_ECKPT, "%s was trained with %s; put the experiment back, or give the changed one another name or checkpoint.dir", path, text);
+        status = rv_error(
+            RV_ECKPT,
+            "%s was trained with %s; put the experiment back, or give the changed one another name or checkpoint.dir",
+            path, text);
     if (status == RV_OK) status = differences(then, config, "from now on", noted, text);
     if (status == RV_OK && *text) rv_warn("%s was trained with %s", path, text);
     if (status == RV_OK && *text) status = warn_of_rate(then, config, saved);
@@ -124,7 +132,8 @@ rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *save
 
 /* ---- one model */
 
-/* Vocabularies and merges, which must be equal byte for byte: weights of a token would otherwise be mixed with another's. */
+/* Vocabularies and merges, which must be equal byte for byte: weights of a token would otherwise be mixed with
+ * another's. */
 static rv_status check_tokenizers(const rv_checkpoint *a, const rv_checkpoint *b) {
     int n = rv_checkpoint_count(a);
     for (int i = 0; i < n; i++) {
@@ -134,8 +143,9 @@ static rv_status check_tokenizers(const rv_checkpoint *a, const rv_checkpoint *b
         if (y && len == other && !memcmp(x->data, y->data, (size_t)len)) continue;
         const char *p = x->data, *q = y ? y->data : "";
         for (; at < len && at < other && p[at] == q[at]; at++) line += p[at] == '\n';
-        return rv_error(RV_ECKPT, "%s and %s have different vocabularies (%s, from line %lld on): they are not of one model", rv_checkpoint_path(a),
-                        rv_checkpoint_path(b), x->path, (long long)line);
+        return rv_error(RV_ECKPT,
+                        "%s and %s have different vocabularies (%s, from line %lld on): they are not of one model",
+                        rv_checkpoint_path(a), rv_checkpoint_path(b), x->path, (long long)line);
     }
     return RV_OK;
 }
@@ -152,6 +162,8 @@ rv_status rv_run_check_same_model(const rv_checkpoint *a, const rv_checkpoint *b
     }
     rv_config_destroy(x);
     RV_TRY(status);
-    if (*text) return rv_error(RV_ECKPT, "%s and %s are not of one model: %s", rv_checkpoint_path(a), rv_checkpoint_path(b), text);
+    if (*text)
+        return rv_error(RV_ECKPT, "%s and %s are not of one model: %s", rv_checkpoint_path(a), rv_checkpoint_path(b),
+                        text);
     return check_tokenizers(a, b);
 }

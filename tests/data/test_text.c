@@ -48,7 +48,8 @@ Test(text, lower_case_is_stable_for_every_code_point) {
             char s[5];
             size_t n = encode(cp, s);
             if (!n) continue;
-            char *once = lowered(s, n, (rv_normal_form)form), *twice = lowered(once, strlen(once), (rv_normal_form)form);
+            char *once = lowered(s, n, (rv_normal_form)form),
+                 *twice = lowered(once, strlen(once), (rv_normal_form)form);
             cr_assert_str_eq(once, twice, "U+%04X, form %d", (unsigned)cp, form);
             if (form != RV_NORMAL_NONE) {
                 utf8proc_uint8_t *apart = utf8proc_NFD((utf8proc_uint8_t *)s);
@@ -70,7 +71,10 @@ Test(text, beginnings_of_characters) {
         for (size_t k = 1; k < n; k++) cr_assert(rv_utf8_is_prefix(s, k), "U+%04X, %zu bytes", (unsigned)cp, k);
         cr_assert_not(rv_utf8_is_prefix(s, n));
     }
-    static const char *const never[] = {"\x80", "\xc0", "\xc1", "\xf5", "\xff", "\xe0\x80", "\xe0\x9f", "\xed\xa0", "\xf0\x8f", "\xf4\x90", "\xc3(", "\xe2\x82(", "\xe2("};
-    for (size_t i = 0; i < sizeof never / sizeof *never; i++) cr_assert_not(rv_utf8_is_prefix(never[i], strlen(never[i])), "row %zu", i);
+    static const char *const never[] = {"\x80",     "\xc0",      "\xc1",     "\xf5",     "\xff",
+                                        "\xe0\x80", "\xe0\x9f",  "\xed\xa0", "\xf0\x8f", "\xf4\x90",
+                                        "\xc3(",    "\xe2\x82(", "\xe2("};
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        cr_assert_not(rv_utf8_is_prefix(never[i], strlen(never[i])), "row %zu", i);
     cr_assert_not(rv_utf8_is_prefix("", 0));
 }

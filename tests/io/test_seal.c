@@ -19,7 +19,9 @@ static void setup(void) {
     rv_ck_item items[SAMPLE_ITEMS];
     memcpy(items, sample, sizeof items);
     items[1].data = changed;
-    if (rv_checkpoint_save(base, 7, SAMPLE_ITEMS, sample, NULL) != RV_OK || rv_ck_state_hash(SAMPLE_ITEMS, items, want) != RV_OK) abort();
+    if (rv_checkpoint_save(base, 7, SAMPLE_ITEMS, sample, NULL) != RV_OK ||
+        rv_ck_state_hash(SAMPLE_ITEMS, items, want) != RV_OK)
+        abort();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 static void teardown(void) { sample_remove(folder); }
@@ -56,7 +58,8 @@ static hid_t open_copy(void) {
     return H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT);
 }
 
-static void write_dataset(hid_t f, const char *name, hid_t type, int ndim, const hsize_t *dim, hid_t dcpl, const void *x) {
+static void write_dataset(hid_t f, const char *name, hid_t type, int ndim, const hsize_t *dim, hid_t dcpl,
+                          const void *x) {
     hid_t space = H5Screate_simple(ndim, dim, NULL), lcpl = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(lcpl, 1);
     hid_t set = H5Dcreate2(f, name, type, space, lcpl, dcpl, H5P_DEFAULT);
@@ -187,8 +190,10 @@ static void make_fresh(void (*make)(hid_t)) {
 Test(seal, weights_of_a_fresh_file) {
     for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++) {
         make_fresh(fresh[i].make);
-        if (fresh[i].why) refused(base, fresh[i].why);
-        else sealed(base);
+        if (fresh[i].why)
+            refused(base, fresh[i].why);
+        else
+            sealed(base);
         unlink(out);
     }
     sample_write(file, "no HDF5", 7);

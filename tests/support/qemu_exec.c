@@ -1,5 +1,6 @@
-/* For tools/cross-aarch64.sh, preloaded into what runs under qemu-user: the kernel cannot execute a foreign program, so a
- * program that starts itself again (Criterion does for each test, `ravel compare` for each cell) starts qemu with it. */
+/* For tools/cross-aarch64.sh, preloaded into what runs under qemu-user: the kernel cannot execute a foreign program, so
+ * a program that starts itself again (Criterion does for each test, `ravel compare` for each cell) starts qemu with it.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>

@@ -15,8 +15,10 @@ static void flush_held(rv__text_stream *s, bool last) {
     while (at < s->n_held) {
         size_t left = s->n_held - at, k = (size_t)rv_utf8_next(s->held + at, left, &cp);
         if (!k && !last && rv_utf8_is_prefix(s->held + at, left)) break;
-        if (k) fwrite(s->held + at, 1, k, stdout);
-        else fputs("\uFFFD", stdout);
+        if (k)
+            fwrite(s->held + at, 1, k, stdout);
+        else
+            fputs("\uFFFD", stdout);
         at += k ? k : 1;
     }
     s->n_held -= at;

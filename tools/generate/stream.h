@@ -1,5 +1,5 @@
-/* Text on standard output as its tokens come. A token may end inside a character: what cannot become one any more is shown as
- * U+FFFD, what still can waits for the next token. */
+/* Text on standard output as its tokens come. A token may end inside a character: what cannot become one any more is
+ * shown as U+FFFD, what still can waits for the next token. */
 #ifndef RV_TOOLS_GENERATE_STREAM_H
 #define RV_TOOLS_GENERATE_STREAM_H
 
