@@ -47,12 +47,21 @@ static inline vec vec_load(const rv_real *p) { return *(const vec_u *)p; }
 static inline void vec_store(rv_real *p, vec v) { *(vec_u *)p = v; }
 static inline vec vec_set(rv_real s) { return s - (vec){0}; }
 
-/* a v + c, which GCC makes one FMA or not by what else is in the basic block; on aarch64 that differs between copies of
- * an inline function, which must have the same bits. A macro, so that elsewhere it is the expression itself. */
-#if defined(__aarch64__) && !defined(RV_DOUBLE)
-#define vec_scale_add(a, v, c) ((vec)vfmaq_n_f32((float32x4_t)(c), (float32x4_t)(v), a))
-#elif defined(__aarch64__)
+/* a v + c as one FMA where the instruction set has it. GCC makes one of the plain expression or not by what else is in the
+ * basic block, which differs between copies of an inline function (GCC 12 on aarch64, GCC 14 with AVX-512 in double), and
+ * all copies must have the same bits. */
+#if defined(__aarch64__) && defined(RV_DOUBLE)
 #define vec_scale_add(a, v, c) ((vec)vfmaq_n_f64((float64x2_t)(c), (float64x2_t)(v), a))
+#elif defined(__aarch64__)
+#define vec_scale_add(a, v, c) ((vec)vfmaq_n_f32((float32x4_t)(c), (float32x4_t)(v), a))
+#elif defined(__AVX512F__) && defined(RV_DOUBLE)
+#define vec_scale_add(a, v, c) ((vec)_mm512_fmadd_pd((__m512d)vec_set(a), (__m512d)(v), (__m512d)(c)))
+#elif defined(__AVX512F__)
+#define vec_scale_add(a, v, c) ((vec)_mm512_fmadd_ps((__m512)vec_set(a), (__m512)(v), (__m512)(c)))
+#elif defined(__FMA__) && defined(RV_DOUBLE)
+#define vec_scale_add(a, v, c) ((vec)_mm256_fmadd_pd((__m256d)vec_set(a), (__m256d)(v), (__m256d)(c)))
+#elif defined(__FMA__)
+#define vec_scale_add(a, v, c) ((vec)_mm256_fmadd_ps((__m256)vec_set(a), (__m256)(v), (__m256)(c)))
 #else
 #define vec_scale_add(a, v, c) ((a) * (v) + (c))
 #endif

@@ -105,7 +105,7 @@ Test(ablations, old_checkpoints_still_belong_to_their_experiment) {
         rv_checkpoint *ck = save(folder, "old", old);
         cr_expect_eq(rv_run_check_config(c, ck), RV_OK, "%s", rv_error_message());
         cr_expect_eq(rv_run_check_config(changed, ck), RV_ECKPT);
-        cr_expect(strstr(rv_error_message(), "residual: true"), "%s", rv_error_message());
+        cr_expect(strstr(rv_error_message(), "model.decoder.residual true (the experiment says false)"), "%s", rv_error_message());
         rv_checkpoint_close(ck);
         ck = save(folder, "foreign", "name: t\nnever_heard_of: 3\n");
         cr_expect_eq(rv_run_check_config(c, ck), RV_ECKPT);
