@@ -154,7 +154,11 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
         UNROLL for (int i = 0; i < mr; i++) {
             vec a = vec_set(by_row ? row[i / 3][i % 3 * s_step] : s[i]);
             acc[i][0] += a * v0;
-            if (nv == 2) acc[i][1] += a * v1;
+            RV_NOW(acc[i][0]);
+            if (nv == 2) {
+                acc[i][1] += a * v1;
+                RV_NOW(acc[i][1]);
+            }
         }
         if (by_row) {
             UNROLL for (int g = 0; 3 * g < mr; g++) row[g]++;

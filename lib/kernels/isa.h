@@ -47,33 +47,38 @@ static inline vec vec_load(const rv_real *p) { return *(const vec_u *)p; }
 static inline void vec_store(rv_real *p, vec v) { *(vec_u *)p = v; }
 static inline vec vec_set(rv_real s) { return s - (vec){0}; }
 
-/* a v + c as one FMA where the instruction set has it. GCC makes one of the plain expression or not by what else is in the
- * basic block, which differs between copies of an inline function (GCC 12 on aarch64, GCC 14 with AVX-512 in double), and
- * all copies must have the same bits. */
-#if defined(__aarch64__) && defined(RV_DOUBLE)
-#define vec_scale_add(a, v, c) ((vec)vfmaq_n_f64((float64x2_t)(c), (float64x2_t)(v), a))
+/* a v + c: never one FMA on x86, always one on aarch64. Compilers would fuse where the two are in one basic block, and so, where
+ * c is loaded in one of several ways, copies of an inline function differently; they must have the same bits. */
+static inline vec vec_scale_add(rv_real a, vec v, vec c) {
+#if defined(__x86_64__)
+    v *= a;
+    __asm__("" : "+v"(v)); /* may have changed it, for all that the compiler knows */
+    return v + c;
+#elif defined(__aarch64__) && !defined(RV_DOUBLE)
+    return (vec)vfmaq_n_f32((float32x4_t)c, (float32x4_t)v, a);
 #elif defined(__aarch64__)
-#define vec_scale_add(a, v, c) ((vec)vfmaq_n_f32((float32x4_t)(c), (float32x4_t)(v), a))
-#elif defined(__AVX512F__) && defined(RV_DOUBLE)
-#define vec_scale_add(a, v, c) ((vec)_mm512_fmadd_pd((__m512d)vec_set(a), (__m512d)(v), (__m512d)(c)))
-#elif defined(__AVX512F__)
-#define vec_scale_add(a, v, c) ((vec)_mm512_fmadd_ps((__m512)vec_set(a), (__m512)(v), (__m512)(c)))
-#elif defined(__FMA__) && defined(RV_DOUBLE)
-#define vec_scale_add(a, v, c) ((vec)_mm256_fmadd_pd((__m256d)vec_set(a), (__m256d)(v), (__m256d)(c)))
-#elif defined(__FMA__)
-#define vec_scale_add(a, v, c) ((vec)_mm256_fmadd_ps((__m256)vec_set(a), (__m256)(v), (__m256)(c)))
+    return (vec)vfmaq_n_f64((float64x2_t)c, (float64x2_t)v, a);
 #else
-#define vec_scale_add(a, v, c) ((a) * (v) + (c))
+    return a * v + c;
 #endif
+}
 
-/* For the loop that follows: unroll it whole, n being at least the number of its rounds; or vectorise it, since no round reads
- * what another writes. */
+/* For the loop that follows: unroll it whole, n being at least the number of its rounds (clang takes no n here: 'unroll n' comes
+ * too late for it to keep arrays in registers); or vectorise it, since no round reads what another writes. */
 #ifdef __clang__
-#define RV_UNROLL(n) RV_PRAGMA(unroll n)
+#define RV_UNROLL(n) RV_PRAGMA(clang loop unroll(full))
 #define RV_IVDEP RV_PRAGMA(clang loop vectorize(assume_safety))
 #else
 #define RV_UNROLL(n) RV_PRAGMA(GCC unroll n)
 #define RV_IVDEP RV_PRAGMA(GCC ivdep)
+#endif
+
+/* The vector is computed here and what is loaded below is loaded later. Of the rounds of an unrolled loop clang's scheduler would
+ * begin all before it ends one, and run out of registers. */
+#if defined(__clang__) && defined(__x86_64__)
+#define RV_NOW(vector) __asm__ volatile("" : "+v"(vector)::"memory")
+#else
+#define RV_NOW(vector) ((void)0)
 #endif
 
 /* The first n lanes (0 <= n <= RV_LANES) of memory, the rest being `pad`; nothing else is touched. A tail that goes
