@@ -11,7 +11,7 @@ dir=$prefix-aarch64
 root=$prefix-aarch64-sysroot
 triplet=aarch64-linux-gnu
 # What builds (compiler, meson) is the host's; what it builds against is arm64.
-packages="libc6-dev libgomp1 $(printf '%s\n' $RAVEL_PACKAGES $RAVEL_TEST_PACKAGES | grep -- '-dev$' | xargs)"
+packages="libgomp1 $(ravel_debian_packages build test | grep -- '-dev$' | xargs)"
 suites=(autograd io kernels nn ops cross)
 
 skip() {

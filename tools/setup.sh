@@ -1,6 +1,7 @@
-# Sourced by quickstart.sh, check.sh and package.sh, which stop where it fails. On Debian and Ubuntu it installs what is missing and asks
-# nothing; elsewhere it names what is missing and the command that should install it.
-#   ravel_setup [test] [package]      the rows 'build' below, and those named
+# Sourced by other scripts, which stop where it fails. On Debian and Ubuntu it installs what is missing and asks nothing;
+# elsewhere it names what is missing and the command that should install it.
+#   ravel_setup [test] [package]          the rows 'build' below, and those named
+#   ravel_debian_packages GROUP ...       Debian's names of the rows, one a line
 
 # needed for|what|seen by|Debian, Ubuntu|Fedora|Arch|Alpine|openSUSE|Homebrew|its source, where a system has no package (-)
 # Seen by: a command, pc:MODULE of pkg-config, or h:HEADER that the C compiler finds. Users of clang need the rows 'clang'.
@@ -27,6 +28,13 @@ package|debhelper|dh|debhelper|-|-|-|-|-|https://www.debian.org (packages are bu
 package|git|git|git|git|git|git|git|git|
 package|lintian|lintian|lintian|-|-|-|-|-|https://www.debian.org (packages are built on Debian or Ubuntu)
 '
+
+ravel_debian_packages() {
+    local group what seen debian rest
+    while IFS='|' read -r group what seen debian rest; do
+        case " $* " in *" $group "*) printf '%s\n' $debian ;; esac
+    done <<<"$RAVEL_NEEDS"
+}
 
 # Whether one of the ways to see it, joined by ' or ', does.
 ravel__is_there() {
