@@ -49,6 +49,22 @@ class Translate(Command):
         self.check(r, code)
         return r.stdout.splitlines()
 
+    def test_cut_references(self):
+        """What lies behind data.max_length is not scored, nor is an end that the reference does not have."""
+        def evaluate(*settings):
+            r = ravel("eval", "runs/attends", "--split", "test", "--json", "metrics=[loss]", *settings)
+            self.check(r, 0)
+            return json.loads(r.stdout), r.stderr
+        whole, said = evaluate()
+        self.assertNotIn("max_length", said)
+        lengths = [len(line.split()) for line in self.reference]
+        self.assertEqual(whole["tokens"], sum(n + 1 for n in lengths))
+        for most in 1, 2, 4:
+            part, said = evaluate(f"data.max_length={most}")
+            self.assertEqual(part["tokens"], sum(n + 1 if n <= most else most for n in lengths))
+            longer = sum(max(len(s.split()), n) > most for s, n in zip(self.source, lengths))
+            self.assertIn(f"{longer} of the 37 pairs of the test part", said)
+
     def test_what_is_translated(self):
         test = self.lines()
         self.assertEqual(len(test), 37)

@@ -102,7 +102,7 @@ static void cut(store *s) {
     s->cut[s->batches] = s->pairs->n;
 }
 
-/* tokens, eos, then `fill` up to `width` into out; with `bos` >= 0 that first, and no eos. */
+/* tokens, eos (or what stands for it), then `fill` up to `width` into out; with `bos` >= 0 that first, and no eos. */
 static void put_row(const int32_t *ids, int64_t n, int32_t bos, int32_t eos, int32_t fill, int64_t width, int32_t *out) {
     if (bos >= 0) *out++ = bos, width--;
     if (n) memcpy(out, ids, (size_t)n * sizeof *out);
@@ -128,9 +128,10 @@ static void fill(store *s, int64_t k, rv_pair_batch *out) {
         const int32_t *tgt = p->tgt_ids + p->tgt_at[i];
         put_row(p->src_ids + p->src_at[i], n, -1, m->src_eos, m->src_pad, out->S, s->src + r * out->S);
         put_row(tgt, t, m->tgt_bos, 0, m->tgt_pad, out->T, s->tgt_in + r * out->T);
-        put_row(tgt, t, -1, m->tgt_eos, RV_IGNORE, out->T, s->tgt_out + r * out->T);
+        const bool cut = p->tgt_cut && p->tgt_cut[i]; /* the sentence does not end here: what comes next is not asked */
+        put_row(tgt, t, -1, cut ? RV_IGNORE : m->tgt_eos, RV_IGNORE, out->T, s->tgt_out + r * out->T);
         s->src_lengths[r] = (int32_t)n + 1, s->tgt_lengths[r] = (int32_t)t + 1;
-        out->targets += t + 1;
+        out->targets += t + !cut;
     }
     out->src = s->src, out->src_lengths = s->src_lengths;
     out->tgt_in = s->tgt_in, out->tgt_out = s->tgt_out, out->tgt_lengths = s->tgt_lengths;

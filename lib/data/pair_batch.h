@@ -30,7 +30,7 @@ typedef struct {
     const int32_t *src;         /**< (B,S) tokens, eos, then pad */
     const int32_t *src_lengths; /**< (B) with eos */
     const int32_t *tgt_in;      /**< (B,T) bos, tokens, then pad */
-    const int32_t *tgt_out;     /**< (B,T) tokens, eos, then RV_IGNORE */
+    const int32_t *tgt_out;     /**< (B,T) tokens, eos unless the target was cut, then RV_IGNORE */
     const int32_t *tgt_lengths; /**< (B) with eos (or bos, which is as many) */
     int64_t targets;            /**< entries of tgt_out that are not RV_IGNORE */
     const int64_t *index;       /**< (B) which pair each row is */

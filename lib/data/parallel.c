@@ -18,6 +18,7 @@ static void pairs_free(rv_pairs *p) {
     free(p->src);
     free(p->tgt);
     free(p->line);
+    free(p->tgt_cut);
     for (int i = 0; i < SIDES; i++) rv_text_free(&p->text[i]);
     *p = (rv_pairs){0};
 }
@@ -29,6 +30,37 @@ void rv_parallel_free(rv_parallel *p) {
     if (p->tgt != p->src) rv_tokenizer_destroy(p->tgt);
     rv_tokenizer_destroy(p->src);
     *p = (rv_parallel){0};
+}
+
+static void cut_side(int32_t *ids, int64_t *at, int64_t n, int64_t most, bool *cut) {
+    int64_t to = 0, from = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t end = at[i + 1], keep = end - from < most ? end - from : most;
+        cut[i] = end - from > most;
+        memmove(ids + to, ids + from, (size_t)keep * sizeof *ids);
+        to += keep;
+        from = end;
+        at[i + 1] = to;
+    }
+}
+
+rv_status rv_pairs_cut(rv_pairs *p, int64_t most, int64_t *cut) {
+    *cut = 0;
+    if (p->src_longest <= most && p->tgt_longest <= most) return RV_OK;
+    bool *src_cut = malloc((size_t)p->n * sizeof *src_cut), *tgt_cut = malloc((size_t)p->n * sizeof *tgt_cut);
+    if (!src_cut || !tgt_cut) {
+        free(src_cut);
+        free(tgt_cut);
+        return rv_error(RV_ENOMEM, "no memory for the marks of %lld pairs", (long long)p->n);
+    }
+    cut_side(p->src_ids, p->src_at, p->n, most, src_cut);
+    cut_side(p->tgt_ids, p->tgt_at, p->n, most, tgt_cut);
+    for (int64_t i = 0; i < p->n; i++) *cut += src_cut[i] || tgt_cut[i];
+    free(src_cut);
+    p->tgt_cut = tgt_cut;
+    if (p->src_longest > most) p->src_longest = most;
+    if (p->tgt_longest > most) p->tgt_longest = most;
+    return RV_OK;
 }
 
 void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed) {

@@ -26,6 +26,7 @@ typedef struct {
     int64_t *src_at, *tgt_at;   /**< n + 1 offsets */
     rv_text *src, *tgt;         /**< pair i's lines as the files have them (not normalised); a NUL follows each; not to be freed */
     int64_t src_longest, tgt_longest; /**< tokens of the longest side */
+    bool *tgt_cut;              /**< pair i's target goes on after its ids, so that no <eos> follows them; NULL: none does */
     int64_t lines;              /**< lines read: n + empty + too_long */
     int64_t empty, too_long;    /**< training pairs left out: a side without tokens; a side over max_length */
     rv_text text[2];            /**< what src and tgt point into; of a valid part that was held back from train, train's */
@@ -50,6 +51,9 @@ typedef struct {
 RV_API rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
                                   int64_t max_length, rv_parallel *out);
 RV_API void rv_parallel_free(rv_parallel *p);
+
+/** Keep the first `most` tokens of each side; the lines of text stay whole. *cut: pairs of which a side was longer. RV_ENOMEM. */
+RV_API rv_status rv_pairs_cut(rv_pairs *p, int64_t most, int64_t *cut);
 
 /** Each source sentence's tokens in a random order, which depends on seed and the pair's number alone; the lines of text stay
  *  as they are. */

@@ -74,26 +74,13 @@ static rv_status load_files(translation_task *t, const rv_tokenizer_spec *spec, 
 }
 
 /* Sentences to measure are kept whole as text, but the model sees their first max_length tokens. */
-static void cut_side(int32_t *ids, int64_t *at, int64_t n, int64_t most, int64_t *cut) {
-    int64_t to = 0, from = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t end = at[i + 1], keep = end - from < most ? end - from : most;
-        *cut += end - from > most;
-        memmove(ids + to, ids + from, (size_t)keep * sizeof *ids);
-        to += keep;
-        from = end;
-        at[i + 1] = to;
-    }
-}
-
-static void cut_pairs(rv_pairs *p, int64_t most, const char *part) {
-    int64_t cut = 0;
-    if (!p->n || (p->src_longest <= most && p->tgt_longest <= most)) return;
-    cut_side(p->src_ids, p->src_at, p->n, most, &cut);
-    cut_side(p->tgt_ids, p->tgt_at, p->n, most, &cut);
-    p->src_longest = p->src_longest < most ? p->src_longest : most;
-    p->tgt_longest = p->tgt_longest < most ? p->tgt_longest : most;
-    rv_warn("%lld sentences of the %s part have more than data.max_length %lld tokens; the model sees that many of them", (long long)cut, part, (long long)most);
+static rv_status cut_pairs(rv_pairs *p, int64_t most, const char *part) {
+    int64_t cut;
+    RV_TRY(rv_pairs_cut(p, most, &cut));
+    if (cut)
+        rv_warn("%lld of the %lld pairs of the %s part have a side of more than data.max_length %lld tokens: the model sees that many of them, and the loss "
+                "is over what it sees", (long long)cut, (long long)p->n, part, (long long)most);
+    return RV_OK;
 }
 
 static rv_status load(translation_task *t, const rv_checkpoint *saved, bool with_data) {
@@ -110,8 +97,8 @@ static rv_status load(translation_task *t, const rv_checkpoint *saved, bool with
     }
     if (with_data) {
         RV_TRY(load_files(t, &spec, src, tgt));
-        cut_pairs(&t->data.valid, t->max_length, "validation");
-        cut_pairs(&t->data.test, t->max_length, "test");
+        RV_TRY(cut_pairs(&t->data.valid, t->max_length, "validation"));
+        RV_TRY(cut_pairs(&t->data.test, t->max_length, "test"));
     } else {
         t->data.src = src;
         t->data.tgt = tgt;

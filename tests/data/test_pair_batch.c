@@ -60,6 +60,25 @@ Test(pair_batch, rows_are_padded_and_marked) {
     rv_pair_pass_destroy(p);
 }
 
+/* Where a target was cut, its reference says nothing: not that the sentence ends there. */
+Test(pair_batch, a_cut_target_has_no_end) {
+    int32_t src[] = {1, 2, 3, 4, 5}, tgt[] = {6, 7, 8, 9};
+    int64_t src_at[] = {0, 3, 5}, tgt_at[] = {0, 3, 4}, cut;
+    rv_pairs two = {.n = 2, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 3, .tgt_longest = 3};
+    rv_pair_pass *p;
+    rv_pair_batch b;
+    cr_assert(rv_pairs_cut(&two, 3, &cut) == RV_OK && cut == 0 && !two.tgt_cut);
+    cr_assert(rv_pairs_cut(&two, 2, &cut) == RV_OK);
+    cr_expect(cut == 1 && two.src_longest == 2 && two.tgt_longest == 2, "pairs are counted, not sides");
+    cr_assert_eq(rv_pair_pass_create(&two, &(rv_pair_batch_spec){.size = 2, .marks = marks}, &p), RV_OK);
+    cr_assert(rv_pair_pass_next(p, &b));
+    static const int32_t in[] = {1, 2, 91, 4, 5, 91}, tin[] = {93, 6, 7, 93, 9, 92}, tout[] = {6, 7, -1, 9, 94, -1};
+    cr_assert(b.B == 2 && b.S == 3 && b.T == 3 && b.targets == 4);
+    cr_expect(!memcmp(b.src, in, sizeof in) && !memcmp(b.tgt_in, tin, sizeof tin) && !memcmp(b.tgt_out, tout, sizeof tout));
+    rv_pair_pass_destroy(p);
+    free(two.tgt_cut);
+}
+
 Test(pair_batch, every_pair_once_an_epoch, .init = make_pairs) {
     for (int mode = 0; mode < 4; mode++) {
         rv_pair_batch_spec spec = spec_of(mode & 1, mode & 2);
