@@ -53,7 +53,7 @@ double rv_schedule_lr(const rv_schedule *s, const rv_schedule_state *state, int6
     switch (s->kind) {
     case RV_SCHEDULE_LINEAR: return warm * (s->lr + along * (s->min_lr - s->lr));
     case RV_SCHEDULE_COSINE: return warm * (s->min_lr + 0.5 * (1 + cos(M_PI * along)) * (s->lr - s->min_lr));
-    case RV_SCHEDULE_STEP: cuts = step > s->warmup_steps ? (double)((step - s->warmup_steps - 1) / s->every) : 0; break;
+    case RV_SCHEDULE_STEP: cuts = step > s->warmup_steps ? (double)((step - s->warmup_steps) / s->every) : 0; break;
     case RV_SCHEDULE_PLATEAU: cuts = (double)state->cuts; break;
     default: return warm * s->lr;
     }

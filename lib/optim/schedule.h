@@ -9,7 +9,7 @@
 
 typedef enum {
     RV_SCHEDULE_CONSTANT,
-    RV_SCHEDULE_STEP,    /**< times `factor` every `every` steps after the warm-up */
+    RV_SCHEDULE_STEP,    /**< times `factor` at every `every`-th step after the warm-up */
     RV_SCHEDULE_LINEAR,  /**< straight from lr after the warm-up to min_lr at total_steps */
     RV_SCHEDULE_COSINE,  /**< half a cosine from lr after the warm-up to min_lr at total_steps  [Loshchilov 2017] */
     RV_SCHEDULE_NOAM,    /**< lr factor d^-0.5 min(s^-0.5, s warmup^-1.5)  [Vaswani 2017, eq. 3] */
@@ -17,7 +17,9 @@ typedef enum {
     RV_SCHEDULE_COUNT
 } rv_schedule_kind;
 
-/** All kinds but noam (which has its own) begin with a linear warm-up: lr s / warmup_steps at step s = 1 ..
+/** Updates are counted from 1, as [Vaswani 2017] has it, and without a warm-up the rate of update s is what PyTorch's scheduler of that kind
+ *  has after s calls of step(): min_lr is the rate of update total_steps, the last one.
+ *  All kinds but noam (which has its own) begin with a linear warm-up: lr s / warmup_steps at step s = 1 ..
  *  warmup_steps. */
 typedef struct {
     rv_schedule_kind kind;

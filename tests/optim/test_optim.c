@@ -272,14 +272,33 @@ Test(schedule, known_points) {
     cr_assert_float_eq(lr_at(linear, 110), 0, 1e-15);
 
     rv_schedule step = {.kind = RV_SCHEDULE_STEP, .lr = 1, .every = 10, .factor = 0.5, .min_lr = 0.2};
-    cr_assert_eq(lr_at(step, 10), 1);
-    cr_assert_eq(lr_at(step, 11), 0.5);
-    cr_assert_eq(lr_at(step, 21), 0.25);
-    cr_assert_eq(lr_at(step, 31), 0.2);
+    cr_assert_eq(lr_at(step, 9), 1);
+    cr_assert_eq(lr_at(step, 10), 0.5);
+    cr_assert_eq(lr_at(step, 20), 0.25);
+    cr_assert_eq(lr_at(step, 30), 0.2);
 
     rv_schedule constant = {.kind = RV_SCHEDULE_CONSTANT, .lr = 2, .warmup_steps = 4};
     cr_assert_eq(lr_at(constant, 1), 0.5);
     cr_assert_eq(lr_at(constant, 9), 2);
+}
+
+/* optimizer.param_groups[0]["lr"] after the s-th scheduler.step() in PyTorch 1.13, lr 0.8: CosineAnnealingLR(o, 8, 0.1), LinearLR(o, 1, 0.25, 6),
+ * StepLR(o, 3, 0.5). */
+Test(schedule, update_s_has_what_pytorch_has_after_s_steps) {
+    static const struct {
+        rv_schedule s;
+        double lr[8];
+    } rows[] = {
+        {{.kind = RV_SCHEDULE_COSINE, .lr = 0.8, .min_lr = 0.1, .total_steps = 8},
+         {0.7733578363789504, 0.6974873734152917, 0.5839392013277815, 0.45000000000000007, 0.31606079867221865, 0.20251262658470842,
+          0.12664216362104966, 0.1}},
+        {{.kind = RV_SCHEDULE_LINEAR, .lr = 0.8, .min_lr = 0.2, .total_steps = 6},
+         {0.7000000000000001, 0.6000000000000001, 0.5000000000000001, 0.40000000000000013, 0.3000000000000001, 0.2, 0.2, 0.2}},
+        {{.kind = RV_SCHEDULE_STEP, .lr = 0.8, .factor = 0.5, .every = 3}, {0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.2}},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+        for (int i = 0; i < 8; i++)
+            cr_expect_float_eq(lr_at(rows[k].s, i + 1), rows[k].lr[i], 1e-14, "%s, update %d", rv_schedule_name(rows[k].s.kind), i + 1);
 }
 
 Test(schedule, plateau) {
