@@ -31,7 +31,7 @@ static rv_status check(const rv_seq2seq_config *c) {
     if (to_rnn && d->reading.bridge == RV_BRIDGE_COPY) {
         int64_t size = e->kind->memory_size(e);
         if (!from_rnn || e->rnn.cell != d->rnn.cell || e->rnn.num_layers != d->rnn.num_layers || size != d->rnn.hidden_size)
-            return rv_error(RV_EUSAGE, "bridge copy hands each layer's final state on: encoder and decoder need the same cell, num_layers (%d) and "
+            return rv_error(RV_EUSAGE, "bridge copy hands each layer's final state on: encoder and decoder need the same cell (with its nonlinearity or gru_reset), num_layers (%d) and "
                                        "hidden_size (%lld, both directions of a layer counted); make them equal or set bridge to dense",
                             d->rnn.num_layers, (long long)d->rnn.hidden_size);
     }

@@ -20,6 +20,8 @@ static const rv_yaml_node *given(const rv_config *c, const char *path, const cha
 static double real(const rv_config *c, const char *path) { return rv__config_value(c, path)->real; }
 static long long whole(const rv_config *c, const char *path) { return rv__config_value(c, path)->whole; }
 
+static const char *text_of(const rv_config *c, const char *path) { return known(c, path) ? rv__config_value(c, path)->text : "not given"; }
+
 static void check_lengths(rv_config *c) {
     if (known(c, "data.min_length") && known(c, "data.max_length") && whole(c, "data.min_length") > whole(c, "data.max_length"))
         rv_yaml_problem(c->yaml, given(c, "data.min_length", "data.max_length"), "data.min_length %lld is above data.max_length %lld", whole(c, "data.min_length"),
@@ -74,6 +76,25 @@ static void check_tying(rv_config *c) {
                         whole(c, "model.embedding_dim"), from, whole(c, from));
 }
 
+/* A state is copied between layers alike in all that gives it its meaning. */
+static void check_copy(rv_config *c, const rv_yaml_node *bridge, bool rnn, bool both) {
+    static const char *const alike[] = {"cell", "gru_reset", "nonlinearity", "num_layers"};
+    char differs[160] = "";
+    if (!known(c, "model.encoder.hidden_size") || !known(c, "model.decoder.hidden_size")) return;
+    if (!rnn) snprintf(differs, sizeof differs, "model.encoder.type is %s", text_of(c, "model.encoder.type"));
+    for (size_t i = 0; rnn && i < sizeof alike / sizeof *alike && !*differs; i++) {
+        char encoder[64], decoder[64];
+        snprintf(encoder, sizeof encoder, "model.encoder.%s", alike[i]);
+        snprintf(decoder, sizeof decoder, "model.decoder.%s", alike[i]);
+        const char *a = text_of(c, encoder), *b = text_of(c, decoder);
+        if (strcmp(a, b)) snprintf(differs, sizeof differs, "%s is %s and %s %s", encoder, a, decoder, b);
+    }
+    const long long width = (both ? 2 : 1) * whole(c, "model.encoder.hidden_size"), wanted = whole(c, "model.decoder.hidden_size");
+    if (!*differs && width != wanted)
+        snprintf(differs, sizeof differs, "the encoder's state is %lld wide%s and model.decoder.hidden_size %lld", width, both ? " (both directions)" : "", wanted);
+    if (*differs) rv_yaml_problem(c->yaml, bridge, "model.bridge copy needs a recurrent encoder like the decoder, but %s; make them equal, or use dense", differs);
+}
+
 /* Which parts of an encoder and a decoder go together. */
 static void check_reading(rv_config *c) {
     const rv_yaml_node *bridge = given(c, "model.bridge", "model.encoder"), *attention = given(c, "model.attention", NULL);
@@ -82,12 +103,7 @@ static void check_reading(rv_config *c) {
         rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL), "model.tie_embeddings all needs one vocabulary: tokenizer.joint true");
     if (is(c, "model.bridge", "reverse") && !(rnn && both))
         rv_yaml_problem(c->yaml, bridge, "model.bridge reverse needs a bidirectional recurrent encoder; use dense");
-    if (is(c, "model.bridge", "copy") && known(c, "model.encoder.hidden_size") && known(c, "model.decoder.hidden_size")) {
-        const char *cell = rnn && known(c, "model.encoder.cell") ? rv__config_value(c, "model.encoder.cell")->text : "";
-        if (!rnn || !is(c, "model.decoder.cell", cell) || whole(c, "model.encoder.num_layers") != whole(c, "model.decoder.num_layers") ||
-            whole(c, "model.encoder.hidden_size") * (both ? 2 : 1) != whole(c, "model.decoder.hidden_size"))
-            rv_yaml_problem(c->yaml, bridge, "model.bridge copy needs a recurrent encoder with the decoder's cell, layers and (both directions together) size; use dense");
-    }
+    if (is(c, "model.bridge", "copy")) check_copy(c, bridge, rnn, both);
     if (!is(c, "model.attention.type", "luong")) return;
     if (!is(c, "model.readout", "tanh"))
         rv_yaml_problem(c->yaml, given(c, "model.readout", "model.attention"), "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh");

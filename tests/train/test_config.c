@@ -259,6 +259,9 @@ Test(config, transformer_relations) {
     "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}\n" \
     "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
 
+#define COPY "model.bridge copy needs a recurrent encoder like the decoder, but "
+#define COPY_END "; make them equal, or use dense"
+
 Test(config, translation_relations) {
     static const char transformer[] = "{type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}";
     char encoder[128], decoder[128];
@@ -273,7 +276,12 @@ Test(config, translation_relations) {
         {"", "model={tie_embeddings: decoder, readout: state, embedding_dim: 6}", "model.tie_embeddings needs model.embedding_dim 6 equal to model.decoder.hidden_size 12"},
         {"tokenizer.joint=false", "model.tie_embeddings=all", "model.tie_embeddings all needs one vocabulary: tokenizer.joint true"},
         {"model.encoder.bidirectional=false", "model.bridge=reverse", "model.bridge reverse needs a bidirectional recurrent encoder; use dense"},
-        {"", "model.bridge=copy", "model.bridge copy needs a recurrent encoder with the decoder's cell, layers and (both directions together) size; use dense"},
+        {"", "model.bridge=copy", COPY "the encoder's state is 16 wide (both directions) and model.decoder.hidden_size 12" COPY_END},
+        {"model.encoder.cell=lstm", "model.bridge=copy", COPY "model.encoder.cell is lstm and model.decoder.cell gru" COPY_END},
+        {"model.encoder={hidden_size: 6, num_layers: 2}", "model.bridge=copy", COPY "model.encoder.num_layers is 2 and model.decoder.num_layers 1" COPY_END},
+        {"model.encoder={hidden_size: 6, gru_reset: before}", "model.bridge=copy",
+         COPY "model.encoder.gru_reset is before and model.decoder.gru_reset after" COPY_END},
+        {encoder, "model={bridge: copy, embedding_dim: 12}", COPY "model.encoder.type is transformer" COPY_END},
         {"", "model={attention: {type: luong}, readout: maxout}", "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh"},
         {"model.decoder.num_layers=2", "model.attention={type: luong}", "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false"},
         {"", "model.attention={type: luong, score: dot}", "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general"},
