@@ -17,9 +17,10 @@ static linear make_linear(rv_params *ps, const rv_transformer_config *c, rv_init
     return l;
 }
 
-static norm make_norm(rv_params *ps, int64_t d, const char *name) {
-    return (norm){rv_params_add(ps, (rv_init){.kind = RV_INIT_CONSTANT, .a = 1}, 1, &d, "%s.weight", name),
-                  rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &d, "%s.bias", name)};
+static norm make_norm(rv_params *ps, const rv_transformer_config *c, const char *name) {
+    norm n = {.gamma = rv_params_add(ps, (rv_init){.kind = RV_INIT_CONSTANT, .a = 1}, 1, &c->hidden_size, "%s.weight", name)};
+    if (c->bias) n.beta = rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &c->hidden_size, "%s.bias", name);
+    return n;
 }
 
 static layer make_layer(rv_params *ps, const rv_transformer_config *c, const char *prefix, int n) {
@@ -41,7 +42,7 @@ static layer make_layer(rv_params *ps, const rv_transformer_config *c, const cha
     for (int i = 0; c->norm != RV_NORM_NONE && i < (c->cross ? 3 : 2); i++) {
         char name[512];
         snprintf(name, sizeof name, "%s.layers.%d.norm%d", prefix, n, i + 1);
-        l.norm[i] = make_norm(ps, d, name);
+        l.norm[i] = make_norm(ps, c, name);
     }
     return l;
 }
@@ -67,7 +68,7 @@ rv_transformer *rv_transformer_create(rv_params *ps, const rv_transformer_config
     if (c->final_norm) {
         char name[512];
         snprintf(name, sizeof name, "%s.norm", prefix);
-        tr->final = make_norm(ps, c->hidden_size, name);
+        tr->final = make_norm(ps, c, name);
     }
     return tr;
 }

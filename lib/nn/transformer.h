@@ -21,7 +21,7 @@ typedef struct {
     bool no_residual;    /**< f(x) without the shortcut x +, likewise */
     bool unscaled;       /**< softmax(Q K^T) without 1/sqrt(D/H), likewise */
     rv_act activation;   /**< RELU, GELU or GELU_TANH */
-    bool bias;           /**< of the linear maps */
+    bool bias;           /**< of the linear maps and normalisations */
     bool causal;         /**< a position sees itself and what is before it */
     rv_mask_place mask;  /**< with causal */
     bool cross;          /**< layers attend to a memory, too */

@@ -10,7 +10,7 @@ typedef struct {
     rv_tensor *weight, *bias; /* (out, in); (out) or NULL */
 } linear;
 typedef struct {
-    rv_tensor *gamma, *beta;
+    rv_tensor *gamma, *beta; /* beta: or NULL */
 } norm;
 typedef struct {
     linear in, out, cross_in, cross_out, up, down;

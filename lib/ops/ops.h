@@ -85,7 +85,7 @@ RV_API rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor
                                           double smoothing);
 
 /* ---- norm.c */
-/** (x - mean) / sqrt(var + eps) * gamma + beta over the last axis, biased variance [Ba 2016]. */
+/** (x - mean) / sqrt(var + eps) * gamma + beta over the last axis, biased variance [Ba 2016]; beta may be NULL. */
 RV_API rv_tensor *rv_layer_norm(rv_tape *tape, rv_tensor *x, rv_tensor *gamma, rv_tensor *beta, double eps);
 
 /* ---- embedding.c */

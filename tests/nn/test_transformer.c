@@ -519,3 +519,23 @@ Test(position, learned_get_the_gradient_of_their_position) {
     rv_tape_destroy(tape);
     rv_params_destroy(ps);
 }
+
+/* As PyTorch's layers with bias=False: normalisations have none either. */
+Test(transformer, without_biases_there_are_none) {
+    for (int bias = 0; bias < 2; bias++) {
+        rv_params *ps = rv_params_create();
+        rv_transformer_config c = rv_transformer_defaults();
+        c.num_layers = 2, c.num_heads = 2, c.hidden_size = 8, c.ff_size = 16, c.cross = true, c.bias = bias;
+        rv_transformer *tr = rv_transformer_create(ps, &c, "decoder");
+        cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
+        int named = 0;
+        for (int i = 0; i < ps->n; i++) named += strstr(ps->p[i]->name, "bias") != NULL;
+        cr_expect_eq(named, bias ? 2 * (6 + 3) + 1 : 0, "%d", named);
+        rv_tape *tape = rv_tape_create();
+        rv_tensor *x = random_leaf(tape, 1, 2, 4, 8), *memory = random_leaf(tape, 2, 2, 5, 8);
+        cr_expect(rv_transformer_forward(tape, tr, x, NULL, memory, NULL), "%s", rv_error_message());
+        rv_tape_destroy(tape);
+        rv_transformer_destroy(tr);
+        rv_params_destroy(ps);
+    }
+}

@@ -186,6 +186,9 @@ Test(ops, layer_norm_as_pytorch) {
     rv_tensor *gamma = filled(0, DIMS(5)), *beta = filled(0, DIMS(5));
     for (int i = 0; i < 5; i++) gamma->x[i] = (rv_real)(i + 0.5), beta->x[i] = (rv_real)(i - 2);
     expect_values("layer_norm", rv_layer_norm(tape, waves(1, DIMS(2, 5)), gamma, beta, 1e-5)->x, 10, want);
+    double without[10];
+    for (int i = 0; i < 10; i++) without[i] = want[i] - (i % 5 - 2);
+    expect_values("layer_norm without beta", rv_layer_norm(tape, waves(1, DIMS(2, 5)), gamma, NULL, 1e-5)->x, 10, without);
     rv_tensor *y = rv_layer_norm(tape, filled(1234.5, DIMS(3, 5)), gamma, beta, 1e-5);
     for (int i = 0; i < 15; i++) cr_expect_eq(y->x[i], beta->x[i % 5], "a constant row gives beta");
 }
