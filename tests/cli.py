@@ -119,6 +119,25 @@ class Cli(Command):
         self.check(ravel("train", "lstm.yaml"), 0)
         self.check(ravel("generate", "runs/test", "--prompt", "\u00e9"), 3, "\u00e9|U\\+00E9")
 
+    def test_what_validation_needs_is_tried_first(self):
+        """Not found out when the training is done; --dry-run tells it, too."""
+        with open("text") as f: self.write("few", f.read()[:1092])
+        carried = "train.batch={size: 64, length: 4, sampling: contiguous}", "data={path: few, train_fraction: 0.95}"
+        for more in [], ["--dry-run"]:
+            r = ravel("train", "lstm.yaml", *carried, *more)
+            self.check(r, 3, "the validation part", "55 tokens; 65 are needed")
+            self.assertNotIn("training ", r.stderr)
+            self.assertFalse(os.path.exists("runs/test/metrics.jsonl"))
+
+    def test_no_steps_leave_the_model_as_it_begins(self):
+        self.check(ravel("train", "-q", "lstm.yaml", "train.max_steps=0"), 0)
+        first = json.loads(ravel("eval", "--json", "runs/test").stdout)
+        self.assertEqual(first["step"], 0)
+        self.check(ravel("train", "lstm.yaml"), 0, "resuming from .* after step 0")
+        self.check(ravel("train", "-q", "lstm.yaml", "name=straight"), 0)
+        items = [ravel("ckpt", "info", "--json", f"runs/{run}").stdout for run in ("test", "straight")]
+        self.assertEqual(*(json.loads(i)["state_hash"] for i in items))
+
     def test_changed_data_is_not_resumed_on(self):
         self.check(ravel("train", "lstm.yaml"), 0)
         with open("text", "a") as f: f.write("to be\n" * 50)

@@ -52,6 +52,15 @@ rv_status rv__check_corpus(const rv_checkpoint *saved, uint64_t hash) {
     return rv_error(RV_ECKPT, "the run was trained on other data: the text has changed since; put the old text back or start a new run (another name or checkpoint.dir)");
 }
 
+const char *rv__part_name(rv_subset subset) {
+    static const char *const names[] = {[RV_SUBSET_TRAIN] = "training", [RV_SUBSET_VALID] = "validation", [RV_SUBSET_TEST] = "test"};
+    return names[subset];
+}
+
+rv_status rv__no_part(rv_subset subset) {
+    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", rv__part_name(subset));
+}
+
 bool rv__wants_metric(const rv_config *c, const char *metric) {
     if (!strcmp(metric, "loss") || (rv_config_has(c, "train.early_stopping") && rv_config_is(c, "train.early_stopping.metric", metric))) return true;
     for (int i = 0, n = rv_config_count(c, "metrics"); i < n; i++)

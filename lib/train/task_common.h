@@ -24,6 +24,11 @@ extern const rv_field rv__cursor_fields[];
 /* RV_ECKPT unless the data that the checkpoint was trained on has this hash. */
 rv_status rv__check_corpus(const rv_checkpoint *saved, uint64_t hash);
 
+/* "training", "validation" or "test". */
+const char *rv__part_name(rv_subset subset);
+/* RV_EDATA: the data has no such part. */
+rv_status rv__no_part(rv_subset subset);
+
 /* True if this metric is to be measured: the loss always is, and so is what early stopping watches. */
 bool rv__wants_metric(const rv_config *c, const char *metric);
 void rv__add_metric(const rv_config *c, rv_metrics_result *r, const char *name, double value);

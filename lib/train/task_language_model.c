@@ -179,7 +179,7 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split **out) {
     *out = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
     if ((*out)->n) return RV_OK;
-    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
+    return rv__no_part(subset);
 }
 
 /* The windows of the first `batches` batches of a pass, in the order of the text: *score gets *n of them, for rv_free. Those that the
@@ -219,6 +219,15 @@ static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int
     rv_tape_set_training(tape, training);
     rv_tape_no_grad(tape, no_grad);
     return status;
+}
+
+static rv_status check(rv_task *task, rv_subset subset) {
+    const lm_task *t = (const lm_task *)task;
+    const rv_split *part;
+    rv_lm_pass pass;
+    RV_TRY(require_part(t, subset, &part));
+    rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
+    return status == RV_OK ? RV_OK : rv_error_context(status, "the %s part: ", rv__part_name(subset));
 }
 
 static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
@@ -317,6 +326,7 @@ const rv_task_kind rv__task_language_model = {
     .next_batch = next_batch,
     .loss = loss,
     .commit = commit,
+    .check = check,
     .evaluate = evaluate,
     .examples = examples,
     .save = save,

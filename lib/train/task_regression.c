@@ -167,6 +167,12 @@ static rv_status examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_exa
     return status;
 }
 
+/* Every part is made as it is needed. */
+static rv_status check(rv_task *task, rv_subset subset) {
+    (void)task, (void)subset;
+    return RV_OK;
+}
+
 static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
     regression_task *t = (regression_task *)task;
     sums s = {0};
@@ -230,6 +236,7 @@ const rv_task_kind rv__task_regression = {
     .largest_batch = largest_batch,
     .loss = loss,
     .commit = commit,
+    .check = check,
     .evaluate = evaluate,
     .examples = examples,
     .save = save,

@@ -337,6 +337,7 @@ const rv_task_kind rv__task_translation = {
     .largest_batch = largest_batch,
     .loss = loss,
     .commit = commit,
+    .check = rv__translation_check,
     .evaluate = rv__translation_evaluate,
     .examples = rv__translation_examples,
     .save = save,

@@ -135,7 +135,16 @@ static rv_status measure_translations(rv_tape *tape, rv_task *task, const rv_pai
 static rv_status require_pairs(rv_task *task, rv_subset subset, const rv_pairs **out) {
     *out = rv_translation_task_pairs(task, subset);
     if ((*out)->n) return RV_OK;
-    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
+    return rv__no_part(subset);
+}
+
+rv_status rv__translation_check(rv_task *task, rv_subset subset) {
+    const rv_pairs *pairs;
+    rv_pair_pass *pass;
+    RV_TRY(require_pairs(task, subset, &pairs));
+    RV_TRY(rv_pair_pass_create(pairs, rv__translation_task_spec(task), &pass));
+    rv_pair_pass_destroy(pass);
+    return RV_OK;
 }
 
 rv_status rv_translation_task_by_length(rv_tape *tape, rv_task *task, rv_subset subset, int edges, const int64_t *most, rv_length_bin *bins) {

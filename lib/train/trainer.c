@@ -145,14 +145,21 @@ static rv_status save(run *r, bool last) {
     return RV_OK;
 }
 
-/* The error record says what is not finite. Nothing was updated: the state before the step is kept. */
-static rv_status diverged(run *r, rv_status status) {
-    if (status != RV_EDIVERGED) return status;
-    char what[1024], kept[1024] = "is saved";
-    snprintf(what, sizeof what, "%s", rv_error_message());
+/* After an error, whose record says why: the state is saved, and the error says where. */
+static rv_status keep_state(run *r, rv_status status, const char *what, const char *then) {
+    char why[1024], kept[1024];
+    snprintf(why, sizeof why, "%s", rv_error_message());
     if (r->s.step == 0) snprintf(kept, sizeof kept, "is the initial one");
     else if (save(r, true) != RV_OK) snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
-    return rv_error(RV_EDIVERGED, "step %lld diverged: %s. Nothing was updated, and the state before it %s", (long long)r->s.step + 1, what, kept);
+    else snprintf(kept, sizeof kept, "is saved in %s", rv_run_dir_path(r->dir));
+    return rv_error(status, "%s: %s. %s %s", what, why, then, kept);
+}
+
+/* Nothing was updated: the state before the step is kept. */
+static rv_status diverged(run *r, rv_status status) {
+    char what[64];
+    snprintf(what, sizeof what, "step %lld diverged", (long long)r->s.step + 1);
+    return status == RV_EDIVERGED ? keep_state(r, status, what, "Nothing was updated, and the state before it") : status;
 }
 
 /* ---- validation */
@@ -233,7 +240,12 @@ static rv_status loop(run *r) {
         bool best = false;
         rv_run_state before = r->s;
         if (r->s.unvalidated) status = validate(r, &best);
-        if (status != RV_OK && status != rv_stop_requested()) break; /* a signal breaks a validation off; the resumed run does it */
+        if (status != RV_OK && status != rv_stop_requested()) { /* a signal breaks a validation off; the resumed run does it */
+            char what[64];
+            snprintf(what, sizeof what, "the validation after step %lld failed", (long long)r->s.step);
+            if (r->s.unvalidated) status = keep_state(r, status, what, "The state, to go on from,");
+            break;
+        }
         rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
         rv_status stop = rv_stop_requested();
         if (stop == RV_OK && r->options->on_step && !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss)) stop = RV_ETERM;
@@ -312,6 +324,8 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
+    RV_TRY(r->task->kind->check(r->task, RV_SUBSET_VALID)); /* not after hours of training */
+    r->s.unvalidated = r->max_steps == 0;                   /* no step, and yet a result: the model as it begins */
     rv_tape_set_training(r->tape, true);
     rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
             rv_k()->isa, rv_config_text(c, "checkpoint.dir"));

@@ -10,7 +10,7 @@
 typedef struct {
     int beam_size;          /**< at least 1 */
     double length_penalty;  /**< 0: plain sums */
-    double max_length_ratio; /**< a translation holds at most this times the source's tokens, plus max_length_extra */
+    double max_length_ratio; /**< a translation holds at most this times the source's tokens, its <eos> among them, plus max_length_extra */
     int64_t max_length_extra;
     int64_t max_length;     /**< ... and never more than so many */
     int n_best;             /**< hypotheses wanted per sentence, at most beam_size */
