@@ -74,6 +74,7 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         if (!part[i].s) continue;
         rv_status status = rv_tokenizer_encode(c->tokenizer, part[i].s, part[i].len, &split[i]->ids, &split[i]->n);
         if (status != RV_OK) return rv_error_context(status, "%s (%s): ", part[i].path, split_names[i]);
+        split[i]->unknown = rv_tokenizer_unknown(c->tokenizer, split[i]->ids, split[i]->n);
         split[i]->bytes = (int64_t)part[i].len;
         split[i]->chars = rv_utf8_count(part[i].s, part[i].len);
         c->hash = XXH3_64bits_withSeed(part[i].s, part[i].len, c->hash + (uint64_t)i + 1);

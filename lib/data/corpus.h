@@ -18,6 +18,7 @@ typedef struct {
     int32_t *ids;
     int64_t n;
     int64_t bytes, chars; /**< of the text behind it, for bits per byte and per character */
+    int64_t unknown;      /**< ids that are <unk>: what they stand for, they do not say */
 } rv_split;
 
 typedef struct {

@@ -190,7 +190,11 @@ void rv_pair_batches_destroy(rv_pair_batches *b) {
 
 void rv_pair_batches_next(rv_pair_batches *b, rv_pair_batch *out) {
     plan(b, b->at.epoch);
-    fill(&b->s, b->turn[b->at.position], out);
+    store *s = &b->s;
+    fill(s, b->turn[b->at.position], out);
+    if (s->spec.src_rare) rv_rare_replace(s->spec.src_rare, b->at.step, s->src, out->B * out->S);
+    if (s->spec.tgt_rare) rv_rare_replace(s->spec.tgt_rare, b->at.step, s->tgt_in, out->B * out->T);
+    if (s->spec.tgt_rare) rv_rare_replace(s->spec.tgt_rare, b->at.step, s->tgt_out, out->B * out->T);
     b->at.step++;
     if (++b->at.position == b->s.batches) b->at.position = 0, b->at.epoch++;
 }

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "data/batch.h"
 #include "data/parallel.h"
+#include "data/rare.h"
 
 /** Ids that stand around a sentence. */
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
     bool bucketing; /**< sentences of like length share a batch */
     uint64_t seed;
     rv_pair_marks marks;
+    const rv_rare *src_rare, *tgt_rare; /**< of training batches; NULL: none. The caller keeps them alive */
 } rv_pair_batch_spec;
 
 /** B rows, batch-major. The arrays belong to what gave them and hold until its next call. */

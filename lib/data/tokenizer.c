@@ -53,6 +53,12 @@ void rv_tokenizer_destroy(rv_tokenizer *tok) {
 }
 
 int64_t rv_tokenizer_size(const rv_tokenizer *tok) { return tok->tokens.n + tok->specials; }
+int64_t rv_tokenizer_unknown(const rv_tokenizer *tok, const int32_t *ids, int64_t n) {
+    int64_t unknown = 0;
+    for (int64_t i = 0; i < n; i++) unknown += ids[i] == tok->special[RV_UNK];
+    return unknown;
+}
+
 int32_t rv_tokenizer_special(const rv_tokenizer *tok, rv_special which) { return tok->special[which]; }
 rv_tokenizer_spec rv_tokenizer_get_spec(const rv_tokenizer *tok) { return tok->spec; }
 
@@ -97,6 +103,12 @@ static int by_count(const void *pa, const void *pb) {
     return a->count != b->count ? (a->count < b->count) - (a->count > b->count) : by_bytes(pa, pb);
 }
 
+/* A text in which somebody has replaced rare words already: they are unknown, no word of its own. */
+static bool says_unknown(const rv_tokenizer *tok, const char *unit, size_t n) {
+    const char *name = rv__special_names[RV_UNK];
+    return tok->spec.type == RV_TOKENS_WORD && n == strlen(name) && !memcmp(unit, name, n);
+}
+
 /* char and word: count the units, keep the most frequent (ties: the bytes that sort first), number them. Characters are
  * then numbered by code point, whose order is UTF-8's byte order. */
 static rv_status train_units(rv_tokenizer *tok, const char *text, size_t len) {
@@ -108,7 +120,7 @@ static rv_status train_units(rv_tokenizer *tok, const char *text, size_t len) {
     for (size_t i = 0, unit, k; i < len && status == RV_OK; i += k) {
         k = next_unit(type, text + i, len - i, &unit);
         if (!k) status = invalid_utf8(text, i);
-        if (!unit) continue;
+        if (!unit || says_unknown(tok, text + i, unit)) continue;
         int32_t before = units.n, u = rv__intern_add(&units, text + i, unit);
         if (u >= 0 && (size_t)u == cap) {
             counted *more = realloc(list, (2 * cap + 256) * sizeof *list);

@@ -11,7 +11,7 @@
  *
  *  Specials are asked for one by one and hold the first ids in the fixed order <pad> <bos> <eos> <unk> <mask>; none by
  *  default, so a character model's vocabulary is exactly its characters. They are never found in text: a text's
- *  "<pad>" is ordinary characters. */
+ *  "<pad>" is ordinary characters. But among words a text's own "<unk>" (WikiText has them) is the special one. */
 #ifndef RV_DATA_TOKENIZER_H
 #define RV_DATA_TOKENIZER_H
 
@@ -60,6 +60,8 @@ RV_API rv_status rv_tokenizer_decode(const rv_tokenizer *tok, const int32_t *ids
 RV_API int64_t rv_tokenizer_size(const rv_tokenizer *tok);
 /** Id of a special token, or -1 if this tokenizer has it not. */
 RV_API int32_t rv_tokenizer_special(const rv_tokenizer *tok, rv_special which);
+/** How many of ids[0..n) are <unk>. */
+RV_API int64_t rv_tokenizer_unknown(const rv_tokenizer *tok, const int32_t *ids, int64_t n);
 RV_API rv_tokenizer_spec rv_tokenizer_get_spec(const rv_tokenizer *tok);
 /** Token `id` as one printable line (space is \s, newline \n, other bytes \xHH), into buf; returns buf. For tables and
  *  pictures. */

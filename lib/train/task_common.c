@@ -1,5 +1,7 @@
 #include "train/task_common.h"
 
+#include "base/log.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,8 +63,22 @@ rv_status rv__no_part(rv_subset subset) {
     return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", rv__part_name(subset));
 }
 
+double rv__replace_rare(const rv_config *c) {
+    return rv_config_has(c, "train.replace_rare") ? rv_config_real(c, "train.replace_rare") : 0;
+}
+
+void rv__say_unknown(rv_subset subset, const char *side, int64_t unknown, int64_t tokens) {
+    if (unknown)
+        rv_info("%s part: %.3g %% of the %stokens are <unk> (%lld of %lld)", rv__part_name(subset), 100. * (double)unknown / (double)tokens, side,
+                (long long)unknown, (long long)tokens);
+}
+
+bool rv__watches(const rv_config *c, const char *metric) {
+    return rv_config_has(c, "train.early_stopping") && rv_config_is(c, "train.early_stopping.metric", metric);
+}
+
 bool rv__wants_metric(const rv_config *c, const char *metric) {
-    if (!strcmp(metric, "loss") || (rv_config_has(c, "train.early_stopping") && rv_config_is(c, "train.early_stopping.metric", metric))) return true;
+    if (!strcmp(metric, "loss") || rv__watches(c, metric)) return true;
     for (int i = 0, n = rv_config_count(c, "metrics"); i < n; i++)
         if (!strcmp(rv_config_text_at(c, "metrics", i), metric)) return true;
     return false;

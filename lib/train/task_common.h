@@ -29,6 +29,13 @@ const char *rv__part_name(rv_subset subset);
 /* RV_EDATA: the data has no such part. */
 rv_status rv__no_part(rv_subset subset);
 
+/* train.replace_rare, or 0 where it does not apply. */
+double rv__replace_rare(const rv_config *c);
+/* Log how much of a part's side ("", "source ", "target ") is unknown, if anything is. */
+void rv__say_unknown(rv_subset subset, const char *side, int64_t unknown, int64_t tokens);
+
+/* True if early stopping watches this metric. */
+bool rv__watches(const rv_config *c, const char *metric);
 /* True if this metric is to be measured: the loss always is, and so is what early stopping watches. */
 bool rv__wants_metric(const rv_config *c, const char *metric);
 void rv__add_metric(const rv_config *c, rv_metrics_result *r, const char *name, double value);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
+#include "data/rare.h"
 #include "train/honest_loss.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"
@@ -23,6 +24,7 @@ typedef struct {
     int32_t *x, *y; /* the fetched batch (B, T) */
     int64_t B, T;
     double smoothing;
+    rv_rare rare;
     /* Carried state of truncated back-propagation, NULL otherwise. `kept` is what it was at the last commit. */
     rv_decoder_state *state;
     rv_real *kept;
@@ -57,8 +59,13 @@ static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
 static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
     if (saved) RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
-    if (with_data) RV_TRY(load_data(t, tokenizer));
-    else t->corpus.tokenizer = tokenizer;
+    if (with_data) {
+        RV_TRY(load_data(t, tokenizer));
+        const rv_split *part[] = {&t->corpus.train, &t->corpus.valid, &t->corpus.test};
+        for (int i = 0; i < 3; i++) rv__say_unknown((rv_subset)i, "", part[i]->unknown, part[i]->n);
+    } else {
+        t->corpus.tokenizer = tokenizer;
+    }
     return rv_tokenizer_save(t->corpus.tokenizer, &t->saved_tokenizer.vocab, &t->saved_tokenizer.merges);
 }
 
@@ -93,6 +100,8 @@ static rv_status make_batches(lm_task *t) {
     rv_sampling_parse(rv_config_text(c, "train.batch.sampling"), &sampling);
     RV_TRY(rv_lm_batches_create(t->corpus.train.ids, t->corpus.train.n, t->B, t->T, sampling, (uint64_t)rv_config_int(c, "seed"), &t->batches));
     t->committed = rv_lm_batches_cursor(t->batches);
+    const rv_split *train = &t->corpus.train;
+    RV_TRY(rv_rare_make(t->corpus.tokenizer, train->ids, train->n, rv__replace_rare(c), (uint64_t)rv_config_int(c, "seed"), &t->rare));
     size_t ids = rv_size_mul((size_t)(t->B * t->T), sizeof *t->x);
     t->x = rv_alloc(ids);
     t->y = rv_alloc(ids);
@@ -116,6 +125,7 @@ static void destroy(rv_task *task) {
     drop_model(t);
     rv_lm_batches_destroy(t->batches);
     rv_corpus_free(&t->corpus);
+    rv_rare_free(&t->rare);
     rv__saved_tokenizer_free(&t->saved_tokenizer);
     rv_free(t->x);
     rv_free(t->y);
@@ -146,7 +156,10 @@ static rv_status create(const rv_config *config, const rv_checkpoint *saved, boo
 
 static rv_status next_batch(rv_task *task, int64_t *tokens) {
     lm_task *t = (lm_task *)task;
+    const int64_t step = rv_lm_batches_cursor(t->batches).step;
     t->carry = rv_lm_batches_next(t->batches, t->x, t->y);
+    rv_rare_replace(&t->rare, step, t->x, t->B * t->T);
+    rv_rare_replace(&t->rare, step, t->y, t->B * t->T);
     *tokens = t->B * t->T;
     return RV_OK;
 }
@@ -227,7 +240,14 @@ static rv_status check(rv_task *task, rv_subset subset) {
     rv_lm_pass pass;
     RV_TRY(require_part(t, subset, &part));
     rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
-    return status == RV_OK ? RV_OK : rv_error_context(status, "the %s part: ", rv__part_name(subset));
+    if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
+    if (!part->unknown || !rv__wants_metric(t->config, "bpc")) return RV_OK;
+    if (rv__watches(t->config, "bpc"))
+        return rv_error(RV_EDATA, "train.early_stopping.metric bpc: the %s part has unknown words, whose characters <unk> does not say; watch the loss, or take "
+                        "tokenizer.type bpe, char or byte", rv__part_name(subset));
+    rv_warn("bpc is not measured: the %s part has unknown words, whose characters <unk> does not say (tokenizer.type bpe, char and byte have none)",
+            rv__part_name(subset));
+    return RV_OK;
 }
 
 static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out) {
@@ -243,7 +263,7 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
         *out = (rv_metrics_result){.tokens = all.tokens};
         rv__add_metric(t->config, out, "loss", loss);
         rv__add_metric(t->config, out, "ppl", exp(loss));
-        rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
+        if (!part->unknown) rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
         rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }
     rv_free(score);

@@ -26,6 +26,7 @@ typedef struct {
     int64_t mixed_size;
     int64_t max_length;
     double smoothing;
+    rv_rare src_rare, tgt_rare;
     rv_cursor committed;
 } translation_task;
 
@@ -83,6 +84,29 @@ static rv_status cut_pairs(rv_pairs *p, int64_t most, const char *part) {
     return RV_OK;
 }
 
+static void say_unknown(const translation_task *t) {
+    const rv_pairs *part[] = {&t->data.train, &t->data.valid, &t->data.test};
+    for (int i = 0; i < 3; i++) {
+        const rv_pairs *p = part[i];
+        if (!p->n) continue;
+        rv__say_unknown((rv_subset)i, "source ", rv_tokenizer_unknown(t->data.src, p->src_ids, p->src_at[p->n]), p->src_at[p->n]);
+        rv__say_unknown((rv_subset)i, "target ", rv_tokenizer_unknown(t->data.tgt, p->tgt_ids, p->tgt_at[p->n]), p->tgt_at[p->n]);
+    }
+}
+
+/* Of a joint vocabulary a word counts that occurs once on either side: both sides know it under one id. */
+static rv_status make_rare(translation_task *t) {
+    const rv_config *c = t->config;
+    const rv_pairs *p = &t->data.train;
+    const double rate = rv__replace_rare(c);
+    const uint64_t seed = (uint64_t)rv_config_int(c, "seed");
+    RV_TRY(rv_rare_make(t->data.src, p->src_ids, p->src_at[p->n], rate, seed, &t->src_rare));
+    RV_TRY(rv_rare_make(t->data.tgt, p->tgt_ids, p->tgt_at[p->n], rate, seed, &t->tgt_rare));
+    t->spec.src_rare = &t->src_rare;
+    t->spec.tgt_rare = &t->tgt_rare;
+    return RV_OK;
+}
+
 static rv_status load(translation_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *src = NULL, *tgt = NULL;
     rv_tokenizer_spec spec = rv__tokenizer_spec(t->config);
@@ -99,6 +123,7 @@ static rv_status load(translation_task *t, const rv_checkpoint *saved, bool with
         RV_TRY(load_files(t, &spec, src, tgt));
         RV_TRY(cut_pairs(&t->data.valid, t->max_length, "validation"));
         RV_TRY(cut_pairs(&t->data.test, t->max_length, "test"));
+        say_unknown(t);
     } else {
         t->data.src = src;
         t->data.tgt = tgt;
@@ -120,6 +145,7 @@ static rv_status make_batches(translation_task *t) {
         .seed = (uint64_t)rv_config_int(c, "seed"),
         .marks = rv_pair_marks_of(&t->data),
     };
+    RV_TRY(make_rare(t));
     RV_TRY(rv_pair_batches_create(&t->data.train, &t->spec, &t->batches));
     t->committed = rv_pair_batches_cursor(t->batches);
     if (!rv_config_has(c, "train.scheduled_sampling")) return RV_OK;
@@ -135,6 +161,8 @@ static void destroy(rv_task *task) {
     rv_pair_batches_destroy(t->batches);
     rv_seq2seq_destroy(t->model);
     rv_parallel_free(&t->data);
+    rv_rare_free(&t->src_rare);
+    rv_rare_free(&t->tgt_rare);
     rv__saved_tokenizer_free(&t->saved_src);
     rv__saved_tokenizer_free(&t->saved_tgt);
     rv_free(t->mixed);

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Models of words, some of which they do not know.   cli_words.py RAVEL"""
+import json, os, random, tempfile, unittest
+
+from command import Command, ravel
+
+EXPERIMENT = """name: w
+data: {train: train.txt, valid: valid.txt}
+tokenizer: {type: word}
+model: {decoder: {type: rnn, cell: gru, hidden_size: 16}, embedding_dim: 8}
+train: {batch: {size: 8, length: 8}, max_steps: 200, optimizer: {type: adam, lr: 1e-2}, validate_every: 200}
+metrics: [bpc]
+"""
+
+
+class Words(Command):
+    """Every tenth word is a name that occurs once."""
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(self.tmp.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.tmp.name)
+        random.seed(1)
+        names = iter(range(10000))
+        word = lambda: f"Name{next(names)}" if random.random() < 0.1 else random.choice("the a of to in".split())
+        for part, n in ("train", 4000), ("valid", 400):
+            self.write(part + ".txt", " ".join(word() for _ in range(n)))
+        with open("valid.txt") as f: self.unknown = sum(w.startswith("Name") for w in f.read().split())
+        self.write("w.yaml", EXPERIMENT)
+
+    def train(self, *settings):
+        r = ravel("train", "w.yaml", *settings)
+        self.check(r, 0)
+        e = ravel("eval", "--json", "runs/w")
+        self.check(e, 0)
+        return json.loads(e.stdout), r.stderr, e.stderr
+
+    def test_unknown_words_have_a_trained_token(self):
+        """Their cost is that of a name, not that of a token which training never saw."""
+        told = f"validation part: {100 * self.unknown / 400:.3g} % of the tokens are <unk> ({self.unknown} of 400)"
+        trained, said, also = self.train()
+        self.assertIn(told, said)
+        self.assertIn(told, also)
+        self.assertNotIn("training part", said)
+        self.check(ravel("train", "-q", "w.yaml", "name=never", "train.replace_rare=0"), 0)
+        never = json.loads(ravel("eval", "--json", "runs/never").stdout)
+        self.assertLess(trained["loss"], never["loss"] - 0.3)
+
+    def test_no_bits_per_character_of_unknown_words(self):
+        """<unk> does not encode the letters that it stands for."""
+        measured, said, _ = self.train()
+        self.assertNotIn("bpc", measured)
+        self.assertRegex(said, "bpc is not measured: the validation part has unknown words")
+        watched = ravel("train", "w.yaml", "name=watch", "train.early_stopping={metric: bpc, mode: min, patience: 3}")
+        self.check(watched, 3, "early_stopping.metric bpc: the validation part has unknown words")
+        self.check(ravel("train", "-q", "w.yaml", "name=all", "data=!replace {path: train.txt}", "tokenizer.type=char"), 0)
+        self.assertIn("bpc", json.loads(ravel("eval", "--json", "runs/all").stdout))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=0)
