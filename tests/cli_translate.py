@@ -49,6 +49,25 @@ class Translate(Command):
         self.check(r, code)
         return r.stdout.splitlines()
 
+    def test_every_target_weighs_alike(self):
+        """Sixteen sentences of 1 to 15 words, at once or accumulated: the same loss and the same gradient."""
+        draw = random.Random(5)
+        with open("sixteen", "w") as f:
+            for n in range(16):
+                f.write(" ".join(draw.choice("abcd") for _ in range(1 + n * 14 // 15)) + "\t" + " ".join(draw.choice("xyz") for _ in range(1 + n * 14 // 15)) + "\n")
+        for smoothing in "0", "0.1":
+            seen = []
+            for size, accumulate in (16, 1), (4, 4), (2, 8):
+                self.check(ravel("train", "-q", "attends.yaml", f"name=sixteen-{smoothing}-{size}", "data=!replace {train: sixteen, valid: sixteen}", "tokenizer.min_frequency=1",
+                                 f"train={{batch: {{type: sentences, size: {size}, bucketing: false}}, accumulate: {accumulate}, max_steps: 1, validate_every: 1, log_every: 1}}",
+                                 f"train.label_smoothing={smoothing}", "train.optimizer.lr=0"), 0)
+                with open(f"runs/sixteen-{smoothing}-{size}/metrics.jsonl") as f:
+                    seen.append(next(m for m in map(json.loads, f) if m["kind"] == "train"))
+            for m in seen[1:]:
+                self.assertEqual(m["tokens"], seen[0]["tokens"])
+                self.assertAlmostEqual(m["loss"], seen[0]["loss"], delta=1e-6 * seen[0]["loss"])
+                self.assertAlmostEqual(m["grad_norm"], seen[0]["grad_norm"], delta=1e-5 * seen[0]["grad_norm"])
+
     def test_cut_references(self):
         """What lies behind data.max_length is not scored, nor is an end that the reference does not have."""
         def evaluate(*settings):

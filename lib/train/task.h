@@ -61,6 +61,8 @@ typedef struct {
     rv_status (*next_batch)(rv_task *task, int64_t *tokens);
     /** As next_batch, the batch that needs the most memory; the cursor stays. NULL: all are alike. */
     rv_status (*largest_batch)(rv_task *task, int64_t *tokens);
+    /** What the fetched batch's loss is a mean over: its predictions, or the examples of a regression. */
+    int64_t (*targets)(const rv_task *task);
     /** Mean loss of the fetched batch -> scalar. NULL: sticky error on the tape. */
     rv_tensor *(*loss)(rv_tape *tape, rv_task *task);
     /** The step succeeded: the batches fetched and the state carried since the last commit count from now on. Saves

@@ -164,6 +164,8 @@ static rv_status next_batch(rv_task *task, int64_t *tokens) {
     return RV_OK;
 }
 
+static int64_t targets(const rv_task *task) { return ((const lm_task *)task)->B * ((const lm_task *)task)->T; }
+
 static rv_tensor *loss(rv_tape *tape, rv_task *task) {
     lm_task *t = (lm_task *)task;
     if (t->state && !t->carry) rv_lm_get_config(t->lm)->decoder.kind->state_reset(t->state);
@@ -344,6 +346,7 @@ const rv_task_kind rv__task_language_model = {
     .destroy = destroy,
     .rebuild = rebuild,
     .next_batch = next_batch,
+    .targets = targets,
     .loss = loss,
     .commit = commit,
     .check = check,

@@ -95,6 +95,8 @@ static rv_status largest_batch(rv_task *task, int64_t *tokens) {
     return RV_OK;
 }
 
+static int64_t targets(const rv_task *task) { return ((const regression_task *)task)->B; }
+
 static rv_tensor *loss(rv_tape *tape, rv_task *task) {
     regression_task *t = (regression_task *)task;
     const rv_adding_batch *b = &t->batch;
@@ -234,6 +236,7 @@ const rv_task_kind rv__task_regression = {
     .rebuild = rebuild,
     .next_batch = next_batch,
     .largest_batch = largest_batch,
+    .targets = targets,
     .loss = loss,
     .commit = commit,
     .check = check,

@@ -246,6 +246,8 @@ static const int32_t *mix(rv_tape *tape, translation_task *t, const rv_memory *m
     return t->mixed;
 }
 
+static int64_t targets(const rv_task *task) { return ((const translation_task *)task)->batch.targets; }
+
 static rv_tensor *loss(rv_tape *tape, rv_task *task) {
     translation_task *t = (translation_task *)task;
     const rv_pair_batch *b = &t->batch;
@@ -363,6 +365,7 @@ const rv_task_kind rv__task_translation = {
     .rebuild = rebuild,
     .next_batch = next_batch,
     .largest_batch = largest_batch,
+    .targets = targets,
     .loss = loss,
     .commit = commit,
     .check = rv__translation_check,

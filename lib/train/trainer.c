@@ -48,8 +48,12 @@ static rv_status diverged(run *r, rv_status status);
 
 typedef rv_status fetch(rv_task *task, int64_t *tokens);
 
-/* Gradients of one step's micro-batches; *loss is their mean. */
-static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tokens) {
+/* Gradients of one step's micro-batches, which are still to be multiplied by *scale; *loss is the mean over all their targets. The
+ * loss of each is a mean, too: so it is weighted by its targets, of which the first one's stand for all until they are counted. Where
+ * all have as many, *scale is exactly 1. */
+static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tokens, double *scale) {
+    const double parts = (double)r->accumulate;
+    double first = 0, targets = 0;
     *loss = 0;
     *tokens = 0;
     rv_params_zero_grad(r->params);
@@ -58,21 +62,26 @@ static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tok
         rv_tape_reset(r->tape);
         rv_tape_seed(r->tape, r->s.seed, r->s.rng_step++);
         RV_TRY(next_batch(r->task, &n));
+        const double here = (double)r->task->kind->targets(r->task);
+        if (i == 0) first = here;
+        const double share = here / (first * parts);
         rv_tensor *l = r->task->kind->loss(r->tape, r->task);
-        rv_real share = (rv_real)(1. / (double)r->accumulate);
-        RV_TRY(rv_backward_from(r->tape, l, &share));
-        *loss += (double)l->x[0] / (double)r->accumulate;
+        RV_TRY(rv_backward_from(r->tape, l, &(rv_real){(rv_real)share}));
+        *loss += (double)l->x[0] * share;
+        targets += here;
         *tokens += n;
     }
     rv_params_finish_grad(r->params);
+    *scale = first * parts / targets;
+    *loss *= *scale;
     return RV_OK;
 }
 
 static rv_status train_step(run *r) {
-    double t0 = rv_now(), loss, lr = learning_rate(r);
+    double t0 = rv_now(), loss, scale, lr = learning_rate(r);
     int64_t tokens;
     uint64_t rng_before = r->s.rng_step;
-    RV_TRY(gradients(r, r->task->kind->next_batch, &loss, &tokens));
+    RV_TRY(gradients(r, r->task->kind->next_batch, &loss, &tokens, &scale));
     double norm;
     rv_status status = rv_grad_norm(r->params, &norm);
     if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up", loss);
@@ -80,7 +89,8 @@ static rv_status train_step(run *r) {
         r->s.rng_step = rng_before;
         return diverged(r, status);
     }
-    rv_optim_step(r->optim, lr, rv_clip_factor(norm, r->clip));
+    norm *= scale;
+    rv_optim_step(r->optim, lr, scale * rv_clip_factor(norm, r->clip));
     r->task->kind->commit(r->task);
     r->s.step++;
     r->s.tokens += tokens;
@@ -261,12 +271,12 @@ static rv_status loop(run *r) {
 }
 
 static rv_status dry_run(run *r) {
-    double loss, flops;
+    double loss, scale, flops;
     int64_t tokens, positions;
     fetch *next = r->task->kind->largest_batch ? r->task->kind->largest_batch : r->task->kind->next_batch;
-    RV_TRY(gradients(r, next, &loss, &tokens)); /* the arenas reach their size */
+    RV_TRY(gradients(r, next, &loss, &tokens, &scale)); /* the arenas reach their size */
     double t0 = rv_now();
-    RV_TRY(gradients(r, next, &loss, &tokens));
+    RV_TRY(gradients(r, next, &loss, &tokens, &scale));
     rv_optim_step(r->optim, 0, 1);
     double seconds = rv_now() - t0;
     r->task->kind->cost(r->task, r->params, &flops, &positions);
