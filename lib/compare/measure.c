@@ -8,6 +8,7 @@
 
 #include "compare/gradient_flow.h"
 #include "data/files.h"
+#include "train/language_model_task.h"
 #include "train/stop.h"
 #include "train/trained.h"
 #include "train/translate_attention.h"
@@ -198,6 +199,14 @@ static rv_status write_attention(rv_tape *tape, rv_task *task, int n, const char
 
 /* ---- a run */
 
+/* Of what is predicted: means over tokens compare only where this is the same. NULL: no tokens are. */
+static json_t *vocabulary_of(rv_task *task) {
+    const rv_tokenizer *tok = !strcmp(task->kind->name, "language_model") ? rv_lm_task_tokenizer(task)
+                              : !strcmp(task->kind->name, "translation")  ? rv_translation_task_tgt_tokenizer(task)
+                                                                          : NULL;
+    return tok ? json_sprintf("%016llx", (unsigned long long)rv_tokenizer_hash(tok)) : NULL;
+}
+
 /* What examples.jsonl was measured from, and what training the model costs. */
 static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
     double flops;
@@ -205,7 +214,10 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     t->task->kind->cost(t->task, t->params, &flops, &positions);
     json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
                           "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", json_number(flops / (double)positions));
-    rv_status status = o ? rv_json_write(o, path) : rv_error(RV_ENOMEM, "no memory for the size of a model");
+    rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
+    json_t *vocabulary = vocabulary_of(t->task);
+    if (o && vocabulary) json_object_set_new(o, "vocabulary", vocabulary);
+    if (status == RV_OK) status = rv_json_write(o, path);
     json_decref(o);
     return status;
 }

@@ -4,6 +4,8 @@
 
 #include "compare/page_private.h"
 
+enum { SEEDS_ENOUGH = 5 }; /* from which on intervals hold what they promise (lib/compare/README.md) */
+
 /* A setting's value as one would write it. */
 static const char *value_text(rv__page *p, const json_t *v) {
     if (!v || json_is_null(v)) return "\xe2\x80\x93";
@@ -120,15 +122,39 @@ static void budget_line(rv__page *p, const json_t *budget) {
                equal ? rv__page_format(p, "Every model is trained on %s.", amount) : "The table shows how much each was trained.");
 }
 
+static bool at_edge(const json_t *row) {
+    const json_t *tried;
+    size_t i;
+    double lr = rv__page_real(row, "lr");
+    bool lower = false, higher = false;
+    json_array_foreach(json_object_get(row, "tried"), i, tried) {
+        lower |= rv__page_real(tried, "lr") < lr;
+        higher |= rv__page_real(tried, "lr") > lr;
+    }
+    return !lower || !higher;
+}
+
+/* The models whose rate is the least or the greatest of those tried: "a, b"; "" if none is. */
+static const char *edges(rv__page *p, const json_t *tuning) {
+    const char *names = "";
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(tuning, "models"), i, row)
+        if (at_edge(row)) names = rv__page_format(p, "%s%s%s", names, *names ? ", " : "", rv__page_string(row, "model"));
+    return names;
+}
+
 static void tuning_line(rv__page *p, const json_t *tuning) {
     if (!tuning && rv__page_part(p, "budget") && rv__page_n_models(p) > 1)
         check_line(p, false, "Learning rates: not tuned.", "Each model is trained at the rate its file gives it.");
     if (!tuning) return;
     bool equal = json_is_true(json_object_get(tuning, "equal"));
     size_t tried = json_array_size(json_object_get(json_array_get(json_object_get(tuning, "models"), 0), "tried"));
-    check_line(p, equal, equal ? "Learning rates: equal effort." : "Learning rates: NOT equal effort.",
-               rv__page_format(p, "%zu rates tried per model with %s steps each; the one with the lowest validation loss was taken.", tried,
-                               rv__page_count(p, rv__page_real(tuning, "steps"))));
+    const char *at = edges(p, tuning);
+    check_line(p, equal && !*at, !equal ? "Learning rates: NOT equal effort." : *at ? "Learning rates: at the edge." : "Learning rates: equal effort.",
+               rv__page_format(p, "%zu rates tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.", tried,
+                               rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
+                               *at ? " the least or the greatest of them: another may be better" : ""));
 }
 
 static void match_table(rv__page *p, const json_t *match) {
@@ -180,22 +206,9 @@ static bool same_rates(const json_t *tuning, size_t most) {
     return true;
 }
 
-static bool at_edge(const json_t *row) {
-    const json_t *tried;
-    size_t i;
-    double lr = rv__page_real(row, "lr");
-    bool lower = false, higher = false;
-    json_array_foreach(json_object_get(row, "tried"), i, tried) {
-        lower |= rv__page_real(tried, "lr") < lr;
-        higher |= rv__page_real(tried, "lr") > lr;
-    }
-    return !lower || !higher;
-}
-
 static void tuning_table(rv__page *p, const json_t *tuning) {
     const json_t *row, *tried;
     size_t i, k, most = 0;
-    bool edge = false;
     json_array_foreach(json_object_get(tuning, "models"), i, row)
         if (json_array_size(json_object_get(row, "tried")) > most) most = json_array_size(json_object_get(row, "tried"));
     rv__page_table t = rv__page_table_begin(p, 2 + (int)most);
@@ -206,7 +219,6 @@ static void tuning_table(rv__page *p, const json_t *tuning) {
     json_array_foreach(json_object_get(tuning, "models"), i, row) {
         rv__page_cell(&t, rv__page_string(row, "model"));
         rv__page_cell(&t, rv__page_given(p, rv__page_real(row, "lr")));
-        edge |= at_edge(row);
         for (k = 0; k < most; k++) {
             tried = json_array_get(json_object_get(row, "tried"), k);
             double loss = rv__page_real(tried, "loss");
@@ -215,7 +227,6 @@ static void tuning_table(rv__page *p, const json_t *tuning) {
         }
     }
     rv__page_table_end(&t, "Validation loss that each learning rate came to");
-    rv__page_note(p, edge ? "A rate was chosen at the edge of those tried: a better one may lie outside." : "No rate was chosen at the edge of those tried.");
 }
 
 static void fair(rv__page *p) {
@@ -228,9 +239,11 @@ static void fair(rv__page *p) {
     tuning_line(p, tuning);
     size_t seeds = json_array_size(json_object_get(p->report, "seeds"));
     if (seeds == 1)
-        check_line(p, false, "Chance: one seed.", "Intervals cover the choice of test examples, not the luck of initial weights and the order of the data.");
+        check_line(p, false, "Chance: one seed.", "Intervals cover the choice of examples, not the luck of initial weights and the order of the data.");
     else if (seeds)
-        check_line(p, true, rv__page_format(p, "Chance: %zu seeds.", seeds), "Intervals cover initial weights, the order of the data and the choice of test examples.");
+        check_line(p, seeds >= SEEDS_ENOUGH, rv__page_format(p, "Chance: %zu seeds.", seeds),
+                   rv__page_format(p, "Intervals cover initial weights, the order of the data and the choice of examples%s.",
+                                   seeds < SEEDS_ENOUGH ? "; from so few seeds they are rough" : ""));
     fputs("</ul>\n", p->f);
     if (match) match_table(p, match);
     if (budget) budget_table(p, budget);

@@ -37,6 +37,8 @@ int rv__page_colour(const rv__page *p, const char *model);
 /* The settings of a comparison, at least one; the only one is "". */
 int rv__page_n_settings(const rv__page *p);
 const char *rv__page_setting(const rv__page *p, int i);
+/* "test examples", or "validation examples" where there is no test part. */
+const char *rv__page_examples(const rv__page *p);
 /* If the settings are numbers of one key ("data.length=50"), that key's name, and the numbers into x[settings]; else NULL. */
 const char *rv__page_setting_axis(rv__page *p, double *x);
 bool rv__page_of_setting(const json_t *o, const char *setting);

@@ -55,7 +55,7 @@ static void pair_table(rv__page *p, const json_t *quality, const char *headline,
             else rv__page_cell(&t, v);
         }
     }
-    rv__page_table_end(&t, others ? NULL : rv__page_format(p, "%s: differences of pairs on the same test examples", rv__page_metric_of(p, headline).axis));
+    rv__page_table_end(&t, others ? NULL : rv__page_format(p, "%s: differences of pairs on the same %s", rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
 }
 
 /* ---- a metric against a numeric setting ---- */
@@ -114,7 +114,7 @@ static bool first_of_metric(const json_t *quality, size_t at) {
 void rv__page_quality(rv__page *p) {
     const json_t *quality = rv__page_part(p, "quality"), *q;
     if (!quality) return;
-    rv_page_section(p->f, "quality", "Quality on the test examples");
+    rv_page_section(p->f, "quality", rv__page_format(p, "Quality on the %s", rv__page_examples(p)));
     double level = rv__page_real(json_array_get(quality, 0), "level");
     level = 100 * (isfinite(level) ? level : 0.95);
     double *at = rv__page_alloc(p, sizeof *at * (size_t)rv__page_n_settings(p));
@@ -176,7 +176,7 @@ static void length_table(rv__page *p, const json_t *part, rv__page_metric m) {
     size_t i, n = json_array_size(bins);
     rv__page_table t = rv__page_table_begin(p, (int)json_array_size(models) + 2);
     rv__page_cell(&t, rv__page_string(part, "unit"));
-    rv__page_cell(&t, "test examples");
+    rv__page_cell(&t, rv__page_examples(p));
     json_array_foreach(models, i, row) rv__page_cell(&t, rv__page_string(row, "model"));
     for (size_t b = 0; b < n; b++) {
         rv__page_cell(&t, bin_name(p, json_array_get(bins, b)));

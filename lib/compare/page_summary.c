@@ -24,6 +24,12 @@ static const char *setting_words(rv__page *p, const char *setting) {
 
 /* ---- verdicts ---- */
 
+/* What a reader must know of a verdict. */
+static void beside(rv__page *p, const json_t *pair) {
+    const char *why = rv__page_string(pair, "why");
+    if (*why) rv_page_textf(p->f, " But: %s.", why);
+}
+
 static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
     rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
@@ -35,6 +41,7 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
     fputs(" beats ", p->f);
     rv__page_model(p, rv__page_string(pair, a ? "b" : "a"));
     rv_page_textf(p->f, " by %s %s (%s interval %s, %s).", rv__page_value_of(p, d, low, high), m.by, level_text(p, q), rv__page_range(p, low, high), seeds_text(p));
+    beside(p, pair);
 }
 
 static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
@@ -47,6 +54,7 @@ static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
     double needed = rv__page_real(pair, "seeds_needed");
     if (needed > 0) rv_page_textf(p->f, "; if the difference is real, about %s seeds each would show it", rv__page_number(p, needed));
     fputs(".", p->f);
+    beside(p, pair);
 }
 
 static void verdict(rv__page *p, const json_t *q, const json_t *pair) {
@@ -153,7 +161,7 @@ static void winners_table(rv__page *p, const json_t *quality, const char *headli
     }
     if (models_down) rv__page_cell(&t, last);
     for (int k = 0; models_down && k < settings; k++) rv__page_cell(&t, winner(p, json_object_get(of[k], "pairs")));
-    rv__page_table_end(&t, rv__page_format(p, "Test examples: %s, with intervals; pairs are compared under Quality", rv__page_metric_of(p, headline).axis));
+    rv__page_table_end(&t, rv__page_format(p, "%s, %s, with intervals; pairs are compared under Quality", rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
 }
 
 static void verdicts(rv__page *p) {
@@ -167,7 +175,7 @@ static void verdicts(rv__page *p) {
         winners_table(p, quality, headline);
         return;
     }
-    rv__page_heading(p, rv__page_format(p, "Which is better (%s, test examples)", rv__page_metric_of(p, headline).title));
+    rv__page_heading(p, rv__page_format(p, "Which is better (%s, %s)", rv__page_metric_of(p, headline).title, rv__page_examples(p)));
     fputs("<ul class='verdicts'>\n", p->f);
     json_array_foreach(quality, i, q) {
         if (!rv__page_is(q, "metric", headline)) continue;

@@ -60,6 +60,11 @@ const char *rv__page_setting(const rv__page *p, int i) {
     return s ? s : "";
 }
 
+const char *rv__page_examples(const rv__page *p) {
+    const json_t *run = json_array_get(json_object_get(p->report, "runs"), 0);
+    return rv__page_is(run, "part", "valid") ? "validation examples" : "test examples";
+}
+
 const char *rv__page_setting_axis(rv__page *p, double *x) {
     int n = rv__page_n_settings(p);
     const char *first = rv__page_setting(p, 0), *equals = strchr(first, '=');

@@ -1,41 +1,23 @@
 /* "quality", "by_length", "samples" and "attention" of a report, from the runs' examples.
  *
- * A pair has a verdict only where nothing else can explain the difference: all runs are done, on equally many tokens, matched and tuned
- * alike. With several pairs their p-values are adjusted [Holm 1979], and a verdict holds under that adjustment. */
+ * A pair has a verdict only where nothing else can explain the difference (report_verdict.c). With several pairs their p-values are adjusted [Holm 1979], and a verdict holds under that adjustment. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "compare/report_data_private.h"
+#include "compare/report_quality_private.h"
 
-enum { WHY = 512 };
-static const double TOKENS_EQUAL = 0.01; /* relative */
-
-typedef struct {
-    const rv_report_input *in;
-    rv__examples *e;   /* of each run */
-    int64_t *tokens;   /* that each was trained on */
-} data;
-
-/* The runs of a model in a setting that can be measured. */
-typedef struct {
-    const char *model;
-    int n, *run;
-} group;
-
-static bool belongs(const rv_report_run *r, const char *model, const char *setting) { return !strcmp(r->model, model) && !strcmp(r->setting, setting); }
-
-static void find_group(const data *d, const char *model, const char *setting, group *g) {
+static void find_group(const rv__quality *d, const char *model, const char *setting, rv__group *g) {
     g->model = model;
     g->n = 0;
     for (int i = 0; i < d->in->n_runs; i++)
-        if (belongs(&d->in->run[i], model, setting) && d->in->run[i].outcome == RV_RUN_DONE && d->e[i].n) g->run[g->n++] = i;
+        if (rv__belongs(&d->in->run[i], model, setting) && d->in->run[i].outcome == RV_RUN_DONE && d->e[i].n) g->run[g->n++] = i;
 }
 
 /* Those of a and b that have a seed in common, in a's order. */
-static void common_seeds(const data *d, const group *a, const group *b, group *x, group *y) {
+static void common_seeds(const rv__quality *d, const rv__group *a, const rv__group *b, rv__group *x, rv__group *y) {
     x->model = a->model, y->model = b->model;
     x->n = y->n = 0;
     for (int i = 0; i < a->n; i++)
@@ -61,7 +43,7 @@ static bool within(const rv__examples *e, int64_t i, const range *r) {
 }
 
 /* (runs, *n, RV_SUMS) of the metric's columns; NULL without memory or examples. */
-static double *gather(const data *d, const group *g, const rv__metric_kind *m, const range *r, int64_t *n) {
+static double *gather(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r, int64_t *n) {
     const rv__examples *first = &d->e[g->run[0]];
     *n = 0;
     for (int64_t i = 0; i < first->n; i++) *n += within(first, i, r);
@@ -78,7 +60,7 @@ static double *gather(const data *d, const group *g, const rv__metric_kind *m, c
     return x;
 }
 
-static rv_status value_of(const data *d, const group *g, const rv__metric_kind *m, const range *r, double *each, int64_t *n, rv_interval *out) {
+static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r, double *each, int64_t *n, rv_interval *out) {
     *out = (rv_interval){NAN, NAN, NAN};
     *n = 0;
     if (!g->n) return RV_OK;
@@ -91,86 +73,6 @@ static rv_status value_of(const data *d, const group *g, const rv__metric_kind *
     return status;
 }
 
-/* ---- reasons against a verdict */
-
-static const json_t *plan_entry(const data *d, const char *part, const char *model) {
-    const json_t *list = json_object_get(json_object_get(d->in->plan, part), "models");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *name = json_string_value(json_object_get(json_array_get(list, i), "model"));
-        if (name && !strcmp(name, model)) return json_array_get(list, i);
-    }
-    return NULL;
-}
-
-static bool not_all_done(const data *d, const char *model, const char *setting, char why[WHY]) {
-    const json_t *seeds = json_object_get(d->in->plan, "seeds");
-    bool any = false;
-    for (size_t k = 0; k < json_array_size(seeds); k++) {
-        const long long seed = (long long)json_integer_value(json_array_get(seeds, k));
-        bool there = false;
-        for (int i = 0; i < d->in->n_runs; i++) there |= belongs(&d->in->run[i], model, setting) && d->in->run[i].seed == seed;
-        if (!there) return snprintf(why, WHY, "%s with seed %lld is missing", model, seed);
-    }
-    for (int i = 0; i < d->in->n_runs; i++) {
-        const rv_report_run *r = &d->in->run[i];
-        if (!belongs(r, model, setting)) continue;
-        any = true;
-        const char *what = r->outcome == RV_RUN_DIVERGED ? "diverged" : r->outcome == RV_RUN_UNFINISHED ? "is not finished" : !d->e[i].n ? "was not measured" : NULL;
-        if (what) return snprintf(why, WHY, "%s with seed %lld %s", model, (long long)r->seed, what);
-    }
-    return !any && snprintf(why, WHY, "%s was not run", model);
-}
-
-/* A seed that `a` was run with and `b` was not. */
-static bool seed_alone(const data *d, const group *a, const group *b, char why[WHY]) {
-    for (int i = 0; i < a->n; i++) {
-        const int64_t seed = d->in->run[a->run[i]].seed;
-        bool both = false;
-        for (int k = 0; k < b->n; k++) both |= d->in->run[b->run[k]].seed == seed;
-        if (!both) return snprintf(why, WHY, "%s was run with seed %lld, %s was not", a->model, (long long)seed, b->model);
-    }
-    return false;
-}
-
-static double mean_tokens(const data *d, const group *g) {
-    double sum = 0;
-    for (int i = 0; i < g->n; i++) sum += (double)d->tokens[g->run[i]] / g->n;
-    return sum;
-}
-
-static bool not_matched(const data *d, const char *model, char why[WHY]) {
-    const json_t *match = json_object_get(d->in->plan, "match"), *entry = plan_entry(d, "match", model);
-    const char *by = json_string_value(json_object_get(match, "by"));
-    if (!json_is_false(json_object_get(entry, "met"))) return false;
-    return snprintf(why, WHY, "%s does not match in %s (off by %.1f %%)", model, by ? by : "size", 100 * rv__json_double(entry, "off"));
-}
-
-/* Both are on the same examples, cut into the same tokens where the metric counts them. */
-static bool other_examples(const data *d, const group *a, const group *b, const rv__metric_kind *m, char why[WHY]) {
-    const rv__examples *first = &d->e[a->run[0]];
-    for (int k = 0; k < a->n + b->n; k++) {
-        const rv__examples *e = &d->e[k < a->n ? a->run[k] : b->run[k - a->n]];
-        if (e->n != first->n) return snprintf(why, WHY, "they were measured on %lld and %lld examples", (long long)first->n, (long long)e->n);
-        for (int64_t i = 0; i < e->n && m->column[1] == RV__TOKENS; i++)
-            if (e->sums[i * RV_SUMS + RV__TOKENS] != first->sums[i * RV_SUMS + RV__TOKENS])
-                return snprintf(why, WHY, "they cut the text into different tokens, so that means over tokens do not compare");
-    }
-    return false;
-}
-
-static bool no_verdict(const data *d, const char *setting, const group *a, const group *b, const rv__metric_kind *m, char why[WHY]) {
-    *why = 0;
-    if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
-    if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
-    if (other_examples(d, a, b, m, why)) return true;
-    const double ta = mean_tokens(d, a), tb = mean_tokens(d, b);
-    if (fabs(ta - tb) > TOKENS_EQUAL * fmax(ta, tb))
-        return snprintf(why, WHY, "unequal budgets: %s was trained on %.0f tokens, %s on %.0f", a->model, ta, b->model, tb);
-    if (not_matched(d, a->model, why) || not_matched(d, b->model, why)) return true;
-    if (json_is_false(json_object_get(json_object_get(d->in->plan, "tuning"), "equal"))) return snprintf(why, WHY, "learning rates were tuned on unequal budgets");
-    return false;
-}
-
 /* ---- pairs */
 
 typedef struct {
@@ -180,18 +82,19 @@ typedef struct {
     int64_t needed;     /* seeds, or -1 */
     int seeds;
     bool open;          /* a verdict is possible */
-    char why[WHY];
+    char why[RV__WHY], beside[RV__WHY];
 } pair;
 
-static rv_status compare(const data *d, const char *setting, const group *a, const group *b, const rv__metric_kind *m, group *x, group *y, pair *out) {
+static rv_status compare(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b, const rv__metric_kind *m, rv__group *x, rv__group *y, pair *out) {
     out->difference = (rv_interval){NAN, NAN, NAN};
     out->p = NAN;
     out->needed = -1;
-    out->open = !no_verdict(d, setting, a, b, m, out->why);
-    char ignored[WHY];
-    if (!a->n || !b->n || other_examples(d, a, b, m, ignored)) return RV_OK;
+    out->open = !rv__no_verdict(d, setting, a, b, m, out->why);
+    if (out->open) rv__caveats(d, a, b, out->beside);
+    char ignored[RV__WHY] = "";
+    if (!a->n || !b->n || rv__other_examples(d, a, b, m, ignored)) return RV_OK;
     common_seeds(d, a, b, x, y);
-    const group *left = x->n ? x : a, *right = x->n ? y : b;
+    const rv__group *left = x->n ? x : a, *right = x->n ? y : b;
     int64_t n, same;
     double *of_a = gather(d, left, m, &EVERYTHING, &n), *of_b = gather(d, right, m, &EVERYTHING, &same);
     double *each = rv_alloc((size_t)(2 * left->n) * sizeof *each);
@@ -232,23 +135,21 @@ static void adjust(int n, pair *p) {
     }
 }
 
-static json_t *describe_pair(const data *d, const rv__metric_kind *m, pair *p) {
+static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pair *p) {
     const double alpha = 1 - d->in->options.level;
     const bool excludes = p->difference.low > 0 || p->difference.high < 0;
     const char *verdict = "no verdict";
     int64_t needed = -1;
-    if (p->open && !isfinite(p->difference.low)) snprintf(p->why, WHY, "the metric is not a number on some resamples");
+    if (p->open && !isfinite(p->difference.low)) snprintf(p->why, RV__WHY, "the metric is not a number on some resamples");
     else if (p->open && excludes && p->adjusted < alpha) verdict = (p->difference.value > 0) == m->higher_is_better ? "a" : "b";
     else if (p->open) {
         verdict = "not distinguishable";
         needed = p->needed > p->seeds ? p->needed : -1;
-        if (excludes) snprintf(p->why, WHY, "the interval leaves 0 out, but not after Holm's adjustment for the number of pairs");
-        else if (p->needed > 0 && needed < 0) snprintf(p->why, WHY, "seeds agree, but there are too few test examples to tell");
+        if (excludes) snprintf(p->why, RV__WHY, "the interval leaves 0 out, but not after Holm's adjustment for the number of pairs");
+        else if (p->needed > 0 && needed < 0) snprintf(p->why, RV__WHY, "seeds agree, but there are too few test examples to tell");
     }
-    if (p->seeds == 1 && p->open) {
-        size_t at = strlen(p->why);
-        snprintf(p->why + at, WHY - at, "%sone seed: the interval covers examples only, not what another seed would give", at ? "; " : "");
-    }
+    const size_t at = strlen(p->why);
+    snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b], "difference",
                      rv__json_finite(p->difference.value), "low", rv__json_finite(p->difference.low), "high", rv__json_finite(p->difference.high), "p",
                      rv__json_finite(p->adjusted), "verdict", verdict, "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
@@ -256,7 +157,7 @@ static json_t *describe_pair(const data *d, const rv__metric_kind *m, pair *p) {
 
 /* ---- quality */
 
-static rv_status describe_models(const data *d, const group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status describe_models(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, json_t *list) {
     double *each = rv_alloc((size_t)(d->in->n_runs + 1) * sizeof *each);
     rv_status status = each ? RV_OK : RV_ENOMEM;
     for (int k = 0; k < d->in->n_models && status == RV_OK; k++) {
@@ -272,13 +173,13 @@ static rv_status describe_models(const data *d, const group *g, const rv__metric
     return status;
 }
 
-static rv_status describe_pairs(const data *d, const char *setting, const group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status describe_pairs(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m, json_t *list) {
     const int models = d->in->n_models, most = models * (models - 1) / 2;
     int n = 0;
     pair *p = rv_alloc((size_t)(most + 1) * sizeof *p);
     int *room = rv_alloc((size_t)(2 * d->in->n_runs + 1) * sizeof *room);
     rv_status status = p && room ? RV_OK : RV_ENOMEM;
-    group x = {.run = room}, y = {.run = room + d->in->n_runs};
+    rv__group x = {.run = room}, y = {.run = room + d->in->n_runs};
     for (int a = 0; a < models; a++)
         for (int b = a + 1; b < models && status == RV_OK; b++) {
             p[n] = (pair){.a = a, .b = b};
@@ -291,7 +192,7 @@ static rv_status describe_pairs(const data *d, const char *setting, const group 
     return status;
 }
 
-static rv_status add_quality(const data *d, const char *setting, const group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status add_quality(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m, json_t *list) {
     json_t *models = json_array(), *pairs = json_array();
     rv_status status = describe_models(d, g, m, models);
     if (status == RV_OK) status = describe_pairs(d, setting, g, m, pairs);
@@ -302,7 +203,7 @@ static rv_status add_quality(const data *d, const char *setting, const group *g,
 
 /* ---- by length */
 
-static rv_status add_bin(const data *d, const group *g, const rv__metric_kind *m, const range *r, json_t *counts, json_t *const lists[3]) {
+static rv_status add_bin(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r, json_t *counts, json_t *const lists[3]) {
     rv_interval v;
     int64_t n;
     rv_status status = value_of(d, g, m, r, NULL, &n, &v);
@@ -313,7 +214,7 @@ static rv_status add_bin(const data *d, const group *g, const rv__metric_kind *m
 }
 
 /* Length of the longest source of any model. */
-static int64_t longest(const data *d, const group *g, int unit) {
+static int64_t longest(const rv__quality *d, const rv__group *g, int unit) {
     int64_t most = 0;
     for (int k = 0; k < d->in->n_models; k++)
         for (int i = 0; i < g[k].n; i++) {
@@ -323,7 +224,7 @@ static int64_t longest(const data *d, const group *g, int unit) {
     return most;
 }
 
-static rv_status add_by_length(const data *d, const char *setting, const group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status add_by_length(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m, json_t *list) {
     const rv_report_options *o = &d->in->options;
     const int64_t most = longest(d, g, o->words);
     range r[RV_REPORT_BINS + 1];
@@ -347,7 +248,7 @@ static rv_status add_by_length(const data *d, const char *setting, const group *
 
 /* ---- samples and attention: of each model's first seed */
 
-static void add_samples(const data *d, const char *setting, const group *g, json_t *list) {
+static void add_samples(const rv__quality *d, const char *setting, const rv__group *g, json_t *list) {
     for (size_t i = 0; i < (size_t)d->in->options.samples; i++) {
         json_t *outputs = json_array(), *shown = NULL;
         for (int k = 0; k < d->in->n_models; k++) {
@@ -364,7 +265,7 @@ static void add_samples(const data *d, const char *setting, const group *g, json
     }
 }
 
-static rv_status add_attention(const data *d, const char *setting, const group *g, json_t *list) {
+static rv_status add_attention(const rv__quality *d, const char *setting, const rv__group *g, json_t *list) {
     for (int k = 0; k < d->in->n_models; k++) {
         if (!g[k].n) continue;
         const rv_report_run *run = &d->in->run[g[k].run[0]];
@@ -383,7 +284,7 @@ static rv_status add_attention(const data *d, const char *setting, const group *
 
 /* ---- all of it */
 
-static bool wanted(const data *d, const group *g, const rv__metric_kind *m) {
+static bool wanted(const rv__quality *d, const rv__group *g, const rv__metric_kind *m) {
     const rv_report_options *o = &d->in->options;
     bool known = false, named = o->n_metrics == 0;
     for (int k = 0; k < d->in->n_models; k++) known |= g[k].n && rv__metric_known(m, &d->e[g[k].run[0]]);
@@ -392,7 +293,7 @@ static bool wanted(const data *d, const group *g, const rv__metric_kind *m) {
 }
 
 /* The seeds of a model are measured on the same examples. */
-static rv_status check_group(const data *d, const group *g) {
+static rv_status check_group(const rv__quality *d, const rv__group *g) {
     for (int i = 1; i < g->n; i++)
         if (d->e[g->run[i]].n != d->e[g->run[0]].n)
             return rv_error(RV_EDATA, "%s has %lld examples and %s has %lld: they were not measured on the same data; delete both files examples.jsonl and measure again",
@@ -404,7 +305,7 @@ typedef struct {
     json_t *quality, *by_length, *samples, *attention;
 } parts;
 
-static rv_status report_setting(const data *d, const char *setting, group *g, parts *p) {
+static rv_status report_setting(const rv__quality *d, const char *setting, rv__group *g, parts *p) {
     for (int k = 0; k < d->in->n_models; k++) {
         find_group(d, d->in->model[k], setting, &g[k]);
         RV_TRY(check_group(d, &g[k]));
@@ -419,13 +320,10 @@ static rv_status report_setting(const data *d, const char *setting, group *g, pa
     return add_attention(d, setting, g, p->attention);
 }
 
-static rv_status read_runs(data *d) {
+static rv_status read_runs(rv__quality *d) {
     for (int i = 0; i < d->in->n_runs; i++) {
-        rv__run_log log;
         RV_TRY(rv__examples_read(d->in->run[i].path, d->in->options.samples, &d->e[i]));
-        RV_TRY(rv__run_log_read(d->in->run[i].path, &log));
-        d->tokens[i] = log.n ? log.train[log.n - 1].tokens : 0;
-        rv__run_log_free(&log);
+        RV_TRY(rv__run_facts_read(&d->in->run[i], d->in->options.level, &d->facts[i]));
     }
     return RV_OK;
 }
@@ -437,17 +335,18 @@ static void add_part(json_t *report, const char *name, json_t *list) {
 
 rv_status rv_report_quality(const rv_report_input *in, json_t *report) {
     const size_t runs = (size_t)in->n_runs + 1, models = (size_t)in->n_models + 1;
-    data d = {.in = in, .e = rv_alloc(runs * sizeof *d.e), .tokens = rv_alloc(runs * sizeof *d.tokens)};
-    group *g = rv_alloc(models * sizeof *g);
+    rv__quality d = {.in = in, .e = rv_alloc(runs * sizeof *d.e), .facts = rv_alloc(runs * sizeof *d.facts)};
+    rv__group *g = rv_alloc(models * sizeof *g);
     int *room = rv_alloc(rv_size_mul(models * runs, sizeof *room));
     parts p = {json_array(), json_array(), json_array(), json_array()};
-    rv_status status = d.e && d.tokens && g && room ? read_runs(&d) : RV_ENOMEM;
+    rv_status status = d.e && d.facts && g && room ? read_runs(&d) : RV_ENOMEM;
     for (int k = 0; g && room && k < in->n_models; k++) g[k].run = room + (size_t)k * runs;
     for (int s = 0; s < in->n_settings && status == RV_OK; s++) status = report_setting(&d, in->setting[s], g, &p);
     for (int i = 0; d.e && i < in->n_runs; i++) rv__examples_free(&d.e[i]);
     rv_free(room);
     rv_free(g);
-    rv_free(d.tokens);
+    for (int i = 0; d.facts && i < in->n_runs; i++) rv__run_facts_free(&d.facts[i]);
+    rv_free(d.facts);
     rv_free(d.e);
     add_part(report, "quality", p.quality);
     add_part(report, "by_length", p.by_length);

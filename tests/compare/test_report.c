@@ -166,9 +166,88 @@ Test(report, one_seed_says_so, .init = setup, .fini = teardown) {
     usual();
     in.n_runs = 2;
     json_t *r = report();
-    expect(r, "accuracy", "b", "one seed");
-    expect(r, "loss", "not distinguishable", "one seed");
+    expect(r, "accuracy", "no verdict", "one seed");
+    expect(r, "loss", "no verdict", "one seed");
     cr_expect(json_is_null(json_object_get(pair_of(r, "loss", 0), "seeds_needed")));
+    json_decref(r);
+}
+
+static void write_measured(int at, const char *text) {
+    char file[2048];
+    snprintf(file, sizeof file, "%s/measured.json", path[at]);
+    FILE *f = fopen(file, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Equally many tokens of another vocabulary are other tokens; what does not count tokens compares all the same. */
+Test(report, no_verdict_between_vocabularies, .init = setup, .fini = teardown) {
+    usual();
+    for (int i = 0; i < 6; i++) write_measured(i, i % 2 ? "{\"part\": \"test\", \"vocabulary\": \"b\"}" : "{\"part\": \"test\", \"vocabulary\": \"a\"}");
+    json_t *r = report();
+    expect(r, "accuracy", "no verdict", "alpha and beta have different vocabularies");
+    json_decref(r);
+    for (int i = 0; i < 6; i++) write_measured(i, "{\"part\": \"test\", \"vocabulary\": \"a\"}");
+    r = report();
+    expect(r, "accuracy", "b", "");
+    json_decref(r);
+}
+
+Test(report, no_verdict_on_what_sees_the_future, .init = setup, .fini = teardown) {
+    usual();
+    in.n_models = 3;
+    for (int s = 1; s <= 3; s++) write_run(5 + s, 2, s, 1, 0.01, 40);
+    in.n_runs = 9;
+    json_t *r = report();
+    cr_expect_str_eq(json_string_value(json_object_get(pair_of(r, "loss", 1), "verdict")), "b", "gamma has its mask");
+    json_decref(r);
+    rv_config *sees;
+    char *text = rv_config_resolved(config[2]);
+    cr_assert_eq(rv_config_parse("test.yaml", text, strlen(text), 1, (const char *const[]){"model.decoder.causal_mask=none"}, &sees), RV_OK, "%s", rv_error_message());
+    free(text);
+    for (int s = 1; s <= 3; s++) run[5 + s].config = sees;
+    r = report();
+    const char *why = json_string_value(json_object_get(pair_of(r, "loss", 1), "why"));
+    cr_expect_str_eq(json_string_value(json_object_get(pair_of(r, "loss", 1), "verdict")), "no verdict");
+    cr_expect(strstr(why, "gamma sees the tokens that it is to predict (causal_mask: none)"), "%s", why);
+    expect(r, "accuracy", "b", "");
+    json_decref(r);
+    rv_config_destroy(sees);
+}
+
+Test(report, what_a_verdict_rests_on_stands_beside_it, .init = setup, .fini = teardown) {
+    usual();
+    in.plan = json_loads("{\"tuning\": {\"equal\": true, \"models\": ["
+                         "{\"model\": \"alpha\", \"lr\": 0.1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]},"
+                         "{\"model\": \"beta\", \"lr\": 1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]}]}}", 0, NULL);
+    json_t *r = report();
+    expect(r, "accuracy", "b", "the rate of beta is at the edge of those tried");
+    cr_expect(!strstr(json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why")), "alpha"));
+    json_decref(r);
+    for (int i = 0; i < 6; i++) write_measured(i, "{\"part\": \"valid\"}");
+    r = report();
+    expect(r, "accuracy", "b", "on validation examples, which chose the learning rate and chose the checkpoint, too");
+    json_decref(r);
+    json_decref(in.plan);
+}
+
+/* Validation losses that fall to the end, for one model. */
+Test(report, who_was_still_improving, .init = setup, .fini = teardown) {
+    usual();
+    for (int i = 0; i < 6; i++) {
+        char file[2048];
+        snprintf(file, sizeof file, "%s/metrics.jsonl", path[i]);
+        FILE *f = fopen(file, "w");
+        for (int s = 1; s <= 20; s++) {
+            double loss = i % 2 ? 3 - 0.1 * s + 0.01 * (s % 3) : 1.5 + 0.02 * ((s + i) % 3) + (s < 8 ? 1 : 0);
+            fprintf(f, "{\"step\":%d,\"kind\":\"train\",\"loss\":1,\"tokens\":%d,\"tokens_per_second\":1000}\n", 10 * s, 100 * s);
+            fprintf(f, "{\"step\":%d,\"kind\":\"valid\",\"loss\":%g}\n", 10 * s, loss);
+        }
+        fclose(f);
+    }
+    json_t *r = report();
+    expect(r, "accuracy", "b", "at this budget: beta was still improving");
+    cr_expect(!strstr(json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why")), "alpha"));
     json_decref(r);
 }
 

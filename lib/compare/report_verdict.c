@@ -1,0 +1,199 @@
+/* When two systems may be told apart: what else may explain a difference leaves no verdict, and what a reader must know of one
+ * stands beside it. Terminal, report.json and page all tell what is decided here. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "compare/report_quality_private.h"
+
+static const double TOKENS_EQUAL = 0.01; /* relative */
+static const double STILL_FALLING = 0.02; /* of the loss */
+enum { VALIDATIONS_LEAST = 3 };
+
+bool rv__belongs(const rv_report_run *r, const char *model, const char *setting) { return !strcmp(r->model, model) && !strcmp(r->setting, setting); }
+
+/* ---- facts */
+
+/* A line through the second half of the validations, or the last few. */
+static void find_fall(const rv__run_log *log, double level, rv__run_facts *f) {
+    enum { MOST = 512 };
+    double x[MOST], y[MOST], a, sum = 0;
+    const size_t all = json_array_size(log->valid), half = all / 2;
+    size_t seen = half > MOST ? MOST : half;
+    int n = 0;
+    if (seen < VALIDATIONS_LEAST) seen = all < VALIDATIONS_LEAST ? all : VALIDATIONS_LEAST;
+    f->fall = f->fall_low = NAN;
+    for (size_t i = all - seen; i < all; i++) {
+        const json_t *line = json_array_get(log->valid, i);
+        x[n] = rv__json_double(line, "step");
+        y[n] = rv__json_double(line, "loss");
+        if (!isfinite(y[n])) return;
+        sum += y[n++];
+    }
+    rv_interval slope;
+    if (n < VALIDATIONS_LEAST) return;
+    rv_line_fit(n, x, y, level, &a, &slope);
+    const double scale = -(x[n - 1] - x[0]) / (sum / n);
+    f->fall = slope.value * scale;
+    f->fall_low = slope.high * scale;
+}
+
+rv_status rv__run_facts_read(const rv_report_run *run, double level, rv__run_facts *out) {
+    rv__run_log log;
+    *out = (rv__run_facts){0};
+    RV_TRY(rv__run_log_read(run->path, &log));
+    out->tokens = log.n ? log.train[log.n - 1].tokens : 0;
+    find_fall(&log, level, out);
+    rv__run_log_free(&log);
+    return rv__run_json_read(run->path, "measured.json", &out->measured);
+}
+
+void rv__run_facts_free(rv__run_facts *f) { json_decref(f->measured); }
+
+/* ---- reasons against a verdict */
+
+static bool because(char why[RV__WHY], const char *format, ...) RV_PRINTF(2, 3);
+static bool because(char why[RV__WHY], const char *format, ...) {
+    const size_t at = strlen(why);
+    va_list args;
+    va_start(args, format);
+    if (at) snprintf(why + at, RV__WHY - at, "; ");
+    vsnprintf(why + strlen(why), RV__WHY - strlen(why), format, args);
+    va_end(args);
+    return true;
+}
+
+static const json_t *plan_entry(const rv__quality *d, const char *part, const char *model) {
+    const json_t *list = json_object_get(json_object_get(d->in->plan, part), "models");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(list, i), "model"));
+        if (name && !strcmp(name, model)) return json_array_get(list, i);
+    }
+    return NULL;
+}
+
+static bool not_all_done(const rv__quality *d, const char *model, const char *setting, char why[RV__WHY]) {
+    const json_t *seeds = json_object_get(d->in->plan, "seeds");
+    bool any = false;
+    for (size_t k = 0; k < json_array_size(seeds); k++) {
+        const long long seed = (long long)json_integer_value(json_array_get(seeds, k));
+        bool there = false;
+        for (int i = 0; i < d->in->n_runs; i++) there |= rv__belongs(&d->in->run[i], model, setting) && d->in->run[i].seed == seed;
+        if (!there) return because(why, "%s with seed %lld is missing", model, seed);
+    }
+    for (int i = 0; i < d->in->n_runs; i++) {
+        const rv_report_run *r = &d->in->run[i];
+        if (!rv__belongs(r, model, setting)) continue;
+        any = true;
+        const char *what = r->outcome == RV_RUN_DIVERGED ? "diverged" : r->outcome == RV_RUN_UNFINISHED ? "is not finished" : !d->e[i].n ? "was not measured" : NULL;
+        if (what) return because(why, "%s with seed %lld %s", model, (long long)r->seed, what);
+    }
+    return !any && because(why, "%s was not run", model);
+}
+
+/* A seed that `a` was run with and `b` was not. */
+static bool seed_alone(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    for (int i = 0; i < a->n; i++) {
+        const int64_t seed = d->in->run[a->run[i]].seed;
+        bool both = false;
+        for (int k = 0; k < b->n; k++) both |= d->in->run[b->run[k]].seed == seed;
+        if (!both) return because(why, "%s was run with seed %lld, %s was not", a->model, (long long)seed, b->model);
+    }
+    return false;
+}
+
+static double mean_tokens(const rv__quality *d, const rv__group *g) {
+    double sum = 0;
+    for (int i = 0; i < g->n; i++) sum += (double)d->facts[g->run[i]].tokens / g->n;
+    return sum;
+}
+
+static bool not_matched(const rv__quality *d, const char *model, char why[RV__WHY]) {
+    const json_t *match = json_object_get(d->in->plan, "match"), *entry = plan_entry(d, "match", model);
+    const char *by = json_string_value(json_object_get(match, "by"));
+    if (!json_is_false(json_object_get(entry, "met"))) return false;
+    return because(why, "%s does not match in %s (off by %.1f %%)", model, by ? by : "size", 100 * rv__json_double(entry, "off"));
+}
+
+/* A system that sees the tokens it is to predict has a good loss and knows nothing. */
+static bool sees_the_future(const rv__quality *d, const rv__group *g, char why[RV__WHY]) {
+    static const char key[] = "model.decoder.causal_mask";
+    const rv_config *c = d->in->run[g->run[0]].config;
+    if (!c || !rv_config_has(c, key) || rv_config_is(c, key, "before_softmax")) return false;
+    return because(why, "%s sees the tokens that it is to predict (causal_mask: %s): its loss says nothing of its quality", g->model, rv_config_text(c, key));
+}
+
+/* The same number of tokens may be cut in another way: a vocabulary says which. */
+static bool other_vocabulary(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    const json_t *x = json_object_get(d->facts[a->run[0]].measured, "vocabulary"), *y = json_object_get(d->facts[b->run[0]].measured, "vocabulary");
+    if (!x || !y || json_equal(x, y)) return false;
+    return because(why, "%s and %s have different vocabularies, so that means over tokens do not compare", a->model, b->model);
+}
+
+bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]) {
+    const rv__examples *first = &d->e[a->run[0]];
+    const bool of_tokens = m->column[1] == RV__TOKENS;
+    for (int k = 0; k < a->n + b->n; k++) {
+        const rv__examples *e = &d->e[k < a->n ? a->run[k] : b->run[k - a->n]];
+        if (e->n != first->n) return because(why, "they were measured on %lld and %lld examples", (long long)first->n, (long long)e->n);
+        for (int64_t i = 0; i < e->n && of_tokens; i++)
+            if (e->sums[i * RV_SUMS + RV__TOKENS] != first->sums[i * RV_SUMS + RV__TOKENS])
+                return because(why, "they cut the text into different tokens, so that means over tokens do not compare");
+    }
+    return of_tokens && other_vocabulary(d, a, b, why);
+}
+
+bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]) {
+    *why = 0;
+    if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
+    if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
+    if (rv__other_examples(d, a, b, m, why)) return true;
+    if (sees_the_future(d, a, why) || sees_the_future(d, b, why)) return true;
+    const double ta = mean_tokens(d, a), tb = mean_tokens(d, b);
+    if (fabs(ta - tb) > TOKENS_EQUAL * fmax(ta, tb))
+        return because(why, "unequal budgets: %s was trained on %.0f tokens, %s on %.0f", a->model, ta, b->model, tb);
+    if (not_matched(d, a->model, why) || not_matched(d, b->model, why)) return true;
+    if (json_is_false(json_object_get(json_object_get(d->in->plan, "tuning"), "equal"))) return because(why, "learning rates were tuned on unequal budgets");
+    if (a->n == 1) return because(why, "one seed: what another would give is not known");
+    return false;
+}
+
+/* ---- beside a verdict */
+
+/* The rate of a model is the least or the greatest of those tried. */
+static void say_edge(const rv__quality *d, const char *model, char why[RV__WHY]) {
+    const json_t *entry = plan_entry(d, "tuning", model), *tried;
+    const double lr = rv__json_double(entry, "lr");
+    bool lower = false, higher = false;
+    size_t i;
+    json_array_foreach(json_object_get(entry, "tried"), i, tried) {
+        lower |= rv__json_double(tried, "lr") < lr;
+        higher |= rv__json_double(tried, "lr") > lr;
+    }
+    if (isfinite(lr) && !(lower && higher)) because(why, "the rate of %s is at the edge of those tried: another may be better", model);
+}
+
+/* Its validation loss was falling at the end: on the mean over seeds, and beyond what the seeds (or one seed's line) leave to chance. */
+static void say_still_improving(const rv__quality *d, const rv__group *g, char why[RV__WHY]) {
+    double mean = 0, squares = 0, low;
+    for (int i = 0; i < g->n; i++) mean += d->facts[g->run[i]].fall / g->n;
+    for (int i = 0; i < g->n; i++) squares += pow(d->facts[g->run[i]].fall - mean, 2);
+    if (g->n > 1) low = mean - rv_student_quantile((1 + d->in->options.level) / 2, g->n - 1) * sqrt(squares / (g->n - 1) / g->n);
+    else low = d->facts[g->run[0]].fall_low;
+    if (mean > STILL_FALLING && low > 0) because(why, "at this budget: %s was still improving", g->model);
+}
+
+static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]) {
+    const char *part = json_string_value(json_object_get(d->facts[a->run[0]].measured, "part"));
+    if (!part || strcmp(part, "valid")) return;
+    because(why, "on validation examples, which %schose the checkpoint, too",
+            json_is_object(json_object_get(d->in->plan, "tuning")) ? "chose the learning rate and " : "");
+}
+
+void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    const rv__group *const both[] = {a, b};
+    for (int k = 0; k < 2; k++) say_still_improving(d, both[k], why);
+    for (int k = 0; k < 2; k++) say_edge(d, both[k]->model, why);
+    say_part(d, a, why);
+}
