@@ -142,6 +142,17 @@ class Pages(unittest.TestCase):
         self.assertIn("Nothing is said of bottleneck where its times fall as sequences grow", words)
         self.assertNotIn("Nothing is said of", self.draw(fixture_report.full())[1].words())
 
+    def test_costs_that_cannot_be_told_apart(self):
+        r = fixture_report.full()
+        for c in r["cost"]["crossings"]:
+            if c["phase"] != "train": continue
+            if c["verdict"] == "crossing": c.update(verdict="not distinguishable", cheaper_below="", cheaper_above="", length=None)
+            else: c.update(everywhere=False, told=[{"sequence_length": n, "cheaper": c["a"]} for n in (64, 256)])
+        words = self.draw(r)[1].words()
+        self.assertIn("Training step: bottleneck and transformer are not distinguishable by their time.", words)
+        self.assertRegex(words, r"Training step: bottleneck costs less time than \w+ at 64, 256 tokens; at other lengths they are not distinguishable.")
+        self.assertIn("Meanwhile other programs used 0.1 CPUs on average, 0.4 in the worst round.", words)
+
     def test_a_leaking_mask_is_told(self):
         r = fixture_report.full()
         self.assertNotIn("sees the tokens that it is to predict", self.draw(r)[1].words())

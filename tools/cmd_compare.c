@@ -132,6 +132,8 @@ static void print_results(const rv_comparison *c, const json_t *report) {
     json_array_foreach(json_object_get(json_object_get(report, "cost"), "crossings"), i, row)
         if (json_is_number(json_object_get(row, "length"))) /* the others are in the report */
             printf("%s on %d thread%s: %s\n", text(row, "phase"), (int)number(row, "threads"), number(row, "threads") > 1 ? "s" : "", text(row, "text"));
+    const double others = number(json_object_get(json_object_get(report, "cost"), "other_work"), "most");
+    if (others > 0.25) printf("while costs were measured, other programs used up to %.1f of %d CPUs: times are longer for it\n", others, rv_threads());
     printf("%s/report.html\n", c->dir);
 }
 

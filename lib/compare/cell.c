@@ -15,7 +15,7 @@
 #include "train/stop.h"
 #include "train/trainer.h"
 
-enum { COST_BATCH = 8, COST_SECONDS = 20 }; /* sequences; most that one measurement may take */
+enum { COST_BATCH = 8, COST_REPEATS = 3, COST_SECONDS = 20 }; /* sequences; fewest in a round; most that all rounds of one measurement may take */
 
 static void outcome_path(const rv_cell_info *cell, char path[RV_PATH_MAX]) {
     snprintf(path, RV_PATH_MAX, "%.*s%s", RV_PATH_MAX - 16, cell->path, cell->kind == RV_CELL_COST ? "" : "/outcome.json");
@@ -245,7 +245,9 @@ static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int thr
 /* ---- cost */
 
 static void read_spec(const rv_config *c, rv_cost_spec *s) {
-    *s = (rv_cost_spec){.warmup = (int)rv_config_int(c, "compare.cost.warmup"), .repeats = (int)rv_config_int(c, "compare.cost.repeats"), .max_seconds = COST_SECONDS};
+    const int64_t rounds = rv_config_int(c, "compare.cost.rounds"), repeats = (rv_config_int(c, "compare.cost.repeats") + rounds - 1) / rounds;
+    *s = (rv_cost_spec){.warmup = (int)rv_config_int(c, "compare.cost.warmup"), .repeats = repeats < COST_REPEATS ? COST_REPEATS : (int)repeats,
+                        .max_seconds = COST_SECONDS / (double)rounds};
     s->n_lengths = rv_config_count(c, "compare.cost.sequence_length");
     for (int i = 0; i < s->n_lengths; i++) s->length[i] = rv_config_int_at(c, "compare.cost.sequence_length", i);
     s->n_threads = rv_config_count(c, "compare.cost.threads");

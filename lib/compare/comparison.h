@@ -39,7 +39,7 @@ typedef struct {
     int number; /**< from 1 */
     rv_cell_kind kind;
     const char *model, *setting;
-    int64_t seed, steps, tokens;
+    int64_t seed, steps, tokens; /**< seed: of a cost cell, its round */
     double lr;  /**< of a trial */
     char path[RV_PATH_MAX]; /**< its folder; of a cost cell, its file */
     const json_t *entry;

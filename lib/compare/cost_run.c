@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <math.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,24 +116,6 @@ static rv_status ask(const char *self, json_t *request, json_t **reply) {
                     WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
-/* Add a measurement to the one of the same phase, threads and length, or to the list. */
-static rv_status add(json_t *cells, json_t *cell) {
-    static const char *const same[] = {"phase", "threads", "sequence_length"};
-    enum { SAME = sizeof same / sizeof *same };
-    size_t i;
-    json_t *before;
-    json_array_foreach(cells, i, before) {
-        bool equal = true;
-        for (int k = 0; k < SAME; k++) equal &= json_equal(json_object_get(before, same[k]), json_object_get(cell, same[k]));
-        if (!equal) continue;
-        json_t *peak = json_object_get(cell, "peak_bytes");
-        bool failed = json_array_extend(json_object_get(before, "ms"), json_object_get(cell, "ms")) != 0;
-        if (json_integer_value(peak) > json_integer_value(json_object_get(before, "peak_bytes"))) failed |= json_object_set(before, "peak_bytes", peak) != 0;
-        return failed ? rv_error(RV_ENOMEM, "out of memory") : RV_OK;
-    }
-    return json_array_append(cells, cell) ? rv_error(RV_ENOMEM, "out of memory") : RV_OK;
-}
-
 static rv_status measure(const char *self, json_t *request, json_t *cells) {
     json_t *reply, *cell;
     size_t i;
@@ -141,38 +125,41 @@ static rv_status measure(const char *self, json_t *request, json_t *cells) {
     const int status = (int)json_integer_value(json_object_get(reply, "status"));
     rv_status result = found ? RV_OK
                              : rv_error(status > RV_OK && status <= RV_EINT ? (rv_status)status : RV_EINTERNAL, "%s", message ? message : "the measurement gave no answer");
-    json_array_foreach(found, i, cell) if (result == RV_OK) result = add(cells, cell);
+    json_array_foreach(found, i, cell)
+        if (result == RV_OK && json_array_append(cells, cell)) result = rv_error(RV_ENOMEM, "out of memory");
     json_decref(reply);
     return result;
 }
 
 /* ---- all of them */
 
-/* Each is measured in three rounds, some time apart: other work on the machine comes in bursts of seconds, and one that hits a
- * round leaves the median of all repeats where it is. */
-enum { ROUNDS = 3 };
-
 static rv_status measure_all(const char *config, const char *model, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, const char *self, json_t *cells) {
-    const int n = spec->n_threads * spec->n_lengths;
-    bool too_large[RV_COST_THREADS * RV_COST_LENGTHS] = {0};
-    for (int round = 0; round < ROUNDS; round++) {
-        rv_cost_spec part = *spec;
-        part.repeats = spec->repeats * (round + 1) / ROUNDS - spec->repeats * round / ROUNDS;
-        part.max_seconds = spec->max_seconds / ROUNDS;
-        for (int k = 0; k < n && part.repeats; k++) {
-            const int threads = spec->threads[k / spec->n_lengths];
-            const int64_t length = spec->length[k % spec->n_lengths];
-            if (too_large[k]) continue;
-            RV_TRY(rv_stop_requested());
-            json_t *request = make_request(config, src_vocab, tgt_vocab, &part, threads, length);
-            const rv_status status = request ? measure(self, request, cells) : rv_error(RV_ENOMEM, "out of memory");
-            json_decref(request);
-            too_large[k] = status == RV_ENOMEM;
-            if (too_large[k]) rv_warn("%s, length %lld, %d threads: not measured: %s", model, (long long)length, threads, rv_error_message());
-            else if (status != RV_OK) return rv_error_context(status, "cost of %s, length %lld, %d threads: ", model, (long long)length, threads);
-        }
+    for (int k = 0; k < spec->n_threads * spec->n_lengths; k++) {
+        const int threads = spec->threads[k / spec->n_lengths];
+        const int64_t length = spec->length[k % spec->n_lengths];
+        RV_TRY(rv_stop_requested());
+        json_t *request = make_request(config, src_vocab, tgt_vocab, spec, threads, length);
+        const rv_status status = request ? measure(self, request, cells) : rv_error(RV_ENOMEM, "out of memory");
+        json_decref(request);
+        if (status == RV_ENOMEM) rv_warn("%s, length %lld, %d threads: not measured: %s", model, (long long)length, threads, rv_error_message());
+        else if (status != RV_OK) return rv_error_context(status, "cost of %s, length %lld, %d threads: ", model, (long long)length, threads);
     }
     return RV_OK;
+}
+
+/* CPU seconds that the whole machine has spent, less those of this process and what it started; NaN where that is not told. */
+static double work_of_others(void) {
+    double busy[8] = {0}, ours = 0;
+    FILE *f = fopen("/proc/stat", "r");
+    const bool read = f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &busy[0], &busy[1], &busy[2], &busy[3], &busy[4], &busy[5], &busy[6], &busy[7]) == 8;
+    if (f) fclose(f);
+    if (!read) return NAN;
+    for (int who = 0; who < 2; who++) {
+        struct rusage r;
+        if (getrusage(who ? RUSAGE_CHILDREN : RUSAGE_SELF, &r)) return NAN;
+        ours += (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+    }
+    return (busy[0] + busy[1] + busy[2] + busy[5] + busy[6] + busy[7]) / (double)sysconf(_SC_CLK_TCK) - ours;
 }
 
 static rv_status save(const json_t *document, const char *path) {
@@ -189,10 +176,13 @@ rv_status rv_cost_run(const rv_config *config, const char *model, int64_t src_vo
     char *text = rv_config_resolved(config);
     if (!text) return RV_ENOMEM;
     json_t *cells = json_array();
+    const double others = work_of_others(), begun = rv_now();
     rv_status status = measure_all(text, model, src_vocab, tgt_vocab, spec, self, cells);
-    json_t *document = status == RV_OK ? json_pack("{s:s, s:I, s:o, s:o, s:O}", "model", model, "parameters", (json_int_t)parameters, "batch",
+    const double other_work = (work_of_others() - others) / (rv_now() - begun);
+    json_t *document = status == RV_OK ? json_pack("{s:s, s:I, s:o, s:o, s:o, s:O}", "model", model, "parameters", (json_int_t)parameters, "batch",
                                                    spec->batch ? json_integer(spec->batch) : json_null(), "tokens",
-                                                   spec->batch ? json_null() : json_integer(spec->tokens), "cells", cells)
+                                                   spec->batch ? json_null() : json_integer(spec->tokens), "other_work",
+                                                   isfinite(other_work) ? json_real(other_work > 0 ? other_work : 0) : json_null(), "cells", cells)
                                        : NULL;
     if (status == RV_OK) status = document ? save(document, path) : rv_error(RV_ENOMEM, "out of memory");
     json_decref(document);

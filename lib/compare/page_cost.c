@@ -327,6 +327,10 @@ void rv__page_cost(rv__page *p) {
     rv_page_text(p->f, "Both axes are logarithmic: a straight line is a power of the length, and the steeper line loses in the end. A plumb line marks where two models cost the same.");
     if (batch > 0) rv_page_textf(p->f, " Batches of %s sequences, random tokens.", rv__page_number(p, batch));
     else fputs(" Every batch has about the same number of tokens, whatever their length.", p->f);
+    const json_t *others = json_object_get(cost, "other_work");
+    if (json_is_object(others))
+        rv_page_textf(p->f, " Meanwhile other programs used %s CPUs on average, %s in the worst round.", rv__page_rough(p, rv__page_real(others, "mean")),
+                      rv__page_rough(p, rv__page_real(others, "most")));
     fputs("</p>\n", p->f);
     times(p, cost, n_threads, threads);
     memory(p, cost, threads[0]);

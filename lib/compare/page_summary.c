@@ -199,16 +199,34 @@ static double most_threads(const json_t *crossings) {
     return most;
 }
 
+/* The lengths at which a difference is told: "64, 128". */
+static const char *told_lengths(rv__page *p, const json_t *c) {
+    const char *text = "";
+    const json_t *at;
+    size_t i;
+    json_array_foreach(json_object_get(c, "told"), i, at)
+        text = rv__page_format(p, "%s%s%s", text, i ? ", " : "", rv__page_number(p, rv__page_real(at, "sequence_length")));
+    return text;
+}
+
 static void crossing(rv__page *p, const json_t *c) {
     double at = rv__page_real(c, "length"), low = rv__page_real(c, "low"), high = rv__page_real(c, "high");
     const char *below = rv__page_string(c, "cheaper_below"), *other = rv__page_is(c, "a", below) ? rv__page_string(c, "b") : rv__page_string(c, "a");
     fputs("<li>", p->f);
     rv_page_textf(p->f, "%s: ", rv__page_phase(rv__page_string(c, "phase")));
+    if (rv__page_is(c, "verdict", "not distinguishable")) {
+        rv__page_model(p, rv__page_string(c, "a"));
+        fputs(" and ", p->f);
+        rv__page_model(p, rv__page_string(c, "b"));
+        fputs(" are not distinguishable by their time.</li>\n", p->f);
+        return;
+    }
     rv__page_model(p, below);
     fputs(" costs less time than ", p->f);
     rv__page_model(p, other);
     if (isnan(at)) {
-        fputs(" at every length measured.</li>\n", p->f);
+        if (json_is_true(json_object_get(c, "everywhere"))) fputs(" at every length measured.</li>\n", p->f);
+        else rv_page_textf(p->f, " at %s tokens; at other lengths they are not distinguishable.", told_lengths(p, c)), fputs("</li>\n", p->f);
         return;
     }
     rv_page_textf(p->f, " up to %s tokens (interval %s to %s); on longer sequences ", rv__page_number(p, round(at)),
@@ -247,7 +265,7 @@ static void disturbances(rv__page *p, const json_t *cost, double threads) {
         if (!found) continue;
         fputs("<li>Nothing is said of ", p->f);
         rv__page_model(p, model);
-        rv_page_textf(p->f, " where its times fall as sequences grow: something else ran on the machine while they were taken. To measure again, remove cost/%s.json "
+        rv_page_textf(p->f, " where its times fall as sequences grow: something else ran on the machine while they were taken. To measure again, remove cost/%s.r*.json "
                             "from the comparison's folder and give its command once more.", model);
         fputs("</li>\n", p->f);
     }

@@ -511,12 +511,15 @@ static rv_status add_training(planner *p) {
     return RV_OK;
 }
 
+/* Round by round, in each of which all models are measured one after the other. */
 static rv_status add_cost(planner *p) {
-    for (int i = 0; i < p->n && rv_config_has(p->config, "compare.cost"); i++) {
-        char path[96];
-        snprintf(path, sizeof path, "cost/%s.json", p->m[i].label);
-        RV_TRY(add_cell(p, "cost", &p->m[i], "", 0, (budget){0}, json_copy(first_setting(p)), path));
-    }
+    if (!rv_config_has(p->config, "compare.cost")) return RV_OK;
+    for (int64_t round = 1; round <= rv_config_int(p->config, "compare.cost.rounds"); round++)
+        for (int i = 0; i < p->n; i++) {
+            char path[96];
+            snprintf(path, sizeof path, "cost/%s.r%" PRId64 ".json", p->m[i].label, round);
+            RV_TRY(add_cell(p, "cost", &p->m[i], "", round, (budget){0}, json_copy(first_setting(p)), path));
+        }
     return RV_OK;
 }
 

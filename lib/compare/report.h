@@ -39,7 +39,7 @@ typedef struct {
 } rv_report_options;
 
 typedef struct {
-    const char *name, *dir;       /**< title; the folder with cost/MODEL.json, if any */
+    const char *name, *dir;       /**< title; the folder with cost/MODEL.rN.json, if any */
     const char *const *model;     /**< labels in the order in which they are shown */
     const char *const *setting;
     const rv_report_run *run;

@@ -1,5 +1,5 @@
-/* "cost" of the report, from cost/MODEL.json of every model: medians with the spread of the repeats, how they grow with the
- * length, where two models cost as much, and what more threads can bring. */
+/* "cost" of the report, from the rounds cost/MODEL.rN.json of every model: medians with the spread of the repeats, how they grow with the
+ * length, which of two models costs less at which length, and what more threads can bring. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -17,16 +17,19 @@ static const char *const phase_name[PHASES] = {"forward", "backward", "train", "
 /* The cells of all models by (model, threads, phase, length): the lengths and thread counts of any of them, rising. */
 typedef struct {
     const rv_report_input *in;
-    int n_models, n_threads, n_lengths, repeats; /* repeats: the most that a cell has */
+    int n_models, n_threads, n_lengths, repeats, rounds; /* repeats: the most that a cell has, of all rounds */
     int64_t length[RV_COST_LENGTHS];
     int threads[RV_COST_THREADS];
     json_t **cell;       /* (models, threads, phases, lengths), borrowed; NULL where there is none, and in the phase train */
     double *ms;          /* (models, threads, phases, lengths, repeats), NaN where there is none */
+    double *round;       /* (models, threads, phases, lengths, rounds): the median of each */
     double *room;        /* repeats, or lengths x repeats */
 } costs;
 
 static int64_t place(const costs *c, int m, int t, int p, int l) { return ((int64_t)(m * c->n_threads + t) * PHASES + p) * c->n_lengths + l; }
 static double *ms_of(const costs *c, int m, int t, int p, int l) { return c->ms + place(c, m, t, p, l) * c->repeats; }
+
+static double *round_of(const costs *c, int m, int t, int p, int l) { return c->round + place(c, m, t, p, l) * c->rounds; }
 
 static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
 static json_t *real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
@@ -47,18 +50,63 @@ static double median(const costs *c, int m, int t, int p, int l) { return rv_qua
 
 /* ---- reading */
 
-static rv_status load(const rv_report_input *in, const char *model, json_t **out) {
-    char path[4096];
-    *out = NULL;
-    if (snprintf(path, sizeof path, "%s/cost/%s.json", in->dir, model) >= (int)sizeof path) return rv_error(RV_EDATA, "the path %s/cost/%s.json is too long", in->dir, model);
-    if (access(path, F_OK)) return RV_OK;
-    RV_TRY(rv_json_read(path, out));
-    json_t *cells = json_object_get(*out, "cells"), *cell;
+enum { ROUNDS_MOST = 100 };
+
+/* Put a round's cell to those of the same phase, threads and length before it: "ms" are joined, and "rounds" says how many each round has. */
+static rv_status join(json_t *cells, json_t *cell, int round) {
+    static const char *const same[] = {"phase", "threads", "sequence_length"};
+    json_t *to = NULL, *other;
+    size_t i;
+    json_array_foreach(cells, i, other) {
+        bool equal = true;
+        for (int k = 0; k < 3; k++) equal &= json_equal(json_object_get(other, same[k]), json_object_get(cell, same[k]));
+        if (equal) to = other;
+    }
+    json_t *ms = json_object_get(cell, "ms"), *peak = json_object_get(cell, "peak_bytes"), *counts;
+    const json_int_t n = (json_int_t)json_array_size(ms);
+    bool failed = false;
+    if (to) {
+        failed |= json_array_extend(json_object_get(to, "ms"), ms) != 0;
+        if (json_integer_value(peak) > json_integer_value(json_object_get(to, "peak_bytes"))) failed |= json_object_set(to, "peak_bytes", peak) != 0;
+    } else {
+        to = json_deep_copy(cell);
+        failed |= json_object_set_new(to, "rounds", json_array()) != 0 || json_array_append_new(cells, to) != 0;
+    }
+    counts = json_object_get(to, "rounds");
+    while (!failed && json_array_size(counts) < (size_t)round - 1) failed |= json_array_append_new(counts, json_integer(0)) != 0;
+    failed |= json_array_append_new(counts, json_integer(n)) != 0;
+    return failed ? rv_error(RV_ENOMEM, "out of memory") : RV_OK;
+}
+
+static rv_status load_round(const char *path, int round, json_t **out) {
+    json_t *document;
+    RV_TRY(rv_json_read(path, &document));
+    json_t *cells = json_object_get(document, "cells"), *cell;
     size_t i;
     bool ok = json_is_array(cells);
     json_array_foreach(cells, i, cell) ok &= number(cell, "threads") >= 1 && number(cell, "sequence_length") >= 1 && json_is_string(json_object_get(cell, "phase")) &&
                                             json_array_size(json_object_get(cell, "ms")) > 0;
-    return ok ? RV_OK : rv_error(RV_EDATA, "%s: not a list of measured costs; remove the file, and the comparison measures anew", path);
+    rv_status status = ok ? RV_OK : rv_error(RV_EDATA, "%s: not a list of measured costs; remove the file, and the comparison measures anew", path);
+    if (status == RV_OK && !*out) *out = json_pack("{s:O?, s:O?, s:[], s:[]}", "batch", json_object_get(document, "batch"), "tokens", json_object_get(document, "tokens"), "cells", "other_work");
+    if (status == RV_OK && !*out) status = rv_error(RV_ENOMEM, "out of memory");
+    json_array_foreach(cells, i, cell)
+        if (status == RV_OK) status = join(json_object_get(*out, "cells"), cell, round);
+    if (status == RV_OK && json_is_number(json_object_get(document, "other_work")))
+        json_array_append(json_object_get(*out, "other_work"), json_object_get(document, "other_work"));
+    json_decref(document);
+    return status;
+}
+
+/* All rounds of a model as one document, or NULL where none is there. */
+static rv_status load(const rv_report_input *in, const char *model, json_t **out) {
+    char path[4096];
+    *out = NULL;
+    for (int round = 1; round <= ROUNDS_MOST; round++) {
+        if (snprintf(path, sizeof path, "%s/cost/%s.r%d.json", in->dir, model, round) >= (int)sizeof path)
+            return rv_error(RV_EDATA, "the path %s/cost/%s.r%d.json is too long", in->dir, model, round);
+        if (!access(path, F_OK)) RV_TRY(load_round(path, round, out));
+    }
+    return RV_OK;
 }
 
 /* Keep `x` in a rising list without repetition; false when that is full. */
@@ -83,6 +131,8 @@ static rv_status find_axes(costs *c, json_t *const *document) {
             INSERT(c->length, c->n_lengths, RV_COST_LENGTHS, length);
             INSERT(c->threads, c->n_threads, RV_COST_THREADS, threads);
             if (repeats > c->repeats) c->repeats = repeats;
+            const int rounds = (int)json_array_size(json_object_get(cell, "rounds"));
+            if (rounds > c->rounds) c->rounds = rounds;
         }
     return RV_OK;
 }
@@ -99,13 +149,26 @@ static void place_cell(costs *c, int m, json_t *cell) {
     json_array_foreach(json_object_get(cell, "ms"), i, x) ms_of(c, m, t, p, l)[i] = json_number_value(x);
 }
 
+/* The rounds of a phase are those of the cell that has its times; a training step's are its backward pass's. */
+static void find_rounds(costs *c, int m, int t, int p, int l) {
+    const json_t *counts = json_object_get(cell_of(c, m, t, p, l), "rounds");
+    const double *x = ms_of(c, m, t, p, l);
+    for (int r = 0; r < c->rounds; r++) {
+        const int n = (int)json_integer_value(json_array_get(counts, (size_t)r));
+        memcpy(c->room, x, (size_t)n * sizeof *x);
+        x += n;
+        round_of(c, m, t, p, l)[r] = n && isfinite(c->room[0]) ? rv_quantile(n, c->room, 0.5) : NAN;
+    }
+}
+
 static rv_status fill(costs *c, json_t *const *document) {
     RV_TRY(find_axes(c, document));
     const size_t cells = (size_t)(c->n_models * c->n_threads * PHASES * c->n_lengths), times = cells * (size_t)c->repeats;
     c->cell = rv_alloc(cells * sizeof *c->cell);
     c->ms = rv_alloc(times * sizeof *c->ms);
+    c->round = rv_alloc(cells * (size_t)c->rounds * sizeof *c->round);
     c->room = rv_alloc((size_t)(RV_COST_THREADS * c->repeats) * sizeof *c->room);
-    if (!c->cell || !c->ms || !c->room) return RV_ENOMEM;
+    if (!c->cell || !c->ms || !c->round || !c->room) return RV_ENOMEM;
     for (size_t i = 0; i < times; i++) c->ms[i] = NAN;
     for (int m = 0; m < c->n_models; m++) {
         json_t *cell;
@@ -117,6 +180,10 @@ static rv_status fill(costs *c, json_t *const *document) {
         for (int t = 0; t < c->n_threads; t++)
             for (int l = 0; l < c->n_lengths; l++)
                 for (int i = 0; i < c->repeats; i++) ms_of(c, m, t, TRAIN, l)[i] = ms_of(c, m, t, FORWARD, l)[i] + ms_of(c, m, t, BACKWARD, l)[i];
+    for (int m = 0; m < c->n_models; m++)
+        for (int t = 0; t < c->n_threads; t++)
+            for (int p = 0; p < PHASES; p++)
+                for (int l = 0; l < c->n_lengths; l++) find_rounds(c, m, t, p, l);
     return RV_OK;
 }
 
@@ -167,45 +234,109 @@ static json_t *fit_of(const costs *c, int m, int t, int p, bool bytes) {
     return fit;
 }
 
-/* ---- crossings */
+/* ---- which costs less
 
-static void say_crossing(char *text, size_t size, const costs *c, const rv_interval *at, const char *below, const char *above, double first, double last) {
-    char low[32], high[32];
-    if (isnan(at->value)) {
-        snprintf(text, size, "%s is cheaper at every length measured (%.0f to %.0f)", below, first, last);
-        return;
-    }
-    if (isnan(at->low) && isnan(at->high)) {
-        snprintf(text, size, "%s and %s cannot be told apart at the lengths measured (%.0f to %.0f): the repeats differ more than the models", below, above, first, last);
-        return;
-    }
-    snprintf(low, sizeof low, isnan(at->low) ? "less than %.0f" : "%.0f", isnan(at->low) ? first : at->low);
-    snprintf(high, sizeof high, isnan(at->high) ? "more than %.0f" : "%.0f", isnan(at->high) ? last : at->high);
-    snprintf(text, size, "%s is cheaper below %.0f tokens (%g %% interval %s to %s), %s above", below, at->value, 100 * c->in->options.level, low, high, above);
+ * Every claim is one of many, since each length of each phase, thread count and pair is asked: a difference at a length is told
+ * where the rounds bear it at the level divided by their number [Bonferroni], and a crossing only between lengths where it is told, one way
+ * below and the other way above. */
+
+typedef struct {
+    int a, b, n;                      /* lengths that both have */
+    double length[RV_COST_LENGTHS];
+    int sign[RV_COST_LENGTHS];        /* -1: a costs less */
+    double *x, *y;                    /* (n, rounds) */
+} contest;
+
+/* Lengths whose sign is `sign`, as "16, 32 tokens". */
+static const char *lengths_of(const contest *k, int sign, char *text, size_t size) {
+    size_t at = 0;
+    *text = 0;
+    for (int i = 0; i < k->n && at < size; i++)
+        if (k->sign[i] == sign) at += (size_t)snprintf(text + at, size - at, "%s%.0f", at ? ", " : "", k->length[i]);
+    return text;
 }
 
-/* Where models a and b cost as much; *out stays as it is if they share fewer than 2 lengths. */
-static rv_status cross(const costs *c, int a, int b, int t, int p, json_t *out) {
-    double *x = rv_alloc((size_t)(2 * c->n_lengths * c->repeats) * sizeof *x), *y = x + c->n_lengths * c->repeats, length[RV_COST_LENGTHS];
+static int count_of(const contest *k, int sign) {
     int n = 0;
-    if (!x) return RV_ENOMEM;
+    for (int i = 0; i < k->n; i++) n += k->sign[i] == sign;
+    return n;
+}
+
+/* Whether the lengths that are told stand on their sides of the crossing. */
+static bool holds(const contest *k, double at, int below) {
+    for (int i = 0; i < k->n; i++)
+        if (k->sign[i] && k->sign[i] != (k->length[i] < at ? below : -below)) return false;
+    return true;
+}
+
+static void say_contest(char *text, size_t size, const costs *c, const contest *k, const char *verdict, const rv_interval *at, const char *below, const char *above) {
+    char low[32], high[32], list[256];
+    const double first = k->length[0], last = k->length[k->n - 1];
+    if (!strcmp(verdict, "crossing")) {
+        snprintf(low, sizeof low, isnan(at->low) ? "less than %.0f" : "%.0f", isnan(at->low) ? first : at->low);
+        snprintf(high, sizeof high, isnan(at->high) ? "more than %.0f" : "%.0f", isnan(at->high) ? last : at->high);
+        snprintf(text, size, "%s is cheaper below %.0f tokens (%g %% interval %s to %s), %s above", below, at->value, 100 * c->in->options.level, low, high, above);
+    } else if (!*below) {
+        snprintf(text, size, "%s and %s: not distinguishable at %.0f to %.0f tokens", c->in->model[k->a], c->in->model[k->b], first, last);
+    } else if (count_of(k, 0) == 0) {
+        snprintf(text, size, "%s is cheaper than %s at every length measured (%.0f to %.0f)", below, above, first, last);
+    } else {
+        snprintf(text, size, "%s is cheaper than %s at %s tokens; at other lengths not distinguishable", below, above,
+                 lengths_of(k, below == c->in->model[k->a] ? -1 : 1, list, sizeof list));
+    }
+}
+
+/* The lengths at which both models have rounds. */
+static void gather(const costs *c, int t, int p, contest *k) {
+    k->n = 0;
     for (int l = 0; l < c->n_lengths; l++) {
-        if (!collect(c, a, t, p, l) || !collect(c, b, t, p, l)) continue;
-        memcpy(x + n * c->repeats, ms_of(c, a, t, p, l), (size_t)c->repeats * sizeof *x);
-        memcpy(y + n * c->repeats, ms_of(c, b, t, p, l), (size_t)c->repeats * sizeof *y);
-        length[n++] = (double)c->length[l];
+        if (!collect(c, k->a, t, p, l) || !collect(c, k->b, t, p, l)) continue;
+        memcpy(k->x + k->n * c->rounds, round_of(c, k->a, t, p, l), (size_t)c->rounds * sizeof *k->x);
+        memcpy(k->y + k->n * c->rounds, round_of(c, k->b, t, p, l), (size_t)c->rounds * sizeof *k->y);
+        k->length[k->n++] = (double)c->length[l];
     }
-    rv_interval at;
+}
+
+static rv_status decide(const costs *c, int t, int p, int tests, double *ratio, contest *k, json_t *out) {
+    const double alpha = (1 - c->in->options.level) / tests;
+    const char *a = c->in->model[k->a], *b = c->in->model[k->b], *verdict = "not distinguishable", *below = "", *above = "";
+    gather(c, t, p, k);
+    if (!k->n) return RV_OK;
+    for (int i = 0; i < k->n * c->rounds; i++) ratio[i] = log(k->x[i] / k->y[i]);
+    rv_cost_signs(k->n, c->rounds, ratio, alpha, k->sign);
+    const int less = count_of(k, -1), more = count_of(k, 1);
+    rv_interval at = {NAN, NAN, NAN};
     bool a_below = false;
-    rv_status status = n < 2 ? RV_OK : rv_crossing(n, length, c->repeats, x, y, c->in->options.level, c->in->options.resamples, &at, &a_below);
-    if (status == RV_OK && n >= 2) {
-        const char *below = c->in->model[a_below ? a : b], *above = isnan(at.value) ? below : c->in->model[a_below ? b : a];
-        char text[512];
-        say_crossing(text, sizeof text, c, &at, below, above, length[0], length[n - 1]);
-        json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:s, s:s}", "a", c->in->model[a], "b", c->in->model[b], "phase",
-                                             phase_name[p], "threads", c->threads[t], "length", real(at.value), "low", real(at.low), "high", real(at.high),
-                                             "cheaper_below", below, "cheaper_above", above, "text", text));
-    }
+    if (less && more) RV_TRY(rv_crossing(k->n, k->length, c->rounds, k->x, k->y, c->in->options.level, c->in->options.resamples, &at, &a_below));
+    if (less && more && holds(k, at.value, a_below ? -1 : 1)) verdict = "crossing", below = a_below ? a : b, above = a_below ? b : a;
+    else if (less && !more) verdict = "a", below = a, above = b;
+    else if (more && !less) verdict = "b", below = b, above = a;
+    if (*verdict != 'c') at = (rv_interval){NAN, NAN, NAN};
+    char text[512];
+    say_contest(text, sizeof text, c, k, verdict, &at, below, above);
+    json_t *told = json_array();
+    for (int i = 0; i < k->n; i++)
+        if (k->sign[i]) json_array_append_new(told, json_pack("{s:I, s:s}", "sequence_length", (json_int_t)k->length[i], "cheaper", k->sign[i] < 0 ? a : b));
+    json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:b, s:s}", "a", a, "b", b, "phase", phase_name[p], "threads",
+                                         c->threads[t], "verdict", verdict, "length", real(at.value), "low", real(at.low), "high", real(at.high), "cheaper_below", below,
+                                         "cheaper_above", above, "told", told, "everywhere", count_of(k, 0) == 0, "text", text));
+    return RV_OK;
+}
+
+static rv_status contests(const costs *c, json_t *out) {
+    const size_t room = (size_t)(c->n_lengths * c->rounds);
+    double *x = rv_alloc(3 * room * sizeof *x);
+    rv_status status = x ? RV_OK : RV_ENOMEM;
+    int tests = 0;
+    for (int count = 1; count >= 0; count--) /* first how many claims there can be */
+        for (int a = 0; a < c->n_models; a++)
+            for (int b = a + 1; b < c->n_models; b++)
+                for (int p = 0; p < PHASES; p++)
+                    for (int t = 0; t < c->n_threads && status == RV_OK; t++) {
+                        contest k = {.a = a, .b = b, .x = x, .y = x + room};
+                        if (count) gather(c, t, p, &k), tests += k.n;
+                        else status = decide(c, t, p, tests, x + 2 * room, &k, out);
+                    }
     rv_free(x);
     return status;
 }
@@ -254,11 +385,22 @@ static rv_status describe(const costs *c, json_t *cost) {
             }
             for (int l = 0; l < c->n_lengths; l++) RV_TRY(serial(c, m, p, l, json_object_get(cost, "serial")));
         }
-    for (int a = 0; a < c->n_models; a++)
-        for (int b = a + 1; b < c->n_models; b++)
-            for (int p = 0; p < PHASES; p++)
-                for (int t = 0; t < c->n_threads; t++) RV_TRY(cross(c, a, b, t, p, json_object_get(cost, "crossings")));
-    return RV_OK;
+    return contests(c, json_object_get(cost, "crossings"));
+}
+
+/* CPUs that other programs used while costs were measured: on average, and in the worst round. */
+static json_t *other_work(int n, json_t *const *document) {
+    double sum = 0, most = 0;
+    int rounds = 0;
+    for (int m = 0; m < n; m++) {
+        json_t *x;
+        size_t i;
+        json_array_foreach(json_object_get(document[m], "other_work"), i, x) {
+            sum += json_number_value(x), rounds++;
+            most = fmax(most, json_number_value(x));
+        }
+    }
+    return rounds ? json_pack("{s:f, s:f}", "mean", sum / rounds, "most", most) : json_null();
 }
 
 static rv_status build(costs *c, json_t **document, json_t *report) {
@@ -270,7 +412,8 @@ static rv_status build(costs *c, json_t **document, json_t *report) {
     if (!one) return RV_OK;
     RV_TRY(fill(c, document));
     json_t *batch = json_object_get(one, "batch"), *tokens = json_object_get(one, "tokens");
-    json_t *cost = json_pack("{s:O?, s:O?, s:[], s:[], s:[], s:[]}", "batch", batch, "tokens", tokens, "rows", "fits", "crossings", "serial");
+    json_t *cost = json_pack("{s:O?, s:O?, s:o, s:[], s:[], s:[], s:[]}", "batch", batch, "tokens", tokens, "other_work", other_work(c->n_models, document), "rows", "fits",
+                             "crossings", "serial");
     const rv_status status = cost ? describe(c, cost) : RV_ENOMEM;
     if (status == RV_OK) json_object_set(report, "cost", cost);
     json_decref(cost);
@@ -287,6 +430,7 @@ rv_status rv_report_cost(const rv_report_input *in, json_t *report) {
     rv_free(document);
     rv_free(c.cell);
     rv_free(c.ms);
+    rv_free(c.round);
     rv_free(c.room);
     return status;
 }

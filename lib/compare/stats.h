@@ -38,6 +38,10 @@ RV_API double rv_quantile(int n, double *x, double q);
 
 /** Straight line y = a + b x by least squares, with the interval of b by Student's t. NaN bounds with fewer than 3 points. */
 RV_API void rv_line_fit(int n, const double *x, const double *y, double level, double *a, rv_interval *b);
+/** Which of two systems costs less at each of n lengths: ratio (n, rounds) holds log(a / b) of each round, in which both were measured
+ *  once, NaN where one was not. sign (n): -1 where a costs less, 1 where b does, 0 where Student's t of the rounds cannot tell at
+ *  1 - alpha, or there are fewer than two. */
+RV_API void rv_cost_signs(int n, int rounds, const double *ratio, double alpha, int *sign);
 /** Two curves measured at the same n lengths, `repeats` times each (a, b: (n, repeats) ms; NaN for one that was not made): the
  *  length at which the medians are equal, on straight lines in logarithms between neighbours, with its interval by resampling
  *  repeats. Of several crossings the one that leaves most of |log a - log b| on the right side. value NaN: they do not cross;

@@ -82,6 +82,22 @@ static void set_bounds(int resamples, double *value, double level, rv_interval *
 
 /* ---- crossings */
 
+void rv_cost_signs(int n, int rounds, const double *ratio, double alpha, int *sign) {
+    for (int i = 0; i < n; i++, ratio += rounds) {
+        double mean = 0, squares = 0;
+        int there = 0;
+        sign[i] = 0;
+        for (int r = 0; r < rounds; r++)
+            if (!isnan(ratio[r])) mean += ratio[r], there++;
+        mean /= there ? there : 1;
+        for (int r = 0; r < rounds; r++)
+            if (!isnan(ratio[r])) squares += (ratio[r] - mean) * (ratio[r] - mean);
+        if (there < 2) continue;
+        const double least = rv_student_quantile(1 - alpha / 2, there - 1) * sqrt(squares / (there - 1) / there);
+        if (fabs(mean) > least) sign[i] = mean < 0 ? -1 : 1;
+    }
+}
+
 /* Where log a - log b changes from the sign -way to way, or infinity: beyond the last length while it stays -way, minus infinity
  * while it is way everywhere. Of several the one that leaves most on the right side: the sum of |d| there, less that of those
  * on the wrong side, is greatest. way = 0: either; the way taken is then returned in *taken. */

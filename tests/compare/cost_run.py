@@ -16,12 +16,18 @@ MODELS = {
     "lstm": "decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 48}, embedding_dim: 24",
     "gpt": "decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 48}, position: learned, embedding_dim: 48",
 }
-LENGTHS, THREADS, REPEATS, BATCH = (4, 8, 32), (1, 2), 5, 3
+LENGTHS, THREADS, ROUNDS, REPEATS, BATCH = (4, 8, 32), (1, 2), 3, 4, 3
 
 
 def slope(x, y):
     mx, my = statistics.mean(x), statistics.mean(y)
     return sum((a - mx) * (b - my) for a, b in zip(x, y)) / sum((a - mx) ** 2 for a in x)
+
+
+def student(p, degrees=ROUNDS - 1):
+    """The quantile for 2 degrees of freedom, which has a closed form."""
+    assert degrees == 2
+    return (2 * p - 1) / math.sqrt(2 * p * (1 - p))
 
 
 class Cost(unittest.TestCase):
@@ -34,18 +40,22 @@ class Cost(unittest.TestCase):
             with open(files[-1], "w") as f:
                 f.write(f"name: {name}\ndata: {{path: x.txt}}\nmodel: {{{model}}}\n{TRAIN}")
         join = lambda numbers: ",".join(map(str, numbers))
-        p = subprocess.run([PROGRAM, cls.folder.name, join(THREADS), join(LENGTHS), str(REPEATS), str(BATCH), "40", *files],
+        p = subprocess.run([PROGRAM, cls.folder.name, join(THREADS), join(LENGTHS), str(ROUNDS), str(REPEATS), str(BATCH), "40", *files],
                            capture_output=True, text=True, timeout=200)
         if p.returncode:
             raise AssertionError(p.stderr)
         cls.cost = json.loads(p.stdout)["cost"]
         cls.cells = {}
         for name in MODELS:
-            with open(os.path.join(cls.folder.name, "cost", name + ".json")) as f:
-                d = json.load(f)
-            assert d["model"] == name and d["batch"] == BATCH and d["tokens"] is None and d["parameters"] > 1000
-            for c in d["cells"]:
-                cls.cells[name, c["phase"], c["threads"], c["sequence_length"]] = c
+            for n in range(ROUNDS):
+                with open(os.path.join(cls.folder.name, "cost", f"{name}.r{n + 1}.json")) as f:
+                    d = json.load(f)
+                assert d["model"] == name and d["batch"] == BATCH and d["tokens"] is None and d["parameters"] > 1000
+                for c in d["cells"]:
+                    assert len(c["ms"]) == REPEATS
+                    first = cls.cells.setdefault((name, c["phase"], c["threads"], c["sequence_length"]), dict(c, ms=[]))
+                    first["ms"] += c["ms"]
+                    first["peak_bytes"] = max(first["peak_bytes"], c["peak_bytes"])
 
     @classmethod
     def tearDownClass(cls):
@@ -59,7 +69,7 @@ class Cost(unittest.TestCase):
     def test_every_cell_is_measured(self):
         self.assertEqual(len(self.cells), len(MODELS) * 3 * len(THREADS) * len(LENGTHS))
         for c in self.cells.values():
-            self.assertEqual(len(c["ms"]), REPEATS)
+            self.assertEqual(len(c["ms"]), ROUNDS * REPEATS)
         # a process that starts another hands no peak of memory down
         self.assertLess(max(c["peak_bytes"] for c in self.cells.values()), 200e6)
 
@@ -91,22 +101,39 @@ class Cost(unittest.TestCase):
             self.assertAlmostEqual(f["slope"], slope(x, y), 4)
             self.assertLessEqual(f["low"], f["high"])
 
+    def rounds(self, model, phase, threads, length):
+        ms = self.times(model, phase, threads, length)
+        return [statistics.median(ms[r * REPEATS:(r + 1) * REPEATS]) for r in range(ROUNDS)]
+
     def test_crossings(self):
+        """A difference is told where the rounds bear it, a crossing only between such lengths."""
         self.assertEqual(len(self.cost["crossings"]), 4 * len(THREADS))
+        tests = len(LENGTHS) * 4 * len(THREADS)
+        bound = student(1 - 0.05 / tests / 2)
         for c in self.cost["crossings"]:
-            a, b = ([statistics.median(self.times(m, c["phase"], c["threads"], n)) for n in LENGTHS] for m in (c["a"], c["b"]))
-            d = [math.log(p / q) for p, q in zip(a, b)]
-            self.assertEqual(c["length"] is None, all(v > 0 for v in d) or all(v < 0 for v in d))
-            if c["length"] is None:
-                self.assertEqual(c["cheaper_below"], c["a"] if d[0] < 0 else c["b"])
-                self.assertEqual(c["text"], f"{c['cheaper_below']} is cheaper at every length measured (4 to 32)")
-                continue
-            self.assertNotEqual(c["cheaper_below"], c["cheaper_above"])
-            k = next(i for i in range(len(LENGTHS)) if LENGTHS[i + 1] >= c["length"] * 0.99999)
-            at = math.log(LENGTHS[k]) + (math.log(LENGTHS[k + 1]) - math.log(LENGTHS[k])) * d[k] / (d[k] - d[k + 1])
-            self.assertAlmostEqual(math.log(c["length"]), at, 4)
-            self.assertEqual(c["cheaper_below"], c["a"] if d[k] < 0 else c["b"])
-            self.assertIn("cannot be told apart" if c["low"] is None and c["high"] is None else f"cheaper below {c['length']:.0f} tokens", c["text"])
+            told = {}
+            for n in LENGTHS:
+                a, b = (self.rounds(m, c["phase"], c["threads"], n) for m in (c["a"], c["b"]))
+                d = [math.log(x / y) for x, y in zip(a, b)]
+                if abs(statistics.mean(d)) > bound * statistics.stdev(d) / math.sqrt(ROUNDS):
+                    told[n] = c["a"] if statistics.mean(d) < 0 else c["b"]
+            self.assertEqual({t["sequence_length"]: t["cheaper"] for t in c["told"]}, told)
+            self.assertEqual(c["everywhere"], len(told) == len(LENGTHS))
+            winners = set(told.values())
+            if not winners:
+                self.assertEqual((c["verdict"], c["cheaper_below"], c["length"]), ("not distinguishable", "", None))
+                self.assertIn("not distinguishable", c["text"])
+            elif len(winners) == 1:
+                self.assertEqual(c[c["verdict"]], *winners)
+                self.assertEqual((c["cheaper_below"], c["length"]), (*winners, None))
+            elif c["verdict"] == "crossing":
+                for n, cheaper in told.items():
+                    self.assertEqual(cheaper, c["cheaper_below"] if n < c["length"] else c["cheaper_above"])
+                self.assertIn(f"cheaper below {c['length']:.0f} tokens", c["text"])
+
+    def test_what_others_did_meanwhile(self):
+        self.assertGreaterEqual(self.cost["other_work"]["mean"], 0)
+        self.assertGreaterEqual(self.cost["other_work"]["most"], self.cost["other_work"]["mean"])
 
     def test_serial(self):
         self.assertEqual(len(self.cost["serial"]), len(MODELS) * 4 * len(LENGTHS))

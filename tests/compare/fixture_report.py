@@ -130,9 +130,9 @@ def cost(models, rng):
                            "speedup_limit": 1 / [.54, .43, .08][mi % 3], "speedup": [{"threads": 2, "value": [1.3, 1.4, 1.85][mi % 3]}]})
     if len(models) > 2:
         for phase, threads in ((phase, t) for phase in ("forward", "backward", "train", "decode") for t in (1, 2)):
-            crossings.append({"a": models[0], "b": models[1], "phase": phase, "threads": threads, "length": None, "low": None, "high": None,
+            crossings.append({"a": models[0], "b": models[1], "phase": phase, "threads": threads, "length": None, "low": None, "high": None, "verdict": "a", "everywhere": True, "told": [],
                               "cheaper_below": models[0], "cheaper_above": models[0], "text": f"{models[0]} is cheaper at every length measured (16 to 512)"})
-            crossings.append({"a": models[0], "b": models[2], "phase": phase, "threads": threads, "length": 171.0 + 40 * threads, "low": 160.0, "high": 183.0,
+            crossings.append({"a": models[0], "b": models[2], "phase": phase, "threads": threads, "length": 171.0 + 40 * threads, "low": 160.0, "high": 183.0, "verdict": "crossing", "everywhere": False, "told": [],
                               "cheaper_below": models[2], "cheaper_above": models[0],
                               "text": f"{models[2]} is cheaper below a length of {171 + 40 * threads} tokens (160 to 183), {models[0]} above it."})
-    return {"batch": 8, "rows": rows, "fits": fits, "crossings": crossings, "serial": serial}
+    return {"batch": 8, "other_work": {"mean": 0.1, "most": 0.4}, "rows": rows, "fits": fits, "crossings": crossings, "serial": serial}

@@ -54,8 +54,8 @@ TestSuite(plan, .init = setup, .fini = teardown);
 
 Test(plan, cells_in_order) {
     rv_comparison *c = plan("compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  settings: {train.batch.length: [8, 16], model.dropout: [0, 0.1]}\n"
-                            "  seeds: [3, 4]\n  budget: {train_steps: 7}\n  tune: {lr: [1e-3, 0.5], train_tokens: 200, seed: 9}\n  cost: {sequence_length: [8]}\n");
-    cr_assert_eq(rv_comparison_cells(c), 2 * 2 + 4 * 2 * 2 + 2);
+                            "  seeds: [3, 4]\n  budget: {train_steps: 7}\n  tune: {lr: [1e-3, 0.5], train_tokens: 200, seed: 9}\n  cost: {sequence_length: [8], rounds: 3}\n");
+    cr_assert_eq(rv_comparison_cells(c), 2 * 2 + 4 * 2 * 2 + 3 * 2);
     rv_cell_info trial = rv_comparison_cell(c, 2);
     cr_expect(trial.kind == RV_CELL_TUNE && trial.lr == 0.5 && trial.seed == 9 && !strcmp(trial.model, "a"));
     cr_expect_str_eq(trial.path, "runs/x/cells/tune-a-0.5");
@@ -69,7 +69,8 @@ Test(plan, cells_in_order) {
     cr_expect(sets(&cell, "seed=4") && sets(&cell, "name=b-setting2-s4") && sets(&cell, "model.dropout=0.1"));
     cell = rv_comparison_cell(c, rv_comparison_cells(c));
     cr_expect(cell.kind == RV_CELL_COST);
-    cr_expect_str_eq(cell.path, "runs/x/cost/b.json");
+    cr_expect_str_eq(cell.path, "runs/x/cost/b.r3.json");
+    cr_expect_str_eq(rv_comparison_cell(c, rv_comparison_cells(c) - 1).path, "runs/x/cost/a.r3.json", "models take turns");
     cr_expect(!rv_cell_ready(c, 5) && rv_cell_ready(c, 1) && !rv_cell_ready(c, 21), "trainings wait for their model's trials");
     cr_expect(json_is_false(json_object_get(json_object_get(c->plan, "budget"), "equal")), "as many steps of batches half as large are not as many tokens");
     rv_comparison_close(c);

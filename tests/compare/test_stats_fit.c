@@ -86,6 +86,32 @@ static void powers(double scale, double exponent, double out[LENGTHS]) {
     for (int i = 0; i < LENGTHS; i++) out[i] = scale * pow(length[i], exponent);
 }
 
+Test(stats_fit, which_costs_less) {
+    int sign[4];
+    const double ratio[4 * 4] = {-0.1, -0.11, -0.1, -0.09, 0.1, -0.1, 0.12, -0.11, 0.3, 0.31, NAN, 0.3, 0.5, NAN, NAN, NAN};
+    rv_cost_signs(4, 4, ratio, 0.01, sign);
+    cr_expect(sign[0] == -1 && sign[1] == 0 && sign[2] == 1 && sign[3] == 0, "%d %d %d %d", sign[0], sign[1], sign[2], sign[3]);
+}
+
+/* Two measurements of one program: its processes differ, some by far, and yet hardly a comparison may tell anything. */
+Test(stats_fit, a_program_does_not_beat_itself) {
+    enum { TIMES = 2000, TESTS = 6 * 4 * 2, ROUNDS = 5 };
+    int tell = 0;
+    for (int i = 0; i < TIMES; i++) {
+        rv_rng rng = rv_rng_make(7, "itself", (uint64_t)i);
+        double ratio[TESTS * ROUNDS];
+        int sign[TESTS], any = 0;
+        for (int k = 0; k < TESTS * ROUNDS; k++) {
+            const double burst = rv_rng_uniform(&rng) < 0.1 ? 0.5 * rv_rng_uniform(&rng) : 0;
+            ratio[k] = 0.03 * rv_rng_normal(&rng) + (rv_rng_uniform(&rng) < 0.5 ? burst : -burst);
+        }
+        rv_cost_signs(TESTS, ROUNDS, ratio, 0.05 / TESTS, sign);
+        for (int k = 0; k < TESTS; k++) any |= sign[k];
+        tell += any != 0;
+    }
+    cr_expect(tell <= 0.06 * TIMES, "%d of %d tell something", tell, TIMES);
+}
+
 Test(stats_fit, crossings) {
     double line[LENGTHS], square[LENGTHS], above[LENGTHS];
     bool a_below;

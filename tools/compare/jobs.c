@@ -36,7 +36,7 @@ typedef struct {
 } state;
 
 void rv__cell_title(const rv_cell_info *cell, char *text, size_t size) {
-    if (cell->kind == RV_CELL_COST) snprintf(text, size, "%s, cost", cell->model);
+    if (cell->kind == RV_CELL_COST) snprintf(text, size, "%s, cost, round %lld", cell->model, (long long)cell->seed);
     else if (cell->kind == RV_CELL_TUNE) snprintf(text, size, "%s, trial of learning rate %g", cell->model, cell->lr);
     else snprintf(text, size, "%s%s%s, seed %lld", cell->model, *cell->setting ? ", " : "", cell->setting, (long long)cell->seed);
 }
