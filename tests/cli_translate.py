@@ -76,6 +76,20 @@ class Translate(Command):
         self.assertEqual(self.lines("-i", "nothing"), [])
         self.assertEqual(self.lines("--stdin", input=""), [])
 
+    def test_one_reader_for_all_text(self):
+        """A byte order mark, line ends and blank lines mean the same wherever a text comes from."""
+        want = self.lines("--stdin", input="w1 w2\n\nw3\n")
+        with open("dos", "wb") as f: f.write("\ufeffw1 w2\r\n \t\u00a0\u3000\r\nw3\r".encode())
+        for args in ["-i", "dos"], ["-i", "-"], ["--stdin"]:
+            with open("dos") as f: r = subprocess.run([RAVEL, "translate", "runs/attends", *args], stdin=f, capture_output=True, text=True)
+            self.check(r, 0)
+            self.assertEqual(r.stdout.splitlines(), want, args)
+        self.assertEqual(self.lines("--stdin", input="\ufeff"), [])
+        self.check(ravel("train", "attends.yaml", "name=chars", "tokenizer=!replace {type: char}", "train.max_steps=1", "-q"), 0)
+        out = ravel("translate", "runs/chars", "--stdin", input="w1\n \u3000\nw2\n")
+        self.check(out, 0)
+        self.assertEqual(out.stdout.split("\n")[1], "")
+
     def test_lines_come_at_once(self):
         p = subprocess.Popen([RAVEL, "translate", "runs/attends", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for line in "w1 w2", "w3", "":

@@ -6,13 +6,13 @@
 
 #include "tool.h"
 
-enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, OPT_LINES, ARGS_MAX = 64 };
+enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, OPT_LINES, OPT_KEEP_LINE_ENDS, ARGS_MAX = 64 };
 
 typedef struct {
     const char *args[ARGS_MAX];
     int n;
     const char *out;
-    bool labels, lines;
+    bool labels, lines, keep_line_ends;
     rv_tokenizer_spec spec;
 } options;
 
@@ -46,6 +46,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_SPECIALS: o->spec.specials = specials_of(arg, state); return 0;
     case OPT_LABELS: o->labels = true; return 0;
     case OPT_LINES: o->lines = true; return 0;
+    case OPT_KEEP_LINE_ENDS: o->keep_line_ends = true; return 0;
     case ARGP_KEY_ARG:
         if (o->n == ARGS_MAX) argp_error(state, "more than %d arguments", ARGS_MAX);
         o->args[o->n++] = arg;
@@ -71,6 +72,7 @@ static rv_status read_texts(const options *o, int from, rv_text *out) {
         out->bytes = joined, out->len += t.len;
         rv_text_free(&t);
     }
+    if (!o->keep_line_ends) rv_text_unify_line_ends(out);
     return RV_OK;
 }
 
@@ -165,6 +167,7 @@ int rv_cmd_tokenizer(int argc, char **argv) {
         {"specials", OPT_SPECIALS, "LIST", 0, "train: of pad,bos,eos,unk,mask", 0},
         {"labels", OPT_LABELS, 0, 0, "encode: print the tokens, not their ids", 0},
         {"lines", OPT_LINES, 0, 0, "encode: each line by itself, without its end, as translation does", 0},
+        {"keep-line-ends", OPT_KEEP_LINE_ENDS, 0, 0, "Keep \\r\\n, which is read as \\n otherwise", 0},
         {0},
     };
     static const struct argp argp = {opts, parse, "train --out FOLDER [TEXT ...]\nencode FOLDER [TEXT ...]\ndecode FOLDER [IDS ...]\ninfo FOLDER",

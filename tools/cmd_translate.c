@@ -142,10 +142,11 @@ static rv_status translate_stdin(const session *s) {
     ssize_t len;
     rv_status status = RV_OK;
     for (int64_t n = 1; status == RV_OK && (len = getline(&line, &room, stdin)) >= 0; n++) {
-        if (len && line[len - 1] == '\n') len--;
-        if (len && line[len - 1] == '\r') len--;
+        const size_t mark = n == 1 ? rv_text_mark(line, (size_t)len) : 0;
+        size_t whole, length = rv_text_line(line + mark, (size_t)len - mark, &whole);
         rv__sentences one;
-        status = rv__sentences_line("standard input", n, line, (size_t)len, s->src, s->most, &one);
+        if (!whole) break; /* a byte order mark and nothing more */
+        status = rv__sentences_line("standard input", n, line + mark, length, s->src, s->most, &one);
         window w = {.s = s, .sentences = one.s};
         if (status == RV_OK) status = translate_window(s, &w, 1);
         rv__sentences_free(&one);

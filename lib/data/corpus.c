@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/log.h"
 #include "data/text.h"
 
 enum { SPLITS = 3 };
@@ -29,18 +30,41 @@ static rv_status load_texts(const rv_corpus_files *files, rv_text text[SPLITS], 
     if (!paths[0]) return rv_error(RV_EUSAGE, "no training text: give text, or train");
     if (files->text && (files->train || files->valid || files->test)) return rv_error(RV_EUSAGE, "text and train, valid or test exclude each other");
     for (int i = 0; i < SPLITS; i++) {
-        if (!paths[i]) continue;
-        RV_TRY(rv_text_load_data(paths[i], i, paths, &text[i]));
-        part[i] = (slice){paths[i], text[i].bytes, text[i].len};
+        part[i] = (slice){.path = paths[i]};
+        if (paths[i]) RV_TRY(rv_text_load_data(paths[i], i, paths, &text[i]));
     }
+    return RV_OK;
+}
+
+/* What of the loaded texts is each split's. */
+static rv_status cut(const rv_corpus_files *files, const rv_text text[SPLITS], slice part[SPLITS]) {
+    for (int i = 0; i < SPLITS; i++) part[i].s = text[i].bytes, part[i].len = text[i].len;
     if (!files->text) return RV_OK;
     double fraction = files->train_fraction == 0 ? 0.9 : files->train_fraction;
     if (!(fraction > 0 && fraction <= 1)) return rv_error(RV_EUSAGE, "train fraction %g must be above 0 and at most 1", fraction);
     int64_t chars = rv_utf8_count(text[0].bytes, text[0].len);
     size_t cut = rv_utf8_offset(text[0].bytes, text[0].len, (int64_t)(fraction * (double)chars));
     part[0].len = cut;
-    if (cut < text[0].len) part[1] = (slice){paths[0], text[0].bytes + cut, text[0].len - cut};
+    if (cut < text[0].len) part[1] = (slice){part[0].path, text[0].bytes + cut, text[0].len - cut};
     return RV_OK;
+}
+
+static uint64_t hash_of(const slice part[SPLITS]) {
+    uint64_t hash = 0;
+    for (int i = 0; i < SPLITS; i++)
+        if (part[i].s) hash = XXH3_64bits_withSeed(part[i].s, part[i].len, hash + (uint64_t)i + 1);
+    return hash;
+}
+
+/* Whether any text had other line ends than \n, which it then has no more. */
+static bool unify_line_ends(const slice part[SPLITS], rv_text text[SPLITS]) {
+    int64_t all = 0;
+    for (int i = 0; i < SPLITS; i++) {
+        int64_t n = rv_text_unify_line_ends(&text[i]);
+        if (n) rv_info("%s: %lld line ends \\r\\n are read as \\n (data.keep_line_ends: true keeps them)", part[i].path, (long long)n);
+        all += n;
+    }
+    return all > 0;
 }
 
 /* char sees every split; they are joined only if there are several files. */
@@ -65,6 +89,12 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
     slice part[SPLITS] = {0};
     rv_split *split[SPLITS] = {&c->train, &c->valid, &c->test};
     RV_TRY(load_texts(files, text, part));
+    RV_TRY(cut(files, text, part));
+    c->hash = hash_of(part);
+    if (!files->keep_line_ends && c->hash != files->kept_hash && unify_line_ends(part, text)) {
+        RV_TRY(cut(files, text, part));
+        c->hash = hash_of(part);
+    }
     if (!part[0].len) return rv_error(RV_EDATA, "%s: the training text is empty", part[0].path);
     if (!c->tokenizer) {
         rv_status status = train_tokenizer(files, spec, text, part, &c->tokenizer);
@@ -76,7 +106,6 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         if (status != RV_OK) return rv_error_context(status, "%s (%s): ", part[i].path, split_names[i]);
         split[i]->bytes = (int64_t)part[i].len;
         split[i]->chars = rv_utf8_count(part[i].s, part[i].len);
-        c->hash = XXH3_64bits_withSeed(part[i].s, part[i].len, c->hash + (uint64_t)i + 1);
     }
     return RV_OK;
 }

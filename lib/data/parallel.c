@@ -48,21 +48,24 @@ void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed) {
 
 static int64_t count_lines(const rv_text *t) {
     int64_t n = 0;
-    for (const char *s = t->bytes, *end = s + t->len; s < end; n++) {
-        const char *nl = memchr(s, '\n', (size_t)(end - s));
-        s = nl ? nl + 1 : end;
-    }
+    for (size_t at = 0, whole; at < t->len; at += whole, n++) rv_text_line(t->bytes + at, t->len - at, &whole);
     return n;
 }
 
 /* The line at *at, which moves past it; its end becomes NUL. */
 static rv_text next_line(const rv_text *t, size_t *at) {
-    char *s = t->bytes + *at, *nl = memchr(s, '\n', t->len - *at);
-    size_t len = nl ? (size_t)(nl - s) : t->len - *at;
-    *at += len + (nl != NULL);
-    if (nl && len && s[len - 1] == '\r') len--;
+    char *s = t->bytes + *at;
+    size_t whole, len = rv_text_line(s, t->len - *at, &whole);
+    *at += whole;
     s[len] = 0; /* rv_text_load leaves room for one after the last byte */
     return (rv_text){s, len};
+}
+
+/* To every tokenizer a blank side is an empty one, as it is to a reader. */
+static void empty_if_blank(rv_text *side) {
+    if (!rv_text_is_blank(side->bytes, side->len)) return;
+    side->len = 0;
+    side->bytes[0] = 0;
 }
 
 /* Cut a TSV line in two at its only tab. */
@@ -99,6 +102,8 @@ static rv_status load_lines(const rv_parallel_paths *paths, int splits, const ch
         p->src[i] = next_line(&p->text[0], &at[0]);
         if (path[1]) p->tgt[i] = next_line(&p->text[1], &at[1]);
         else RV_TRY(cut_at_tab(path[0], i + 1, &p->src[i], &p->tgt[i]));
+        empty_if_blank(&p->src[i]);
+        empty_if_blank(&p->tgt[i]);
     }
     return RV_OK;
 }

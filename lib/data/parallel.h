@@ -9,7 +9,7 @@
 #include "data/tokenizer.h"
 
 /** Two files, plain or gzip, line i of the one the translation of line i of the other; or, with tgt NULL, one file of lines
- *  "source<TAB>target". A line ends at \n or \r\n. Both NULL: there is no such split. */
+ *  "source<TAB>target". Lines are rv_text_line's; one of white space alone counts as empty. Both NULL: there is no such split. */
 typedef struct {
     const char *src, *tgt;
 } rv_parallel_paths;

@@ -32,7 +32,7 @@ typedef struct {
 
 /* ---- creation */
 
-static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
+static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer *tokenizer) {
     const rv_config *c = t->config;
     rv_corpus_files files = {.text = rv_config_text(c, "data.path")};
     rv_tokenizer_spec spec = rv__tokenizer_spec(c);
@@ -47,6 +47,9 @@ static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
         files.test = rv_config_text(c, "data.test");
     }
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
+    files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
+    if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
+        status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);
     if (status == RV_OK) status = rv_corpus_load(&files, &spec, tokenizer, &t->corpus);
     else rv_tokenizer_destroy(tokenizer);
     rv_dataset_destroy(dataset);
@@ -57,7 +60,7 @@ static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
 static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
     if (saved) RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
-    if (with_data) RV_TRY(load_data(t, tokenizer));
+    if (with_data) RV_TRY(load_data(t, saved, tokenizer));
     else t->corpus.tokenizer = tokenizer;
     return rv_tokenizer_save(t->corpus.tokenizer, &t->saved_tokenizer.vocab, &t->saved_tokenizer.merges);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/log.h"
 #include "data/batch.h"
 #include "data/corpus.h"
 #include "data/text.h"
@@ -232,6 +233,34 @@ Test(corpus, separate_files_and_a_given_tokenizer, .init = setup, .fini = teardo
     cr_assert_eq(rv_tokenizer_train(&chars, "ab ", 3, &ab), RV_OK);
     cr_assert_eq(rv_corpus_load(&files, NULL, ab, &c), RV_EDATA); /* takes ab over all the same */
     cr_assert(strstr(rv_error_message(), path[1]) && strstr(rv_error_message(), "'z' (U+007A) at byte 2"), "%s", rv_error_message());
+}
+
+/* The same text whatever ends its lines, unless it is to stay, or stayed in the run that goes on. */
+Test(corpus, line_ends_are_unified, .init = setup, .fini = teardown) {
+    rv_corpus lf, c;
+    rv_corpus_files files = {.train = path[0], .valid = path[1]};
+    rv_log_set_level(RV_LOG_QUIET);
+    put(0, "a b\nb\n", 6, false), put(1, "a\n", 2, false);
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &lf), RV_OK);
+    cr_expect_eq(lf.hash, 0xe5e3584cbac3da1au, "%llx: runs would not go on", (unsigned long long)lf.hash);
+    put(0, "\xef\xbb\xbf" "a b\r\nb\r", 10, false), put(1, "a\r\r\n", 4, false);
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
+    cr_expect(c.hash == lf.hash && c.train.n == lf.train.n && c.train.chars == 6 && c.valid.bytes == 2);
+    cr_expect_eq(rv_tokenizer_hash(c.tokenizer), rv_tokenizer_hash(lf.tokenizer));
+    rv_corpus_free(&c);
+    files.keep_line_ends = true;
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
+    cr_expect(c.hash != lf.hash && c.train.n == 7 && c.valid.n == 4);
+    files.keep_line_ends = false, files.kept_hash = c.hash;
+    rv_corpus_free(&c);
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
+    cr_expect(c.hash == files.kept_hash && c.train.n == 7);
+    rv_corpus_free(&c);
+    rv_corpus_free(&lf);
+    put(0, "0123456\r\n\r", 10, false); /* cut where the unified text is */
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 0.8}, &chars, NULL, &c), RV_OK);
+    cr_expect(c.train.n == 7 && c.valid.n == 2);
+    rv_corpus_free(&c);
 }
 
 Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {

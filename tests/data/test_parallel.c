@@ -152,6 +152,23 @@ Test(parallel, what_is_left_out_is_counted, .init = setup, .fini = teardown) {
     rv_parallel_free(&p);
 }
 
+/* To every tokenizer; and a last line ends in \r as one inside does. */
+Test(parallel, blank_lines_are_empty, .init = setup, .fini = teardown) {
+    const rv_tokenizer_spec *specs[] = {&chars, &words, &bytes, &bpe};
+    for (int s = 0; s < 4; s++) {
+        rv_parallel_files f = two("\xef\xbb\xbf" "a\n \t\nb\n\xc2\xa0\nc\rd\r", "A\nB\n\xe3\x80\x80 \r\nD\nC\rD\r\n");
+        rv_parallel p;
+        f.valid = (rv_parallel_paths){path[0], path[1]};
+        cr_assert_eq(rv_parallel_load(&f, specs[s], true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+        cr_expect(p.train.n == 2 && p.train.empty == 3, "tokenizer %d: %lld", s, (long long)p.train.n);
+        cr_expect_str_eq(p.train.src[0].bytes, "a");
+        cr_expect_str_eq(p.train.src[1].bytes, "c\rd");
+        cr_expect_str_eq(p.train.tgt[1].bytes, "C\rD");
+        cr_expect(p.valid.n == 5 && rv_pairs_src_length(&p.valid, 1) == 0 && rv_pairs_tgt_length(&p.valid, 2) == 0 && rv_pairs_src_length(&p.valid, 3) == 0);
+        rv_parallel_free(&p);
+    }
+}
+
 Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     rv_parallel_files f = two("a\nb\nc\n", "A\nB\n");
     refuse(&f, &words, 0, RV_EDATA, SAY(path[0], "3 lines", path[1], "2", "again"));
