@@ -233,6 +233,11 @@ Test(corpus, separate_files_and_a_given_tokenizer, .init = setup, .fini = teardo
     cr_assert_eq(rv_tokenizer_train(&chars, "ab ", 3, &ab), RV_OK);
     cr_assert_eq(rv_corpus_load(&files, NULL, ab, &c), RV_EDATA); /* takes ab over all the same */
     cr_assert(strstr(rv_error_message(), path[1]) && strstr(rv_error_message(), "'z' (U+007A) at byte 2"), "%s", rv_error_message());
+    cr_assert(!strstr(rv_error_message(), "<unk>"), "no key gives it: %s", rv_error_message());
+    const rv_tokenizer_spec frequent = {.type = RV_TOKENS_CHAR, .min_frequency = 2};
+    cr_assert_eq(rv_corpus_load(&files, &frequent, NULL, &c), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(c.valid.ids[2], rv_tokenizer_special(c.tokenizer, RV_UNK)); /* z, once in all */
+    rv_corpus_free(&c);
 }
 
 /* The same text whatever ends its lines, unless it is to stay, or stayed in the run that goes on. */
