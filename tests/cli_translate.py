@@ -203,6 +203,25 @@ class Translate(Command):
         self.assertNotEqual(first["loss"], seed["loss"])
         self.check(ravel("eval", "runs/attends", "--shuffle-source", "--gold", "gold"), 2, "leave one out")
 
+    def test_columns(self):
+        """Attributions behind the pairs change nothing, once the columns are named."""
+        with open("train.en") as en, open("train.fr") as fr: pairs = [s.strip() + "\t" + t.strip() for s, t in zip(en, fr)]
+        self.write("two.tsv", "\n".join(pairs))
+        self.write("three.tsv", "\n".join(p + "\tCC-BY 2.0 (France)" for p in pairs))
+        for name in "two", "three":
+            more = ["name=" + name, "train.max_steps=2", "train.validate_every=2", f"data=!replace {{path: {name}.tsv, max_length: 12}}"]
+            if name == "three":
+                self.check(ravel("train", "attends.yaml", *more), 3, r"three.tsv:1: several tabs.*data.columns: \[1, 2\]")
+                more += ["data.columns=[1, 2]"]
+            self.check(ravel("train", "-q", "attends.yaml", *more), 0)
+            new = ravel("config", "new", "translation", "--train", name + ".tsv")
+            self.check(new, 0)
+            self.assertEqual("columns: [1, 2]" in new.stdout, name == "three", new.stdout)
+        self.check(ravel("ckpt", "diff", "--only", "/model", "runs/two", "runs/three"), 0)
+        for bad, why in ("[1]", "2 whole numbers"), ("[1, 2, 3]", "2 whole numbers"), ("[2, 2]", "listed twice"), ("[0, 1]", r"\[1, 1000\]"):
+            self.check(ravel("train", "attends.yaml", *more[:-1], "data.columns=" + bad), 2, why)
+        self.check(ravel("train", "attends.yaml", "data.columns=[1, 2]"), 2, "without data.src")
+
     def test_data_that_do_not_fit(self):
         def train(**files):
             for name, text in files.items():

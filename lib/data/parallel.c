@@ -68,20 +68,40 @@ static void empty_if_blank(rv_text *side) {
     side->bytes[0] = 0;
 }
 
-/* Cut a TSV line in two at its only tab. */
-static rv_status cut_at_tab(const char *path, int64_t line, rv_text *src, rv_text *tgt) {
-    char *tab = memchr(src->bytes, '\t', src->len);
-    size_t rest = tab ? src->len - (size_t)(tab - src->bytes) - 1 : 0;
-    if (!tab || memchr(tab + 1, '\t', rest))
-        return rv_error(RV_EDATA, "%s:%lld: %s: each line must be source, one tab, target", path, (long long)line, tab ? "several tabs" : "no tab");
-    *tab = 0;
-    src->len = (size_t)(tab - src->bytes);
-    *tgt = (rv_text){tab + 1, rest};
+/* Column k (from 1) of a TSV line; false if it has fewer. */
+static bool column(rv_text line, int k, rv_text *out) {
+    for (size_t n; (n = line.len), k > 0; k--) {
+        char *tab = memchr(line.bytes, '\t', line.len);
+        if (tab) n = (size_t)(tab - line.bytes);
+        *out = (rv_text){line.bytes, n};
+        if (!tab) return k == 1;
+        line = (rv_text){tab + 1, line.len - n - 1};
+    }
+    return true;
+}
+
+/* Make a TSV line's columns the sides of a pair. */
+static rv_status cut_at_tabs(const char *path, long long number, const int columns[SIDES], rv_text *src, rv_text *tgt) {
+    static const int two[SIDES] = {1, 2};
+    const rv_text line = *src;
+    const bool given = columns[0];
+    rv_text other;
+    if (!given) columns = two;
+    for (int i = 0; i < SIDES; i++) {
+        if (column(line, columns[i], i ? tgt : src)) continue;
+        if (!given) return rv_error(RV_EDATA, "%s:%lld: no tab: each line must be source, one tab, target", path, number);
+        return rv_error(RV_EDATA, "%s:%lld: no column %d, which data.columns [%d, %d] names; correct the line or the key", path, number, columns[i], columns[0],
+                        columns[1]);
+    }
+    if (!given && column(line, SIDES + 1, &other))
+        return rv_error(RV_EDATA, "%s:%lld: several tabs: each line must be source, one tab, target; of more columns, data.columns: [1, 2] takes these two",
+                        path, number);
+    src->bytes[src->len] = tgt->bytes[tgt->len] = 0;
     return RV_OK;
 }
 
 /* Read a split's files and find their lines; mixes their text into *hash. before: the paths of the splits before it, in pairs. */
-static rv_status load_lines(const rv_parallel_paths *paths, int splits, const char *const *before, rv_pairs *p, uint64_t *hash) {
+static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SIDES], int splits, const char *const *before, rv_pairs *p, uint64_t *hash) {
     const char *path[SIDES] = {paths->src, paths->tgt};
     int64_t count[SIDES] = {0};
     for (int i = 0; i < SIDES && path[i]; i++) {
@@ -101,7 +121,7 @@ static rv_status load_lines(const rv_parallel_paths *paths, int splits, const ch
     for (int64_t i = 0; i < p->n; i++) {
         p->src[i] = next_line(&p->text[0], &at[0]);
         if (path[1]) p->tgt[i] = next_line(&p->text[1], &at[1]);
-        else RV_TRY(cut_at_tab(path[0], i + 1, &p->src[i], &p->tgt[i]));
+        else RV_TRY(cut_at_tabs(path[0], i + 1, columns, &p->src[i], &p->tgt[i]));
         empty_if_blank(&p->src[i]);
         empty_if_blank(&p->tgt[i]);
     }
@@ -268,10 +288,11 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         RV_TRY(check_marks(out->src, "source"));
         RV_TRY(check_marks(out->tgt, "target"));
     }
+    if (files->columns[0]) out->hash = XXH3_64bits(files->columns, sizeof files->columns);
     for (int i = 0; i < SPLITS; i++) {
         out->hash += (uint64_t)i;
         if (!paths[i]->src) continue;
-        RV_TRY(load_lines(paths[i], i, all, pairs[i], &out->hash));
+        RV_TRY(load_lines(paths[i], files->columns, i, all, pairs[i], &out->hash));
     }
     if (files->train.src && !out->train.n) return rv_error(RV_EDATA, "%s: the training text is empty; give another file", files->train.src);
     if (files->train_fraction != 0) {

@@ -193,6 +193,35 @@ Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     refuse(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 10}, 0, RV_EUSAGE, SAY(path[0], "vocab_size 10"));
 }
 
+/* Lines of more columns than two, as Tatoeba and ManyThings have them. */
+Test(parallel, columns_of_a_line, .init = setup, .fini = teardown) {
+    static const char three[] = "a\tA\tby x\nb c\t\tby y\nd\tD E\t\r\n";
+    rv_parallel_files f = {.train = {put(0, three), NULL}, .valid = {put_gz(1, three), NULL}, .columns = {2, 1}};
+    rv_parallel p;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+    cr_expect(p.train.n == 2 && p.train.empty == 1 && p.valid.n == 3);
+    cr_expect_str_eq(p.train.src[1].bytes, "D E");
+    cr_expect_str_eq(p.train.tgt[1].bytes, "d");
+    uint64_t hash = p.hash;
+    rv_parallel_free(&p);
+    f.columns[0] = 1, f.columns[1] = 3;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+    cr_expect(p.train.n == 2 && p.hash != hash); /* the last line's third one is empty */
+    cr_expect_str_eq(p.train.tgt[1].bytes, "by y");
+    rv_parallel_free(&p);
+    rv_parallel_files held = {.train = {path[0], NULL}, .train_fraction = 0.6, .columns = {1, 2}};
+    cr_assert_eq(rv_parallel_load(&held, &words, true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+    cr_expect(p.train.lines == 2 && p.valid.n == 1);
+    rv_parallel_free(&p);
+    char at[80];
+    snprintf(at, sizeof at, "%s:2:", path[0]);
+    put(0, "a\tA\tB\nb\tB\n");
+    refuse(&f, &words, 0, RV_EDATA, SAY(at, "no column 3", "data.columns [1, 3]"));
+    f.columns[0] = 0;
+    snprintf(at, sizeof at, "%s:1:", path[0]);
+    refuse(&f, &words, 0, RV_EDATA, SAY(at, "several tabs", "data.columns: [1, 2]"));
+}
+
 Test(parallel, given_tokenizers_must_fit, .init = setup, .fini = teardown) {
     static const struct {
         bool joint, tgt;
