@@ -9,7 +9,7 @@
 #include "data/text.h"
 
 enum { SPLITS = 3 };
-static const char *const split_names[SPLITS] = {"train", "valid", "test"};
+static const char *const split_names[SPLITS] = {"train", "valid", "test"}, *const split_words[SPLITS] = {"training", "validation", "test"};
 
 /* A split's text: a slice of a loaded file. */
 typedef struct {
@@ -31,7 +31,9 @@ static rv_status load_texts(const rv_corpus_files *files, rv_text text[SPLITS], 
     if (files->text && (files->train || files->valid || files->test)) return rv_error(RV_EUSAGE, "text and train, valid or test exclude each other");
     for (int i = 0; i < SPLITS; i++) {
         part[i] = (slice){.path = paths[i]};
-        if (paths[i]) RV_TRY(rv_text_load_data(paths[i], i, paths, &text[i]));
+        if (!paths[i]) continue;
+        RV_TRY(rv_text_load_data(paths[i], i, paths, &text[i]));
+        if (!text[i].len) return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i], split_words[i]);
     }
     return RV_OK;
 }
@@ -95,7 +97,7 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         RV_TRY(cut(files, text, part));
         c->hash = hash_of(part);
     }
-    if (!part[0].len) return rv_error(RV_EDATA, "%s: the training text is empty", part[0].path);
+    if (!part[0].len) return rv_error(RV_EDATA, "%s: data.train_fraction %g leaves no text to train on; raise it", part[0].path, files->train_fraction);
     if (!c->tokenizer) {
         rv_status status = train_tokenizer(files, spec, text, part, &c->tokenizer);
         if (status != RV_OK) return rv_error_context(status, "%s: ", part[0].path);
@@ -104,6 +106,7 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         if (!part[i].s) continue;
         rv_status status = rv_tokenizer_encode(c->tokenizer, part[i].s, part[i].len, &split[i]->ids, &split[i]->n);
         if (status != RV_OK) return rv_error_context(status, "%s (%s): ", part[i].path, split_names[i]);
+        if (!split[i]->n) return rv_error(RV_EDATA, "%s: the %s text has nothing but white space; give another file", part[i].path, split_words[i]);
         split[i]->bytes = (int64_t)part[i].len;
         split[i]->chars = rv_utf8_count(part[i].s, part[i].len);
     }

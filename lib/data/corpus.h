@@ -30,7 +30,7 @@ typedef struct {
 
 /** Read, split and tokenise. With `tokenizer` NULL one is trained after `spec`: word and bpe on the train split alone, char
  *  on all splits (as is usual: else one unseen sign would stop the run). Otherwise *spec is unused, and the corpus takes
- *  `tokenizer` over, even on error. Errors: RV_EDATA (files, empty train split, unknown characters), RV_EUSAGE
+ *  `tokenizer` over, even on error. Errors: RV_EDATA (files, empty ones too, nothing to train on, unknown characters), RV_EUSAGE
  *  (fraction), RV_ENOMEM. Free with rv_corpus_free. */
 RV_API rv_status rv_corpus_load(const rv_corpus_files *files, const rv_tokenizer_spec *spec, rv_tokenizer *tokenizer, rv_corpus *out);
 RV_API void rv_corpus_free(rv_corpus *c);

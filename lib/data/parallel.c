@@ -271,6 +271,7 @@ static rv_status report_dropped(const char *path, const rv_pairs *p, int64_t max
 }
 
 static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, int64_t max_length, rv_parallel *out) {
+    static const char *const names[SPLITS] = {"training", "validation", "test"};
     const rv_parallel_paths *paths[SPLITS] = {&files->train, &files->valid, &files->test};
     rv_pairs *pairs[SPLITS] = {&out->train, &out->valid, &out->test};
     const char *all[SPLITS * SIDES] = {0};
@@ -293,8 +294,8 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         out->hash += (uint64_t)i;
         if (!paths[i]->src) continue;
         RV_TRY(load_lines(paths[i], files->columns, i, all, pairs[i], &out->hash));
+        if (!pairs[i]->n) return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i]->src, names[i]);
     }
-    if (files->train.src && !out->train.n) return rv_error(RV_EDATA, "%s: the training text is empty; give another file", files->train.src);
     if (files->train_fraction != 0) {
         RV_TRY(hold_back(files->train.src, files->train_fraction, &out->train, &out->valid));
         paths[1] = &files->train;

@@ -46,7 +46,7 @@ typedef struct {
  *  With train_fraction, the pairs held back are spread evenly over the file, and those one after another with the same source
  *  stay together: the same file is always cut in the same way.
  *  Training pairs with a side that is empty or has over max_length tokens (0: no limit) are left out, counted and
- *  logged; valid and test keep every line. Errors: RV_EDATA (absent or damaged files, invalid UTF-8, unequal line counts,
+ *  logged; valid and test keep every line. Errors: RV_EDATA (absent, empty or damaged files, invalid UTF-8, unequal line counts,
  *  a line without exactly one tab or its columns, too few to hold some back, no training pair left), RV_EUSAGE, RV_ENOMEM. Free with rv_parallel_free. */
 RV_API rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
                                   int64_t max_length, rv_parallel *out);

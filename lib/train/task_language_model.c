@@ -182,6 +182,8 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split **out) {
     *out = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
     if ((*out)->n) return RV_OK;
+    if (subset == RV_SUBSET_VALID && rv_config_has(t->config, "data.train_fraction")) /* of a text that is there */
+        return rv_error(RV_EDATA, "data.train_fraction %g leaves no text to validate on; lower it", rv_config_real(t->config, "data.train_fraction"));
     return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
 }
 

@@ -291,6 +291,15 @@ Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
     rv_corpus c;
     cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0]}, &chars, NULL, &c), RV_EDATA);
     cr_assert(strstr(rv_error_message(), "empty"));
+    put(1, "a", 1, false), put(2, " \t", 2, false);
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.train = path[1], .valid = path[2]}, &(rv_tokenizer_spec){.type = RV_TOKENS_WORD}, NULL, &c), RV_EDATA);
+    cr_assert(strstr(rv_error_message(), path[2]) && strstr(rv_error_message(), "white space"), "%s", rv_error_message());
+    for (int i = 0; i < 2; i++) { /* one that is named is not as if it were not there */
+        rv_corpus_files files = {.train = path[1], .valid = path[i ? 1 : 0], .test = i ? path[0] : NULL};
+        cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_EDATA);
+        cr_assert(strstr(rv_error_message(), path[0]) && strstr(rv_error_message(), i ? "the test text is empty" : "the validation text is empty"), "%s",
+                  rv_error_message());
+    }
 }
 
 Test(corpus, a_byte_order_mark_is_no_text, .init = setup, .fini = teardown) {

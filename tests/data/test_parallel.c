@@ -182,6 +182,11 @@ Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     refuse(&f, &words, 0, RV_EDATA, SAY(at, "several tabs"));
     f = two("", "");
     refuse(&f, &words, 0, RV_EDATA, SAY(path[0], "empty"));
+    f = two("a\n", "A\n");
+    f.valid = f.train, f.test = (rv_parallel_paths){put(2, ""), NULL};
+    refuse(&f, &words, 0, RV_EDATA, SAY(path[2], "the test text is empty"));
+    f.test = f.train, f.valid = (rv_parallel_paths){put(2, ""), put(3, "")};
+    refuse(&f, &words, 0, RV_EDATA, SAY(path[2], "the validation text is empty"));
     f = two("a a a\n\n", "A\nB\n");
     refuse(&f, &words, 2, RV_EDATA, SAY(path[0], "none of 2", "1 have an empty side", "1 over 2 tokens", "max_length"));
     f = two("a\n", "A\n");
