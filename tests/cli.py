@@ -353,6 +353,20 @@ class Cli(Command):
         self.check(ravel("tokenizer", "info", "absent"), 3, "absent")
         self.check(ravel("tokenizer", "train", "--out", "x", "absent"), 3, "absent")
 
+    def test_side_of_a_parallel_data_set(self):
+        files = {"a.en": "to be or not\n" * 40, "a.fr": "\u00eatre ou non\n" * 50}
+        for folder in "sets/two", "cache/two": os.makedirs(folder, exist_ok=True)
+        for name, text in files.items(): self.write("cache/two/" + name, text)
+        self.write("sets/two/manifest.json", json.dumps({
+            "name": "two", "description": "x", "licence": "y", "format": "parallel", "roles": {f"{p}.{n[2:]}": n for n in files for p in ("train", "valid")},
+            "files": [{"name": n, "url": "file:", "sha256": "0" * 64, "bytes": len(t.encode())} for n, t in files.items()]}))
+        env = {**os.environ, "RAVEL_DATASETS": "sets", "RAVEL_DATA": "cache"}
+        data = "data=!replace {dataset: two%s}"
+        self.check(ravel("train", "-q", "lstm.yaml", "name=side", data % ", language: fr", env=env), 0)
+        self.check(ravel("generate", "runs/side", "--prompt", "\u00ea", env=env), 0)
+        self.check(ravel("generate", "runs/side", "--prompt", "T", env=env), 3, "not among")
+        self.check(ravel("train", "lstm.yaml", "name=side2", data % "", env=env), 3, "of format parallel.*data.language.*train.en")
+
     def test_data_make(self):
         sizes = ["--train", "50", "--valid", "7", "--test", "5"]
         for task in "copy", "reverse", "adding", "recall", "dates", "phrases":

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "data/sentences.h"
 #include "data/text.h"
 
 enum { SPLITS = 3 };
@@ -33,6 +34,7 @@ static rv_status load_texts(const rv_corpus_files *files, rv_text text[SPLITS], 
         part[i] = (slice){.path = paths[i]};
         if (!paths[i]) continue;
         RV_TRY(rv_text_load_data(paths[i], i, paths, &text[i]));
+        RV_TRY(rv__sentences_take(files->format, paths[i], &text[i]));
         if (!text[i].len) return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i], split_words[i]);
     }
     return RV_OK;

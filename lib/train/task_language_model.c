@@ -40,7 +40,7 @@ static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer 
     rv_status status = RV_OK;
     if (rv_config_has(c, "data.dataset")) {
         status = rv_dataset_resolve(rv_config_text(c, "data.dataset"), &dataset);
-        if (status == RV_OK) status = rv_dataset_lm_files(dataset, NULL, &files);
+        if (status == RV_OK) status = rv_dataset_lm_files(dataset, rv_config_text(c, "data.language"), &files);
     } else if (rv_config_has(c, "data.train")) {
         files.train = rv_config_text(c, "data.train");
         files.valid = rv_config_text(c, "data.valid");

@@ -268,6 +268,38 @@ Test(corpus, line_ends_are_unified, .init = setup, .fini = teardown) {
     rv_corpus_free(&c);
 }
 
+static void expect_sentences(rv_text_format format, const char *text, const char *want) {
+    rv_corpus c;
+    const rv_tokenizer_spec bytes = {.type = RV_TOKENS_BYTE};
+    rv_corpus_files files = {.train = path[0], .format = format};
+    put(0, text, strlen(text), false);
+    rv_status status = rv_corpus_load(&files, &bytes, NULL, &c);
+    if (!want) cr_expect_eq(status, RV_EDATA, "%s", text);
+    if (!want) return;
+    cr_assert_eq(status, RV_OK, "%s", rv_error_message());
+    rv_text got;
+    cr_assert_eq(rv_tokenizer_decode(c.tokenizer, c.train.ids, c.train.n, &got), RV_OK);
+    cr_expect_str_eq(got.bytes, want);
+    rv_text_free(&got);
+    rv_corpus_free(&c);
+}
+
+/* Sentences alone are text, of formats that hold more. */
+Test(corpus, sentences_of_other_formats, .init = setup, .fini = teardown) {
+#define REST "\tx\tX\tX\tNumber=Sing\t0\troot\t_\t"
+    expect_sentences(RV_FORMAT_CONLLU, "# sent_id = 1\n# text = Du vin, s.\n1-2\tDu" REST "_\n1\tDe" REST "_\n\n# text = B\r\n1\tB" REST "_\r\n",
+                     "Du vin, s.\nB\n");
+    expect_sentences(RV_FORMAT_CONLLU,
+                     "1-2\tDu" REST "_\n1\tDe" REST "_\n2\tle" REST "_\n3\tvin" REST "Gloss=a|SpaceAfter=No\n3.1\tno" REST "_\n4\t," REST "_\n5\tb" REST
+                     "_\n\n\n# x\n1\tC" REST "NoSpaceAfter=No\n2\tD" REST "_",
+                     "Du vin, b\nC D\n");
+    expect_sentences(RV_FORMAT_TSV, "a b\t0\nc\t1\tx\r\n\nd\t", "a b\nc\nd\n");
+    expect_sentences(RV_FORMAT_CONLLU, "# text = a\nword\tTAG\n", NULL);
+    cr_expect(strstr(rv_error_message(), ":2: 2 columns"), "%s", rv_error_message());
+    expect_sentences(RV_FORMAT_TSV, "a\tb\n\"3\",\"title\"\n", NULL);
+    cr_expect(strstr(rv_error_message(), ":2: no tab"), "%s", rv_error_message());
+}
+
 Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
     rv_text t;
     put(0, "ab\nc\xff", 5, false);
