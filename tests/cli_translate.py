@@ -127,6 +127,10 @@ class Translate(Command):
         for i, (p, r) in enumerate(zip(produced, replaced)):
             self.assertEqual(len(p.split()), len(r.split()))
             for a, b in zip(p.split(), r.split()): self.assertTrue(a == b or (a == "<unk>" and b in self.source[i].split()), (p, r))
+        self.check(ravel("train", "-q", "attends.yaml", "name=lower", "tokenizer.lowercase=true", "train.max_steps=60", "train.validate_every=60"), 0)
+        names = set(ravel("translate", "runs/lower", "--replace-unk").stdout.split()) - set(self.WORDS)
+        self.assertTrue(any(n.startswith("Nametest") for n in names), names)
+        self.assertLessEqual(names, set(" ".join(self.source).split()), "as they were typed")
         self.check(ravel("translate", "runs/bottle", "--replace-unk"), 2, "attention")
         self.check(ravel("translate", "runs/attends", "--replace-unk", "--no-unk"), 2, "exclude")
 
