@@ -115,7 +115,15 @@ class Translate(Command):
             for n, s in zip(o["n_best"], scores): self.assertAlmostEqual(n["score"], s, places=5)
             length = len(o["translation"].split()) + 1
             self.assertAlmostEqual(o["score"], o["log_prob"] / ((5 + length) / 6) ** 0.6, places=5)
-        self.assertEqual(json.loads(self.lines("--json", "--stdin", input="\n")[0])["translation"], "")
+        self.write("gap", "w1\n\nw2 w3\n \n")
+        for args in ["-i", "gap"], ["--stdin"]: # nothing is left out: n-best lists count from 0, objects from 1
+            with open("gap") as f: rows = [l.split(" ||| ") for l in self.lines("--n-best", "2", *args, stdin=f)]
+            self.assertEqual([r[0] for r in rows], ["0", "0", "1", "2", "2", "3"])
+            self.assertEqual([r[1:] for r in (rows[2], rows[5])], [["", "0.000000"]] * 2)
+            with open("gap") as f: objects = [json.loads(l) for l in self.lines("--n-best", "2", "--json", *args, stdin=f)]
+            self.assertEqual([(o["line"], len(o["n_best"]), o["translation"]) for o in objects[1::2]], [(2, 0, ""), (4, 0, "")])
+        for option, says in ("n-best", "from 0"), ("json", "from 1"):
+            self.assertRegex(" ".join(ravel("translate", "--help").stdout.split()), f"--{option}[^-]*?{says}")
         plain = [json.loads(l) for l in self.lines("--json", "--length-penalty", "0")]
         for o in plain: self.assertAlmostEqual(o["score"], o["log_prob"], places=6)
 
