@@ -130,7 +130,8 @@ rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_cor
         return RV_OK;
     }
     char what[160];
-    snprintf(what, sizeof what, "text for a language model%s%s", language ? " in " : " (of a parallel one, data.language names a side)", language ? language : "");
+    snprintf(what, sizeof what, "text for a language model%s%s", language ? " in " : " (of a parallel one, data.language names a side)",
+             language ? language : "");
     return no_role(ds, what);
 }
 

@@ -89,7 +89,8 @@ Test(tokenizer, char_has_unk_for_what_is_left_out) {
     };
     char buf[64];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rv_tokenizer_spec spec = {.type = RV_TOKENS_CHAR, .vocab_size = rows[i].vocab_size, .min_frequency = rows[i].min_frequency, .specials = rows[i].specials};
+        rv_tokenizer_spec spec = {.type = RV_TOKENS_CHAR, .vocab_size = rows[i].vocab_size, .min_frequency = rows[i].min_frequency,
+                                  .specials = rows[i].specials};
         rv_tokenizer *tok = train(spec, "aaabbc", 6), *again;
         rv_text vocab, merges;
         cr_expect_str_eq(ids_text(tok, "abc", buf), rows[i].ids, "row %zu: %s", i, buf);
