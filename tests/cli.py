@@ -365,12 +365,37 @@ class Cli(Command):
             back = ravel("tokenizer", "decode", kind, input=ids.stdout)
             self.check(back, 0)
             self.assertEqual(back.stdout.split(), line.split(), kind)
+            text = "to be\n\nor not\nto" # a line for each line; without its end, which --whole has
+            lines = ravel("tokenizer", "encode", kind, input=text.replace("\n", "\r\n"))
+            self.check(lines, 0)
+            self.assertEqual([bool(l) for l in lines.stdout.split("\n")], [True, False, True, True, False], kind)
+            self.assertEqual(ravel("tokenizer", "decode", kind, input=lines.stdout).stdout, text + "\n", kind)
             self.assertIn(kind, ravel("tokenizer", "info", kind).stdout)
+            whole = ravel("tokenizer", "encode", "--whole", kind, input=text)
+            self.assertEqual(whole.stdout.count("\n"), 1)
+            self.assertEqual(ravel("tokenizer", "decode", kind, input=whole.stdout).stdout, text + "\n", kind)
+        self.assertEqual(ravel("tokenizer", "encode", "--keep-line-ends", "byte", input="a\r\n").stdout, "97 13\n")
+        self.assertEqual(ravel("tokenizer", "encode", "--whole", "--keep-line-ends", "byte", input="a\r\n").stdout, "97 13 10\n")
+        self.check(ravel("tokenizer", "decode", "byte", input="97\n98 x\n"), 3, "line 2: 'x' at byte 4 is no id")
         self.assertEqual(ravel("tokenizer", "encode", "byte", input="to").stdout.split()[:2], ["116", "111"])
         self.check(ravel("tokenizer", "train", "--type", "bpe", "--vocab-size", "40", "--out", "x", "text"), 2, "at least 256")
         self.check(ravel("tokenizer", "train", "--type", "letters", "--out", "x", "text"), 2, "letters")
         self.check(ravel("tokenizer", "info", "absent"), 3, "absent")
         self.check(ravel("tokenizer", "train", "--out", "x", "absent"), 3, "absent")
+
+    def test_side_of_a_parallel_data_set(self):
+        files = {"a.en": "to be or not\n" * 40, "a.fr": "\u00eatre ou non\n" * 50}
+        for folder in "sets/two", "cache/two": os.makedirs(folder, exist_ok=True)
+        for name, text in files.items(): self.write("cache/two/" + name, text)
+        self.write("sets/two/manifest.json", json.dumps({
+            "name": "two", "description": "x", "licence": "y", "format": "parallel", "roles": {f"{p}.{n[2:]}": n for n in files for p in ("train", "valid")},
+            "files": [{"name": n, "url": "file:", "sha256": "0" * 64, "bytes": len(t.encode())} for n, t in files.items()]}))
+        env = {**os.environ, "RAVEL_DATASETS": "sets", "RAVEL_DATA": "cache"}
+        data = "data=!replace {dataset: two%s}"
+        self.check(ravel("train", "-q", "lstm.yaml", "name=side", data % ", language: fr", env=env), 0)
+        self.check(ravel("generate", "runs/side", "--prompt", "\u00ea", env=env), 0)
+        self.check(ravel("generate", "runs/side", "--prompt", "T", env=env), 3, "not among")
+        self.check(ravel("train", "lstm.yaml", "name=side2", data % "", env=env), 3, "of format parallel.*data.language.*train.en")
 
     def test_data_make(self):
         sizes = ["--train", "50", "--valid", "7", "--test", "5"]

@@ -59,6 +59,25 @@ class Generate(Command):
         self.check(ravel("generate", "runs/one_line", "--prompt", "a"), 0)
         os.rename("elsewhere", "one_line.txt")
 
+    def test_line_ends_and_byte_order_marks(self):
+        """A text of DOS gives the model, the figures and the tokenizer of the same text of Unix, and prompts are read likewise."""
+        text = "to be\nor not\n" * 60
+        for name, data in {"unix": text.encode(), "dos": ("\ufeff" + text.replace("\n", "\r\n")).encode()[:-1]}.items():
+            with open(name + ".txt", "wb") as f: f.write(data)
+            self.write(name + ".yaml", EXPERIMENT % (name, name + ".txt", "{type: char}"))
+            r = ravel("train", name + ".yaml")
+            self.check(r, 0)
+            self.assertEqual("dos.txt: 120 line ends" in r.stderr, name == "dos", r.stderr)
+            self.check(ravel("tokenizer", "train", "--type", "char", "--out", "tok-" + name, name + ".txt"), 0)
+        self.check(ravel("ckpt", "diff", "--only", "/model", "runs/unix", "runs/dos"), 0)
+        self.assertEqual(ravel("eval", "runs/unix").stdout, ravel("eval", "runs/unix", "data.path=dos.txt").stdout)
+        self.assertEqual(*(ravel("tokenizer", "info", "tok-" + n).stdout for n in ("unix", "dos")))
+        self.check(ravel("train", "dos.yaml", "data.keep_line_ends=true", "name=kept", "-q"), 0)
+        self.assertNotEqual(ravel("eval", "runs/kept").stdout, ravel("eval", "runs/dos").stdout)
+        want = ravel("generate", "runs/unix", "--prompt", "to be\n").stdout
+        for args, given in (["--prompt", "\ufeffto be\r\n"], ""), (["--prompt-file", "-"], "\ufeffto be\r\n"), (["--prompt-file", "-"], "to be\r"):
+            self.assertEqual(ravel("generate", "runs/unix", *args, input=given).stdout, want, args)
+
     def test_no_unk(self):
         with_unk, without = (ravel("generate", "runs/rare", "--prompt", "the", "--length", "200", *o).stdout for o in ([], ["--no-unk"]))
         self.assertIn("<unk>", with_unk)

@@ -111,6 +111,20 @@ class Translate(Command):
         self.assertEqual(self.lines("-i", "nothing"), [])
         self.assertEqual(self.lines("--stdin", input=""), [])
 
+    def test_one_reader_for_all_text(self):
+        """A byte order mark, line ends and blank lines mean the same wherever a text comes from."""
+        want = self.lines("--stdin", input="w1 w2\n\nw3\n")
+        with open("dos", "wb") as f: f.write("\ufeffw1 w2\r\n \t\u00a0\u3000\r\nw3\r".encode())
+        for args in ["-i", "dos"], ["-i", "-"], ["--stdin"]:
+            with open("dos") as f: r = subprocess.run([RAVEL, "translate", "runs/attends", *args], stdin=f, capture_output=True, text=True)
+            self.check(r, 0)
+            self.assertEqual(r.stdout.splitlines(), want, args)
+        self.assertEqual(self.lines("--stdin", input="\ufeff"), [])
+        self.check(ravel("train", "attends.yaml", "name=chars", "tokenizer=!replace {type: char}", "train.max_steps=1", "-q"), 0)
+        out = ravel("translate", "runs/chars", "--stdin", input="w1\n \u3000\nw2\n")
+        self.check(out, 0)
+        self.assertEqual(out.stdout.split("\n")[1], "")
+
     def test_lines_come_at_once(self):
         p = subprocess.Popen([RAVEL, "translate", "runs/attends", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for line in "w1 w2", "w3", "":
@@ -136,7 +150,15 @@ class Translate(Command):
             for n, s in zip(o["n_best"], scores): self.assertAlmostEqual(n["score"], s, places=5)
             length = len(o["translation"].split()) + 1
             self.assertAlmostEqual(o["score"], o["log_prob"] / ((5 + length) / 6) ** 0.6, places=5)
-        self.assertEqual(json.loads(self.lines("--json", "--stdin", input="\n")[0])["translation"], "")
+        self.write("gap", "w1\n\nw2 w3\n \n")
+        for args in ["-i", "gap"], ["--stdin"]: # nothing is left out: n-best lists count from 0, objects from 1
+            with open("gap") as f: rows = [l.split(" ||| ") for l in self.lines("--n-best", "2", *args, stdin=f)]
+            self.assertEqual([r[0] for r in rows], ["0", "0", "1", "2", "2", "3"])
+            self.assertEqual([r[1:] for r in (rows[2], rows[5])], [["", "0.000000"]] * 2)
+            with open("gap") as f: objects = [json.loads(l) for l in self.lines("--n-best", "2", "--json", *args, stdin=f)]
+            self.assertEqual([(o["line"], len(o["n_best"]), o["translation"]) for o in objects[1::2]], [(2, 0, ""), (4, 0, "")])
+        for option, says in ("n-best", "from 0"), ("json", "from 1"):
+            self.assertRegex(" ".join(ravel("translate", "--help").stdout.split()), f"--{option}[^-]*?{says}")
         plain = [json.loads(l) for l in self.lines("--json", "--length-penalty", "0")]
         for o in plain: self.assertAlmostEqual(o["score"], o["log_prob"], places=6)
 
@@ -148,6 +170,10 @@ class Translate(Command):
         for i, (p, r) in enumerate(zip(produced, replaced)):
             self.assertEqual(len(p.split()), len(r.split()))
             for a, b in zip(p.split(), r.split()): self.assertTrue(a == b or (a == "<unk>" and b in self.source[i].split()), (p, r))
+        self.check(ravel("train", "-q", "attends.yaml", "name=lower", "tokenizer.lowercase=true", "train.max_steps=60", "train.validate_every=60"), 0)
+        names = set(ravel("translate", "runs/lower", "--replace-unk").stdout.split()) - set(self.WORDS)
+        self.assertTrue(any(n.startswith("Nametest") for n in names), names)
+        self.assertLessEqual(names, set(" ".join(self.source).split()), "as they were typed")
         self.check(ravel("translate", "runs/bottle", "--replace-unk"), 2, "attention")
         self.check(ravel("translate", "runs/attends", "--replace-unk", "--no-unk"), 2, "exclude")
 
@@ -223,6 +249,25 @@ class Translate(Command):
         self.assertGreater(first["ppl"], 1.5 * whole["ppl"])
         self.assertNotEqual(first["loss"], seed["loss"])
         self.check(ravel("eval", "runs/attends", "--shuffle-source", "--gold", "gold"), 2, "leave one out")
+
+    def test_columns(self):
+        """Attributions behind the pairs change nothing, once the columns are named."""
+        with open("train.en") as en, open("train.fr") as fr: pairs = [s.strip() + "\t" + t.strip() for s, t in zip(en, fr)]
+        self.write("two.tsv", "\n".join(pairs))
+        self.write("three.tsv", "\n".join(p + "\tCC-BY 2.0 (France)" for p in pairs))
+        for name in "two", "three":
+            more = ["name=" + name, "train.max_steps=2", "train.validate_every=2", f"data=!replace {{path: {name}.tsv, max_length: 12}}"]
+            if name == "three":
+                self.check(ravel("train", "attends.yaml", *more), 3, r"three.tsv:1: several tabs.*data.columns: \[1, 2\]")
+                more += ["data.columns=[1, 2]"]
+            self.check(ravel("train", "-q", "attends.yaml", *more), 0)
+            new = ravel("config", "new", "translation", "--train", name + ".tsv")
+            self.check(new, 0)
+            self.assertEqual("columns: [1, 2]" in new.stdout, name == "three", new.stdout)
+        self.check(ravel("ckpt", "diff", "--only", "/model", "runs/two", "runs/three"), 0)
+        for bad, why in ("[1]", "2 whole numbers"), ("[1, 2, 3]", "2 whole numbers"), ("[2, 2]", "listed twice"), ("[0, 1]", r"\[1, 1000\]"):
+            self.check(ravel("train", "attends.yaml", *more[:-1], "data.columns=" + bad), 2, why)
+        self.check(ravel("train", "attends.yaml", "data.columns=[1, 2]"), 2, "without data.src")
 
     def test_data_that_do_not_fit(self):
         def train(**files):

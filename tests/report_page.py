@@ -151,7 +151,7 @@ class Pages(unittest.TestCase):
         words = self.draw(r)[1].words()
         self.assertIn("Training step: bottleneck and transformer are not distinguishable by their time.", words)
         self.assertRegex(words, r"Training step: bottleneck costs less time than \w+ at 64, 256 tokens; at other lengths they are not distinguishable.")
-        self.assertIn("Meanwhile other programs used 0.1 CPUs on average, 0.4 in the worst round.", words)
+        self.assertIn("Meanwhile other programs used 0.10 CPUs on average, 0.40 in the worst round.", words)
 
     def test_a_leaking_mask_is_told(self):
         r = fixture_report.full()

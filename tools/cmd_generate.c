@@ -51,11 +51,17 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* The text to continue; empty where none was given. */
 static rv_status read_prompt(const arguments *a, const rv_config *config, rv_text *out) {
-    if (a->prompt_file) return rv_text_load(strcmp(a->prompt_file, "-") ? a->prompt_file : "/dev/stdin", out);
-    const char *text = a->prompt ? a->prompt : rv_config_text(config, "generate.prompt");
-    out->bytes = strdup(text ? text : "");
-    out->len = out->bytes ? strlen(out->bytes) : 0;
-    return out->bytes ? RV_OK : rv_error(RV_ENOMEM, "no memory for the prompt");
+    if (a->prompt_file) {
+        RV_TRY(rv_text_load(strcmp(a->prompt_file, "-") ? a->prompt_file : "/dev/stdin", out));
+    } else {
+        const char *text = a->prompt ? a->prompt : rv_config_text(config, "generate.prompt");
+        if (text) text += rv_text_mark(text, strlen(text));
+        out->bytes = strdup(text ? text : "");
+        out->len = out->bytes ? strlen(out->bytes) : 0;
+        if (!out->bytes) return rv_error(RV_ENOMEM, "no memory for the prompt");
+    }
+    if (!rv_config_bool(config, "data.keep_line_ends")) rv_text_unify_line_ends(out);
+    return RV_OK;
 }
 
 /* Where a text begins that nobody began: at <bos>, else after a line end, else with a token of the training text, drawn

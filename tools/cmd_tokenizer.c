@@ -6,13 +6,13 @@
 
 #include "tool.h"
 
-enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, OPT_LINES, ARGS_MAX = 64 };
+enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, OPT_WHOLE, OPT_KEEP_LINE_ENDS, ARGS_MAX = 64 };
 
 typedef struct {
     const char *args[ARGS_MAX];
     int n;
     const char *out;
-    bool labels, lines;
+    bool labels, whole, keep_line_ends;
     rv_tokenizer_spec spec;
 } options;
 
@@ -45,7 +45,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPT_SPECIALS: o->spec.specials = specials_of(arg, state); return 0;
     case OPT_LABELS: o->labels = true; return 0;
-    case OPT_LINES: o->lines = true; return 0;
+    case OPT_WHOLE: o->whole = true; return 0;
+    case OPT_KEEP_LINE_ENDS: o->keep_line_ends = true; return 0;
     case ARGP_KEY_ARG:
         if (o->n == ARGS_MAX) argp_error(state, "more than %d arguments", ARGS_MAX);
         o->args[o->n++] = arg;
@@ -71,6 +72,7 @@ static rv_status read_texts(const options *o, int from, rv_text *out) {
         out->bytes = joined, out->len += t.len;
         rv_text_free(&t);
     }
+    if (!o->keep_line_ends) rv_text_unify_line_ends(out);
     return RV_OK;
 }
 
@@ -104,38 +106,50 @@ static rv_status encode_text(const options *o, rv_tokenizer *tok, const char *te
     return RV_OK;
 }
 
+/* Line by line, without its end, as translation does; or the text as a whole. */
 static rv_status encode(const options *o, rv_tokenizer *tok) {
     rv_text text;
     RV_TRY(read_texts(o, 2, &text));
-    rv_status status = o->lines ? RV_OK : encode_text(o, tok, text.bytes, text.len);
-    for (size_t at = 0, number = 1; o->lines && at < text.len && status == RV_OK; number++) {
-        const char *s = text.bytes + at, *nl = memchr(s, '\n', text.len - at);
-        size_t n = nl ? (size_t)(nl - s) : text.len - at;
-        status = encode_text(o, tok, s, n);
+    rv_status status = o->whole ? encode_text(o, tok, text.bytes, text.len) : RV_OK;
+    size_t number = 1;
+    for (size_t at = 0, whole; !o->whole && at < text.len && status == RV_OK; at += whole, number++) {
+        size_t n = rv_text_line(text.bytes + at, text.len - at, &whole);
+        if (o->keep_line_ends) n = whole - (text.bytes[at + whole - 1] == '\n');
+        status = encode_text(o, tok, text.bytes + at, n);
         if (status != RV_OK) rv_error_context(status, "line %zu: ", number);
-        at += n + 1;
     }
     rv_text_free(&text);
     return status;
 }
 
+/* The text of a line of ids, and a line end unless the text brings its own: for each line that encode writes, the line it read. */
+static rv_status decode_line(const rv_tokenizer *tok, char *s, int32_t *ids) {
+    int64_t n = 0;
+    for (char *begin = s, *end; *(s += strspn(s, " \t\r")); s = end) {
+        long v = strtol(s, &end, 10);
+        if (end == s || v < 0 || v > INT32_MAX)
+            return rv_error(RV_EDATA, "'%.20s' at byte %td is no id; decode reads whole numbers", s, s - begin + 1);
+        ids[n++] = (int32_t)v;
+    }
+    rv_text out;
+    RV_TRY(rv_tokenizer_decode(tok, ids, n, &out));
+    fwrite(out.bytes, 1, out.len, stdout);
+    if (!out.len || out.bytes[out.len - 1] != '\n') putchar('\n');
+    rv_text_free(&out);
+    return RV_OK;
+}
+
 static rv_status decode(const options *o, const rv_tokenizer *tok) {
-    rv_text text, out = {0};
+    rv_text text;
     RV_TRY(read_texts(o, 2, &text));
     int32_t *ids = malloc((text.len / 2 + 1) * sizeof *ids);
     rv_status status = ids ? RV_OK : rv_error(RV_ENOMEM, "no memory for the ids");
-    int64_t n = 0;
-    for (char *s = text.bytes, *end; ids && *(s += strspn(s, " \t\r\n")); s = end) {
-        long v = strtol(s, &end, 10);
-        if (end == s || v < 0 || v > INT32_MAX) {
-            status = rv_error(RV_EDATA, "'%.20s' at byte %td is no id; decode reads whole numbers", s, s - text.bytes);
-            break;
-        }
-        ids[n++] = (int32_t)v;
+    size_t number = 1;
+    for (size_t at = 0, whole; at < text.len && status == RV_OK; at += whole, number++) {
+        text.bytes[at + rv_text_line(text.bytes + at, text.len - at, &whole)] = 0;
+        status = decode_line(tok, text.bytes + at, ids);
+        if (status != RV_OK) rv_error_context(status, "line %zu: ", number);
     }
-    if (status == RV_OK) status = rv_tokenizer_decode(tok, ids, n, &out);
-    if (status == RV_OK) fwrite(out.bytes, 1, out.len, stdout);
-    rv_text_free(&out);
     rv_text_free(&text);
     free(ids);
     return status;
@@ -164,7 +178,8 @@ int rv_cmd_tokenizer(int argc, char **argv) {
         {"normalization", OPT_NORMALIZATION, "FORM", 0, "train: none, nfc or nfkc", 0},
         {"specials", OPT_SPECIALS, "LIST", 0, "train: of pad,bos,eos,unk,mask", 0},
         {"labels", OPT_LABELS, 0, 0, "encode: print the tokens, not their ids", 0},
-        {"lines", OPT_LINES, 0, 0, "encode: each line by itself, without its end, as translation does", 0},
+        {"whole", OPT_WHOLE, 0, 0, "encode: the text as one sequence on one line, line ends too, as a language model reads it", 0},
+        {"keep-line-ends", OPT_KEEP_LINE_ENDS, 0, 0, "Keep \\r\\n, which is read as \\n otherwise", 0},
         {0},
     };
     static const struct argp argp = {opts, parse, "train --out FOLDER [TEXT ...]\nencode FOLDER [TEXT ...]\ndecode FOLDER [IDS ...]\ninfo FOLDER",

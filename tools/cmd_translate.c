@@ -27,8 +27,8 @@ static const struct argp_option options[] = {
     {"stdin", OPT_STDIN, 0, 0, "Translate standard input line by line, each as soon as it comes", 1},
     {"split", 's', "test|valid", 0, "Translate a part of the experiment's data (default: test)", 1},
     {"output", 'o', "FILE", 0, "Write there instead of to standard output", 2},
-    {"n-best", 'n', "N", 0, "Print the N best translations of each sentence as 'LINE ||| TRANSLATION ||| SCORE', LINE from 0", 2},
-    {"json", 'j', 0, 0, "Print an object per sentence and line, with source, translation, score and n_best", 2},
+    {"n-best", 'n', "N", 0, "Print the N best translations of each sentence as 'LINE ||| TRANSLATION ||| SCORE', LINE from 0 as in Moses' lists", 2},
+    {"json", 'j', 0, 0, "Print an object per sentence and line, with line (from 1, as messages count), source, translation, score and n_best", 2},
     {"attention", 'a', "PATH", 0, "Write what each token of the translation looked at to PATH.h5 and PATH.html, and of a single sentence to PATH.svg", 2},
     {"beam", OPT_SHORTHAND + 0, "N", 0, "Hypotheses kept at each step; 1 is greedy and the fastest", 3},
     {"length-penalty", OPT_SHORTHAND + 1, "X", 0, "Divide scores by ((5 + length) / 6)^X; above 0 favours longer translations", 3},
@@ -142,10 +142,11 @@ static rv_status translate_stdin(const session *s) {
     ssize_t len;
     rv_status status = RV_OK;
     for (int64_t n = 1; status == RV_OK && (len = getline(&line, &room, stdin)) >= 0; n++) {
-        if (len && line[len - 1] == '\n') len--;
-        if (len && line[len - 1] == '\r') len--;
+        const size_t mark = n == 1 ? rv_text_mark(line, (size_t)len) : 0;
+        size_t whole, length = rv_text_line(line + mark, (size_t)len - mark, &whole);
         rv__sentences one;
-        status = rv__sentences_line("standard input", n, line, (size_t)len, s->src, s->most, &one);
+        if (!whole) break; /* a byte order mark and nothing more */
+        status = rv__sentences_line("standard input", n, line + mark, length, s->src, s->most, &one);
         window w = {.s = s, .sentences = one.s};
         if (status == RV_OK) status = translate_window(s, &w, 1);
         rv__sentences_free(&one);

@@ -31,6 +31,11 @@ def read(path):
     return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
 
 
+def unify_line_ends(text):
+    """As lib/data/text.c does."""
+    return re.sub(r"\r+(\n|\Z)", "\n", text)
+
+
 def vocabulary_sizes(f):
     """(source, target) of an open checkpoint: its vocabulary says so in its first line."""
     if "tokenizer" not in f:
@@ -48,8 +53,8 @@ def encode(ravel, path, side, lines):
             with open(os.path.join(folder, name), "wb") as out:
                 out.write(group[name][()].tobytes())
         if len(lines) == 1:
-            return [[int(i) for i in run(ravel, "tokenizer", "encode", folder, text=lines[0]).split()]]
-        out = run(ravel, "tokenizer", "encode", "--lines", folder, text="".join(line + "\n" for line in lines))
+            return [[int(i) for i in run(ravel, "tokenizer", "encode", "--whole", "--keep-line-ends", folder, text=lines[0]).split()]]
+        out = run(ravel, "tokenizer", "encode", folder, text="".join(line + "\n" for line in lines))
     return [[int(i) for i in line.split()] for line in out.split("\n")[:-1]]
 
 
@@ -76,9 +81,16 @@ def validation_text(settings, ravel):
         whole = dataset(ravel, settings, "text")
         tail = f".{d['language']}" if "language" in d else ""
         valid = next((f for f in (dataset(ravel, settings, "valid" + t) for t in (".text", tail)) if f), None)
+        rows = [line.split()[:2] for line in run(ravel, "data", "list").splitlines()]
+        if [d["dataset"], "conllu"] in rows or [d["dataset"], "tsv"] in rows:
+            sys.exit(f"pytorch.py: {d['dataset']} is no plain text; give its sentences with --text")
+    if not (whole or valid):
+        sys.exit("pytorch.py: the run has no validation part (data.valid)")
+    text = read(whole or valid)
+    if d.get("keep_line_ends", "true") == "false":  # runs from before the key kept them
+        text = unify_line_ends(text)
     if not whole:
-        return read(valid) if valid else sys.exit("pytorch.py: the run has no validation part (data.valid)")
-    text = read(whole)
+        return text
     return text[int(float(d["train_fraction"]) * len(text)):]
 
 
@@ -110,9 +122,10 @@ def windows(path, settings, ravel, text):
 
 
 def lines_of(path):
-    lines = read(path).split("\n")
-    last = lines.pop()
-    return [line.removesuffix("\r") for line in lines] + ([last] if last else [])
+    lines = unify_line_ends(read(path)).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line if line.strip() else "" for line in lines]
 
 
 def sentences(settings, ravel):
@@ -127,7 +140,8 @@ def sentences(settings, ravel):
     else:
         sys.exit("pytorch.py: the run has no validation part (data.valid)")
     sides = [lines_of(f) for f in files]
-    return sides if len(sides) == 2 else zip(*(line.split("\t") for line in sides[0]))
+    columns = [int(c) - 1 for c in d.get("columns", (1, 2))]
+    return sides if len(sides) == 2 else [[line.split("\t")[c].strip("\r") for line in sides[0]] for c in columns]
 
 
 def pairs(path, settings, ravel, _, size=64):

@@ -162,8 +162,8 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
 /* ---- beside a verdict */
 
 /* The rate of a model is the least or the greatest of those tried. */
-static void say_edge(const rv__quality *d, const char *model, char why[RV__WHY]) {
-    const json_t *entry = plan_entry(d, "tuning", model), *tried;
+static bool at_edge(const rv__quality *d, const rv__group *g) {
+    const json_t *entry = plan_entry(d, "tuning", g->model), *tried;
     const double lr = rv__json_double(entry, "lr");
     bool lower = false, higher = false;
     size_t i;
@@ -171,17 +171,23 @@ static void say_edge(const rv__quality *d, const char *model, char why[RV__WHY])
         lower |= rv__json_double(tried, "lr") < lr;
         higher |= rv__json_double(tried, "lr") > lr;
     }
-    if (isfinite(lr) && !(lower && higher)) because(why, "the rate of %s is at the edge of those tried: another may be better", model);
+    return isfinite(lr) && !(lower && higher);
 }
 
 /* Its validation loss was falling at the end: on the mean over seeds, and beyond what the seeds (or one seed's line) leave to chance. */
-static void say_still_improving(const rv__quality *d, const rv__group *g, char why[RV__WHY]) {
+static bool still_improving(const rv__quality *d, const rv__group *g) {
     double mean = 0, squares = 0, low;
     for (int i = 0; i < g->n; i++) mean += d->facts[g->run[i]].fall / g->n;
     for (int i = 0; i < g->n; i++) squares += pow(d->facts[g->run[i]].fall - mean, 2);
     if (g->n > 1) low = mean - rv_student_quantile((1 + d->in->options.level) / 2, g->n - 1) * sqrt(squares / (g->n - 1) / g->n);
     else low = d->facts[g->run[0]].fall_low;
-    if (mean > STILL_FALLING && low > 0) because(why, "at this budget: %s was still improving", g->model);
+    return mean > STILL_FALLING && low > 0;
+}
+
+/* "WHAT a" or "WHAT a and b", for those of the two of which it is so. */
+static void say_of(const rv__quality *d, const rv__group *a, const rv__group *b, bool (*so)(const rv__quality *, const rv__group *), const char *what, char why[RV__WHY]) {
+    const bool of_a = so(d, a), of_b = so(d, b);
+    if (of_a || of_b) because(why, "%s %s%s%s", what, of_a ? a->model : b->model, of_a && of_b ? " and " : "", of_a && of_b ? b->model : "");
 }
 
 static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]) {
@@ -192,8 +198,7 @@ static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]
 }
 
 void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
-    const rv__group *const both[] = {a, b};
-    for (int k = 0; k < 2; k++) say_still_improving(d, both[k], why);
-    for (int k = 0; k < 2; k++) say_edge(d, both[k]->model, why);
+    say_of(d, a, b, still_improving, "only at this budget, at whose end the loss was still falling of", why);
+    say_of(d, a, b, at_edge, "another learning rate may be better, that taken being at the edge of those tried, for", why);
     say_part(d, a, why);
 }

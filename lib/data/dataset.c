@@ -93,7 +93,7 @@ const char *rv_dataset_path(const rv_dataset *ds, const char *role) {
 static rv_status no_role(const rv_dataset *ds, const char *what) {
     name_list all = {""};
     for (int i = 0; i < ds->m.roles; i++) add_name(&all, ds->m.role[i].role);
-    return rv_error(RV_EDATA, "data set %s has no %s; it has: %s", ds->m.name, what, all.text);
+    return rv_error(RV_EDATA, "data set %s, of format %s, has no %s; it has: %s", ds->m.name, ds->m.format, what, all.text);
 }
 
 rv_status rv_dataset_require(const rv_dataset *ds, const char *role, const char **path) {
@@ -103,14 +103,21 @@ rv_status rv_dataset_require(const rv_dataset *ds, const char *role, const char 
     return *path ? RV_OK : no_role(ds, what);
 }
 
+/* How to read the file of a role without ".text", which is plain. */
+static rv_text_format text_format(const rv_dataset *ds) {
+    if (!strcmp(ds->m.format, "conllu")) return RV_FORMAT_CONLLU;
+    return strcmp(ds->m.format, "tsv") ? RV_FORMAT_TEXT : RV_FORMAT_TSV;
+}
+
 rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_corpus_files *out) {
     static const char *const splits[] = {"train", "valid", "test"};
-    *out = (rv_corpus_files){.text = rv_dataset_path(ds, "text")};
+    *out = (rv_corpus_files){.text = rv_dataset_path(ds, "text"), .format = text_format(ds)};
     if (out->text) return RV_OK;
     char suffix[64];
     snprintf(suffix, sizeof suffix, ".%s", language ? language : "");
     const char *const suffixes[] = {".text", language ? suffix : "", ""};
     for (int s = 0; s < 3; s++) {
+        if (s && !strcmp(ds->m.format, "pairs")) break; /* no text, but lines "source<TAB>target" */
         const char *path[3];
         for (int i = 0; i < 3; i++) {
             char role[80];
@@ -119,10 +126,12 @@ rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_cor
         }
         if (!path[0]) continue;
         out->train = path[0], out->valid = path[1], out->test = path[2];
+        if (!s) out->format = RV_FORMAT_TEXT;
         return RV_OK;
     }
     char what[160];
-    snprintf(what, sizeof what, "text for a language model%s%s", language ? " in " : " (perhaps a language is to be chosen)", language ? language : "");
+    snprintf(what, sizeof what, "text for a language model%s%s", language ? " in " : " (of a parallel one, data.language names a side)",
+             language ? language : "");
     return no_role(ds, what);
 }
 

@@ -36,7 +36,8 @@ RV_API const char *rv_dataset_path(const rv_dataset *ds, const char *role);
 /** Path in `role`, or RV_EDATA that names the roles there are. */
 RV_API rv_status rv_dataset_require(const rv_dataset *ds, const char *role, const char **path);
 /** What a language model reads: role "text"; else "train.text", "valid.text", "test.text"; else with `language` (may be
- *  NULL) "train.LANGUAGE" and so on; else "train", "valid", "test". The paths are ds's. Error: RV_EDATA. */
+ *  NULL) "train.LANGUAGE" and so on; else "train", "valid", "test", which of format "pairs" are no text. Of formats "conllu" and
+ *  "tsv" the sentences are read (out->format), unless the role ends in ".text". The paths are ds's. Error: RV_EDATA. */
 RV_API rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_corpus_files *out);
 /** What translation reads: roles "train.SRC" and "train.TGT", and so on for valid and test; with both NULL, for data sets of
  *  format "pairs", the roles "train", "valid", "test", files of "source<TAB>target". Splits other than train may be absent. The

@@ -80,37 +80,60 @@ void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed) {
 
 static int64_t count_lines(const rv_text *t) {
     int64_t n = 0;
-    for (const char *s = t->bytes, *end = s + t->len; s < end; n++) {
-        const char *nl = memchr(s, '\n', (size_t)(end - s));
-        s = nl ? nl + 1 : end;
-    }
+    for (size_t at = 0, whole; at < t->len; at += whole, n++) rv_text_line(t->bytes + at, t->len - at, &whole);
     return n;
 }
 
 /* The line at *at, which moves past it; its end becomes NUL. */
 static rv_text next_line(const rv_text *t, size_t *at) {
-    char *s = t->bytes + *at, *nl = memchr(s, '\n', t->len - *at);
-    size_t len = nl ? (size_t)(nl - s) : t->len - *at;
-    *at += len + (nl != NULL);
-    if (nl && len && s[len - 1] == '\r') len--;
+    char *s = t->bytes + *at;
+    size_t whole, len = rv_text_line(s, t->len - *at, &whole);
+    *at += whole;
     s[len] = 0; /* rv_text_load leaves room for one after the last byte */
     return (rv_text){s, len};
 }
 
-/* Cut a TSV line in two at its only tab. */
-static rv_status cut_at_tab(const char *path, int64_t line, rv_text *src, rv_text *tgt) {
-    char *tab = memchr(src->bytes, '\t', src->len);
-    size_t rest = tab ? src->len - (size_t)(tab - src->bytes) - 1 : 0;
-    if (!tab || memchr(tab + 1, '\t', rest))
-        return rv_error(RV_EDATA, "%s:%lld: %s: each line must be source, one tab, target", path, (long long)line, tab ? "several tabs" : "no tab");
-    *tab = 0;
-    src->len = (size_t)(tab - src->bytes);
-    *tgt = (rv_text){tab + 1, rest};
+/* To every tokenizer a blank side is an empty one, as it is to a reader. */
+static void empty_if_blank(rv_text *side) {
+    if (!rv_text_is_blank(side->bytes, side->len)) return;
+    side->len = 0;
+    side->bytes[0] = 0;
+}
+
+/* Column k (from 1) of a TSV line; false if it has fewer. */
+static bool column(rv_text line, int k, rv_text *out) {
+    for (size_t n; (n = line.len), k > 0; k--) {
+        char *tab = memchr(line.bytes, '\t', line.len);
+        if (tab) n = (size_t)(tab - line.bytes);
+        *out = (rv_text){line.bytes, n};
+        if (!tab) return k == 1;
+        line = (rv_text){tab + 1, line.len - n - 1};
+    }
+    return true;
+}
+
+/* Make a TSV line's columns the sides of a pair. */
+static rv_status cut_at_tabs(const char *path, long long number, const int columns[SIDES], rv_text *src, rv_text *tgt) {
+    static const int two[SIDES] = {1, 2};
+    const rv_text line = *src;
+    const bool given = columns[0];
+    rv_text other;
+    if (!given) columns = two;
+    for (int i = 0; i < SIDES; i++) {
+        if (column(line, columns[i], i ? tgt : src)) continue;
+        if (!given) return rv_error(RV_EDATA, "%s:%lld: no tab: each line must be source, one tab, target", path, number);
+        return rv_error(RV_EDATA, "%s:%lld: no column %d, which data.columns [%d, %d] names; correct the line or the key", path, number, columns[i], columns[0],
+                        columns[1]);
+    }
+    if (!given && column(line, SIDES + 1, &other))
+        return rv_error(RV_EDATA, "%s:%lld: several tabs: each line must be source, one tab, target; of more columns, data.columns: [1, 2] takes these two",
+                        path, number);
+    src->bytes[src->len] = tgt->bytes[tgt->len] = 0;
     return RV_OK;
 }
 
 /* Read a split's files and find their lines; mixes their text into *hash. before: the paths of the splits before it, in pairs. */
-static rv_status load_lines(const rv_parallel_paths *paths, int splits, const char *const *before, rv_pairs *p, uint64_t *hash) {
+static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SIDES], int splits, const char *const *before, rv_pairs *p, uint64_t *hash) {
     const char *path[SIDES] = {paths->src, paths->tgt};
     int64_t count[SIDES] = {0};
     for (int i = 0; i < SIDES && path[i]; i++) {
@@ -130,7 +153,9 @@ static rv_status load_lines(const rv_parallel_paths *paths, int splits, const ch
     for (int64_t i = 0; i < p->n; i++) {
         p->src[i] = next_line(&p->text[0], &at[0]);
         if (path[1]) p->tgt[i] = next_line(&p->text[1], &at[1]);
-        else RV_TRY(cut_at_tab(path[0], i + 1, &p->src[i], &p->tgt[i]));
+        else RV_TRY(cut_at_tabs(path[0], i + 1, columns, &p->src[i], &p->tgt[i]));
+        empty_if_blank(&p->src[i]);
+        empty_if_blank(&p->tgt[i]);
     }
     return RV_OK;
 }
@@ -278,6 +303,7 @@ static rv_status report_dropped(const char *path, const rv_pairs *p, int64_t max
 }
 
 static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, int64_t max_length, rv_parallel *out) {
+    static const char *const names[SPLITS] = {"training", "validation", "test"};
     const rv_parallel_paths *paths[SPLITS] = {&files->train, &files->valid, &files->test};
     rv_pairs *pairs[SPLITS] = {&out->train, &out->valid, &out->test};
     const char *all[SPLITS * SIDES] = {0};
@@ -295,12 +321,13 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         RV_TRY(check_marks(out->src, "source"));
         RV_TRY(check_marks(out->tgt, "target"));
     }
+    if (files->columns[0]) out->hash = XXH3_64bits(files->columns, sizeof files->columns);
     for (int i = 0; i < SPLITS; i++) {
         out->hash += (uint64_t)i;
         if (!paths[i]->src) continue;
-        RV_TRY(load_lines(paths[i], i, all, pairs[i], &out->hash));
+        RV_TRY(load_lines(paths[i], files->columns, i, all, pairs[i], &out->hash));
+        if (!pairs[i]->n) return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i]->src, names[i]);
     }
-    if (files->train.src && !out->train.n) return rv_error(RV_EDATA, "%s: the training text is empty; give another file", files->train.src);
     if (files->train_fraction != 0) {
         RV_TRY(hold_back(files->train.src, files->train_fraction, &out->train, &out->valid));
         paths[1] = &files->train;

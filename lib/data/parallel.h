@@ -8,8 +8,8 @@
 #include "data/text.h"
 #include "data/tokenizer.h"
 
-/** Two files, plain or gzip, line i of the one the translation of line i of the other; or, with tgt NULL, one file of lines
- *  "source<TAB>target". A line ends at \n or \r\n. Both NULL: there is no such split. */
+/** Two files, plain or gzip, line i of the one the translation of line i of the other; or, with tgt NULL, one file of
+ *  lines "source<TAB>target". Lines are rv_text_line's; one of white space alone counts as empty. Both NULL: there is no such split. */
 typedef struct {
     const char *src, *tgt;
 } rv_parallel_paths;
@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
     rv_parallel_paths train, valid, test;
     double train_fraction; /**< in (0, 1): of train's pairs, the others become valid, which is not given then; 0: all */
+    int columns[2];        /**< where tgt is NULL: a line's columns of source and target, from 1; {0, 0}: it has these two alone */
 } rv_parallel_files;
 
 /** The pairs of a split, i in [0, n). Ids come without bos and eos. */
@@ -46,8 +47,8 @@ typedef struct {
  *  With train_fraction, the pairs held back are spread evenly over the file, and those one after another with the same source
  *  stay together: the same file is always cut in the same way.
  *  Training pairs with a side that is empty or has over max_length tokens (0: no limit) are left out, counted and
- *  logged; valid and test keep every line. Errors: RV_EDATA (absent or damaged files, invalid UTF-8, unequal line counts,
- *  a line without exactly one tab, too few to hold some back, no training pair left), RV_EUSAGE, RV_ENOMEM. Free with rv_parallel_free. */
+ *  logged; valid and test keep every line. Errors: RV_EDATA (absent, empty or damaged files, invalid UTF-8, unequal line counts,
+ *  a line without exactly one tab or its columns, too few to hold some back, no training pair left), RV_EUSAGE, RV_ENOMEM. Free with rv_parallel_free. */
 RV_API rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
                                   int64_t max_length, rv_parallel *out);
 RV_API void rv_parallel_free(rv_parallel *p);

@@ -170,9 +170,10 @@ rv_status rv_text_load(const char *path, rv_text *out) {
                               (long long)line, (unsigned char)out->bytes[bad], (long long)bad);
         }
     }
-    if (status == RV_OK && !strncmp(out->bytes, "\xef\xbb\xbf", 3)) { /* a byte order mark is no text */
-        out->len -= 3;
-        memmove(out->bytes, out->bytes + 3, out->len + 1);
+    if (status == RV_OK) {
+        size_t mark = rv_text_mark(out->bytes, out->len);
+        out->len -= mark;
+        if (mark) memmove(out->bytes, out->bytes + mark, out->len + 1);
     }
     if (status != RV_OK) rv_text_free(out);
     return status;
@@ -186,15 +187,56 @@ static bool lasts(const char *path) {
 
 rv_status rv_text_load_data(const char *path, int n, const char *const *before, rv_text *out) {
     *out = (rv_text){0};
-    if (lasts(path)) return rv_text_load(path, out);
-    for (int i = 0; i < n; i++)
+    const bool once = !lasts(path);
+    for (int i = 0; once && i < n; i++)
         if (before[i] && !strcmp(before[i], path))
             return rv_error(RV_EDATA, "%s: is named for two parts of the data, but gives its text once; keep it in a file",
                             path);
     RV_TRY(rv_text_load(path, out));
-    rv_warn("%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file",
-            path);
+    if (once)
+        rv_warn("%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file",
+                path);
+    size_t whole;
+    if (!memchr(out->bytes, '\n', out->len) && memchr(out->bytes, '\r', rv_text_line(out->bytes, out->len, &whole)))
+        rv_warn("%s is one line, with \\r in it: if lines end there, as an old Mac's did, convert it (tr '\\r' '\\n')", path);
     return RV_OK;
+}
+
+/* ---- lines ---- */
+
+size_t rv_text_mark(const char *s, size_t len) { return len >= 3 && !memcmp(s, "\xef\xbb\xbf", 3) ? 3 : 0; }
+
+size_t rv_text_line(const char *s, size_t len, size_t *whole) {
+    const char *end = len ? memchr(s, '\n', len) : NULL;
+    size_t n = end ? (size_t)(end - s) : len;
+    *whole = n + (end != NULL);
+    while (n && s[n - 1] == '\r') n--;
+    return n;
+}
+
+int64_t rv_text_unify_line_ends(rv_text *t) {
+    int64_t changed = 0;
+    if (!t->len || !memchr(t->bytes, '\r', t->len)) return 0;
+    size_t to = 0;
+    for (size_t at = 0, whole; at < t->len; at += whole) {
+        size_t n = rv_text_line(t->bytes + at, t->len - at, &whole);
+        const bool ends = whole > n;
+        changed += ends && t->bytes[at + n] == '\r';
+        memmove(t->bytes + to, t->bytes + at, n);
+        to += n;
+        if (ends) t->bytes[to++] = '\n';
+    }
+    t->bytes[t->len = to] = 0;
+    return changed;
+}
+
+bool rv_text_is_blank(const char *s, size_t len) {
+    int32_t cp;
+    for (size_t i = 0, k; i < len; i += k) {
+        k = (size_t)rv_utf8_next(s + i, len - i, &cp);
+        if (!k || rv_char_classify(cp) != RV_CHAR_SPACE) return false;
+    }
+    return true;
 }
 
 static utf8proc_int32_t lower(utf8proc_int32_t cp, void *unused) { return utf8proc_tolower(cp); }

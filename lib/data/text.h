@@ -14,6 +14,9 @@ typedef struct {
     size_t len;
 } rv_text;
 
+/** What a file holds: plain text; CoNLL-U, whose sentences are wanted; or lines "sentence<TAB>...". */
+typedef enum { RV_FORMAT_TEXT, RV_FORMAT_CONLLU, RV_FORMAT_TSV } rv_text_format;
+
 /** Largest text read, in bytes (after unpacking): a packed bomb ends here. */
 #define RV_TEXT_MAX ((size_t)4 << 30)
 
@@ -24,8 +27,19 @@ typedef struct {
 RV_API rv_status rv_text_load(const char *path, rv_text *out);
 RV_API void rv_text_free(rv_text *t);
 /** rv_text_load of a run's data. Warns if `path` is a pipe or the like, which gives its text once: a resumed run would
- *  find nothing there, or another text. RV_EDATA if it is already among the n paths `before`, of which some may be NULL. */
+ *  find nothing there, or another text; and if its lines end as an old Mac's did, at \r alone. RV_EDATA if it is already among the
+ *  n paths `before`, of which some may be NULL. */
 RV_API rv_status rv_text_load_data(const char *path, int n, const char *const *before, rv_text *out);
+
+/** Bytes of a byte order mark at s, which is no text: 3, or 0 where there is none. rv_text_load leaves it out. */
+RV_API size_t rv_text_mark(const char *s, size_t len);
+/** Length of the line at s without its end; *whole: with it. A line ends at \n or where the text does, and each \r just before
+ *  belongs to its end; any other \r is white space in its line. */
+RV_API size_t rv_text_line(const char *s, size_t len, size_t *whole);
+/** Make each line's end one \n, as rv_text_line tells them; returns how many had a \r. */
+RV_API int64_t rv_text_unify_line_ends(rv_text *t);
+/** Whether it has nothing but white space, as rv_char_classify tells it: a line that is blank to a reader. */
+RV_API bool rv_text_is_blank(const char *s, size_t len);
 
 /** Decode one code point at `s`; returns its bytes (1 to 4), or 0 if they are no valid UTF-8 or len is 0. */
 RV_API int rv_utf8_next(const char *s, size_t len, int32_t *code_point);

@@ -29,6 +29,11 @@ bool rv_normal_form_parse(const char *name, rv_normal_form *form) {
     return i >= 0;
 }
 
+static void lay_out_specials(rv_tokenizer *tok) {
+    tok->specials = 0;
+    for (int i = 0; i < RV_SPECIALS; i++) tok->special[i] = tok->spec.specials >> i & 1 ? tok->specials++ : -1;
+}
+
 rv_tokenizer *rv__tokenizer_new(const rv_tokenizer_spec *spec) {
     rv_tokenizer *tok = calloc(1, sizeof *tok);
     if (!tok) {
@@ -37,7 +42,7 @@ rv_tokenizer *rv__tokenizer_new(const rv_tokenizer_spec *spec) {
     }
     tok->spec = *spec;
     if (spec->type == RV_TOKENS_WORD) tok->spec.specials |= 1u << RV_UNK;
-    for (int i = 0; i < RV_SPECIALS; i++) tok->special[i] = tok->spec.specials >> i & 1 ? tok->specials++ : -1;
+    lay_out_specials(tok);
     return tok;
 }
 
@@ -109,8 +114,12 @@ static bool says_unknown(const rv_tokenizer *tok, const char *unit, size_t n) {
     return tok->spec.type == RV_TOKENS_WORD && n == strlen(name) && !memcmp(unit, name, n);
 }
 
+static int64_t room_for_tokens(const rv_tokenizer *tok) {
+    return tok->spec.vocab_size ? tok->spec.vocab_size - tok->specials : RV__VOCAB_MAX;
+}
+
 /* char and word: count the units, keep the most frequent (ties: the bytes that sort first), number them. Characters are
- * then numbered by code point, whose order is UTF-8's byte order. */
+ * then numbered by code point, whose order is UTF-8's byte order. Where some are left out, <unk> stands for them. */
 static rv_status train_units(rv_tokenizer *tok, const char *text, size_t len) {
     rv_tokenizer_type type = tok->spec.type;
     rv__intern units = {0};
@@ -134,8 +143,14 @@ static rv_status train_units(rv_tokenizer *tok, const char *text, size_t len) {
     size_t kept = status == RV_OK ? (size_t)units.n : 0;
     if (kept) qsort(list, kept, sizeof *list, by_count);
     while (kept && list[kept - 1].count < tok->spec.min_frequency) kept--;
-    int64_t room = tok->spec.vocab_size ? tok->spec.vocab_size - tok->specials : RV__VOCAB_MAX;
-    if ((int64_t)kept > room) kept = (size_t)room;
+    if (status == RV_OK && tok->special[RV_UNK] < 0 && ((int64_t)kept < units.n || units.n > room_for_tokens(tok))) {
+        tok->spec.specials |= 1u << RV_UNK;
+        lay_out_specials(tok);
+    }
+    if ((int64_t)kept > room_for_tokens(tok)) kept = (size_t)room_for_tokens(tok);
+    if (!kept && units.n && status == RV_OK)
+        status = rv_error(RV_EUSAGE, "tokenizer: min_frequency %lld and vocab_size %lld (0: no limit) leave out all of the %d %ss that the text has",
+                          (long long)tok->spec.min_frequency, (long long)tok->spec.vocab_size, units.n, type_names[type]);
     if (type == RV_TOKENS_CHAR && kept) qsort(list, kept, sizeof *list, by_bytes);
     for (size_t i = 0; i < kept && status == RV_OK; i++) {
         size_t n;
@@ -195,8 +210,8 @@ static rv_status unknown_char(const rv_tokenizer *tok, const char *text, size_t 
     char shown[8] = "";
     if (cp >= ' ' && cp != 0x7f) memcpy(shown, text + at, k);
     return rv_error(RV_EDATA,
-                    "character '%s' (U+%04X) at byte %zu of the %stext is not among the %d the tokenizer was trained on: train it on text that has it, "
-                    "give it <unk>, or use type byte or bpe",
+                    "character '%s' (U+%04X) at byte %zu of the %stext is not among the %d that the tokenizer was trained on: take it out of the "
+                    "text, or train anew, on text that has it or with a tokenizer of type byte or bpe",
                     shown, (unsigned)cp, at, changed ? "normalised " : "", tok->tokens.n);
 }
 

@@ -2,7 +2,7 @@
  *
  *  | type | a token is                                        | text it does not know              | decode(encode(x)) |
  *  |------|---------------------------------------------------|------------------------------------|-------------------|
- *  | char | a Unicode code point, ids by rising code point    | <unk> if asked for, else RV_EDATA  | x                 |
+ *  | char | a Unicode code point, ids by rising code point    | <unk> if there is one, or RV_EDATA | x                 |
  *  | byte | a byte, id = byte + specials                      | none                               | x                 |
  *  | word | what white space separates; "\n" is a token       | <unk>                              | words, one space  |
  *  | bpe  | a byte string by byte-pair encoding (bpe.h)       | its bytes                          | x, any bytes      |
@@ -10,8 +10,9 @@
  *  (x: after normalisation and lower-casing, if asked for.)
  *
  *  Specials are asked for one by one and hold the first ids in the fixed order <pad> <bos> <eos> <unk> <mask>; none by
- *  default, so a character model's vocabulary is exactly its characters. They are never found in text: a text's
- *  "<pad>" is ordinary characters. But among words a text's own "<unk>" (WikiText has them) is the special one. */
+ *  default, so a character model's vocabulary is exactly its characters; only where vocab_size or min_frequency leave some
+ *  out, <unk> stands for them. Specials are never found in text: a text's "<pad>" is ordinary characters. But among words a
+ *  text's own "<unk>" (WikiText has them) is the special one. */
 #ifndef RV_DATA_TOKENIZER_H
 #define RV_DATA_TOKENIZER_H
 
@@ -43,7 +44,7 @@ RV_API const char *rv_tokenizer_type_name(rv_tokenizer_type type);
 /** "none", "nfc", "nfkc" to its form; false if it is none of them. */
 RV_API bool rv_normal_form_parse(const char *name, rv_normal_form *form);
 
-/** Build a tokenizer for `text`. A function of its arguments alone. Errors: RV_EUSAGE (vocab_size too small),
+/** Build a tokenizer for `text`. A function of its arguments alone. Errors: RV_EUSAGE (vocab_size too small, or nothing is left),
  *  RV_EDATA (empty text, invalid UTF-8 for char and word), RV_ENOMEM. Free with rv_tokenizer_destroy. */
 RV_API rv_status rv_tokenizer_train(const rv_tokenizer_spec *spec, const char *text, size_t len, rv_tokenizer **out);
 RV_API void rv_tokenizer_destroy(rv_tokenizer *tok);

@@ -140,7 +140,7 @@ static bool list_start(rv_config *c, rv__value *v, int count) {
 
 static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
     v->bad = true;
-    int count = v->key->type == RV__REALS ? rv__schema_interval(v->key).count : 0;
+    int count = v->key->type == RV__ENUMS ? 0 : rv__schema_interval(v->key).count;
     if (n->kind != RV_YAML_LIST || !n->count || (count && n->count != count)) {
         expected(c, v->key, n);
         return;

@@ -78,7 +78,7 @@ rv__interval rv__schema_interval(const rv__key *k) {
     rv__interval v = {.whole = k->type == RV__INT || k->type == RV__INTS};
     const char *r = k->range;
     if (!strncmp(r, "auto|", 5)) v.auto_word = true, r += 5;
-    if (k->type == RV__REALS && *r != '[' && *r != '(') {
+    if ((k->type == RV__REALS || k->type == RV__INTS) && *r != '[' && *r != '(') {
         v.count = atoi(r);
         r = strchr(r, 'f') + 2; /* "2 of [" */
     }
@@ -131,8 +131,9 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
     }
     v = rv__schema_interval(k);
     char count[32] = "";
-    if (k->type == RV__REALS && v.count) snprintf(count, sizeof count, "a list of %d numbers", v.count);
-    else if (k->type == RV__REALS || k->type == RV__INTS) snprintf(count, sizeof count, "a list of %snumbers", v.whole ? "whole " : "");
+    const char *kind = v.whole ? "whole " : "";
+    if (v.count) snprintf(count, sizeof count, "a list of %d %snumbers", v.count, kind);
+    else if (k->type == RV__REALS || k->type == RV__INTS) snprintf(count, sizeof count, "a list of %snumbers", kind);
     else snprintf(count, sizeof count, "%s%s", v.auto_word ? "auto or " : "", v.whole ? "a whole number" : "a number");
     snprintf(buf, size, "%s in %c%.16g, %.16g%c", count, v.low_open ? '(' : '[', v.low, v.high, v.high_open ? ')' : ']');
 }

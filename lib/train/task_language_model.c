@@ -34,7 +34,7 @@ typedef struct {
 
 /* ---- creation */
 
-static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
+static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer *tokenizer) {
     const rv_config *c = t->config;
     rv_corpus_files files = {.text = rv_config_text(c, "data.path")};
     rv_tokenizer_spec spec = rv__tokenizer_spec(c);
@@ -42,13 +42,16 @@ static rv_status load_data(lm_task *t, rv_tokenizer *tokenizer) {
     rv_status status = RV_OK;
     if (rv_config_has(c, "data.dataset")) {
         status = rv_dataset_resolve(rv_config_text(c, "data.dataset"), &dataset);
-        if (status == RV_OK) status = rv_dataset_lm_files(dataset, NULL, &files);
+        if (status == RV_OK) status = rv_dataset_lm_files(dataset, rv_config_text(c, "data.language"), &files);
     } else if (rv_config_has(c, "data.train")) {
         files.train = rv_config_text(c, "data.train");
         files.valid = rv_config_text(c, "data.valid");
         files.test = rv_config_text(c, "data.test");
     }
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
+    files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
+    if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
+        status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);
     if (status == RV_OK) status = rv_corpus_load(&files, &spec, tokenizer, &t->corpus);
     else rv_tokenizer_destroy(tokenizer);
     rv_dataset_destroy(dataset);
@@ -60,7 +63,7 @@ static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
     if (saved) RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
     if (with_data) {
-        RV_TRY(load_data(t, tokenizer));
+        RV_TRY(load_data(t, saved, tokenizer));
         const rv_split *part[] = {&t->corpus.train, &t->corpus.valid, &t->corpus.test};
         for (int i = 0; i < 3; i++) rv__say_unknown((rv_subset)i, "", part[i]->unknown, part[i]->n);
     } else {
@@ -194,6 +197,8 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split **out) {
     *out = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
     if ((*out)->n) return RV_OK;
+    if (subset == RV_SUBSET_VALID && rv_config_has(t->config, "data.train_fraction")) /* of a text that is there */
+        return rv_error(RV_EDATA, "data.train_fraction %g leaves no text to validate on; lower it", rv_config_real(t->config, "data.train_fraction"));
     return rv__no_part(subset);
 }
 

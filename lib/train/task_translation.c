@@ -65,6 +65,7 @@ static rv_status load_files(translation_task *t, const rv_tokenizer_spec *spec, 
         if (status == RV_OK && from) status = file_of(prefix, to, buf[2 * i + 1], sizeof buf[0], &parts[i]->tgt);
     }
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
+    for (int i = 0; i < 2 && rv_config_has(c, "data.columns"); i++) files.columns[i] = (int)rv_config_int_at(c, "data.columns", i);
     if (status == RV_OK) status = rv_parallel_load(&files, spec, t->joint, src, tgt, t->max_length, &t->data);
     else {
         if (tgt != src) rv_tokenizer_destroy(tgt);

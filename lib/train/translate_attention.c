@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <utf8proc.h>
 
 rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
                                    const rv_translate_options *o, rv_attention_weights *out) {
@@ -50,34 +51,65 @@ static size_t find_unit(bool words, const char *s, size_t len, int64_t at, size_
     return 0;
 }
 
-/* The source word of token `at`: unknown words are only in the text, not in the ids. */
-static rv_status source_word(const rv_tokenizer *tok, const rv_text *line, const int32_t *src, int64_t at, rv_text *out) {
-    rv_tokenizer_type type = rv_tokenizer_get_spec(tok).type;
-    if (type != RV_TOKENS_WORD && type != RV_TOKENS_CHAR) return rv_tokenizer_decode(tok, src + at, 1, out);
-    size_t begin = 0, len = find_unit(type == RV_TOKENS_WORD, line->bytes, line->len, at, &begin);
-    return rv_text_normalise(line->bytes + begin, len, RV_NORMAL_NONE, false, out); /* a copy */
+static int64_t count_units(bool words, const char *s, size_t len) {
+    int64_t n = 0;
+    for (size_t begin; find_unit(words, s, len, n, &begin);) n++;
+    return n;
+}
+
+/* Bytes of the text's first piece: white space or what it separates, or a character with its marks. Normal forms [UAX #15]
+ * and lower case change each such piece by itself. */
+static size_t first_piece(bool words, const char *s, size_t len) {
+    int32_t cp, before = 0, state = 0;
+    size_t i = 0;
+    for (size_t k; i < len && (k = (size_t)rv_utf8_next(s + i, len - i, &cp)); i += k, before = cp) {
+        const bool ends = words ? (rv_char_classify(cp) == RV_CHAR_SPACE) != (rv_char_classify(before) == RV_CHAR_SPACE)
+                                : utf8proc_grapheme_break_stateful(before, cp, &state);
+        if (i && ends) break;
+    }
+    return i;
+}
+
+/* The source word of token `at`, as it was typed where it is the only one of its piece of the line. Unknown words are only in
+ * the text, not in the ids. */
+static rv_status source_word(const rv_tokenizer *tok, const char *line, size_t len, const int32_t *src, int64_t at, rv_text *out) {
+    const rv_tokenizer_spec spec = rv_tokenizer_get_spec(tok);
+    const bool words = spec.type == RV_TOKENS_WORD;
+    if (!words && spec.type != RV_TOKENS_CHAR) return rv_tokenizer_decode(tok, src + at, 1, out);
+    for (size_t k; (k = first_piece(words, line, len)); line += k, len -= k) {
+        rv_text own;
+        RV_TRY(rv_text_normalise(line, k, spec.normalization, spec.lowercase, &own));
+        const int64_t units = count_units(words, own.bytes, own.len);
+        if (at >= units) {
+            rv_text_free(&own);
+            at -= units;
+            continue;
+        }
+        size_t begin = 0, n = find_unit(words, own.bytes, own.len, at, &begin);
+        rv_status status = units == 1 ? rv_text_normalise(line, k, RV_NORMAL_NONE, false, out) /* a copy */
+                                      : rv_text_normalise(own.bytes + begin, n, RV_NORMAL_NONE, false, out);
+        rv_text_free(&own);
+        return status;
+    }
+    return rv_text_normalise("", 0, RV_NORMAL_NONE, false, out);
 }
 
 rv_status rv_replace_unknown(const rv_tokenizer *src_tokenizer, const rv_tokenizer *tgt_tokenizer, const char *line, size_t len, const int32_t *src,
                              const rv_hypothesis *h, const rv_attention_weights *w, rv_text *out) {
-    rv_tokenizer_spec spec = rv_tokenizer_get_spec(src_tokenizer);
     int32_t unk = rv_tokenizer_special(tgt_tokenizer, RV_UNK);
     bool words = rv_tokenizer_get_spec(tgt_tokenizer).type == RV_TOKENS_WORD;
-    rv_text own;
-    RV_TRY(rv_text_normalise(line, len, spec.normalization, spec.lowercase, &own));
     *out = (rv_text){0};
     FILE *f = open_memstream(&out->bytes, &out->len);
     rv_status status = f ? RV_OK : rv_error(RV_ENOMEM, "no memory for a translation");
     for (int64_t t = 0; t < h->n && status == RV_OK; t++) {
         rv_text piece;
-        status = h->ids[t] == unk ? source_word(src_tokenizer, &own, src, peak(w, t), &piece) : rv_tokenizer_decode(tgt_tokenizer, h->ids + t, 1, &piece);
+        status = h->ids[t] == unk ? source_word(src_tokenizer, line, len, src, peak(w, t), &piece) : rv_tokenizer_decode(tgt_tokenizer, h->ids + t, 1, &piece);
         if (status != RV_OK) break;
         if (words && t && piece.len) fputc(' ', f);
         fwrite(piece.bytes, 1, piece.len, f);
         rv_text_free(&piece);
     }
     if (f && fclose(f) && status == RV_OK) status = rv_error(RV_ENOMEM, "no memory for a translation");
-    rv_text_free(&own);
     if (status != RV_OK) rv_text_free(out);
     return status;
 }

@@ -13,8 +13,8 @@ RV_API rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, cons
                                           const rv_translate_options *options, rv_attention_weights *out);
 
 /** Text of h with each <unk> replaced by the word of the source line that it looks at most: largest weight summed over
- *  layers and heads, <eos> left out, of equals the first [Luong 2015b, 3.3]. line: the text that src are
- *  the first ids of. Errors: RV_ENOMEM. Free with rv_text_free. */
+ *  layers and heads, <eos> left out, of equals the first [Luong 2015b, 3.3]; as the line has it, before normalisation. line: the
+ *  text that src are the first ids of. Errors: RV_ENOMEM. Free with rv_text_free. */
 RV_API rv_status rv_replace_unknown(const rv_tokenizer *src_tokenizer, const rv_tokenizer *tgt_tokenizer, const char *line, size_t len, const int32_t *src,
                                     const rv_hypothesis *h, const rv_attention_weights *weights, rv_text *out);
 

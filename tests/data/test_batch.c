@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/log.h"
 #include "data/batch.h"
 #include "data/corpus.h"
 #include "data/text.h"
@@ -232,6 +233,71 @@ Test(corpus, separate_files_and_a_given_tokenizer, .init = setup, .fini = teardo
     cr_assert_eq(rv_tokenizer_train(&chars, "ab ", 3, &ab), RV_OK);
     cr_assert_eq(rv_corpus_load(&files, NULL, ab, &c), RV_EDATA); /* takes ab over all the same */
     cr_assert(strstr(rv_error_message(), path[1]) && strstr(rv_error_message(), "'z' (U+007A) at byte 2"), "%s", rv_error_message());
+    cr_assert(!strstr(rv_error_message(), "<unk>"), "no key gives it: %s", rv_error_message());
+    const rv_tokenizer_spec frequent = {.type = RV_TOKENS_CHAR, .min_frequency = 2};
+    cr_assert_eq(rv_corpus_load(&files, &frequent, NULL, &c), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(c.valid.ids[2], rv_tokenizer_special(c.tokenizer, RV_UNK)); /* z, once in all */
+    rv_corpus_free(&c);
+}
+
+/* The same text whatever ends its lines, unless it is to stay, or stayed in the run that goes on. */
+Test(corpus, line_ends_are_unified, .init = setup, .fini = teardown) {
+    rv_corpus lf, c;
+    rv_corpus_files files = {.train = path[0], .valid = path[1]};
+    rv_log_set_level(RV_LOG_QUIET);
+    put(0, "a b\nb\n", 6, false), put(1, "a\n", 2, false);
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &lf), RV_OK);
+    cr_expect_eq(lf.hash, 0xe5e3584cbac3da1au, "%llx: runs would not go on", (unsigned long long)lf.hash);
+    put(0, "\xef\xbb\xbf" "a b\r\nb\r", 10, false), put(1, "a\r\r\n", 4, false);
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
+    cr_expect(c.hash == lf.hash && c.train.n == lf.train.n && c.train.chars == 6 && c.valid.bytes == 2);
+    cr_expect_eq(rv_tokenizer_hash(c.tokenizer), rv_tokenizer_hash(lf.tokenizer));
+    rv_corpus_free(&c);
+    files.keep_line_ends = true;
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
+    cr_expect(c.hash != lf.hash && c.train.n == 7 && c.valid.n == 4);
+    files.keep_line_ends = false, files.kept_hash = c.hash;
+    rv_corpus_free(&c);
+    cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
+    cr_expect(c.hash == files.kept_hash && c.train.n == 7);
+    rv_corpus_free(&c);
+    rv_corpus_free(&lf);
+    put(0, "0123456\r\n\r", 10, false); /* cut where the unified text is */
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 0.8}, &chars, NULL, &c), RV_OK);
+    cr_expect(c.train.n == 7 && c.valid.n == 2);
+    rv_corpus_free(&c);
+}
+
+static void expect_sentences(rv_text_format format, const char *text, const char *want) {
+    rv_corpus c;
+    const rv_tokenizer_spec bytes = {.type = RV_TOKENS_BYTE};
+    rv_corpus_files files = {.train = path[0], .format = format};
+    put(0, text, strlen(text), false);
+    rv_status status = rv_corpus_load(&files, &bytes, NULL, &c);
+    if (!want) cr_expect_eq(status, RV_EDATA, "%s", text);
+    if (!want) return;
+    cr_assert_eq(status, RV_OK, "%s", rv_error_message());
+    rv_text got;
+    cr_assert_eq(rv_tokenizer_decode(c.tokenizer, c.train.ids, c.train.n, &got), RV_OK);
+    cr_expect_str_eq(got.bytes, want);
+    rv_text_free(&got);
+    rv_corpus_free(&c);
+}
+
+/* Sentences alone are text, of formats that hold more. */
+Test(corpus, sentences_of_other_formats, .init = setup, .fini = teardown) {
+#define REST "\tx\tX\tX\tNumber=Sing\t0\troot\t_\t"
+    expect_sentences(RV_FORMAT_CONLLU, "# sent_id = 1\n# text = Du vin, s.\n1-2\tDu" REST "_\n1\tDe" REST "_\n\n# text = B\r\n1\tB" REST "_\r\n",
+                     "Du vin, s.\nB\n");
+    expect_sentences(RV_FORMAT_CONLLU,
+                     "1-2\tDu" REST "_\n1\tDe" REST "_\n2\tle" REST "_\n3\tvin" REST "Gloss=a|SpaceAfter=No\n3.1\tno" REST "_\n4\t," REST "_\n5\tb" REST
+                     "_\n\n\n# x\n1\tC" REST "NoSpaceAfter=No\n2\tD" REST "_",
+                     "Du vin, b\nC D\n");
+    expect_sentences(RV_FORMAT_TSV, "a b\t0\nc\t1\tx\r\n\nd\t", "a b\nc\nd\n");
+    expect_sentences(RV_FORMAT_CONLLU, "# text = a\nword\tTAG\n", NULL);
+    cr_expect(strstr(rv_error_message(), ":2: 2 columns"), "%s", rv_error_message());
+    expect_sentences(RV_FORMAT_TSV, "a\tb\n\"3\",\"title\"\n", NULL);
+    cr_expect(strstr(rv_error_message(), ":2: no tab"), "%s", rv_error_message());
 }
 
 Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
@@ -257,6 +323,15 @@ Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
     rv_corpus c;
     cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0]}, &chars, NULL, &c), RV_EDATA);
     cr_assert(strstr(rv_error_message(), "empty"));
+    put(1, "a", 1, false), put(2, " \t", 2, false);
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.train = path[1], .valid = path[2]}, &(rv_tokenizer_spec){.type = RV_TOKENS_WORD}, NULL, &c), RV_EDATA);
+    cr_assert(strstr(rv_error_message(), path[2]) && strstr(rv_error_message(), "white space"), "%s", rv_error_message());
+    for (int i = 0; i < 2; i++) { /* one that is named is not as if it were not there */
+        rv_corpus_files files = {.train = path[1], .valid = path[i ? 1 : 0], .test = i ? path[0] : NULL};
+        cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_EDATA);
+        cr_assert(strstr(rv_error_message(), path[0]) && strstr(rv_error_message(), i ? "the test text is empty" : "the validation text is empty"), "%s",
+                  rv_error_message());
+    }
 }
 
 Test(corpus, a_byte_order_mark_is_no_text, .init = setup, .fini = teardown) {

@@ -17,6 +17,7 @@
 /* A scratch folder with datasets/, mirror/, cache/ and www/. */
 static char root[] = "/tmp/ravel-test-XXXXXX";
 static pid_t server;
+static char *real_mirror; /* what RAVEL_DATA_MIRROR was; most tests bring their own */
 
 static const char *at(const char *name) {
     static char path[4][RV__PATH];
@@ -33,11 +34,13 @@ static void setup(void) {
     setenv("RAVEL_DATASETS", at("datasets"), 1);
     setenv("RAVEL_DATA", at("cache/deep"), 1);
     setenv("no_proxy", "127.0.0.1", 1);
+    real_mirror = getenv("RAVEL_DATA_MIRROR") ? strdup(getenv("RAVEL_DATA_MIRROR")) : NULL;
     unsetenv("RAVEL_DATA_MIRROR");
     rv_log_set_level(RV_LOG_QUIET);
 }
 
 static void teardown(void) {
+    free(real_mirror);
     if (server) kill(server, SIGTERM), waitpid(server, NULL, 0);
     char command[RV__PATH];
     snprintf(command, sizeof command, "rm -rf '%s'", root);
@@ -389,6 +392,65 @@ static bool count(void *arg, const char *name) {
     rv_dataset_destroy(ds);
     ++*(int *)arg;
     return true;
+}
+
+/* What a language model reads of each format. */
+Test(dataset, text_of_every_format, .init = setup, .fini = teardown) {
+    static const struct {
+        const char *format, *role, *language;
+        rv_status status;
+        rv_text_format read;
+    } rows[] = {
+        {"text", "text", NULL, RV_OK, RV_FORMAT_TEXT},        {"text", "train", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"conllu", "train", NULL, RV_OK, RV_FORMAT_CONLLU},   {"conllu", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"tsv", "train", NULL, RV_OK, RV_FORMAT_TSV},         {"tsv", "train.en", "en", RV_OK, RV_FORMAT_TSV},
+        {"parallel", "train.en", "en", RV_OK, RV_FORMAT_TEXT}, {"parallel", "train.en", NULL, RV_EDATA, 0},
+        {"pairs", "train.text", NULL, RV_OK, RV_FORMAT_TEXT}, {"pairs", "train", NULL, RV_EDATA, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[512];
+        int n = snprintf(text, sizeof text,
+                         "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": [{\"name\": \"f\", "
+                         "\"url\": \"file:\", \"bytes\": 1, \"sha256\": \"%064d\"}], \"roles\": {\"%s\": \"f\"}}",
+                         rows[i].format, 0, rows[i].role);
+        put(at("datasets/d/manifest.json"), text, (size_t)n);
+        rv_dataset *ds;
+        rv_corpus_files f;
+        cr_assert_eq(rv_dataset_open("d", &ds), RV_OK, "%s", rv_error_message());
+        cr_expect_eq(rv_dataset_lm_files(ds, rows[i].language, &f), rows[i].status, "row %zu", i);
+        if (rows[i].status == RV_OK) cr_expect_eq(f.format, rows[i].read, "row %zu", i);
+        else cr_expect(strstr(rv_error_message(), rows[i].format), "%s", rv_error_message());
+        rv_dataset_destroy(ds);
+    }
+}
+
+/* The sentences of real data sets, as their descriptions count them. */
+Test(dataset, sentences_of_real_data_sets, .init = setup, .fini = teardown) {
+    static const struct {
+        const char *name, *first;
+        int64_t train, valid;
+    } rows[] = {{"ud-english-ewt", "Al-Zaman : American forces killed", 12544, 2001}, {"sst2", "a stirring , funny and finally", 6920, 872}};
+    if (!real_mirror) cr_skip_test("RAVEL_DATA_MIRROR is not set");
+    setenv("RAVEL_DATA_MIRROR", real_mirror, 1);
+    setenv("RAVEL_DATASETS", RV_TEST_DIR "/../datasets", 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rv_dataset *ds;
+        rv_corpus_files f;
+        rv_corpus c;
+        cr_assert_eq(rv_dataset_resolve(rows[i].name, &ds), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_dataset_lm_files(ds, NULL, &f), RV_OK);
+        cr_assert_eq(rv_corpus_load(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, NULL, &c), RV_OK, "%s", rv_error_message());
+        int64_t lines[2] = {0};
+        for (int64_t k = 0; k < c.train.n; k++) lines[0] += c.train.ids[k] == '\n';
+        for (int64_t k = 0; k < c.valid.n; k++) lines[1] += c.valid.ids[k] == '\n';
+        cr_expect(lines[0] == rows[i].train && lines[1] == rows[i].valid, "%s: %lld, %lld", rows[i].name, (long long)lines[0], (long long)lines[1]);
+        rv_text begin;
+        cr_assert_eq(rv_tokenizer_decode(c.tokenizer, c.train.ids, (int64_t)strlen(rows[i].first), &begin), RV_OK);
+        cr_expect_str_eq(begin.bytes, rows[i].first);
+        rv_text_free(&begin);
+        rv_corpus_free(&c);
+        rv_dataset_destroy(ds);
+    }
 }
 
 Test(dataset, the_manifests_of_this_project_are_right, .init = setup, .fini = teardown) {

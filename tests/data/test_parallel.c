@@ -152,6 +152,23 @@ Test(parallel, what_is_left_out_is_counted, .init = setup, .fini = teardown) {
     rv_parallel_free(&p);
 }
 
+/* To every tokenizer; and a last line ends in \r as one inside does. */
+Test(parallel, blank_lines_are_empty, .init = setup, .fini = teardown) {
+    const rv_tokenizer_spec *specs[] = {&chars, &words, &bytes, &bpe};
+    for (int s = 0; s < 4; s++) {
+        rv_parallel_files f = two("\xef\xbb\xbf" "a\n \t\nb\n\xc2\xa0\nc\rd\r", "A\nB\n\xe3\x80\x80 \r\nD\nC\rD\r\n");
+        rv_parallel p;
+        f.valid = (rv_parallel_paths){path[0], path[1]};
+        cr_assert_eq(rv_parallel_load(&f, specs[s], true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+        cr_expect(p.train.n == 2 && p.train.empty == 3, "tokenizer %d: %lld", s, (long long)p.train.n);
+        cr_expect_str_eq(p.train.src[0].bytes, "a");
+        cr_expect_str_eq(p.train.src[1].bytes, "c\rd");
+        cr_expect_str_eq(p.train.tgt[1].bytes, "C\rD");
+        cr_expect(p.valid.n == 5 && rv_pairs_src_length(&p.valid, 1) == 0 && rv_pairs_tgt_length(&p.valid, 2) == 0 && rv_pairs_src_length(&p.valid, 3) == 0);
+        rv_parallel_free(&p);
+    }
+}
+
 Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     rv_parallel_files f = two("a\nb\nc\n", "A\nB\n");
     refuse(&f, &words, 0, RV_EDATA, SAY(path[0], "3 lines", path[1], "2", "again"));
@@ -165,6 +182,11 @@ Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     refuse(&f, &words, 0, RV_EDATA, SAY(at, "several tabs"));
     f = two("", "");
     refuse(&f, &words, 0, RV_EDATA, SAY(path[0], "empty"));
+    f = two("a\n", "A\n");
+    f.valid = f.train, f.test = (rv_parallel_paths){put(2, ""), NULL};
+    refuse(&f, &words, 0, RV_EDATA, SAY(path[2], "the test text is empty"));
+    f.test = f.train, f.valid = (rv_parallel_paths){put(2, ""), put(3, "")};
+    refuse(&f, &words, 0, RV_EDATA, SAY(path[2], "the validation text is empty"));
     f = two("a a a\n\n", "A\nB\n");
     refuse(&f, &words, 2, RV_EDATA, SAY(path[0], "none of 2", "1 have an empty side", "1 over 2 tokens", "max_length"));
     f = two("a\n", "A\n");
@@ -174,6 +196,35 @@ Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     refuse(&f, &words, -1, RV_EUSAGE, SAY("max_length -1"));
     refuse(&(rv_parallel_files){.test = {path[0], path[1]}}, &words, 0, RV_EUSAGE, SAY("no training text"));
     refuse(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 10}, 0, RV_EUSAGE, SAY(path[0], "vocab_size 10"));
+}
+
+/* Lines of more columns than two, as Tatoeba and ManyThings have them. */
+Test(parallel, columns_of_a_line, .init = setup, .fini = teardown) {
+    static const char three[] = "a\tA\tby x\nb c\t\tby y\nd\tD E\t\r\n";
+    rv_parallel_files f = {.train = {put(0, three), NULL}, .valid = {put_gz(1, three), NULL}, .columns = {2, 1}};
+    rv_parallel p;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+    cr_expect(p.train.n == 2 && p.train.empty == 1 && p.valid.n == 3);
+    cr_expect_str_eq(p.train.src[1].bytes, "D E");
+    cr_expect_str_eq(p.train.tgt[1].bytes, "d");
+    uint64_t hash = p.hash;
+    rv_parallel_free(&p);
+    f.columns[0] = 1, f.columns[1] = 3;
+    cr_assert_eq(rv_parallel_load(&f, &words, true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+    cr_expect(p.train.n == 2 && p.hash != hash); /* the last line's third one is empty */
+    cr_expect_str_eq(p.train.tgt[1].bytes, "by y");
+    rv_parallel_free(&p);
+    rv_parallel_files held = {.train = {path[0], NULL}, .train_fraction = 0.6, .columns = {1, 2}};
+    cr_assert_eq(rv_parallel_load(&held, &words, true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
+    cr_expect(p.train.lines == 2 && p.valid.n == 1);
+    rv_parallel_free(&p);
+    char at[80];
+    snprintf(at, sizeof at, "%s:2:", path[0]);
+    put(0, "a\tA\tB\nb\tB\n");
+    refuse(&f, &words, 0, RV_EDATA, SAY(at, "no column 3", "data.columns [1, 3]"));
+    f.columns[0] = 0;
+    snprintf(at, sizeof at, "%s:1:", path[0]);
+    refuse(&f, &words, 0, RV_EDATA, SAY(at, "several tabs", "data.columns: [1, 2]"));
 }
 
 Test(parallel, given_tokenizers_must_fit, .init = setup, .fini = teardown) {

@@ -77,12 +77,45 @@ Test(tokenizer, char_ids_follow_code_points) {
     rv_tokenizer_destroy(tok);
 }
 
+/* <unk> comes where a limit leaves characters out, and there alone: vocabularies of before stay. */
+Test(tokenizer, char_has_unk_for_what_is_left_out) {
+    static const struct {
+        int64_t vocab_size, min_frequency;
+        unsigned specials;
+        const char *ids; /* of "abc" */
+    } rows[] = {
+        {0, 0, 0, "0 1 2"}, {3, 0, 0, "0 1 2"}, {0, 1, 0, "0 1 2"}, {0, 2, 0, "1 2 0"}, {0, 3, 0, "1 0 0"}, {2, 0, 0, "1 0 0"},
+        {3, 2, 1u << RV_MASK, "2 0 0"}, {0, 2, 1u << RV_BOS, "2 3 1"}, {4, 1, 1u << RV_UNK, "1 2 3"},
+    };
+    char buf[64];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rv_tokenizer_spec spec = {.type = RV_TOKENS_CHAR, .vocab_size = rows[i].vocab_size, .min_frequency = rows[i].min_frequency,
+                                  .specials = rows[i].specials};
+        rv_tokenizer *tok = train(spec, "aaabbc", 6), *again;
+        rv_text vocab, merges;
+        cr_expect_str_eq(ids_text(tok, "abc", buf), rows[i].ids, "row %zu: %s", i, buf);
+        cr_expect(!spec.vocab_size || rv_tokenizer_size(tok) <= spec.vocab_size, "row %zu", i);
+        cr_assert_eq(rv_tokenizer_save(tok, &vocab, &merges), RV_OK);
+        cr_assert_eq(rv_tokenizer_load(vocab.bytes, vocab.len, merges.bytes, merges.len, &again), RV_OK, "%s", rv_error_message());
+        cr_expect_str_eq(ids_text(again, "abc", buf), rows[i].ids);
+        rv_text_free(&vocab);
+        rv_text_free(&merges);
+        rv_tokenizer_destroy(tok);
+        rv_tokenizer_destroy(again);
+    }
+    rv_tokenizer *none;
+    for (int type = RV_TOKENS_CHAR; type <= RV_TOKENS_WORD; type += RV_TOKENS_WORD)
+        cr_expect_eq(rv_tokenizer_train(&(rv_tokenizer_spec){.type = (rv_tokenizer_type)type, .min_frequency = 9}, "a b", 3, &none), RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "min_frequency 9"), "%s", rv_error_message());
+    cr_expect_eq(rv_tokenizer_train(&(rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .vocab_size = 1}, "ab", 2, &none), RV_EUSAGE);
+}
+
 Test(tokenizer, words_by_frequency_then_bytes) {
     const char *text = "b b a\n c c  b <unk>\n";
     rv_tokenizer *tok = train((rv_tokenizer_spec){.type = RV_TOKENS_WORD, .vocab_size = 5}, text, strlen(text));
     char buf[256];
-    /* unk; b (3); then newline and c (2 each, by bytes); then <unk> before a (1 each). The text's <unk> is a word. */
-    cr_assert_str_eq(ids_text(tok, "b \n c <unk> a zzz", buf), "1 2 3 4 0 0");
+    /* unk, which the text's own is; b (3); then newline and c (2 each, by bytes); then a */
+    cr_assert_str_eq(ids_text(tok, "b \n c <unk> a zzz", buf), "1 2 3 0 4 0");
     rv_text back;
     cr_assert_eq(rv_tokenizer_decode(tok, (int32_t[]){1, 3, 2, 1, 0}, 5, &back), RV_OK);
     cr_assert_str_eq(back.bytes, "b c\nb <unk>");

@@ -447,20 +447,28 @@ Test(translate, attention_of_a_translation) {
 }
 
 /* "<unk> eins <unk>" of the line below, whose tokens are cut after the fourth; the weights point to its third word, in sum of
- * both heads, and to its first, of equals; <eos> has the most and does not count. */
+ * both heads, and to its first, of equals; <eos> has the most and does not count. They come as typed, however the tokenizer
+ * changed them; but of what became several, one. */
 Test(translate, unknown_words_come_from_the_source) {
     static const struct {
         rv_tokenizer_type type;
         const char *line, *want;
+        rv_normal_form form;
     } cases[] = {
-        {RV_TOKENS_WORD, "  One \u00c9t\u00e9\t three four five", "three eins one"},
-        {RV_TOKENS_CHAR, "x\u00c9yz!", "y1x"},
+        {RV_TOKENS_WORD, "  One \u00c9t\u00e9\t ThreE four five", "ThreE eins One", RV_NORMAL_NONE},
+        {RV_TOKENS_CHAR, "X\u00c9Yz!", "Y1X", RV_NORMAL_NONE},
+        {RV_TOKENS_WORD, "\ufb01N\u00a0b\u3000E\u0301\u33c7 x y", "E\u0301\u33c7 eins \ufb01N", RV_NORMAL_NFKC},
+        {RV_TOKENS_CHAR, "A\u0301bE\u0301cd", "E\u03011A\u0301", RV_NORMAL_NFC},
+        {RV_TOKENS_CHAR, "\u1112\u1161\u11ab\ufb01X!", "i1\u1112\u1161\u11ab", RV_NORMAL_NFKC}, /* a syllable; a ligature */
+        {RV_TOKENS_WORD, "a\u00a8B Cd e f", "Cd eins a", RV_NORMAL_NFKC}, /* the diaeresis alone brings a space */
     };
-    for (int c = 0; c < 2; c++) {
-        rv_tokenizer_spec spec = {.type = cases[c].type, .lowercase = true, .specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const bool letters = cases[c].type == RV_TOKENS_CHAR;
+        rv_tokenizer_spec spec = {.type = cases[c].type, .lowercase = true, .normalization = cases[c].form,
+                                  .specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK};
         rv_tokenizer *src, *tgt;
         cr_assert_eq(rv_tokenizer_train(&spec, "four", 4, &src), RV_OK);
-        cr_assert_eq(rv_tokenizer_train(&spec, c ? "1" : "eins", c ? 1 : 4, &tgt), RV_OK);
+        cr_assert_eq(rv_tokenizer_train(&spec, letters ? "1" : "eins", letters ? 1 : 4, &tgt), RV_OK);
         int32_t *ids, said[] = {UNK, 4, UNK};
         int64_t n;
         cr_assert_eq(rv_tokenizer_encode(src, cases[c].line, strlen(cases[c].line), &ids, &n), RV_OK);

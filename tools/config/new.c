@@ -70,6 +70,19 @@ static rv_status add_file(settings *s, const char *key, const char *path) {
     return add_text(s, key, path);
 }
 
+/* Of a text of pairs with more columns than two, as ManyThings has them, the first two. A pipe would give its text to us. */
+static rv_status add_columns(settings *s, const char *path) {
+    struct stat st;
+    rv_text text;
+    if (stat(path, &st) || !S_ISREG(st.st_mode)) return RV_OK;
+    RV_TRY(rv_text_load(path, &text));
+    size_t whole, n = rv_text_line(text.bytes, text.len, &whole);
+    const char *tab = memchr(text.bytes, '\t', n);
+    bool more = tab && memchr(tab + 1, '\t', n - (size_t)(tab + 1 - text.bytes));
+    rv_text_free(&text);
+    return more ? add(s, "data.columns=[1, 2]") : RV_OK;
+}
+
 /* The file's name without folder and endings, with '-' for what a name of ours cannot have. */
 static void plain_name(const char *path, const char *otherwise, char out[LABEL]) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -114,6 +127,7 @@ static rv_status new_task(const rv_task_kind *kind, const rv__config_new_options
     RV_TRY(add_all(s, kind->start));
     RV_TRY(add_file(s, o->valid ? "data.train" : "data.path", o->train));
     RV_TRY(add_file(s, "data.valid", o->valid));
+    if (kind == &rv__task_translation) RV_TRY(add_columns(s, o->train));
     return add_file(s, "data.test", o->test);
 }
 

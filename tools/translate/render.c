@@ -54,11 +54,12 @@ static void write_json(FILE *f, const rv__sentence *s, const rv_text *texts, con
     json_decref(o);
 }
 
+/* An empty line's only translation is the empty one, which is certain. */
 static void write_plain(FILE *f, const rv__renderer *r, const rv__sentence *s, const rv_text *texts, const rv_hypothesis *h, int count) {
-    for (int i = 0; i < (r->n_best ? count : 1); i++) {
+    for (int i = 0; i < (r->n_best && count ? count : 1); i++) {
         if (r->n_best) fprintf(f, "%lld ||| ", (long long)s->line - 1);
         if (count) fwrite(texts[i].bytes, 1, texts[i].len, f);
-        if (r->n_best) fprintf(f, " ||| %.6f", h[i].score);
+        if (r->n_best) fprintf(f, " ||| %.6f", count ? h[i].score : 0);
         fputc('\n', f);
     }
 }

@@ -5,11 +5,12 @@
 
 static rv_status no_memory(void) { return rv_error(RV_ENOMEM, "no memory for the sentences to translate"); }
 
-/* Tokenise; *cut tells whether there were too many. */
+/* Tokenise, a blank line as an empty one; *cut tells whether there were too many. */
 static rv_status tokenise(const char *name, rv__sentence *s, rv_tokenizer *tok, int64_t most, bool *cut) {
     *cut = false;
     int64_t bad = rv_utf8_check(s->text, s->len);
     if (bad >= 0) return rv_error(RV_EDATA, "%s:%lld: byte %lld of the line is not valid UTF-8; convert the text", name, (long long)s->line, (long long)bad + 1);
+    if (rv_text_is_blank(s->text, s->len)) return RV_OK;
     rv_status status = rv_tokenizer_encode(tok, s->text, s->len, &s->ids, &s->n);
     if (status != RV_OK) return rv_error_context(status, "%s:%lld: ", name, (long long)s->line);
     *cut = s->n > most;
@@ -21,24 +22,18 @@ rv_status rv__sentences_load(const char *path, rv_tokenizer *tok, int64_t most, 
     const char *name = strcmp(path, "-") ? path : "/dev/stdin";
     *out = (rv__sentences){.owns_ids = true};
     RV_TRY(rv_text_load(name, &out->text));
-    const char *at = out->text.bytes, *end = at + out->text.len;
+    const rv_text *t = &out->text;
     int64_t lines = 0, cut = 0, first = 0;
-    for (const char *p = at; p < end; lines++) {
-        const char *stop = memchr(p, '\n', (size_t)(end - p));
-        p = stop ? stop + 1 : end;
-    }
+    size_t whole;
+    for (size_t at = 0; at < t->len; at += whole, lines++) rv_text_line(t->bytes + at, t->len - at, &whole);
     out->s = calloc((size_t)lines + 1, sizeof *out->s);
     if (!out->s) return no_memory();
-    for (; at < end; out->n++) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        if (!stop) stop = end;
+    for (size_t at = 0; at < t->len; at += whole, out->n++) {
         rv__sentence *s = out->s + out->n;
-        *s = (rv__sentence){.text = at, .len = (size_t)(stop - at), .line = out->n + 1};
-        if (s->len && stop[-1] == '\r') s->len--;
+        *s = (rv__sentence){.text = t->bytes + at, .len = rv_text_line(t->bytes + at, t->len - at, &whole), .line = out->n + 1};
         bool too_long;
         RV_TRY(tokenise(path, s, tok, most, &too_long));
         if (too_long && !cut++) first = s->line;
-        at = stop + (stop < end);
     }
     if (cut)
         rv_warn("%lld of %lld lines have more than the %lld tokens that the model takes (data.max_length) and are cut to them; the first is line %lld",
