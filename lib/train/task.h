@@ -89,7 +89,7 @@ struct rv_task {
     const rv_task_kind *kind; /* first member of every task's own struct */
 };
 
-#define RV_TASK(name) RV_API extern const rv_task_kind rv__task_##name;
+#define RV_TASK(name) RV_API const rv_task_kind rv__task_##name;
 #include "train/tasks.def"
 #undef RV_TASK
 
