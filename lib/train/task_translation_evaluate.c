@@ -134,6 +134,7 @@ static rv_status measure_translations(rv_tape *tape, rv_task *task, const rv_pai
 
 static rv_status require_pairs(rv_task *task, rv_subset subset, const rv_pairs **out) {
     *out = rv_translation_task_pairs(task, subset);
+    if (!*out) return rv_error(RV_EUSAGE, "a task of kind %s has no sentence pairs", task->kind->name);
     if ((*out)->n) return RV_OK;
     return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", subset == RV_SUBSET_VALID ? "validation" : "test");
 }
