@@ -55,6 +55,34 @@ class Checkpoints(Command):
         self.check(ravel("train", "-q", "b.yaml", "name=constant"), 0)
         self.assertNotIn("learning rate", ravel("train", "b.yaml", "name=constant", "train.max_steps=22").stderr)
 
+    def test_what_is_not_finite_is_null(self):
+        self.check(ravel("train", "-q", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0)
+        e = self.parsed("eval", "--json", "runs/wild")
+        self.assertGreater(e["loss"], 710)
+        self.assertIsNone(e["ppl"])
+
+    def test_no_other_step_stands_for_a_damaged_one(self):
+        self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)
+        best, latest = os.path.join("runs/hurt", os.readlink("runs/hurt/best.h5")), "runs/hurt/step-000000030.h5"
+        said = ravel("eval", "runs/hurt", "--split", "train").stdout
+        self.assertRegex(said, rf"^checkpoint +runs/hurt/best.h5\nstep +{int(best[-12:-3])}\nsplit +train\nloss +\d")
+        if best == latest: latest = "runs/hurt/step-000000020.h5"
+        with open(best, "r+b") as f:
+            f.seek(-9, 2)
+            f.write(b"?")
+        commands = ["eval"], ["probe"], ["summary"], ["generate"], ["eval", "--json"]
+        for args in commands:
+            r = ravel(*args, "runs/hurt")
+            self.check(r, 4, "best.h5", f"to use the latest good checkpoint instead, name it: {latest}")
+            self.assertEqual(r.stdout, "")
+        self.assertIn(latest, ravel("eval", latest).stdout)
+        os.rename(best, "moved")  # the link's file is gone
+        for args in commands: self.check(ravel(*args, "runs/hurt"), 4, "best.h5", f"name it: {latest}")
+        os.remove("runs/hurt/best.h5")
+        self.assertIn(latest, ravel("eval", "runs/hurt").stdout)
+        with open(latest, "r+b") as f: f.truncate(1000)
+        for args in commands: self.check(ravel(*args, "runs/hurt"), 4, latest, "name it: ")
+
     def test_a_comparisons_folder_is_no_run(self):
         os.makedirs("runs/c/cells/b-s1")
         for args in (["generate"], ["probe"], ["eval"], ["ckpt", "info"], ["ckpt", "verify"]):

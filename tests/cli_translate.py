@@ -163,12 +163,17 @@ class Translate(Command):
     def test_evaluation(self):
         whole = self.parsed("eval", "runs/attends", "--split", "test", "--json")
         self.assertGreater(whole["bleu"], 25)
-        bins = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "2,4", "--json")
+        bins = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "2,4", "--json")["bins"]
         self.assertEqual([(b["from"], b["to"]) for b in bins], [(0, 2), (3, 4), (5, None)])
         words = [len(line.split()) for line in self.source]
         self.assertEqual([b["sentences"] for b in bins], [sum(n <= 2 for n in words), sum(3 <= n <= 4 for n in words), sum(n > 4 for n in words)])
-        one = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "100", "--json")
+        one = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "100", "--json")["bins"]
         self.assertAlmostEqual(one[0]["bleu"], whole["bleu"], places=4)
+        self.assertEqual(one[1], {"from": 101, "to": None, "sentences": 0, "bleu": None, "chrf": None})
+        said = ravel("eval", "runs/attends", "--split", "test", "--by-length", "100").stdout
+        self.assertRegex(said, r"(?m)^split +test$")
+        self.assertRegex(said, r"(?m)^0-100 +\d+ +\d+\.\d\d +\d+\.\d\d$")
+        self.assertRegex(said, r"(?m)^101- +0 +- +-$")
         # every word pairs with its mirror image
         links = [" ".join(f"{i}-{n - 1 - i}" for i in range(n)) for n in words]
         self.write("gold", "\n".join(links) + "\n")

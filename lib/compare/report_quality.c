@@ -250,8 +250,8 @@ static json_t *describe_pair(const data *d, const rv__metric_kind *m, pair *p) {
         snprintf(p->why + at, WHY - at, "%sone seed: the interval covers examples only, not what another seed would give", at ? "; " : "");
     }
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b], "difference",
-                     rv__json_finite(p->difference.value), "low", rv__json_finite(p->difference.low), "high", rv__json_finite(p->difference.high), "p",
-                     rv__json_finite(p->adjusted), "verdict", verdict, "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
+                     rv_json_number(p->difference.value), "low", rv_json_number(p->difference.low), "high", rv_json_number(p->difference.high), "p",
+                     rv_json_number(p->adjusted), "verdict", verdict, "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
 }
 
 /* ---- quality */
@@ -264,9 +264,9 @@ static rv_status describe_models(const data *d, const group *g, const rv__metric
         int64_t n;
         status = value_of(d, &g[k], m, &EVERYTHING, each, &n, &v);
         json_t *seeds = json_array();
-        for (int i = 0; i < g[k].n; i++) json_array_append_new(seeds, rv__json_finite(each[i]));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value", rv__json_finite(v.value), "low",
-                                              rv__json_finite(v.low), "high", rv__json_finite(v.high), "per_seed", seeds));
+        for (int i = 0; i < g[k].n; i++) json_array_append_new(seeds, rv_json_number(each[i]));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value", rv_json_number(v.value), "low",
+                                              rv_json_number(v.low), "high", rv_json_number(v.high), "per_seed", seeds));
     }
     rv_free(each);
     return status;
@@ -308,7 +308,7 @@ static rv_status add_bin(const data *d, const group *g, const rv__metric_kind *m
     rv_status status = value_of(d, g, m, r, NULL, &n, &v);
     const double of[] = {v.value, v.low, v.high};
     json_array_append_new(counts, json_integer(n));
-    for (int k = 0; k < 3; k++) json_array_append_new(lists[k], rv__json_finite(of[k]));
+    for (int k = 0; k < 3; k++) json_array_append_new(lists[k], rv_json_number(of[k]));
     return status;
 }
 

@@ -1,11 +1,11 @@
 #include "train/trained.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/parallel.h"
 #include "io/run_dir.h"
 #include "kernels/gemm.h"
@@ -16,22 +16,45 @@ static bool is_folder(const char *path) {
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+/* The file that a run's folder stands for: best.h5, also as a link whose file is gone, or the latest. */
+static rv_status choose(const char *run, char path[RV_PATH_MAX], int64_t **steps, int *n) {
+    struct stat s;
+    char name[32] = "best.h5";
+    RV_TRY(rv_run_dir_list(run, steps, n));
+    const bool best = snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX && lstat(path, &s) == 0;
+    if (!best && !*n) return rv_run_dir_without(run);
+    if (!best) rv_run_dir_name((*steps)[*n - 1], name);
+    return snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX ? RV_OK : rv_error(RV_ECKPT, "%s: the path is too long", run);
+}
+
+/* The recorded error, and what to do: name the latest checkpoint that is good. */
+static rv_status offer_another(const char *run, const int64_t *steps, int n) {
+    char why[2048], name[32], other[RV_PATH_MAX];
+    rv_checkpoint *good = NULL;
+    snprintf(why, sizeof why, "%s", rv_error_message());
+    for (int i = n - 1; i >= 0 && !good; i--) {
+        rv_run_dir_name(steps[i], name);
+        if (snprintf(other, sizeof other, "%s/%s", run, name) < (int)sizeof other) rv_checkpoint_open(other, &good);
+    }
+    if (!good) return rv_error(RV_ECKPT, "%s; the run has no other checkpoint that can be used", why);
+    rv_checkpoint_close(good);
+    return rv_error(RV_ECKPT, "%s; to use the latest good checkpoint instead, name it: %s", why, other);
+}
+
+static rv_status open_in_run(const char *run, rv_trained *t) {
+    int64_t *steps = NULL;
+    int n = 0;
+    rv_status status = choose(run, t->path, &steps, &n);
+    if (status == RV_OK && (status = rv_checkpoint_open(t->path, &t->saved)) == RV_ECKPT) status = offer_another(run, steps, n);
+    free(steps);
+    return status;
+}
+
 static rv_status open_checkpoint(const char *path, rv_trained *t) {
-    if (!is_folder(path)) {
-        snprintf(t->path, sizeof t->path, "%s", path);
-        if (access(path, F_OK)) return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml", path);
-        return rv_checkpoint_open(path, &t->saved);
-    }
-    snprintf(t->path, sizeof t->path, "%s/best.h5", path);
-    if (access(t->path, R_OK) == 0) {
-        rv_status status = rv_checkpoint_open(t->path, &t->saved);
-        if (status == RV_OK || status == RV_ENOMEM) return status;
-        rv_warn("passing over the best checkpoint: %s", rv_error_message());
-    }
-    RV_TRY(rv_run_dir_latest(path, &t->saved));
-    if (t->saved) snprintf(t->path, sizeof t->path, "%s", rv_checkpoint_path(t->saved));
-    else return rv_run_dir_without(path);
-    return RV_OK;
+    if (is_folder(path)) return open_in_run(path, t);
+    snprintf(t->path, sizeof t->path, "%s", path);
+    if (access(path, F_OK)) return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml", path);
+    return rv_checkpoint_open(path, &t->saved);
 }
 
 static rv_status open_all(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {
