@@ -221,6 +221,7 @@ static rv_status hold(const rv_cell_info *cell, rv_run_dir **dir) {
 static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int threads) {
     rv_config *config = NULL;
     RV_TRY(configure(c, cell, threads, &config));
+    rv_config_tell(config); /* the budget's steps may be few for a model's schedule */
     const rv_train_options options = {.resume = "auto"};
     rv_status status = rv_train(config, &options);
     rv_config_destroy(config);

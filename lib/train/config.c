@@ -1,8 +1,11 @@
 #include "train/config.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "io/yaml_private.h"
 #include "train/config_private.h"
 
@@ -17,6 +20,20 @@ void rv_config_destroy(rv_config *c) {
     rv_yaml_destroy(c->yaml);
     free(c->value);
     free(c);
+}
+
+void rv__config_note(rv_config *c, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    const char *note = c->notes < (int)(sizeof c->note / sizeof *c->note) ? rv__yaml_copy(c->yaml, text, strlen(text)) : NULL;
+    if (note) c->note[c->notes++] = note;
+}
+
+void rv_config_tell(const rv_config *c) {
+    for (int i = 0; i < c->notes; i++) rv_info("%s", c->note[i]);
 }
 
 static rv_config *create(void) {

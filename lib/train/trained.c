@@ -62,6 +62,7 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     const rv_ck_item *text = rv_checkpoint_find(t->saved, "/config/resolved");
     if (!text) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", t->path);
     RV_TRY(rv_config_parse(t->path, text->data, (size_t)rv_ck_count(text), n, overrides, &t->config));
+    rv_config_tell(t->config);
     rv_set_threads((int)rv_config_int(t->config, "runtime.threads"));
     t->params = rv_params_create();
     if (!t->params) return RV_ENOMEM;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/config.h"
+#include "train/config_private.h"
 #include "train/schema.h"
 
 static const char rnn[] = "name: small\n"
@@ -212,7 +212,10 @@ Test(config, one_mistake_each) {
         {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation, regression"},
         {"model.encoder={type: rnn}", "model.encoder does not apply here; it is allowed only with task translation or regression"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
-        {"data.dataset=x", "data.path besides data.dataset; give exactly one of data.dataset, data.path and data.train"},
+        {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and data.train; data.path stands in exp.yaml:2:14: "
+                           "to leave it out, set data.path to null, too"},
+        {"data={train: x, valid: y}", "data.train besides data.path; give exactly one of data.dataset, data.path and data.train; data.path stands in exp.yaml:2:14: "
+                                      "to leave it out, set data.path to null, too"},
         {"checkpoint.average_last=5", "checkpoint.average_last 5 is more than checkpoint.keep_last 3 keeps"},
         {"name=../x", "name: expected a name of letters, digits, '.', '_' and '-', got '../x'"},
         {"name=''", "name: expected a name of letters, digits, '.', '_' and '-', got an empty text"},
@@ -234,6 +237,42 @@ Test(config, one_mistake_each) {
         bool ok = !strcmp(got, want) || (!strncmp(got, "exp.yaml:", 9) && after && !strcmp(after + 2, wrong[i][1]));
         cr_expect(ok, "%s\n gave %s\n want %s", wrong[i][0], got, want);
     }
+}
+
+/* What an assignment makes impossible of a file's keys gives way; what files and assignments give in vain stays a mistake. */
+Test(config, keys_give_way_to_assignments) {
+    static const char more[] = "tokenizer: {type: word, vocab_size: 40}\n";
+    static const char schedule[] = "  lr_scheduler: {type: cosine, warmup_steps: 200}\n";
+    char text[1024];
+    snprintf(text, sizeof text, "%s%s%s", rnn, schedule, more);
+    rv_config *c = parse(text, 1, (const char *const[]){"tokenizer.type=char"});
+    cr_expect(!rv_config_has(c, "tokenizer.vocab_size") && c->notes == 1);
+    cr_expect_str_eq(c->note[0], "tokenizer.vocab_size (exp.yaml:11:25) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word");
+    char *resolved = rv_config_resolved(c);
+    rv_config *again = parse(resolved, 0, NULL);
+    cr_expect_eq(again->notes, 0);
+    rv_config_destroy(again);
+    free(resolved);
+    rv_config_destroy(c);
+    for (int steps = 1; steps < 200; steps += 99) {
+        char few[32];
+        snprintf(few, sizeof few, "train.max_steps=%d", steps);
+        c = parse(text, 1, (const char *const[]){few});
+        cr_expect_eq(rv_config_int(c, "train.lr_scheduler.warmup_steps"), steps - 1);
+        cr_expect(c->notes == 1 && strstr(c->note[0], "warmup_steps is cut from 200 (exp.yaml:10:46) to "), "%s", c->note[0]);
+        rv_config_destroy(c);
+    }
+    c = parse(text, 2, (const char *const[]){"train.lr_scheduler.type=constant", "model.decoder={type: transformer, num_heads: 2}"});
+    cr_expect(rv_config_int(c, "train.lr_scheduler.warmup_steps") == 200 && !rv_config_has(c, "model.decoder.cell") && c->notes == 1);
+    rv_config_destroy(c);
+    fails(text, 2, (const char *const[]){"tokenizer.type=char", "tokenizer.vocab_size=9"},
+          "command line 'tokenizer.vocab_size=9': tokenizer.vocab_size does not apply here; it is allowed only with tokenizer.type bpe, or with tokenizer.type word");
+    fails(text, 1, (const char *const[]){"train.lr_scheduler={warmup_steps: 20000}"},
+          "command line 'train.lr_scheduler={warmup_steps: 20000}': train.lr_scheduler.warmup_steps 20000 is not below total_steps 20000; nothing would be left after "
+          "the warm-up");
+    snprintf(text, sizeof text, "%stokenizer: {type: char, vocab_size: 40}\n", rnn);
+    fails(text, 1, (const char *const[]){"train.max_steps=5"},
+          "exp.yaml:10:25: tokenizer.vocab_size does not apply here; it is allowed only with tokenizer.type bpe, or with tokenizer.type word");
 }
 
 Test(config, transformer_relations) {
