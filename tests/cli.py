@@ -212,6 +212,30 @@ class Cli(Command):
             self.assertTrue(all(l.startswith("training ") and len(l) < columns for l in drawn), drawn)
             if columns > 20: self.assertRegex(drawn[-1], r"\d/4000 steps, loss .* tokens/s, \w+ left$")
 
+    def test_progress_of_a_comparison(self):
+        self.write("cmp.yaml", "compare: {name: cmp, models: {a: lstm.yaml}, seeds: [1, 2, 3, 4], budget: {train_steps: 2}}\n")
+        self.check(ravel("compare", "cmp.yaml", "--cell", "2"), 0)
+        try: master, slave = pty.openpty()
+        except OSError: self.skipTest("no pseudo-terminals here (a chroot without /dev/pts)")
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))
+        p = subprocess.Popen([RAVEL, "compare", "cmp.yaml"], stdout=subprocess.DEVNULL, stderr=slave, env={**os.environ, "TERM": "xterm"})
+        os.close(slave)
+        shown = b""
+        try:
+            while more := os.read(master, 4096): shown += more
+        except OSError: pass  # the other end is closed
+        self.assertEqual(p.wait(60), 0, shown)
+        os.close(master)
+        ended, bars = 1, 0
+        for line in re.split(r"\r\x1b\[K|\r\n", re.sub(r"\x1b\[\d*m", "", shown.decode())):
+            ended += bool(re.match(r"cell \d of 4 done", line))
+            if not line.startswith("comparing "): continue
+            bars += 1
+            self.assertRegex(line, r"^comparing .* \d/4 cells, a, seed \d, \w+ left$")
+            self.assertGreaterEqual(int(re.search(r"(\d)/4 cells", line)[1]), ended)
+        self.assertEqual(ended, 4)
+        self.assertGreater(bars, 1)
+
     def test_early_stopping(self):
         quick = ["train.validate_every=1", "train.optimizer.lr=0", "train.early_stopping={metric: accuracy, patience: 2}", "checkpoint.keep_best=3"]
         self.check(ravel("train", "lstm.yaml", *quick), 0, r"early stopping: accuracy has not improved on 0\.\d+ \(step 1\) in 2 validations", "done: step 3")
