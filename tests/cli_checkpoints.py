@@ -61,6 +61,15 @@ class Checkpoints(Command):
         self.assertGreater(e["loss"], 710)
         self.assertIsNone(e["ppl"])
 
+    def test_data_that_changed_since_are_told(self):
+        told = "runs/a/best.h5 was trained on other data: the text of data.path a.txt has changed since"
+        self.assertEqual(ravel("eval", "runs/a").stderr, "")
+        self.check(ravel("eval", "runs/a", "data.path=b.txt"), 0)
+        self.assertEqual(ravel("eval", "runs/a", "data.path=b.txt").stderr, "")
+        with open("a.txt", "a") as f: f.write(" alpha alpha")
+        for command in "eval", "probe": self.check(ravel(command, "runs/a"), 0, "warning: " + told)
+        self.assertEqual(ravel("summary", "runs/a").stderr, "")  # it reads no data
+
     def test_no_other_step_stands_for_a_damaged_one(self):
         self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)
         best, latest = os.path.join("runs/hurt", os.readlink("runs/hurt/best.h5")), "runs/hurt/step-000000030.h5"

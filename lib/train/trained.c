@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/parallel.h"
 #include "io/run_dir.h"
 #include "kernels/gemm.h"
+#include "train/items.h"
 #include "train/run_state.h"
 
 static bool is_folder(const char *path) {
@@ -57,6 +59,40 @@ static rv_status open_checkpoint(const char *path, rv_trained *t) {
     return rv_checkpoint_open(path, &t->saved);
 }
 
+static bool gives_data(int n, const char *const *overrides) {
+    for (int i = 0; i < n; i++)
+        if (!strncmp(overrides[i], "data", 4) && (overrides[i][4] == '.' || overrides[i][4] == '=')) return true;
+    return false;
+}
+
+/* "data.path text, ..." */
+static void name_data(const rv_config *c, char *text, size_t size) {
+    static const char *const keys[] = {"data.dataset", "data.path", "data.train", "data.valid", "data.test"};
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && used < size; i++)
+        if (rv_config_has(c, keys[i])) used += (size_t)snprintf(text + used, size - used, "%s%s %s", used ? ", " : "", keys[i], rv_config_text(c, keys[i]));
+}
+
+/* Figures of a text that is not what the run saw look like the run's: say so. */
+static rv_status warn_of_data(const rv_trained *t) {
+    static const char path[] = "/data/corpus_hash";
+    uint64_t then;
+    if (!rv_checkpoint_find(t->saved, path)) return RV_OK; /* examples that are made, not read */
+    RV_TRY(rv_checkpoint_read(t->saved, path, RV_CK_U64, 1, &then));
+    rv_items now = {0};
+    rv_status status = t->task->kind->save(t->task, &now);
+    if (status == RV_OK) status = rv_items_status(&now);
+    for (int i = 0; i < now.n && status == RV_OK; i++) {
+        if (strcmp(now.item[i].path, path) || !memcmp(now.item[i].data, &then, sizeof then)) continue;
+        char names[2048];
+        name_data(t->config, names, sizeof names);
+        rv_warn("%s was trained on other data: the text of %s has changed since; figures and parts of it are not those of the run", t->path, names);
+    }
+    rv_items_free(&now);
+    return status;
+}
+
 static rv_status open_all(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {
     RV_TRY(open_checkpoint(path, t));
     const rv_ck_item *text = rv_checkpoint_find(t->saved, "/config/resolved");
@@ -70,7 +106,8 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     RV_TRY(rv_params_materialise(t->params, 0));
     RV_TRY(rv_gemm_reserve());
     rv_status status = rv_run_load_params(t->params, t->saved);
-    return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", t->path);
+    if (status != RV_OK) return rv_error_context(status, "%s: ", t->path);
+    return with_data && !gives_data(n, overrides) ? warn_of_data(t) : RV_OK;
 }
 
 rv_status rv_trained_open(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {
