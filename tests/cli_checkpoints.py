@@ -55,6 +55,18 @@ class Checkpoints(Command):
         self.check(ravel("train", "-q", "b.yaml", "name=constant"), 0)
         self.assertNotIn("learning rate", ravel("train", "b.yaml", "name=constant", "train.max_steps=22").stderr)
 
+    def test_nothing_learned_is_told(self):
+        told = r"(?m)warning: the model has learned nothing: at the end its validation loss is [0-9.e+]+, and .*; likely causes: train.optimizer.lr "
+        self.check(ravel("train", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0, "done: step 20", told + r"1000, train.clip_grad_norm 0 \(off\), no warm-up$")
+        self.assertNotIn("learned nothing", ravel("train", "a.yaml", "name=few", "train.max_steps=1").stderr)
+        norms = ["model.encoder=!replace {type: transformer, num_layers: 3, num_heads: 2, hidden_size: 16, norm: none}", "train.clip_grad_norm=1"]
+        self.write("reg.yaml", "name: reg\ntask: regression\ndata: {generator: adding, max_length: 10}\nmodel: {encoder: {type: rnn, cell: lstm, hidden_size: 8}, pooling: last}\n"
+                               "train: {batch: {size: 10}, max_steps: 20, optimizer: {type: sgd, lr: 1e-2}, validate_every: 10}\n")
+        self.assertNotIn("learned nothing", ravel("train", "reg.yaml").stderr)
+        self.check(ravel("train", "reg.yaml", "name=norms", "train.optimizer.lr=1", *norms), 0, told + "1, no warm-up, model.encoder.norm none$")
+        self.check(ravel("train", "reg.yaml", "name=nan", "train.optimizer.lr=100", norms[0]), 5,
+                   r"step \d+ diverged: the (gradient|loss) .*Likely causes: train.optimizer.lr 100, train.clip_grad_norm 0 \(off\), no warm-up, model.encoder.norm none\. Nothing")
+
     def test_what_is_not_finite_is_null(self):
         self.check(ravel("train", "-q", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0)
         e = self.parsed("eval", "--json", "runs/wild")
