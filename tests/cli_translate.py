@@ -204,6 +204,8 @@ class Translate(Command):
         self.check(train(t_en=b"\n\n", t_fr=b"un\ndeux\n"), 3)
         r = train(t_en=b"w1 w2\n\nw2 w1\n" + b"w1 " * 13 + b"\n", t_fr=b"un deux\nun\ndeux un\nun\n")
         self.check(r, 0, "2 of 4")
+        self.check(ravel("train", "attends.yaml", "name=few", "train.batch.size=3"), 2, r"has \d+ tokens with <eos>, but train.batch.size is 3 tokens: raise it, for sentences "
+                   "set train.batch.type to sequences")
         with gzip.open("z.en.gz", "wt") as f: f.write("w1 w2\n" * 8)
         with gzip.open("z.fr.gz", "wt") as f: f.write("un deux\n" * 8)
         self.check(ravel("train", "attends.yaml", "name=zipped", "train.max_steps=2", "data=!replace {train: z, valid: z, src: en, tgt: fr, max_length: 12}"), 0)

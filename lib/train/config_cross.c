@@ -159,7 +159,7 @@ static void check_train(rv_config *c) {
         rv_yaml_problem(c->yaml, given(c, "train.batch.sampling", NULL), "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled");
     if (is(c, "train.batch.type", "tokens") && known(c, "train.batch.size") && known(c, "train.batch.length") &&
         whole(c, "train.batch.size") < whole(c, "train.batch.length"))
-        rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL), "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld",
+        rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL), "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld; raise it, or for sequences set train.batch.type to sequences",
                         whole(c, "train.batch.size"), whole(c, "train.batch.length"));
     if (is(c, "train.optimizer.nesterov", "true") && known(c, "train.optimizer.momentum") && real(c, "train.optimizer.momentum") == 0)
         rv_yaml_problem(c->yaml, given(c, "train.optimizer.nesterov", NULL), "train.optimizer.nesterov needs a train.optimizer.momentum above 0");

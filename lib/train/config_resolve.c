@@ -65,9 +65,14 @@ static const char *number_text(rv_config *c, double x) {
     return rv__yaml_copy(c->yaml, buf, strlen(buf));
 }
 
+/* Words of earlier versions, which files and checkpoints still have. */
+static const char *today(const rv__key *k, const char *text) {
+    return !strcmp(k->path, "train.batch.type") && !strcmp(text, "sentences") ? "sequences" : text;
+}
+
 /* Check `text` against the key; on success the value's fields. False: not what the key expects. */
 static bool scalar_fits(rv_config *c, const rv__key *k, const char *text, const char **canonical, double *x) {
-    *canonical = text;
+    *canonical = text = today(k, text);
     *x = 0;
     rv__interval v;
     switch (k->type) {

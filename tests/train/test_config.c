@@ -223,7 +223,7 @@ Test(config, one_mistake_each) {
         {"train.lr_scheduler={type: cosine, warmup_steps: 20000}",
          "train.lr_scheduler.warmup_steps 20000 is not below total_steps 20000; nothing would be left after the warm-up"},
         {"train.lr_scheduler={type: cosine, min_lr: 1}", "train.lr_scheduler.min_lr 1 is above train.optimizer.lr 0.001"},
-        {"train.batch={type: tokens}", "train.batch.size 4 tokens do not hold one sequence of train.batch.length 16"},
+        {"train.batch={type: tokens}", "train.batch.size 4 tokens do not hold one sequence of train.batch.length 16; raise it, or for sequences set train.batch.type to sequences"},
         {"model={tie_embeddings: true, embedding_dim: 8}", "model.tie_embeddings needs model.embedding_dim 8 equal to model.decoder.hidden_size 24"},
         {"checkpoint.dir='${nam}'", "unknown ${nam}; it names a value at the top of the file, as in ${name} (write $${ for a literal ${)"},
     };
@@ -275,6 +275,21 @@ Test(config, keys_give_way_to_assignments) {
           "exp.yaml:10:25: tokenizer.vocab_size does not apply here; it is allowed only with tokenizer.type bpe, or with tokenizer.type word");
 }
 
+#define TRANSLATION                                                                                                                                  \
+    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"                                      \
+    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}\n" \
+    "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
+
+Test(config, one_word_for_sequences) {
+    rv_config *new = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sequences"}), *old = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sentences"});
+    char *a = rv_config_resolved(new), *b = rv_config_resolved(old);
+    cr_expect(rv_config_is(old, "train.batch.type", "sequences") && !strcmp(a, b));
+    free(a);
+    free(b);
+    rv_config_destroy(new);
+    rv_config_destroy(old);
+}
+
 Test(config, transformer_relations) {
     static const char *const base = "model=!replace {decoder: {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 25}}";
     static const char *const wrong[][2] = {
@@ -292,11 +307,6 @@ Test(config, transformer_relations) {
     }
     rv_config_destroy(parse(rnn, 1, &base));
 }
-
-#define TRANSLATION                                                                                                                                  \
-    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"                                      \
-    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}\n" \
-    "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
 
 Test(config, translation_relations) {
     static const char transformer[] = "{type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}";
