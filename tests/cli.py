@@ -4,6 +4,7 @@ import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct
 
 from command import BASE, LSTM, RAVEL, Command, ravel
 
+TESTS = os.path.dirname(os.path.abspath(__file__))
 GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
 
 
@@ -194,6 +195,32 @@ class Cli(Command):
             self.assertEqual(whole, broken)
             for f in os.listdir("runs/broken"):
                 if f not in kept: os.remove("runs/broken/" + f)
+
+    def test_help_of_a_command(self):
+        self.assertEqual(ravel("help", "train").stdout, ravel("train", "--help").stdout)
+        self.assertEqual(ravel("help", "ckpt", "diff").stdout, ravel("ckpt", "diff", "--help").stdout)
+        self.assertEqual(ravel("help").stdout, ravel("--help").stdout)
+        self.check(ravel("help", "tain"), 2, "unknown command 'tain'; did you mean 'train'")
+
+    def test_a_sections_keys_have_their_values(self):
+        said = ravel("config", "explain", "train.optimizer").stdout
+        self.assertRegex(said, r"(?m)^    type +sgd\|adam\|adamw\|adadelta: how a step")
+        self.assertRegex(said, r"(?m)^    lr +a number in \[0, 1000000\]: learning rate")
+        self.assertRegex(said, r"(?m)^    nesterov +true\|false: ")
+        self.assertRegex(ravel("config", "explain", "train.early_stopping").stdout, r"(?m)^    metric +loss\|ppl\|bleu\|chrf\|accuracy\|bpc\|mse: ")
+
+    def test_completion(self):
+        script = os.path.join(os.path.dirname(TESTS), "tools/completion.bash")
+        def offered(*words):
+            text = f"source {script}; compopt() {{ :; }}; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _ravel; echo ${{COMPREPLY[*]}}"
+            return subprocess.run(["bash", "-c", text, "-", RAVEL, *words], capture_output=True, text=True).stdout.split()
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "="), ["adadelta", "adam", "adamw", "sgd"])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "=", "adam"), ["adam", "adamw"])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type=ada"), [f"train.optimizer.type={a}" for a in ("adadelta", "adam", "adamw")])
+        self.assertEqual(offered("train", "lstm.yaml", "model.scale_embeddings", "=", ""), ["false", "true"])
+        self.assertEqual(offered("train", "lstm.yaml", "train.max_steps", "="), [])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.l"), ["train.optimizer.lr="])
+        self.assertEqual(offered("help", "tr"), ["train", "translate"])
 
     def test_progress_fits_the_terminal(self):
         for columns in 200, 75, 20:

@@ -75,7 +75,7 @@ RV_API char *rv_config_commented(const rv_config *c);
 RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx);
 
 /** Print what the schema says of a key (type, values, default, when it applies, meaning) or of a section ("" is the
- *  whole schema): its keys. RV_EUSAGE with the nearest key if there is no such key. */
+ *  whole schema): its keys and their values. RV_EUSAGE with the nearest key if there is no such key. */
 RV_API rv_status rv_config_explain(const char *key, FILE *to);
 
 #endif
