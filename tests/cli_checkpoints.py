@@ -82,6 +82,24 @@ class Checkpoints(Command):
         for command in "eval", "probe": self.check(ravel(command, "runs/a"), 0, "warning: " + told)
         self.assertEqual(ravel("summary", "runs/a").stderr, "")  # it reads no data
 
+    def test_data_are_found_from_elsewhere(self):
+        here = os.getcwd()
+        want = self.parsed("eval", "--json", "runs/a")["loss"]
+        os.mkdir("below")
+        os.chdir("below")
+        for command in "eval", "probe":
+            self.check(ravel(command, "../runs/a"), 0, f"(?m)^data.path a.txt is not in the working directory; taken: {here}/a.txt$")
+        self.assertEqual(self.parsed("eval", "--json", f"{here}/runs/a/best.h5")["loss"], want)
+        self.check(ravel("eval", "../runs/a", "data.path=a.txt"), 3, "a.txt")  # the command line's paths are the working directory's
+        self.check(ravel("train", "../a.yaml", "train.max_steps=20"), 0, "(?m)^data.path a.txt is not in the working directory; taken: ../a.txt$")
+        self.assertEqual(self.parsed("eval", "--json", "runs/a")["loss"], want)
+        self.check(ravel("train", "../a.yaml"), 0, "the run is complete")
+        os.rename("../runs/a", "../moved")
+        self.check(ravel("eval", "../moved"), 3, "a.txt", "relative to the folder that it was trained in: go there, or give data.path=FILE")
+        self.check(ravel("eval", "../moved", "data.path=../a.txt"), 0)
+        os.chdir("..")
+        self.assertEqual(ravel("eval", "moved").stderr, "")
+
     def test_no_other_step_stands_for_a_damaged_one(self):
         self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)
         best, latest = os.path.join("runs/hurt", os.readlink("runs/hurt/best.h5")), "runs/hurt/step-000000030.h5"

@@ -90,7 +90,10 @@ rv_status rv_config_load(const char *path, int n_overrides, const char *const *o
 
 rv_status rv_config_load_experiment(const char *path, int n_overrides, const char *const *overrides, rv_config **out) {
     RV_TRY(rv_config_load(path, n_overrides, overrides, out));
-    if (!rv_config_has(*out, "compare")) return RV_OK;
+    if (!rv_config_has(*out, "compare")) {
+        rv__config_find_data(*out, NULL);
+        return RV_OK;
+    }
     rv_config_destroy(*out);
     *out = NULL;
     return rv_error(RV_EUSAGE, "%s: it has 'compare:', so it is a comparison of several experiments: ravel compare %s", path, path);

@@ -1,5 +1,7 @@
+#define _GNU_SOURCE /* realpath */
 #include "train/trained.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include "base/parallel.h"
 #include "io/run_dir.h"
 #include "kernels/gemm.h"
+#include "train/config_private.h"
 #include "train/items.h"
 #include "train/run_state.h"
 
@@ -93,19 +96,44 @@ static rv_status warn_of_data(const rv_trained *t) {
     return status;
 }
 
+/* The directory that a run was trained in: checkpoint.dir is relative to it, and the checkpoint is there. NULL if it was moved since. */
+static const char *trained_in(const rv_trained *t, char place[PATH_MAX]) {
+    const char *dir = rv_config_text(t->config, "checkpoint.dir");
+    char *slash = realpath(t->path, place) ? strrchr(place, '/') : NULL;
+    if (!slash || dir[0] == '/') return NULL;
+    *slash = 0;
+    const size_t n = strlen(place), k = strlen(dir);
+    if (n < k + 2 || strcmp(place + n - k, dir) || place[n - k - 1] != '/') return NULL;
+    place[n - k - 1] = 0;
+    return place;
+}
+
+/* The recorded error of a data set, and the remedy if a file is not there. */
+static rv_status explain_data(const rv_trained *t, rv_status status) {
+    const char *key = status == RV_EDATA ? rv__config_lost_data(t->config) : NULL;
+    char why[4096];
+    if (!key) return status;
+    snprintf(why, sizeof why, "%s", rv_error_message());
+    return rv_error(status, "%s; the run's paths are relative to the folder that it was trained in: go there, or give %s=FILE", why, key);
+}
+
 static rv_status open_all(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {
     RV_TRY(open_checkpoint(path, t));
     const rv_ck_item *text = rv_checkpoint_find(t->saved, "/config/resolved");
     if (!text) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", t->path);
     RV_TRY(rv_config_parse(t->path, text->data, (size_t)rv_ck_count(text), n, overrides, &t->config));
+    char place[PATH_MAX];
+    const char *folder = with_data ? trained_in(t, place) : NULL;
+    if (folder) rv__config_find_data(t->config, folder);
     rv_config_tell(t->config);
     rv_set_threads((int)rv_config_int(t->config, "runtime.threads"));
     t->params = rv_params_create();
     if (!t->params) return RV_ENOMEM;
-    RV_TRY(rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task));
+    rv_status status = rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task);
+    if (status != RV_OK) return with_data ? explain_data(t, status) : status;
     RV_TRY(rv_params_materialise(t->params, 0));
     RV_TRY(rv_gemm_reserve());
-    rv_status status = rv_run_load_params(t->params, t->saved);
+    status = rv_run_load_params(t->params, t->saved);
     if (status != RV_OK) return rv_error_context(status, "%s: ", t->path);
     return with_data && !gives_data(n, overrides) ? warn_of_data(t) : RV_OK;
 }
