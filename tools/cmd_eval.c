@@ -69,6 +69,15 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
         if (!a->json) printf("%-10s %.6f\n", r->m[i].name, r->m[i].value);
         json_object_set_new(o, r->m[i].name, rv_json_number(r->m[i].value));
     }
+    for (int i = 0; i < r->n; i++) { /* how BLEU was measured, as sacreBLEU says it */
+        const bool lower = !strcmp(r->m[i].name, "bleu_lc");
+        char key[32], text[RV_METRIC_TEXT];
+        if (!lower && strcmp(r->m[i].name, "bleu")) continue;
+        snprintf(key, sizeof key, "%s_signature", r->m[i].name);
+        rv_bleu_signature(&(rv_bleu_options){.lowercase = lower}, 1, text);
+        if (!a->json) printf("%-10s %s\n", key, text);
+        json_object_set_new(o, key, json_string(text));
+    }
     if (!a->json) printf("%-10s %lld\n", "tokens", (long long)r->tokens);
     json_object_set_new(o, "tokens", json_integer(r->tokens));
     end(a, o, 9);
@@ -76,18 +85,22 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
 
 static void print_bins(const arguments *a, const rv_trained *t, const rv_length_bin *bins) {
     json_t *o = begin(a, t), *list = json_array();
-    if (!a->json) printf("%-14s %10s %8s %8s\n", "source words", "sentences", "BLEU", "chrF2");
+    const bool lower = rv_translation_task_lowercase(t->task);
+    if (!a->json) printf("%-14s %10s %8s %8s%s\n", "source words", "sentences", "BLEU", "chrF2", lower ? "  BLEU lc" : "");
     for (int i = 0; i <= a->edges; i++) {
         const rv_length_bin *b = &bins[i];
         int64_t from = i ? a->most[i - 1] + 1 : 0;
         char words[48];
         if (i < a->edges) snprintf(words, sizeof words, "%lld-%lld", (long long)from, (long long)a->most[i]);
         else snprintf(words, sizeof words, "%lld-", (long long)from);
-        if (!a->json && b->sentences) printf("%-14s %10lld %8.2f %8.2f\n", words, (long long)b->sentences, b->bleu, b->chrf);
-        if (!a->json && !b->sentences) printf("%-14s %10d %8s %8s\n", words, 0, "-", "-");
+        if (!a->json && b->sentences) printf("%-14s %10lld %8.2f %8.2f", words, (long long)b->sentences, b->bleu, b->chrf);
+        if (!a->json && b->sentences && lower) printf(" %8.2f", b->bleu_lc);
+        if (!a->json && !b->sentences) printf("%-14s %10d %8s %8s%s", words, 0, "-", "-", lower ? "        -" : "");
+        if (!a->json) putchar('\n');
         json_array_append_new(list, json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "to", i < a->edges ? json_integer(a->most[i]) : json_null(),
                                               "sentences", (json_int_t)b->sentences, "bleu", rv_json_number(b->sentences ? b->bleu : NAN), "chrf",
                                               rv_json_number(b->sentences ? b->chrf : NAN)));
+        if (lower) json_object_set_new(json_array_get(list, (size_t)i), "bleu_lc", rv_json_number(b->sentences ? b->bleu_lc : NAN));
     }
     json_object_set_new(o, "bins", list);
     end(a, o, 6);

@@ -16,7 +16,7 @@ typedef struct rv_task rv_task;
 
 enum { RV_METRICS_MAX = 8 };
 typedef struct {
-    const char *name; /**< as in the configuration: loss, ppl, bpc, honest_loss, bleu, chrf, accuracy */
+    const char *name; /**< as in the configuration: loss, ppl, bpc, honest_loss, bleu, chrf, accuracy; and bleu_lc */
     double value;
 } rv_metric;
 typedef struct {

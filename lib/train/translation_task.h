@@ -25,8 +25,12 @@ RV_API rv_translate_options rv_translation_task_options(const rv_task *task);
 /** What a model reaches on sentences of like length. */
 typedef struct {
     int64_t sentences;
-    double bleu, chrf;
+    double bleu, chrf; /**< against the references as they are */
+    double bleu_lc;    /**< BLEU of both in lower case, as sacreBLEU -lc has it */
 } rv_length_bin;
+/** The model writes lower case alone (tokenizer.lowercase): its BLEU against references with capitals is low by that, and bleu_lc
+ *  is reported, too. */
+RV_API bool rv_translation_task_lowercase(const rv_task *task);
 /** Translate a part as decode.* says and score it by source length [Bahdanau 2015, fig. 2]: bins (edges + 1), bin i those
  *  with up to most[i] (rising) words and more than most[i - 1], the last bin the longer ones. Errors: RV_EDATA without
  *  such a part, RV_EUSAGE for a task of another kind, those of rv_translate. */
