@@ -239,6 +239,14 @@ class Cli(Command):
             self.assertTrue(all(l.startswith("training ") and len(l) < columns for l in drawn), drawn)
             if columns > 20: self.assertRegex(drawn[-1], r"\d/4000 steps, loss .* tokens/s, \w+ left$")
 
+    def test_a_comparison_of_few_steps(self):
+        self.write("warm.yaml", "include: lstm.yaml\ntokenizer: {type: word, vocab_size: 9}\ntrain: {lr_scheduler: {type: linear, warmup_steps: 10}}\n")
+        self.write("cmp.yaml", "compare: {name: cmp, models: {a: warm.yaml, b: {file: warm.yaml, set: {tokenizer.type: char}}}, seeds: [1, 2], budget: {train_steps: 2}}\n")
+        r = ravel("compare", "cmp.yaml", "--dry-run")
+        self.check(r, 0, r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word$")
+        self.assertEqual(len(re.findall(r"train.lr_scheduler.warmup_steps is cut from 10 \(warm.yaml:3:\d+\) to 1: the schedule has 2 steps", r.stderr)), 2)
+        self.assertEqual(len(r.stderr.splitlines()), 3)
+
     def test_progress_of_a_comparison(self):
         self.write("cmp.yaml", "compare: {name: cmp, models: {a: lstm.yaml}, seeds: [1, 2, 3, 4], budget: {train_steps: 2}}\n")
         self.check(ravel("compare", "cmp.yaml", "--cell", "2"), 0)

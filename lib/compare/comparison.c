@@ -169,7 +169,6 @@ static rv_status ask(rv_comparison *c) {
                 rv_yaml_where(*name ? rv_config_map_at(c->config, "compare.settings", 0)->key : at, where, sizeof where);
                 return rv_error_context(status, "%s: model '%s'%s%s cannot be used:\n", where, label, *name ? " in the setting " : "", name);
             }
-            rv_config_tell(config);
             text = s ? NULL : rv_config_merged(config);
             status = check_threshold(c, config, label);
             rv_config_destroy(config);
