@@ -86,21 +86,27 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
 static void print_bins(const arguments *a, const rv_trained *t, const rv_length_bin *bins) {
     json_t *o = begin(a, t), *list = json_array();
     const bool lower = rv_translation_task_lowercase(t->task);
-    if (!a->json) printf("%-14s %10s %8s %8s%s\n", "source words", "sentences", "BLEU", "chrF2", lower ? "  BLEU lc" : "");
+    if (!a->json)
+        printf("%-14s %10s %8s %8s%s\n", "source words", "sentences", "BLEU", "chrF2", lower ? "  BLEU lc" : "");
     for (int i = 0; i <= a->edges; i++) {
         const rv_length_bin *b = &bins[i];
         int64_t from = i ? a->most[i - 1] + 1 : 0;
         char words[48];
         if (i < a->edges) snprintf(words, sizeof words, "%lld-%lld", (long long)from, (long long)a->most[i]);
         else snprintf(words, sizeof words, "%lld-", (long long)from);
-        if (!a->json && b->sentences) printf("%-14s %10lld %8.2f %8.2f", words, (long long)b->sentences, b->bleu, b->chrf);
+        if (!a->json && b->sentences)
+            printf("%-14s %10lld %8.2f %8.2f", words, (long long)b->sentences, b->bleu, b->chrf);
         if (!a->json && b->sentences && lower) printf(" %8.2f", b->bleu_lc);
         if (!a->json && !b->sentences) printf("%-14s %10d %8s %8s%s", words, 0, "-", "-", lower ? "        -" : "");
         if (!a->json) putchar('\n');
-        json_array_append_new(list, json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "to", i < a->edges ? json_integer(a->most[i]) : json_null(),
-                                              "sentences", (json_int_t)b->sentences, "bleu", rv_json_number(b->sentences ? b->bleu : NAN), "chrf",
-                                              rv_json_number(b->sentences ? b->chrf : NAN)));
-        if (lower) json_object_set_new(json_array_get(list, (size_t)i), "bleu_lc", rv_json_number(b->sentences ? b->bleu_lc : NAN));
+        json_array_append_new(list,
+                              json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "to",
+                                        i < a->edges ? json_integer(a->most[i]) : json_null(), "sentences",
+                                        (json_int_t)b->sentences, "bleu", rv_json_number(b->sentences ? b->bleu : NAN),
+                                        "chrf", rv_json_number(b->sentences ? b->chrf : NAN)));
+        if (lower)
+            json_object_set_new(json_array_get(list, (size_t)i), "bleu_lc",
+                                rv_json_number(b->sentences ? b->bleu_lc : NAN));
     }
     json_object_set_new(o, "bins", list);
     end(a, o, 6);
@@ -123,13 +129,16 @@ static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_
     for (int i = 0; i < 2 + several; i++) {
         double aer = rv_aer(rows[i].s), precision = rv_aer_precision(rows[i].s), recall = rv_aer_recall(rows[i].s);
         if (!a->json) printf("%-12s %8.4f %10.4f %8.4f   %s\n", rows[i].name, aer, precision, recall, rows[i].meaning);
-        json_object_set_new(o, rows[i].name, json_pack("{s:o, s:o, s:o}", "aer", rv_json_number(aer), "precision", rv_json_number(precision), "recall", rv_json_number(recall)));
+        json_object_set_new(o, rows[i].name,
+                            json_pack("{s:o, s:o, s:o}", "aer", rv_json_number(aer), "precision",
+                                      rv_json_number(precision), "recall", rv_json_number(recall)));
     }
     if (several) {
         json_object_set_new(o, "layer", json_integer(g.best_layer));
         json_object_set_new(o, "head", json_integer(g.best_head));
     }
-    if (!a->json) printf("%lld sentences, %lld gold links%s", (long long)g.sentences, (long long)g.links, several ? "" : "\n");
+    if (!a->json)
+        printf("%lld sentences, %lld gold links%s", (long long)g.sentences, (long long)g.links, several ? "" : "\n");
     if (!a->json && several) printf("; best head: layer %d, head %d, from 0\n", g.best_layer, g.best_head);
     end(a, o, 6);
     return RV_OK;
@@ -158,16 +167,21 @@ static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_su
 }
 
 int rv_cmd_eval(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "RUN|CHECKPOINT [key.path=value ...]",
-                                     "Measure a trained model with the metrics of its experiment.\v"
-                                     "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one.\n\n"
-                                     "examples:\n"
-                                     "  ravel eval runs/shakespeare-gpt\n"
-                                     "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
-                                     "  ravel eval runs/phrases-bahdanau --split test --alignment\n"
-                                     "  ravel eval runs/reverse-transformer --shuffle-source\n"
-                                     "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
-                                     0, 0, 0};
+    static const struct argp argp = {
+        options,
+        parse,
+        "RUN|CHECKPOINT [key.path=value ...]",
+        "Measure a trained model with the metrics of its experiment.\v"
+        "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one.\n\n"
+        "examples:\n"
+        "  ravel eval runs/shakespeare-gpt\n"
+        "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
+        "  ravel eval runs/phrases-bahdanau --split test --alignment\n"
+        "  ravel eval runs/reverse-transformer --shuffle-source\n"
+        "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
+        0,
+        0,
+        0};
     arguments a = {.split = "valid"};
     rv__tool_parse(&argp, argc, argv, &a);
     int split = 0;

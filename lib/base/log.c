@@ -74,7 +74,8 @@ static void draw(void) {
         struct winsize size;
         int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
         char text[320], cells[BAR_WIDTH * 3 + 1] = "";
-        snprintf(text, sizeof text, "%lld/%lld %s, %s%s left", (long long)bar.done, (long long)bar.total, bar.unit, note, eta);
+        snprintf(text, sizeof text, "%lld/%lld %s, %s%s left", (long long)bar.done, (long long)bar.total, bar.unit,
+                 note, eta);
         int room = columns - 1 - (int)strlen(bar.what) - 1, width = room - 1 - (int)strlen(text);
         if (width > BAR_WIDTH) width = BAR_WIDTH;
         if (width < 0) width = 0;
@@ -84,7 +85,8 @@ static void draw(void) {
         fprintf(stderr, "\r\033[K%s %s%s%s%s%.*s", bar.what, rv_log_colour() ? "\033[36m" : "", cells, rv_log_colour() ? "\033[0m" : "",
                 width ? " " : "", room, text);
     } else {
-        fprintf(stderr, "%s %lld/%lld %s, %s%s left\n", bar.what, (long long)bar.done, (long long)bar.total, bar.unit, note, eta);
+        fprintf(stderr, "%s %lld/%lld %s, %s%s left\n", bar.what, (long long)bar.done, (long long)bar.total, bar.unit,
+                note, eta);
     }
     fflush(stderr);
     bar.drawn = now;

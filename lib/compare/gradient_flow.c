@@ -198,8 +198,8 @@ static rv_status add_series(const series *s, json_t *list) {
     const char *rnn = strstr(s->name, ".rnn.");
     char name[sizeof s->name];
     snprintf(name, sizeof name, "%.*s%s", rnn ? (int)(rnn - s->name) : (int)strlen(s->name), s->name, rnn ? rnn + strlen(".rnn") : "");
-    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "state", name, "kind", s->kind, "lag", lags, "norm", norms, "half_life",
-                          rv_json_number(half));
+    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "state", name, "kind", s->kind, "lag", lags, "norm", norms,
+                          "half_life", rv_json_number(half));
     return lag && json_array_append_new(list, o) == 0 ? RV_OK : RV_ENOMEM;
 }
 

@@ -52,8 +52,9 @@ static rv_status cannot_write(const char *path) {
 /* ---- examples.jsonl */
 
 static json_t *describe(int64_t i, const rv_example *e) {
-    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens", (json_int_t)e->source_tokens, "source_words",
-                          (json_int_t)e->source_words, "tokens", (json_int_t)e->tokens, "nats", rv_json_number(e->nats), "correct", (json_int_t)e->correct);
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens",
+                          (json_int_t)e->source_tokens, "source_words", (json_int_t)e->source_words, "tokens",
+                          (json_int_t)e->tokens, "nats", rv_json_number(e->nats), "correct", (json_int_t)e->correct);
     if (e->hypothesis) {
         if (e->reference) json_object_set_new(o, "exact", json_integer(!strcmp(e->hypothesis, e->reference)));
         json_object_set_new(o, "hypothesis", json_text(e->hypothesis));
@@ -197,8 +198,10 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     double flops;
     int64_t positions;
     t->task->kind->cost(t->task, t->params, &flops, &positions);
-    json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
-                          "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", rv_json_number(flops / (double)positions));
+    json_t *o =
+        json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step",
+                  (json_int_t)rv_checkpoint_step(t->saved), "parameters", (json_int_t)rv_params_count(t->params),
+                  "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? rv_json_write(o, path) : rv_error(RV_ENOMEM, "no memory for the size of a model");
     json_decref(o);
     return status;

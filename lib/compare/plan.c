@@ -408,7 +408,9 @@ static bool like_the_one_before(const planner *p) {
     static const char *const keys[] = {"kind", "model", "setting"};
     const size_t n = json_array_size(p->cells);
     for (int i = 0; i < 3; i++)
-        if (n < 2 || !json_equal(json_object_get(json_array_get(p->cells, n - 1), keys[i]), json_object_get(json_array_get(p->cells, n - 2), keys[i]))) return false;
+        if (n < 2 || !json_equal(json_object_get(json_array_get(p->cells, n - 1), keys[i]),
+                                 json_object_get(json_array_get(p->cells, n - 2), keys[i])))
+            return false;
     return true;
 }
 

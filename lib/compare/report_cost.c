@@ -127,11 +127,14 @@ static json_t *row_of(const costs *c, int m, int t, int p, int l) {
     if (!n || !cell) return NULL;
     json_t *forward = p == TRAIN ? c->cell[place(c, m, t, FORWARD, l)] : NULL;
     const double batch = number(cell, "batch"), typical = rv_quantile(n, c->room, 0.5);
-    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:f, s:f}", "model", c->in->model[m], "phase", phase_name[p], "threads",
-                     c->threads[t], "sequence_length", (json_int_t)c->length[l], "batch", (json_int_t)batch, "ms", typical, "low",
-                     rv_quantile(n, c->room, 0.1), "high", rv_quantile(n, c->room, 0.9), "tokens_per_second", rv_json_number(batch * (double)c->length[l] / typical * 1e3),
-                     "peak_bytes", (json_int_t)number(cell, "peak_bytes"), "step_bytes", (json_int_t)number(cell, "step_bytes"), "flops",
-                     number(cell, "flops") + number(forward, "flops"), "flops_counted", number(cell, "flops_counted") + number(forward, "flops_counted"));
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:f, s:f}", "model", c->in->model[m],
+                     "phase", phase_name[p], "threads", c->threads[t], "sequence_length", (json_int_t)c->length[l],
+                     "batch", (json_int_t)batch, "ms", typical, "low", rv_quantile(n, c->room, 0.1), "high",
+                     rv_quantile(n, c->room, 0.9), "tokens_per_second",
+                     rv_json_number(batch * (double)c->length[l] / typical * 1e3), "peak_bytes",
+                     (json_int_t)number(cell, "peak_bytes"), "step_bytes", (json_int_t)number(cell, "step_bytes"),
+                     "flops", number(cell, "flops") + number(forward, "flops"), "flops_counted",
+                     number(cell, "flops_counted") + number(forward, "flops_counted"));
 }
 
 /* ---- growth */
@@ -142,7 +145,8 @@ static json_t *slope(int n, const double *x, const double *y, double level) {
     double a;
     rv_interval b;
     rv_line_fit(n, x, y, level, &a, &b);
-    return json_pack("{s:o, s:o, s:o}", "slope", rv_json_number(b.value), "low", rv_json_number(b.low), "high", rv_json_number(b.high));
+    return json_pack("{s:o, s:o, s:o}", "slope", rv_json_number(b.value), "low", rv_json_number(b.low), "high",
+                     rv_json_number(b.high));
 }
 
 /* Log-log slope of a quantity against the length, over all lengths and over the longest alone. */
@@ -201,9 +205,11 @@ static rv_status cross(const costs *c, int a, int b, int t, int p, json_t *out) 
         const char *below = c->in->model[a_below ? a : b], *above = isnan(at.value) ? below : c->in->model[a_below ? b : a];
         char text[512];
         say_crossing(text, sizeof text, c, &at, below, above, length[0], length[n - 1]);
-        json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:s, s:s}", "a", c->in->model[a], "b", c->in->model[b], "phase",
-                                             phase_name[p], "threads", c->threads[t], "length", rv_json_number(at.value), "low", rv_json_number(at.low), "high", rv_json_number(at.high),
-                                             "cheaper_below", below, "cheaper_above", above, "text", text));
+        json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:s, s:s}", "a",
+                                             c->in->model[a], "b", c->in->model[b], "phase", phase_name[p], "threads",
+                                             c->threads[t], "length", rv_json_number(at.value), "low",
+                                             rv_json_number(at.low), "high", rv_json_number(at.high), "cheaper_below",
+                                             below, "cheaper_above", above, "text", text));
     }
     rv_free(x);
     return status;
@@ -227,10 +233,13 @@ static rv_status serial(const costs *c, int m, int p, int l, json_t *out) {
     rv_interval s;
     const rv_status status = rv_serial_share(n, threads, c->repeats, ms, c->in->options.level, c->in->options.resamples, &s);
     if (status == RV_OK)
-        json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:s}", "model", c->in->model[m], "phase", phase_name[p], "sequence_length",
-                                             (json_int_t)c->length[l], "share", rv_json_number(s.value), "low", rv_json_number(s.low), "high", rv_json_number(s.high), "speedup_limit",
-                                             rv_json_number(1 / s.value), "speedup", speedup, "note",
-                                             n == 2 ? "a rough figure: from two thread counts alone, and what threads share (memory, clock) looks serial, too"
+        json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:s}", "model", c->in->model[m],
+                                             "phase", phase_name[p], "sequence_length", (json_int_t)c->length[l],
+                                             "share", rv_json_number(s.value), "low", rv_json_number(s.low), "high",
+                                             rv_json_number(s.high), "speedup_limit", rv_json_number(1 / s.value),
+                                             "speedup", speedup, "note",
+                                             n == 2 ? "a rough figure: from two thread counts alone, and what threads "
+                                                      "share (memory, clock) looks serial, too"
                                                     : "what threads share (memory, clock) looks serial, too"));
     json_decref(speedup);
     return status;

@@ -249,9 +249,10 @@ static json_t *describe_pair(const data *d, const rv__metric_kind *m, pair *p) {
         size_t at = strlen(p->why);
         snprintf(p->why + at, WHY - at, "%sone seed: the interval covers examples only, not what another seed would give", at ? "; " : "");
     }
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b], "difference",
-                     rv_json_number(p->difference.value), "low", rv_json_number(p->difference.low), "high", rv_json_number(p->difference.high), "p",
-                     rv_json_number(p->adjusted), "verdict", verdict, "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b],
+                     "difference", rv_json_number(p->difference.value), "low", rv_json_number(p->difference.low),
+                     "high", rv_json_number(p->difference.high), "p", rv_json_number(p->adjusted), "verdict", verdict,
+                     "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
 }
 
 /* ---- quality */
@@ -265,8 +266,9 @@ static rv_status describe_models(const data *d, const group *g, const rv__metric
         status = value_of(d, &g[k], m, &EVERYTHING, each, &n, &v);
         json_t *seeds = json_array();
         for (int i = 0; i < g[k].n; i++) json_array_append_new(seeds, rv_json_number(each[i]));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value", rv_json_number(v.value), "low",
-                                              rv_json_number(v.low), "high", rv_json_number(v.high), "per_seed", seeds));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value",
+                                              rv_json_number(v.value), "low", rv_json_number(v.low), "high",
+                                              rv_json_number(v.high), "per_seed", seeds));
     }
     rv_free(each);
     return status;

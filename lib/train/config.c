@@ -28,7 +28,8 @@ void rv__config_note(rv_config *c, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    const char *note = c->notes < (int)(sizeof c->note / sizeof *c->note) ? rv__yaml_copy(c->yaml, text, strlen(text)) : NULL;
+    const char *note =
+        c->notes < (int)(sizeof c->note / sizeof *c->note) ? rv__yaml_copy(c->yaml, text, strlen(text)) : NULL;
     if (note) c->note[c->notes++] = note;
 }
 

@@ -21,7 +21,8 @@ static const rv_yaml_node *given(const rv_config *c, const char *path, const cha
 static double real(const rv_config *c, const char *path) { return rv__config_value(c, path)->real; }
 static long long whole(const rv_config *c, const char *path) { return rv__config_value(c, path)->whole; }
 
-/* Two keys are given of which one is wanted: `choice` says so. An assignment that stands against a file's key does not show it. */
+/* Two keys are given of which one is wanted: `choice` says so. An assignment that stands against a file's key does not
+ * show it. */
 static void exclude(rv_config *c, const rv__value *x, const rv__value *y, const char *choice) {
     char where[1024], more[1536] = "";
     if (x->assigned && !y->assigned) {
@@ -30,7 +31,8 @@ static void exclude(rv_config *c, const rv__value *x, const rv__value *y, const 
     }
     if (y->assigned && x->node && !x->assigned) {
         rv_yaml_where(x->node, where, sizeof where);
-        snprintf(more, sizeof more, "; %s stands in %s: to leave it out, set %s to null, too", x->key->path, where, x->key->path);
+        snprintf(more, sizeof more, "; %s stands in %s: to leave it out, set %s to null, too", x->key->path, where,
+                 x->key->path);
     }
     rv_yaml_problem(c->yaml, y->node, "%s besides %s; give %s%s", y->key->path, x->key->path, choice, more);
 }
@@ -53,7 +55,8 @@ static void check_data(rv_config *c) {
         const rv__value *v = rv__config_value(c, ways[i]);
         if (!v->node && !v->bad) continue;
         if (!first) first = v;
-        else exclude(c, first, v, "exactly one of data.dataset, data.path and data.train");
+        else
+            exclude(c, first, v, "exactly one of data.dataset, data.path and data.train");
         n++;
     }
     if (!n && section->node && !section->bad)
@@ -128,22 +131,25 @@ static void check_model(rv_config *c) {
 
 /* A warm-up of the file that an assignment left no room for is cut: to try something for five steps always works. */
 static void check_warmup(rv_config *c) {
-    if (!known(c, "train.lr_scheduler.total_steps") || !known(c, "train.lr_scheduler.warmup_steps") || whole(c, "train.max_steps") <= 0) return;
+    if (!known(c, "train.lr_scheduler.total_steps") || !known(c, "train.lr_scheduler.warmup_steps") ||
+        whole(c, "train.max_steps") <= 0)
+        return;
     rv__value *warmup = rv__config_value(c, "train.lr_scheduler.warmup_steps");
     const rv__value *total = rv__config_value(c, "train.lr_scheduler.total_steps");
     if (warmup->whole < total->whole) return;
     const bool shortened = total->assigned || (!total->node && rv__config_value(c, "train.max_steps")->assigned);
     if (!shortened || warmup->assigned || total->whole < 1) {
         rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.warmup_steps", "train.lr_scheduler.total_steps"),
-                        "train.lr_scheduler.warmup_steps %lld is not below total_steps %lld; nothing would be left after the warm-up", (long long)warmup->whole,
-                        (long long)total->whole);
+                        "train.lr_scheduler.warmup_steps %lld is not below total_steps %lld; nothing would be left "
+                        "after the warm-up",
+                        (long long)warmup->whole, (long long)total->whole);
         return;
     }
     char text[32], where[1024];
     int n = snprintf(text, sizeof text, "%lld", (long long)total->whole - 1);
     rv_yaml_where(warmup->node, where, sizeof where);
-    rv__config_note(c, "train.lr_scheduler.warmup_steps is cut from %lld (%s) to %s: the schedule has %lld steps", (long long)warmup->whole,
-                    where, text, (long long)total->whole);
+    rv__config_note(c, "train.lr_scheduler.warmup_steps is cut from %lld (%s) to %s: the schedule has %lld steps",
+                    (long long)warmup->whole, where, text, (long long)total->whole);
     warmup->whole = total->whole - 1;
     warmup->real = (double)warmup->whole;
     warmup->text = rv__yaml_copy(c->yaml, text, (size_t)n);
@@ -159,10 +165,13 @@ static void check_train(rv_config *c) {
         rv_yaml_problem(c->yaml, given(c, "train.batch.sampling", NULL), "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled");
     if (is(c, "train.batch.type", "tokens") && known(c, "train.batch.size") && known(c, "train.batch.length") &&
         whole(c, "train.batch.size") < whole(c, "train.batch.length"))
-        rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL), "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld; raise it, or for sequences set train.batch.type to sequences",
+        rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL),
+                        "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld; raise it, "
+                        "or for sequences set train.batch.type to sequences",
                         whole(c, "train.batch.size"), whole(c, "train.batch.length"));
     if (is(c, "train.optimizer.nesterov", "true") && known(c, "train.optimizer.momentum") && real(c, "train.optimizer.momentum") == 0)
-        rv_yaml_problem(c->yaml, given(c, "train.optimizer.nesterov", NULL), "train.optimizer.nesterov needs a train.optimizer.momentum above 0");
+        rv_yaml_problem(c->yaml, given(c, "train.optimizer.nesterov", NULL),
+                        "train.optimizer.nesterov needs a train.optimizer.momentum above 0");
     if (known(c, "train.lr_scheduler.min_lr") && known(c, "train.optimizer.lr") && real(c, "train.lr_scheduler.min_lr") > real(c, "train.optimizer.lr"))
         rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.min_lr", NULL), "train.lr_scheduler.min_lr %g is above train.optimizer.lr %g",
                         real(c, "train.lr_scheduler.min_lr"), real(c, "train.optimizer.lr"));
@@ -172,8 +181,10 @@ static void check_train(rv_config *c) {
 static void check_one_of(rv_config *c, const char *section, const char *a, const char *b) {
     const rv__value *x = rv__config_value(c, a), *y = rv__config_value(c, b);
     const rv_yaml_node *at = rv__config_value(c, section)->node;
-    if (x->node && y->node) exclude(c, x, y, "one of them");
-    else if (!x->node && !y->node && at && !rv__config_value(c, section)->bad) rv_yaml_problem(c->yaml, at->key, "%s: missing %s or %s", section, a, b);
+    if (x->node && y->node)
+        exclude(c, x, y, "one of them");
+    else if (!x->node && !y->node && at && !rv__config_value(c, section)->bad)
+        rv_yaml_problem(c->yaml, at->key, "%s: missing %s or %s", section, a, b);
 }
 
 static void check_rising(rv_config *c, const char *path) {
@@ -201,7 +212,8 @@ static void check_compare(rv_config *c) {
     check_most(c, "compare.cost.sequence_length", 32);
     check_most(c, "compare.cost.threads", 16);
     if (known(c, "compare.cost.batch") && known(c, "compare.cost.tokens"))
-        exclude(c, rv__config_value(c, "compare.cost.batch"), rv__config_value(c, "compare.cost.tokens"), "one of them");
+        exclude(c, rv__config_value(c, "compare.cost.batch"), rv__config_value(c, "compare.cost.tokens"),
+                "one of them");
     if (!known(c, "compare.budget") && !known(c, "compare.cost") && !rv__config_value(c, "compare.budget")->bad && !rv__config_value(c, "compare.cost")->bad)
         rv_yaml_problem(c->yaml, rv__config_value(c, "compare")->node->key, "compare: nothing to do; give budget (to train), cost (to measure), or both");
 }

@@ -25,7 +25,8 @@ static void print_values(int i, FILE *to) {
     char text[512];
     const rv__key *k = &rv__schema[i];
     if (k->type == RV__SECTION) return;
-    if (k->type == RV__BOOL) fputs("true|false: ", to);
+    if (k->type == RV__BOOL)
+        fputs("true|false: ", to);
     else if (k->type != RV__ENUM && k->type != RV__ENUMS) {
         rv__schema_expected(k, text, sizeof text);
         fprintf(to, "%s: ", text);

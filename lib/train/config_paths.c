@@ -1,5 +1,5 @@
-/* Data files that are not where a configuration says: relative paths are of the working directory, and a run or an experiment may be
- * used from another one. */
+/* Data files that are not where a configuration says: relative paths are of the working directory, and a run or an
+ * experiment may be used from another one. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +15,9 @@ static bool there(const rv_config *c, const char *path) {
     const char *src = rv_config_text(c, "data.src");
     char file[ROOM];
     for (int gz = 0; gz < 2; gz++)
-        if (snprintf(file, sizeof file, "%s%s%s%s", path, src ? "." : "", src ? src : "", gz ? ".gz" : "") < ROOM && !access(file, F_OK)) return true;
+        if (snprintf(file, sizeof file, "%s%s%s%s", path, src ? "." : "", src ? src : "", gz ? ".gz" : "") < ROOM &&
+            !access(file, F_OK))
+            return true;
     return false;
 }
 
@@ -23,7 +25,8 @@ static bool there(const rv_config *c, const char *path) {
 static bool elsewhere(const rv__value *v, const char *folder, char path[ROOM]) {
     const char *label = v->node->source->label, *slash = strrchr(label, '/');
     if (!folder && !slash) return false;
-    return snprintf(path, ROOM, "%.*s/%s", folder ? (int)strlen(folder) : (int)(slash - label), folder ? folder : label, v->text) < ROOM;
+    return snprintf(path, ROOM, "%.*s/%s", folder ? (int)strlen(folder) : (int)(slash - label),
+                    folder ? folder : label, v->text) < ROOM;
 }
 
 void rv__config_find_data(rv_config *c, const char *folder) {

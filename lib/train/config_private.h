@@ -35,8 +35,8 @@ void rv__config_resolve(rv_config *c);
 void rv__config_cross_check(rv_config *c);
 /* Keep what the user should know of: a key that an assignment made another of. */
 void rv__config_note(rv_config *c, const char *fmt, ...) RV_PRINTF(2, 3);
-/* Data files of relative paths that are not in the working directory are taken from `folder`, or (NULL) from beside the file that
- * names them, if they are there: with a note. Paths of assignments are the working directory's. */
+/* Data files of relative paths that are not in the working directory are taken from `folder`, or (NULL) from beside
+ * the file that names them, if they are there: with a note. Paths of assignments are the working directory's. */
 void rv__config_find_data(rv_config *c, const char *folder);
 /* The first key whose relative path leads to no file; NULL if there is none. */
 const char *rv__config_lost_data(const rv_config *c);

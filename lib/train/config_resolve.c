@@ -248,7 +248,8 @@ static void set_default(rv_config *c, rv__value *v, int i) {
 static bool by_assignment(const rv_config *c, int i) {
     const rv__value *v = &c->value[i];
     if (v->assigned || v->node) return v->assigned;
-    for (int r = i; r < rv__schema_size && !strcmp(rv__schema[r].path, rv__schema[i].path); r++) { /* a default, of the row in force */
+    for (int r = i; r < rv__schema_size && !strcmp(rv__schema[r].path, rv__schema[i].path);
+         r++) { /* a default, of the row in force */
         char path[128];
         const char *when = rv__schema[r].when, *values;
         size_t len;
@@ -319,8 +320,10 @@ static void not_allowed(rv_config *c, int i, const rv_yaml_node *n, bool left_ou
         used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used ? ", or " : "", one);
     }
     rv_yaml_where(n->key, where, sizeof where);
-    if (left_out) rv__config_note(c, "%s (%s) is left out: it applies only %s", rv__schema[i].path, where, all);
-    else rv_yaml_problem(c->yaml, n->key, "%s does not apply here; it is allowed only %s", rv__schema[i].path, all);
+    if (left_out)
+        rv__config_note(c, "%s (%s) is left out: it applies only %s", rv__schema[i].path, where, all);
+    else
+        rv_yaml_problem(c->yaml, n->key, "%s does not apply here; it is allowed only %s", rv__schema[i].path, all);
 }
 
 static void resolve(rv_config *c, int i) {
@@ -336,7 +339,9 @@ static void resolve(rv_config *c, int i) {
     v->assigned = n && all_assigned(n);
     if (n && is_null(n)) n = NULL;
     v->node = n && n->made ? NULL : n;
-    answer applies = section && section->bad ? UNKNOWN : section && !section->has ? NO : choose_row(c, i, &v->key, &assigned);
+    answer applies = section && section->bad    ? UNKNOWN
+                     : section && !section->has ? NO
+                                                : choose_row(c, i, &v->key, &assigned);
     if (applies == NO) {
         v->key = NULL;
         if (n && section && !section->key) v->bad = true; /* reported for the section */

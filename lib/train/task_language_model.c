@@ -293,7 +293,9 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 static double weight_flops(const rv_task *task, const rv_param *p) { return rv_lm_weight_flops(((const lm_task *)task)->lm, p); }
 
 /* NULL for a task of another kind. */
-static const lm_task *own(const rv_task *task) { return task->kind == &rv__task_language_model ? (const lm_task *)task : NULL; }
+static const lm_task *own(const rv_task *task) {
+    return task->kind == &rv__task_language_model ? (const lm_task *)task : NULL;
+}
 
 rv_lm *rv_lm_task_model(rv_task *task) { return own(task) ? own(task)->lm : NULL; }
 const rv_corpus *rv_lm_task_corpus(const rv_task *task) { return own(task) ? &own(task)->corpus : NULL; }

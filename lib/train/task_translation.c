@@ -292,7 +292,9 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 /* ---- for others */
 
 /* NULL for a task of another kind. */
-static const translation_task *own(const rv_task *task) { return task->kind == &rv__task_translation ? (const translation_task *)task : NULL; }
+static const translation_task *own(const rv_task *task) {
+    return task->kind == &rv__task_translation ? (const translation_task *)task : NULL;
+}
 
 rv_seq2seq *rv_translation_task_model(rv_task *task) { return own(task) ? own(task)->model : NULL; }
 rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task) { return own(task) ? own(task)->data.src : NULL; }
@@ -306,7 +308,9 @@ static rv_pairs *part_of(rv_task *task, rv_subset subset) {
     return subset == RV_SUBSET_TRAIN ? &d->train : subset == RV_SUBSET_VALID ? &d->valid : &d->test;
 }
 
-const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) { return own(task) ? part_of(task, subset) : NULL; }
+const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) {
+    return own(task) ? part_of(task, subset) : NULL;
+}
 
 void rv_translation_task_shuffle_sources(rv_task *task, rv_subset subset) {
     RV_ASSERT(own(task));

@@ -167,7 +167,8 @@ rv_status rv__translation_evaluate(rv_tape *tape, rv_task *task, rv_subset subse
         status = measure_translations(tape, task, pairs, beam, 0, NULL, &all);
     if (status == RV_OK) {
         rv__add_metric(c, out, "bleu", all.bleu);
-        if (rv__wants_metric(c, "bleu") && rv_translation_task_lowercase(task)) out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
+        if (rv__wants_metric(c, "bleu") && rv_translation_task_lowercase(task))
+            out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
         rv__add_metric(c, out, "chrf", all.chrf);
     }
     rv_tape_set_training(tape, training);

@@ -29,7 +29,9 @@ static rv_status choose(const char *run, char path[RV_PATH_MAX], int64_t **steps
     const bool best = snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX && lstat(path, &s) == 0;
     if (!best && !*n) return rv_run_dir_without(run);
     if (!best) rv_run_dir_name((*steps)[*n - 1], name);
-    return snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX ? RV_OK : rv_error(RV_ECKPT, "%s: the path is too long", run);
+    return snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX
+               ? RV_OK
+               : rv_error(RV_ECKPT, "%s: the path is too long", run);
 }
 
 /* The recorded error, and what to do: name the latest checkpoint that is good. */
@@ -50,7 +52,8 @@ static rv_status open_in_run(const char *run, rv_trained *t) {
     int64_t *steps = NULL;
     int n = 0;
     rv_status status = choose(run, t->path, &steps, &n);
-    if (status == RV_OK && (status = rv_checkpoint_open(t->path, &t->saved)) == RV_ECKPT) status = offer_another(run, steps, n);
+    if (status == RV_OK && (status = rv_checkpoint_open(t->path, &t->saved)) == RV_ECKPT)
+        status = offer_another(run, steps, n);
     free(steps);
     return status;
 }
@@ -58,7 +61,9 @@ static rv_status open_in_run(const char *run, rv_trained *t) {
 static rv_status open_checkpoint(const char *path, rv_trained *t) {
     if (is_folder(path)) return open_in_run(path, t);
     snprintf(t->path, sizeof t->path, "%s", path);
-    if (access(path, F_OK)) return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml", path);
+    if (access(path, F_OK))
+        return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml",
+                        path);
     return rv_checkpoint_open(path, &t->saved);
 }
 
@@ -74,7 +79,9 @@ static void name_data(const rv_config *c, char *text, size_t size) {
     size_t used = 0;
     text[0] = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && used < size; i++)
-        if (rv_config_has(c, keys[i])) used += (size_t)snprintf(text + used, size - used, "%s%s %s", used ? ", " : "", keys[i], rv_config_text(c, keys[i]));
+        if (rv_config_has(c, keys[i]))
+            used += (size_t)snprintf(text + used, size - used, "%s%s %s", used ? ", " : "", keys[i],
+                                     rv_config_text(c, keys[i]));
 }
 
 /* Figures of a text that is not what the run saw look like the run's: say so. */
@@ -90,13 +97,16 @@ static rv_status warn_of_data(const rv_trained *t) {
         if (strcmp(now.item[i].path, path) || !memcmp(now.item[i].data, &then, sizeof then)) continue;
         char names[2048];
         name_data(t->config, names, sizeof names);
-        rv_warn("%s was trained on other data: the text of %s has changed since; figures and parts of it are not those of the run", t->path, names);
+        rv_warn("%s was trained on other data: the text of %s has changed since; figures and parts of it are not "
+                "those of the run",
+                t->path, names);
     }
     rv_items_free(&now);
     return status;
 }
 
-/* The directory that a run was trained in: checkpoint.dir is relative to it, and the checkpoint is there. NULL if it was moved since. */
+/* The directory that a run was trained in: checkpoint.dir is relative to it, and the checkpoint is there. NULL if it
+ * was moved since. */
 static const char *trained_in(const rv_trained *t, char place[PATH_MAX]) {
     const char *dir = rv_config_text(t->config, "checkpoint.dir");
     char *slash = realpath(t->path, place) ? strrchr(place, '/') : NULL;
@@ -114,7 +124,9 @@ static rv_status explain_data(const rv_trained *t, rv_status status) {
     char why[4096];
     if (!key) return status;
     snprintf(why, sizeof why, "%s", rv_error_message());
-    return rv_error(status, "%s; the run's paths are relative to the folder that it was trained in: go there, or give %s=FILE", why, key);
+    return rv_error(status,
+                    "%s; the run's paths are relative to the folder that it was trained in: go there, or give %s=FILE",
+                    why, key);
 }
 
 static rv_status open_all(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {
@@ -129,7 +141,8 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     rv_set_threads((int)rv_config_int(t->config, "runtime.threads"));
     t->params = rv_params_create();
     if (!t->params) return RV_ENOMEM;
-    rv_status status = rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task);
+    rv_status status =
+        rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task);
     if (status != RV_OK) return with_data ? explain_data(t, status) : status;
     RV_TRY(rv_params_materialise(t->params, 0));
     RV_TRY(rv_gemm_reserve());

@@ -155,10 +155,12 @@ static const char *causes(const run *r, char *text, size_t size) {
     const rv_config *c = r->config;
     size_t used = (size_t)snprintf(text, size, "train.optimizer.lr %g", rv_config_real(c, "train.optimizer.lr"));
     if (r->clip <= 0) used += (size_t)snprintf(text + used, size - used, ", train.clip_grad_norm 0 (off)");
-    if (rv_config_has(c, "train.lr_scheduler.warmup_steps") && rv_config_int(c, "train.lr_scheduler.warmup_steps") == 0)
+    if (rv_config_has(c, "train.lr_scheduler.warmup_steps") &&
+        rv_config_int(c, "train.lr_scheduler.warmup_steps") == 0)
         used += (size_t)snprintf(text + used, size - used, ", no warm-up");
     for (int i = 0; i < 2; i++)
-        if (rv_config_has(c, norms[i]) && rv_config_is(c, norms[i], "none")) used += (size_t)snprintf(text + used, size - used, ", %s none", norms[i]);
+        if (rv_config_has(c, norms[i]) && rv_config_is(c, norms[i], "none"))
+            used += (size_t)snprintf(text + used, size - used, ", %s none", norms[i]);
     return text;
 }
 
@@ -169,8 +171,9 @@ static rv_status diverged(run *r, rv_status status) {
     snprintf(what, sizeof what, "%s", rv_error_message());
     if (r->s.step == 0) snprintf(kept, sizeof kept, "is the initial one");
     else if (save(r, true) != RV_OK) snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
-    return rv_error(RV_EDIVERGED, "step %lld diverged: %s. Likely causes: %s. Nothing was updated, and the state before it %s", (long long)r->s.step + 1, what,
-                    causes(r, why, sizeof why), kept);
+    return rv_error(RV_EDIVERGED,
+                    "step %lld diverged: %s. Likely causes: %s. Nothing was updated, and the state before it %s",
+                    (long long)r->s.step + 1, what, causes(r, why, sizeof why), kept);
 }
 
 /* ---- validation */
@@ -396,16 +399,21 @@ static rv_status average_last(const run *r, int n) {
     return status;
 }
 
-/* A run that ends worse than a guess is "done" as any other: say that nothing was learned. A little above is where they begin. */
+/* A run that ends worse than a guess is "done" as any other: say that nothing was learned. A little above is where
+ * they begin. */
 static void warn_of_nothing_learned(const run *r) {
-    const rv_tokenizer *tokens = rv_config_is(r->config, "task", "translation") ? rv_translation_task_tgt_tokenizer(r->task) : rv_lm_task_tokenizer(r->task);
+    const rv_tokenizer *tokens = rv_config_is(r->config, "task", "translation")
+                                     ? rv_translation_task_tgt_tokenizer(r->task)
+                                     : rv_lm_task_tokenizer(r->task);
     const double loss = isnan(r->last_loss) ? r->s.running_loss : r->last_loss;
     const double guess = tokens ? log((double)rv_tokenizer_size(tokens)) : r->first_loss;
     char why[256];
     if (loss > 1.1 * guess)
-        rv_warn("the model has learned nothing: at the end its %s loss is %.4g, and %s %.4g. Lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up, and "
+        rv_warn("the model has learned nothing: at the end its %s loss is %.4g, and %s %.4g. Lower "
+                "train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up, and "
                 "train anew; likely causes: %s",
-                isnan(r->last_loss) ? "training" : "validation", loss, tokens ? "equal probabilities for all tokens would give" : "that of its first step was", guess,
+                isnan(r->last_loss) ? "training" : "validation", loss,
+                tokens ? "equal probabilities for all tokens would give" : "that of its first step was", guess,
                 causes(r, why, sizeof why));
 }
 

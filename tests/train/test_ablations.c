@@ -332,8 +332,10 @@ Test(tasks, of_another_kind) {
         if (t == &regression) break;
     }
     for (rv_task *t = &lm;; t = &regression) {
-        cr_expect(!rv_translation_task_model(t) && !rv_translation_task_src_tokenizer(t) && !rv_translation_task_tgt_tokenizer(t));
-        cr_expect(!rv_translation_task_config(t) && !rv_translation_task_pairs(t, RV_SUBSET_TEST) && !rv_translation_task_max_length(t));
+        cr_expect(!rv_translation_task_model(t) && !rv_translation_task_src_tokenizer(t) &&
+                  !rv_translation_task_tgt_tokenizer(t));
+        cr_expect(!rv_translation_task_config(t) && !rv_translation_task_pairs(t, RV_SUBSET_TEST) &&
+                  !rv_translation_task_max_length(t));
         cr_expect_eq(rv_translation_task_by_length(NULL, t, RV_SUBSET_TEST, 0, NULL, &bin), RV_EUSAGE);
         cr_expect_eq(rv_gold_alignment_measure(NULL, t, RV_SUBSET_TEST, NULL, &gold), RV_EUSAGE);
         if (t == &regression) break;
@@ -345,5 +347,9 @@ Test(tasks, of_another_kind) {
     }
 }
 
-Test(tasks, search_of_another_kind, .signal = SIGABRT) { rv_translation_task_options(&(rv_task){&rv__task_language_model}); }
-Test(tasks, shuffle_of_another_kind, .signal = SIGABRT) { rv_translation_task_shuffle_sources(&(rv_task){&rv__task_regression}, RV_SUBSET_TEST); }
+Test(tasks, search_of_another_kind, .signal = SIGABRT) {
+    rv_translation_task_options(&(rv_task){&rv__task_language_model});
+}
+Test(tasks, shuffle_of_another_kind, .signal = SIGABRT) {
+    rv_translation_task_shuffle_sources(&(rv_task){&rv__task_regression}, RV_SUBSET_TEST);
+}
