@@ -4,6 +4,7 @@ import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct
 
 from command import BASE, LSTM, RAVEL, Command, ravel
 
+TESTS = os.path.dirname(os.path.abspath(__file__))
 GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
 
 
@@ -214,6 +215,32 @@ class Cli(Command):
             for f in os.listdir("runs/broken"):
                 if f not in kept: os.remove("runs/broken/" + f)
 
+    def test_help_of_a_command(self):
+        self.assertEqual(ravel("help", "train").stdout, ravel("train", "--help").stdout)
+        self.assertEqual(ravel("help", "ckpt", "diff").stdout, ravel("ckpt", "diff", "--help").stdout)
+        self.assertEqual(ravel("help").stdout, ravel("--help").stdout)
+        self.check(ravel("help", "tain"), 2, "unknown command 'tain'; did you mean 'train'")
+
+    def test_a_sections_keys_have_their_values(self):
+        said = ravel("config", "explain", "train.optimizer").stdout
+        self.assertRegex(said, r"(?m)^    type +sgd\|adam\|adamw\|adadelta: how a step")
+        self.assertRegex(said, r"(?m)^    lr +a number in \[0, 1000000\]: learning rate")
+        self.assertRegex(said, r"(?m)^    nesterov +true\|false: ")
+        self.assertRegex(ravel("config", "explain", "train.early_stopping").stdout, r"(?m)^    metric +loss\|ppl\|bleu\|chrf\|accuracy\|bpc\|mse: ")
+
+    def test_completion(self):
+        script = os.path.join(os.path.dirname(TESTS), "tools/completion.bash")
+        def offered(*words):
+            text = f"source {script}; compopt() {{ :; }}; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _ravel; echo ${{COMPREPLY[*]}}"
+            return subprocess.run(["bash", "-c", text, "-", RAVEL, *words], capture_output=True, text=True).stdout.split()
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "="), ["adadelta", "adam", "adamw", "sgd"])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "=", "adam"), ["adam", "adamw"])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type=ada"), [f"train.optimizer.type={a}" for a in ("adadelta", "adam", "adamw")])
+        self.assertEqual(offered("train", "lstm.yaml", "model.scale_embeddings", "=", ""), ["false", "true"])
+        self.assertEqual(offered("train", "lstm.yaml", "train.max_steps", "="), [])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.l"), ["train.optimizer.lr="])
+        self.assertEqual(offered("help", "tr"), ["train", "translate"])
+
     def test_progress_fits_the_terminal(self):
         for columns in 200, 75, 20:
             try: master, slave = pty.openpty()
@@ -230,6 +257,38 @@ class Cli(Command):
             drawn = [re.sub(r"\x1b\[\d*m", "", l) for l in shown.decode(errors="ignore").split("\r\x1b[K")[1:-1]]
             self.assertTrue(all(l.startswith("training ") and len(l) < columns for l in drawn), drawn)
             if columns > 20: self.assertRegex(drawn[-1], r"\d/4000 steps, loss .* tokens/s, \w+ left$")
+
+    def test_a_comparison_of_few_steps(self):
+        self.write("warm.yaml", "include: lstm.yaml\ntokenizer: {type: word, vocab_size: 9}\ntrain: {lr_scheduler: {type: linear, warmup_steps: 10}}\n")
+        self.write("cmp.yaml", "compare: {name: cmp, models: {a: warm.yaml, b: {file: warm.yaml, set: {tokenizer.type: char}}}, seeds: [1, 2], budget: {train_steps: 2}}\n")
+        r = ravel("compare", "cmp.yaml", "--dry-run")
+        self.check(r, 0, r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word$")
+        self.assertEqual(len(re.findall(r"train.lr_scheduler.warmup_steps is cut from 10 \(warm.yaml:3:\d+\) to 1: the schedule has 2 steps", r.stderr)), 2)
+        self.assertEqual(len(r.stderr.splitlines()), 3)
+
+    def test_progress_of_a_comparison(self):
+        self.write("cmp.yaml", "compare: {name: cmp, models: {a: lstm.yaml}, seeds: [1, 2, 3, 4], budget: {train_steps: 2}}\n")
+        self.check(ravel("compare", "cmp.yaml", "--cell", "2"), 0)
+        try: master, slave = pty.openpty()
+        except OSError: self.skipTest("no pseudo-terminals here (a chroot without /dev/pts)")
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))
+        p = subprocess.Popen([RAVEL, "compare", "cmp.yaml"], stdout=subprocess.DEVNULL, stderr=slave, env={**os.environ, "TERM": "xterm"})
+        os.close(slave)
+        shown = b""
+        try:
+            while more := os.read(master, 4096): shown += more
+        except OSError: pass  # the other end is closed
+        self.assertEqual(p.wait(60), 0, shown)
+        os.close(master)
+        ended, bars = 1, 0
+        for line in re.split(r"\r\x1b\[K|\r\n", re.sub(r"\x1b\[\d*m", "", shown.decode())):
+            ended += bool(re.match(r"cell \d of 4 done", line))
+            if not line.startswith("comparing "): continue
+            bars += 1
+            self.assertRegex(line, r"^comparing .* \d/4 cells, a, seed \d, \w+ left$")
+            self.assertGreaterEqual(int(re.search(r"(\d)/4 cells", line)[1]), ended)
+        self.assertEqual(ended, 4)
+        self.assertGreater(bars, 1)
 
     def test_early_stopping(self):
         quick = ["train.validate_every=1", "train.optimizer.lr=0", "train.early_stopping={metric: accuracy, patience: 2}", "checkpoint.keep_best=3"]

@@ -55,6 +55,75 @@ class Checkpoints(Command):
         self.check(ravel("train", "-q", "b.yaml", "name=constant"), 0)
         self.assertNotIn("learning rate", ravel("train", "b.yaml", "name=constant", "train.max_steps=22").stderr)
 
+    def test_nothing_learned_is_told(self):
+        told = r"(?m)warning: the model has learned nothing: at the end its validation loss is [0-9.e+]+, and .*; likely causes: train.optimizer.lr "
+        self.check(ravel("train", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0, "done: step 20", told + r"1000, train.clip_grad_norm 0 \(off\), no warm-up$")
+        self.assertNotIn("learned nothing", ravel("train", "a.yaml", "name=few", "train.max_steps=1").stderr)
+        norms = ["model.encoder=!replace {type: transformer, num_layers: 3, num_heads: 2, hidden_size: 16, norm: none}", "train.clip_grad_norm=1"]
+        self.write("reg.yaml", "name: reg\ntask: regression\ndata: {generator: adding, max_length: 10}\nmodel: {encoder: {type: rnn, cell: lstm, hidden_size: 8}, pooling: last}\n"
+                               "train: {batch: {size: 10}, max_steps: 20, optimizer: {type: sgd, lr: 1e-2}, validate_every: 10}\n")
+        self.assertNotIn("learned nothing", ravel("train", "reg.yaml").stderr)
+        self.check(ravel("train", "reg.yaml", "name=norms", "train.optimizer.lr=1", *norms), 0, told + "1, no warm-up, model.encoder.norm none$")
+        self.check(ravel("train", "reg.yaml", "name=nan", "train.optimizer.lr=100", norms[0]), 5,
+                   r"step \d+ diverged: the (gradient|loss) .*Likely causes: train.optimizer.lr 100, train.clip_grad_norm 0 \(off\), no warm-up, model.encoder.norm none\. Nothing")
+
+    def test_what_is_not_finite_is_null(self):
+        self.check(ravel("train", "-q", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0)
+        e = self.parsed("eval", "--json", "runs/wild")
+        self.assertGreater(e["loss"], 710)
+        self.assertIsNone(e["ppl"])
+
+    def test_data_that_changed_since_are_told(self):
+        told = "runs/a/best.h5 was trained on other data: the text of data.path a.txt has changed since"
+        self.assertEqual(ravel("eval", "runs/a").stderr, "")
+        self.check(ravel("eval", "runs/a", "data.path=b.txt"), 0)
+        self.assertEqual(ravel("eval", "runs/a", "data.path=b.txt").stderr, "")
+        with open("a.txt", "a") as f: f.write(" alpha alpha")
+        for command in "eval", "probe": self.check(ravel(command, "runs/a"), 0, "warning: " + told)
+        self.assertEqual(ravel("summary", "runs/a").stderr, "")  # it reads no data
+
+    def test_data_are_found_from_elsewhere(self):
+        here = os.getcwd()
+        want = self.parsed("eval", "--json", "runs/a")["loss"]
+        os.mkdir("below")
+        os.chdir("below")
+        for command in "eval", "probe":
+            self.check(ravel(command, "../runs/a"), 0, f"(?m)^data.path a.txt is not in the working directory; taken: {here}/a.txt$")
+        self.assertEqual(self.parsed("eval", "--json", f"{here}/runs/a/best.h5")["loss"], want)
+        self.check(ravel("eval", "../runs/a", "data.path=a.txt"), 3, "a.txt")  # the command line's paths are the working directory's
+        self.check(ravel("train", "../a.yaml", "train.max_steps=20"), 0, "(?m)^data.path a.txt is not in the working directory; taken: ../a.txt$")
+        self.assertEqual(self.parsed("eval", "--json", "runs/a")["loss"], want)
+        self.check(ravel("train", "../a.yaml"), 0, "the run is complete")
+        os.rename("../runs/a", "../moved")
+        self.check(ravel("eval", "../moved"), 3, "a.txt", "relative to the folder that it was trained in: go there, or give data.path=FILE")
+        self.check(ravel("eval", "../moved", "data.path=../a.txt"), 0)
+        os.chdir("..")
+        self.assertEqual(ravel("eval", "moved").stderr, "")
+
+    def test_no_other_step_stands_for_a_damaged_one(self):
+        self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)
+        best, latest = "runs/hurt/step-000000020.h5", "runs/hurt/step-000000030.h5"
+        os.remove("runs/hurt/best.h5")
+        os.symlink(os.path.basename(best), "runs/hurt/best.h5")
+        said = ravel("eval", "runs/hurt", "--split", "train").stdout
+        self.assertRegex(said, r"^checkpoint +runs/hurt/best.h5\nstep +20\nsplit +train\nloss +\d")
+        with open(best, "r+b") as f:
+            f.seek(-9, 2)
+            f.write(b"?")
+        commands = ["eval"], ["probe"], ["summary"], ["generate"], ["eval", "--json"], ["report"]
+        for args in commands:
+            r = ravel(*args, "runs/hurt")
+            self.check(r, 4, "best.h5", f"to use the latest good checkpoint instead, name it: {latest}")
+            self.assertEqual(r.stdout, "")
+        self.assertIn(latest, ravel("eval", latest).stdout)
+        os.rename(best, "moved")  # the link's file is gone
+        for args in commands: self.check(ravel(*args, "runs/hurt"), 4, "best.h5", f"name it: {latest}")
+        os.remove("runs/hurt/best.h5")
+        self.assertIn(latest, ravel("eval", "runs/hurt").stdout)
+        with open(latest, "r+b") as f: f.truncate(1000)
+        for args in commands[:-1]: self.check(ravel(*args, "runs/hurt"), 4, latest, "name it: ")
+        self.check(ravel("report", "runs/hurt"), 0, "passing over a bad checkpoint", "the run is not finished")
+
     def test_a_comparisons_folder_is_no_run(self):
         os.makedirs("runs/c/cells/b-s1")
         for args in (["generate"], ["probe"], ["eval"], ["ckpt", "info"], ["ckpt", "verify"]):

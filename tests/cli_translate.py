@@ -224,12 +224,17 @@ class Translate(Command):
     def test_evaluation(self):
         whole = self.parsed("eval", "runs/attends", "--split", "test", "--json")
         self.assertGreater(whole["bleu"], 25)
-        bins = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "2,4", "--json")
+        bins = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "2,4", "--json")["bins"]
         self.assertEqual([(b["from"], b["to"]) for b in bins], [(0, 2), (3, 4), (5, None)])
         words = [len(line.split()) for line in self.source]
         self.assertEqual([b["sentences"] for b in bins], [sum(n <= 2 for n in words), sum(3 <= n <= 4 for n in words), sum(n > 4 for n in words)])
-        one = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "100", "--json")
+        one = self.parsed("eval", "runs/attends", "--split", "test", "--by-length", "100", "--json")["bins"]
         self.assertAlmostEqual(one[0]["bleu"], whole["bleu"], places=4)
+        self.assertEqual(one[1], {"from": 101, "to": None, "sentences": 0, "bleu": None, "chrf": None})
+        said = ravel("eval", "runs/attends", "--split", "test", "--by-length", "100").stdout
+        self.assertRegex(said, r"(?m)^split +test$")
+        self.assertRegex(said, r"(?m)^0-100 +\d+ +\d+\.\d\d +\d+\.\d\d$")
+        self.assertRegex(said, r"(?m)^101- +0 +- +-$")
         # every word pairs with its mirror image
         links = [" ".join(f"{i}-{n - 1 - i}" for i in range(n)) for n in words]
         self.write("gold", "\n".join(links) + "\n")
@@ -269,6 +274,23 @@ class Translate(Command):
             self.check(ravel("train", "attends.yaml", *more[:-1], "data.columns=" + bad), 2, why)
         self.check(ravel("train", "attends.yaml", "data.columns=[1, 2]"), 2, "without data.src")
 
+    def test_lower_case(self):
+        """A model that writes lower case alone, against references with capitals."""
+        for part in "train", "valid":
+            with open(part + ".fr") as f, open(f"capital{part}.fr", "w") as to: to.write(f.read().title())
+            with open(part + ".en") as f, open(f"capital{part}.en", "w") as to: to.write(f.read())
+        more = ["data=!replace {train: capitaltrain, valid: capitalvalid, src: en, tgt: fr, max_length: 12}"]
+        self.check(ravel("train", "-q", "attends.yaml", "name=lower", "tokenizer.lowercase=true", *more), 0)
+        e = self.parsed("eval", "--json", "runs/lower")
+        self.assertLess(e["bleu"] + 20, e["bleu_lc"])
+        self.assertIn("|case:mixed|", e["bleu_signature"])
+        self.assertIn("|case:lc|", e["bleu_lc_signature"])
+        self.assertRegex(ravel("eval", "runs/lower").stdout, r"(?m)^bleu_lc +\d+\.\d+$")
+        one = self.parsed("eval", "--json", "runs/lower", "--by-length", "100")["bins"][0]
+        self.assertAlmostEqual(one["bleu_lc"], e["bleu_lc"], places=4)
+        self.assertRegex(ravel("eval", "runs/lower", "--by-length", "100").stdout, r"BLEU lc\n0-100 .*\d\.\d\d\n101- +0 +- +- +-\n")
+        self.assertNotIn("bleu_lc", self.parsed("eval", "--json", "runs/attends"))
+
     def test_data_that_do_not_fit(self):
         def train(**files):
             for name, text in files.items():
@@ -279,6 +301,8 @@ class Translate(Command):
         self.check(train(t_en=b"\n\n", t_fr=b"un\ndeux\n"), 3)
         r = train(t_en=b"w1 w2\n\nw2 w1\n" + b"w1 " * 13 + b"\n", t_fr=b"un deux\nun\ndeux un\nun\n")
         self.check(r, 0, "2 of 4")
+        self.check(ravel("train", "attends.yaml", "name=few", "train.batch.size=3"), 2, r"has \d+ tokens with <eos>, but train.batch.size is 3 tokens: raise it, for sentences "
+                   "set train.batch.type to sequences")
         with gzip.open("z.en.gz", "wt") as f: f.write("w1 w2\n" * 8)
         with gzip.open("z.fr.gz", "wt") as f: f.write("un deux\n" * 8)
         self.check(ravel("train", "attends.yaml", "name=zipped", "train.max_steps=2", "data=!replace {train: z, valid: z, src: en, tgt: fr, max_length: 12}"), 0)

@@ -15,7 +15,7 @@ model:
   attention: {type: bahdanau, size: 12}
   embedding_dim: 8
 train:
-  batch: {type: sentences, size: 16}
+  batch: {type: sequences, size: 16}
   max_steps: 1
   optimizer: {type: adam, lr: 3e-3}
   validate_every: 6
@@ -112,6 +112,8 @@ def mistakes():
     wrong(("train_steps: 20", "train_step: 20"), 2, "cmp.yaml:6:12: ", "unknown key 'train_step' in compare.budget; did you mean 'train_steps'?")
     wrong(("  seeds:", "  settings: {model.attention.size: [8, 16]}\n  seeds:"), 2, "cmp.yaml:8:", "model 'transformer' in the setting model.attention.size=8", "does not apply here")
     wrong(("model.dropout: 0.2", "model.dropuot: 0.2"), 2, "model 'transformer'", "unknown key 'dropuot' in model; did you mean 'dropout'?")
+    wrong(("model.dropout: 0.2", "data: {path: x}"), 2, "cmp.yaml:4:52: model 'transformer'", "data.path besides data.train", "data.train stands in recurrent.yaml:4:15: ",
+          "set data.train to null, too")
     wrong(("by: parameters,", "by: parameters, reference: other,"), 2, "cmp.yaml:5:", "there is no model 'other'")
     wrong(("metric: loss, value: 3", "metric: bleu, value: 3"), 2, "cmp.yaml:10:", "model 'recurrent' does not measure bleu at validation")
     wrong(("compare:\n", "name: x\ncompare:\n"), 2, "cmp.yaml:2:1: ", "name does not apply here; it is allowed only without compare")
@@ -141,6 +143,10 @@ with tempfile.TemporaryDirectory() as tmp:
     want = contents("whole")
     check(run("whole")[0] == 0, "a complete comparison again")
     same("whole", want)
+    with open("whole/runs/small/plan.json") as f: whole_plan = f.read()
+    with open("whole/runs/small/plan.json", "w") as f: f.write(whole_plan.replace("    type: sequences", "    type: sentences"))  # an earlier version's word
+    check([c["state"] for c in cells("whole")] == ["done"] * CELLS, "a plan of an earlier version")
+    with open("whole/runs/small/plan.json", "w") as f: f.write(whole_plan)
 
     # One cell at a time, as a batch system does it, on other numbers of threads.
     folder("single")

@@ -80,6 +80,25 @@ class Named(InAFolder):
         self.check(ravel("data", "list"), 3, "no data sets: .* in nowhere")
 
 
+class OurOwn(Command):
+    """Every experiment of this repository, tried for a few steps."""
+
+    def test_few_steps(self):
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../experiments")
+        tried = 0
+        for folder, _, names in os.walk(root):
+            for name in (n for n in sorted(names) if n.endswith(".yaml")):
+                path = os.path.join(folder, name)
+                if re.search("(?m)^compare:", ravel("config", "show", path).stdout): continue
+                for steps in 1, 5: self.check(ravel("config", "show", path, f"train.max_steps={steps}"), 0)
+                tried += 1
+        self.assertGreater(tried, 30)
+
+    def test_what_gives_way_is_told(self):
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../experiments/shakespeare/gpt.yaml")
+        self.check(ravel("config", "show", path, "train.max_steps=5"), 0, r"(?m)^train.lr_scheduler.warmup_steps is cut from \d+ \(.*gpt.yaml:\d+:\d+\) to 4: ")
+
+
 TASKS = re.findall(r"^RV_TASK\((\w+)\)", open(os.path.join(os.path.dirname(__file__), "../lib/train/tasks.def")).read(), re.M)
 SMALL = ["train.max_steps=3", "train.validate_every=2", "train.batch.size=64"]
 

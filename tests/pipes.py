@@ -13,7 +13,7 @@ task: translation
 data: {train: pairs, valid: pairs}
 tokenizer: {type: char}
 model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}, decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}
-train: {batch: {type: sentences, size: 4}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}
+train: {batch: {type: sequences, size: 4}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}
 """
 
 

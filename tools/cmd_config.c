@@ -86,6 +86,7 @@ static int show(const char *file, int n, char **overrides, bool resolved) {
     rv_status status = rv_experiment_find(file, false, path);
     if (status == RV_OK) status = rv_config_load(path, n, (const char *const *)overrides, &c);
     if (status != RV_OK) return rv__tool_finish(status);
+    rv_config_tell(c);
     char *text = resolved ? rv_config_resolved(c) : rv_config_merged(c);
     if (text) fputs(text, stdout);
     else status = RV_ENOMEM;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "compare/json_file.h"
 #include "tool.h"
 
 enum { TEXT = 256 };
@@ -24,7 +25,7 @@ static void put_text(json_t *o, const char *key, const char *fmt, ...) {
     va_end(ap);
     json_object_set_new(o, key, json_string(text));
 }
-static void put_number(json_t *o, const char *key, double x) { json_object_set_new(o, key, json_real(x)); }
+static void put_number(json_t *o, const char *key, double x) { json_object_set_new(o, key, rv_json_number(x)); }
 static void put_count(json_t *o, const char *key, int64_t n) { json_object_set_new(o, key, json_integer(n)); }
 
 static void warning(json_t *report, const char *fmt, ...) RV_PRINTF(2, 3);

@@ -1,9 +1,11 @@
 /* ravel eval */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare/json_file.h"
 #include "overrides.h"
 #include "tool.h"
 
@@ -43,39 +45,71 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static void print(const arguments *a, const rv_trained *t, const rv_metrics_result *r) {
-    if (!a->json) {
-        for (int i = 0; i < r->n; i++) printf("%-10s %.6f\n", r->m[i].name, r->m[i].value);
-        printf("%-10s %lld\n", "tokens", (long long)r->tokens);
-        return;
-    }
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I}", "checkpoint", t->path, "split", a->split, "step", (json_int_t)rv_checkpoint_step(t->saved), "tokens",
-                          (json_int_t)r->tokens);
+/* What is measured: of every output, as text or JSON. */
+static json_t *begin(const arguments *a, const rv_trained *t) {
+    long long step = rv_checkpoint_step(t->saved);
+    if (!a->json) printf("%-10s %s\n%-10s %lld\n%-10s %s\n", "checkpoint", t->path, "step", step, "split", a->split);
+    if (!a->json && a->shuffle) printf("%-10s %s\n", "sources", "shuffled");
+    json_t *o = json_pack("{s:s, s:s, s:I}", "checkpoint", t->path, "split", a->split, "step", (json_int_t)step);
     if (a->shuffle) json_object_set_new(o, "shuffled_source", json_true());
-    for (int i = 0; i < r->n; i++) json_object_set_new(o, r->m[i].name, json_real(r->m[i].value));
-    json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    putchar('\n');
+    return o;
+}
+
+static void end(const arguments *a, json_t *o, int digits) {
+    if (a->json) {
+        json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(digits));
+        putchar('\n');
+    }
     json_decref(o);
 }
 
-static void print_bins(const arguments *a, const rv_length_bin *bins) {
-    json_t *list = json_array();
-    if (!a->json) printf("%-14s %10s %8s %8s\n", "source words", "sentences", "BLEU", "chrF2");
+static void print(const arguments *a, const rv_trained *t, const rv_metrics_result *r) {
+    json_t *o = begin(a, t);
+    for (int i = 0; i < r->n; i++) {
+        if (!a->json) printf("%-10s %.6f\n", r->m[i].name, r->m[i].value);
+        json_object_set_new(o, r->m[i].name, rv_json_number(r->m[i].value));
+    }
+    for (int i = 0; i < r->n; i++) { /* how BLEU was measured, as sacreBLEU says it */
+        const bool lower = !strcmp(r->m[i].name, "bleu_lc");
+        char key[32], text[RV_METRIC_TEXT];
+        if (!lower && strcmp(r->m[i].name, "bleu")) continue;
+        snprintf(key, sizeof key, "%s_signature", r->m[i].name);
+        rv_bleu_signature(&(rv_bleu_options){.lowercase = lower}, 1, text);
+        if (!a->json) printf("%-10s %s\n", key, text);
+        json_object_set_new(o, key, json_string(text));
+    }
+    if (!a->json) printf("%-10s %lld\n", "tokens", (long long)r->tokens);
+    json_object_set_new(o, "tokens", json_integer(r->tokens));
+    end(a, o, 9);
+}
+
+static void print_bins(const arguments *a, const rv_trained *t, const rv_length_bin *bins) {
+    json_t *o = begin(a, t), *list = json_array();
+    const bool lower = rv_translation_task_lowercase(t->task);
+    if (!a->json)
+        printf("%-14s %10s %8s %8s%s\n", "source words", "sentences", "BLEU", "chrF2", lower ? "  BLEU lc" : "");
     for (int i = 0; i <= a->edges; i++) {
+        const rv_length_bin *b = &bins[i];
         int64_t from = i ? a->most[i - 1] + 1 : 0;
         char words[48];
         if (i < a->edges) snprintf(words, sizeof words, "%lld-%lld", (long long)from, (long long)a->most[i]);
         else snprintf(words, sizeof words, "%lld-", (long long)from);
-        if (!a->json) printf("%-14s %10lld %8.2f %8.2f\n", words, (long long)bins[i].sentences, bins[i].bleu, bins[i].chrf);
-        json_t *o = json_pack("{s:I, s:o, s:I, s:f, s:f}", "from", (json_int_t)from, "to", i < a->edges ? json_integer(a->most[i]) : json_null(), "sentences",
-                              (json_int_t)bins[i].sentences, "bleu", bins[i].bleu, "chrf", bins[i].chrf);
-        json_array_append_new(list, o);
+        if (!a->json && b->sentences)
+            printf("%-14s %10lld %8.2f %8.2f", words, (long long)b->sentences, b->bleu, b->chrf);
+        if (!a->json && b->sentences && lower) printf(" %8.2f", b->bleu_lc);
+        if (!a->json && !b->sentences) printf("%-14s %10d %8s %8s%s", words, 0, "-", "-", lower ? "        -" : "");
+        if (!a->json) putchar('\n');
+        json_array_append_new(list,
+                              json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "to",
+                                        i < a->edges ? json_integer(a->most[i]) : json_null(), "sentences",
+                                        (json_int_t)b->sentences, "bleu", rv_json_number(b->sentences ? b->bleu : NAN),
+                                        "chrf", rv_json_number(b->sentences ? b->chrf : NAN)));
+        if (lower)
+            json_object_set_new(json_array_get(list, (size_t)i), "bleu_lc",
+                                rv_json_number(b->sentences ? b->bleu_lc : NAN));
     }
-    if (a->json) {
-        json_dumpf(list, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        putchar('\n');
-    }
-    json_decref(list);
+    json_object_set_new(o, "bins", list);
+    end(a, o, 6);
 }
 
 static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
@@ -88,29 +122,32 @@ static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_
     } rows[] = {{"plain", "each target word with the source word that it looks at most", &g.plain},
                 {"balanced", "weights balanced over the sentence, words linked in both directions", &g.mean},
                 {"best_head", "the same of the head with the lowest error", &g.best}};
-    json_t *o = json_pack("{s:I, s:I}", "sentences", (json_int_t)g.sentences, "gold_links", (json_int_t)g.links);
+    json_t *o = begin(a, t);
+    json_object_set_new(o, "sentences", json_integer(g.sentences));
+    json_object_set_new(o, "gold_links", json_integer(g.links));
     if (!a->json) printf("%-12s %8s %10s %8s\n", "links", "AER", "precision", "recall");
     for (int i = 0; i < 2 + several; i++) {
         double aer = rv_aer(rows[i].s), precision = rv_aer_precision(rows[i].s), recall = rv_aer_recall(rows[i].s);
         if (!a->json) printf("%-12s %8.4f %10.4f %8.4f   %s\n", rows[i].name, aer, precision, recall, rows[i].meaning);
-        json_object_set_new(o, rows[i].name, json_pack("{s:f, s:f, s:f}", "aer", aer, "precision", precision, "recall", recall));
+        json_object_set_new(o, rows[i].name,
+                            json_pack("{s:o, s:o, s:o}", "aer", rv_json_number(aer), "precision",
+                                      rv_json_number(precision), "recall", rv_json_number(recall)));
     }
     if (several) {
         json_object_set_new(o, "layer", json_integer(g.best_layer));
         json_object_set_new(o, "head", json_integer(g.best_head));
     }
-    if (a->json) json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    else printf("%lld sentences, %lld gold links%s", (long long)g.sentences, (long long)g.links, several ? "" : "\n");
+    if (!a->json)
+        printf("%lld sentences, %lld gold links%s", (long long)g.sentences, (long long)g.links, several ? "" : "\n");
     if (!a->json && several) printf("; best head: layer %d, head %d, from 0\n", g.best_layer, g.best_head);
-    if (a->json) putchar('\n');
-    json_decref(o);
+    end(a, o, 6);
     return RV_OK;
 }
 
 static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_length_bin bins[65];
     RV_TRY(rv_translation_task_by_length(tape, t->task, subset, a->edges, a->most, bins));
-    print_bins(a, bins);
+    print_bins(a, t, bins);
     return RV_OK;
 }
 
@@ -130,16 +167,21 @@ static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_su
 }
 
 int rv_cmd_eval(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "RUN|CHECKPOINT [key.path=value ...]",
-                                     "Measure a trained model with the metrics of its experiment.\v"
-                                     "RUN is a run's folder: its best checkpoint is taken.\n\n"
-                                     "examples:\n"
-                                     "  ravel eval runs/shakespeare-gpt\n"
-                                     "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
-                                     "  ravel eval runs/phrases-bahdanau --split test --alignment\n"
-                                     "  ravel eval runs/reverse-transformer --shuffle-source\n"
-                                     "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
-                                     0, 0, 0};
+    static const struct argp argp = {
+        options,
+        parse,
+        "RUN|CHECKPOINT [key.path=value ...]",
+        "Measure a trained model with the metrics of its experiment.\v"
+        "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one.\n\n"
+        "examples:\n"
+        "  ravel eval runs/shakespeare-gpt\n"
+        "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"
+        "  ravel eval runs/phrases-bahdanau --split test --alignment\n"
+        "  ravel eval runs/reverse-transformer --shuffle-source\n"
+        "  ravel eval --json --split train runs/shakespeare-gpt metrics='[loss, bpc, accuracy]'",
+        0,
+        0,
+        0};
     arguments a = {.split = "valid"};
     rv__tool_parse(&argp, argc, argv, &a);
     int split = 0;

@@ -9,6 +9,11 @@ _ravel_keys() {
         sed -nE "0,/^  keys:/d; s/^    ([a-z_0-9]+) .*\(a section\)\$/${section:+$section.}\1./p; t; s/^    ([a-z_0-9]+) .*/${section:+$section.}\1$3/p"
 }
 
+# The words that a key takes, if it takes any. $1 ravel, $2 key
+_ravel_values() {
+    "$1" config explain "$2" 2>/dev/null | sed -nE 's/^  value:   //p' | grep -vE '^a |^auto or ' | sed 's/,//g; s/ or / /g' | tr ' ' '\n' | sort -u
+}
+
 # Experiments that a command takes by name. $1 ravel, $2 command
 _ravel_experiments() {
     case $2 in compare | train | probe | summary | config) ;; *) return ;; esac
@@ -19,6 +24,7 @@ _ravel_experiments() {
 _ravel() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} ravel=${COMP_WORDS[0]} command=${COMP_WORDS[1]} word file= names
     COMPREPLY=()
+    [ "$command" = help ] && [ "$COMP_CWORD" -eq 2 ] && COMP_CWORD=1
     if [ "$COMP_CWORD" -eq 1 ]; then
         COMPREPLY=($(compgen -W "$("$ravel" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p') --help --version" -- "$cur"))
         return
@@ -46,7 +52,12 @@ _ravel() {
     --input | --output | --attention | --prompt-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --split) COMPREPLY=($(compgen -W "train valid test" -- "$cur")); return ;;
     esac
-    if [ "$prev" = explain ]; then
+    if [[ $prev == = || $cur == = ]]; then # "=" is a word of its own, as COMP_WORDBREAKS has it
+        word=${COMP_WORDS[COMP_CWORD - 1 - (${#prev} == 1)]}
+        COMPREPLY=($(compgen -W "$(_ravel_values "$ravel" "$word")" -- "${cur#=}"))
+    elif [[ $cur == ?*=* ]]; then
+        COMPREPLY=($(compgen -P "${cur%%=*}=" -W "$(_ravel_values "$ravel" "${cur%%=*}")" -- "${cur#*=}"))
+    elif [ "$prev" = explain ]; then
         COMPREPLY=($(compgen -W "$(_ravel_keys "$ravel" "$cur" "")" -- "$cur"))
         compopt -o nospace
     elif [ -n "$file" ] && [[ $cur != */* ]]; then # after an experiment file: the key of a value to replace

@@ -37,7 +37,7 @@ void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input)
 static void help(FILE *to) {
     fprintf(to, "usage: ravel COMMAND [ARGUMENT ...]\n\nTrain and compare sequence models on ordinary CPUs.\n\ncommands:\n");
     for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "\n'ravel COMMAND --help' explains one command, with an example.\n"
+    fprintf(to, "\n'ravel help COMMAND' explains one command, with an example.\n"
                 "example: ravel compare quickstart\n");
 }
 
@@ -69,7 +69,11 @@ int main(int argc, char **argv) {
         return 2;
     }
     const char *name = argv[1];
-    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+    if (!strcmp(name, "help") && argc > 2) { /* "help ckpt diff" is "ckpt diff --help" */
+        memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof *argv);
+        argv[argc - 1] = "--help";
+        name = argv[1];
+    } else if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         help(stdout);
         return 0;
     }

@@ -65,7 +65,8 @@ static void format_time(double s, char *buf, size_t n) {
 static void draw(void) {
     double now = rv_now(), spent = now - bar.t0;
     int64_t here = bar.done - bar.first, left = bar.total - bar.done;
-    char eta[32] = "?";
+    char eta[32] = "?", note[sizeof bar.note + 2] = "";
+    if (*bar.note) snprintf(note, sizeof note, "%s, ", bar.note);
     if (here > 0) format_time(spent / (double)here * (double)left, eta, sizeof eta);
     double share = bar.total > 0 ? (double)bar.done / (double)bar.total : 0;
     if (terminal()) {
@@ -73,7 +74,8 @@ static void draw(void) {
         struct winsize size;
         int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
         char text[320], cells[BAR_WIDTH * 3 + 1] = "";
-        snprintf(text, sizeof text, "%lld/%lld %s, %s, %s left", (long long)bar.done, (long long)bar.total, bar.unit, bar.note, eta);
+        snprintf(text, sizeof text, "%lld/%lld %s, %s%s left", (long long)bar.done, (long long)bar.total, bar.unit,
+                 note, eta);
         int room = columns - 1 - (int)strlen(bar.what) - 1, width = room - 1 - (int)strlen(text);
         if (width > BAR_WIDTH) width = BAR_WIDTH;
         if (width < 0) width = 0;
@@ -83,7 +85,8 @@ static void draw(void) {
         fprintf(stderr, "\r\033[K%s %s%s%s%s%.*s", bar.what, rv_log_colour() ? "\033[36m" : "", cells, rv_log_colour() ? "\033[0m" : "",
                 width ? " " : "", room, text);
     } else {
-        fprintf(stderr, "%s %lld/%lld %s, %s, %s left\n", bar.what, (long long)bar.done, (long long)bar.total, bar.unit, bar.note, eta);
+        fprintf(stderr, "%s %lld/%lld %s, %s%s left\n", bar.what, (long long)bar.done, (long long)bar.total, bar.unit,
+                note, eta);
     }
     fflush(stderr);
     bar.drawn = now;
@@ -123,13 +126,11 @@ rv_progress *rv_progress_start(const char *what, const char *unit, int64_t done,
 void rv_progress_update(rv_progress *p, int64_t done, const char *fmt, ...) {
     p->done = done;
     if (!bar_active) return;
-    double every = terminal() ? 0.1 : PLAIN_EVERY_S;
-    if (rv_now() - p->drawn < every) return;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(p->note, sizeof p->note, fmt, ap);
+    vsnprintf(p->note, sizeof p->note, fmt, ap); /* also when it is not drawn now: the next message draws it */
     va_end(ap);
-    draw();
+    if (rv_now() - p->drawn >= (terminal() ? 0.1 : PLAIN_EVERY_S)) draw();
 }
 
 void rv_progress_finish(rv_progress *p) {

@@ -9,12 +9,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if defined(__GNUC__)
-#define RV_API __attribute__((visibility("default")))
-#define RV_PRINTF(f, a) __attribute__((format(printf, f, a)))
+/** Before each declaration of what the library has, functions and data: from C++ it is C's, too. */
+#ifdef __cplusplus
+#define RV_EXTERN extern "C"
 #else
-#define RV_API
+#define RV_EXTERN extern
+#endif
+#if defined(__GNUC__)
+#define RV_API RV_EXTERN __attribute__((visibility("default")))
+#define RV_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define RV_NORETURN __attribute__((noreturn))
+#define RV_ALIGNED(n) __attribute__((aligned(n)))
+#else
+#define RV_API RV_EXTERN
 #define RV_PRINTF(f, a)
+#define RV_NORETURN
+#define RV_ALIGNED(n)
 #endif
 
 typedef enum {
@@ -43,7 +53,7 @@ RV_API int rv_exit_code(rv_status code);
 
 /** Abort with file and line: an invariant of our own does not hold. Never used for bad input. */
 #define RV_ASSERT(cond) ((cond) ? (void)0 : rv__assert_failed(#cond, __FILE__, __LINE__))
-RV_API _Noreturn void rv__assert_failed(const char *cond, const char *file, int line);
+RV_API RV_NORETURN void rv__assert_failed(const char *cond, const char *file, int line);
 
 /** Return from the enclosing function if `expr` is not RV_OK. */
 #define RV_TRY(expr)                                                                                                   \

@@ -115,9 +115,10 @@ static rv_status tuned(const rv_comparison *c, const char *model, json_t **out, 
             }
         } else if (state != RV_CELL_DIVERGED && !*missing) *missing = i;
         if (loss < best) best = loss, lr = cell.lr;
-        json_array_append_new(tried, json_pack("{s:f, s:o, s:b}", "lr", cell.lr, "loss", isfinite(loss) ? json_real(loss) : json_null(), "diverged", (int)(state == RV_CELL_DIVERGED)));
+        json_array_append_new(tried, json_pack("{s:f, s:o, s:b}", "lr", cell.lr, "loss", rv_json_number(loss),
+                                               "diverged", (int)(state == RV_CELL_DIVERGED)));
     }
-    *out = json_pack("{s:s, s:o, s:o}", "model", model, "lr", isnan(lr) ? json_null() : json_real(lr), "tried", tried);
+    *out = json_pack("{s:s, s:o, s:o}", "model", model, "lr", rv_json_number(lr), "tried", tried);
     return RV_OK;
 }
 
@@ -221,6 +222,7 @@ static rv_status hold(const rv_cell_info *cell, rv_run_dir **dir) {
 static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int threads) {
     rv_config *config = NULL;
     RV_TRY(configure(c, cell, threads, &config));
+    rv_config_tell(config); /* the budget's steps may be few for a model's schedule */
     const rv_train_options options = {.resume = "auto"};
     rv_status status = rv_train(config, &options);
     rv_config_destroy(config);

@@ -237,15 +237,22 @@ rv_status rv_comparison_open(const char *file, int n_overrides, const char *cons
 
 /* ---- the plan of the folder */
 
+/* Plans of earlier versions have the batches of translations in "sentences", another word for the same. */
+static bool same_line(const json_t *then, const json_t *now) {
+    const char *a = json_string_value(then), *b = json_string_value(now);
+    return json_equal(then, now) || (a && b && !strcmp(a, "    type: sentences") && !strcmp(b, "    type: sequences"));
+}
+
 /* The first line in which what was asked then differs from now. */
 static rv_status compare_asked(const rv_comparison *c, const char *path) {
     const char *key, *nothing = "nothing there";
     json_t *now, *then_all = json_object_get(c->plan, "asked");
     json_object_foreach(c->asked, key, now) {
         json_t *then = json_object_get(then_all, key);
-        if (json_equal(now, then)) continue;
+        const size_t lines = json_array_size(now);
         size_t i = 0;
-        while (json_equal(json_array_get(now, i), json_array_get(then, i))) i++;
+        while (i < lines && same_line(json_array_get(then, i), json_array_get(now, i))) i++;
+        if (i == lines && json_array_size(then) == lines) continue;
         const char *a = json_string_value(json_array_get(then, i)), *b = json_string_value(json_array_get(now, i));
         return rv_error(RV_EUSAGE, "%s was made from another configuration; %s: '%s' then, '%s' now. Put %s back, give the comparison another name, or remove %s", path, key,
                         a ? a + strspn(a, " ") : nothing, b ? b + strspn(b, " ") : nothing, c->file, c->dir);

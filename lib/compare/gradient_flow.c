@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compare/json_file.h"
 #include "data/pair_batch.h"
 #include "nn/init.h"
 #include "train/language_model_task.h"
@@ -189,7 +190,7 @@ static rv_status add_series(const series *s, json_t *list) {
         lag[n] = n;
         mean[n] = s->sum[n] / (double)s->examples[n];
         json_array_append_new(lags, json_integer(n));
-        json_array_append_new(norms, isfinite(mean[n]) ? json_real(mean[n]) : json_null());
+        json_array_append_new(norms, rv_json_number(mean[n]));
     }
     double half = lag && n ? rv_half_life(n - 1, lag + 1, mean + 1) : NAN;
     rv_free(lag);
@@ -197,8 +198,8 @@ static rv_status add_series(const series *s, json_t *list) {
     const char *rnn = strstr(s->name, ".rnn.");
     char name[sizeof s->name];
     snprintf(name, sizeof name, "%.*s%s", rnn ? (int)(rnn - s->name) : (int)strlen(s->name), s->name, rnn ? rnn + strlen(".rnn") : "");
-    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "state", name, "kind", s->kind, "lag", lags, "norm", norms, "half_life",
-                          isnan(half) ? json_null() : json_real(half));
+    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "state", name, "kind", s->kind, "lag", lags, "norm", norms,
+                          "half_life", rv_json_number(half));
     return lag && json_array_append_new(list, o) == 0 ? RV_OK : RV_ENOMEM;
 }
 

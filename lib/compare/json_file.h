@@ -3,6 +3,7 @@
 #define RV_COMPARE_JSON_FILE_H
 
 #include <jansson.h>
+#include <math.h>
 
 #include "base/status.h"
 
@@ -11,5 +12,8 @@
 RV_API rv_status rv_json_write(const json_t *document, const char *path);
 /** Read a file that ravel makes again when it is missing. RV_EDATA with the position. The caller decrefs *out, NULL after an error. */
 RV_API rv_status rv_json_read(const char *path, json_t **out);
+
+/** A number; null for one that JSON does not have, infinite or NaN: jansson's own calls would drop it. */
+static inline json_t *rv_json_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 #endif

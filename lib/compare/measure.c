@@ -40,12 +40,6 @@ static json_t *json_text(const char *s) {
     return j;
 }
 
-/* JSON has no NaN. */
-static json_t *json_number(double x) {
-    json_t *j = json_real(x);
-    return j ? j : json_null();
-}
-
 static json_t *counts(int n, const int64_t *x) {
     json_t *list = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(list, json_integer(x[i]));
@@ -59,8 +53,9 @@ static rv_status cannot_write(const char *path) {
 /* ---- examples.jsonl */
 
 static json_t *describe(int64_t i, const rv_example *e) {
-    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens", (json_int_t)e->source_tokens, "source_words",
-                          (json_int_t)e->source_words, "tokens", (json_int_t)e->tokens, "nats", json_number(e->nats), "correct", (json_int_t)e->correct);
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens",
+                          (json_int_t)e->source_tokens, "source_words", (json_int_t)e->source_words, "tokens",
+                          (json_int_t)e->tokens, "nats", rv_json_number(e->nats), "correct", (json_int_t)e->correct);
     if (e->hypothesis) {
         if (e->reference) json_object_set_new(o, "exact", json_integer(!strcmp(e->hypothesis, e->reference)));
         json_object_set_new(o, "hypothesis", json_text(e->hypothesis));
@@ -73,9 +68,9 @@ static json_t *describe(int64_t i, const rv_example *e) {
                                                  (json_int_t)e->bleu.ref_len));
     if (e->regression) {
         double off = e->prediction - e->target;
-        json_object_set_new(o, "squared_error", json_number(off * off));
-        json_object_set_new(o, "prediction", json_number(e->prediction));
-        json_object_set_new(o, "target", json_number(e->target));
+        json_object_set_new(o, "squared_error", rv_json_number(off * off));
+        json_object_set_new(o, "prediction", rv_json_number(e->prediction));
+        json_object_set_new(o, "target", rv_json_number(e->target));
     }
     return o;
 }
@@ -138,7 +133,7 @@ static json_t *mean_weights(const rv_attention_weights *w) {
         for (int64_t s = 0; s < w->S; s++) {
             double sum = 0;
             for (int64_t k = 0; k < maps; k++) sum += (double)w->weights[k * cells + t * w->S + s];
-            json_array_append_new(row, json_number(sum / (double)maps));
+            json_array_append_new(row, rv_json_number(sum / (double)maps));
         }
         json_array_append_new(rows, row);
     }
@@ -213,7 +208,7 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     int64_t positions;
     t->task->kind->cost(t->task, t->params, &flops, &positions);
     json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
-                          "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", json_number(flops / (double)positions));
+                          "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
     json_t *vocabulary = vocabulary_of(t->task);
     if (o && vocabulary) json_object_set_new(o, "vocabulary", vocabulary);

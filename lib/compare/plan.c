@@ -403,9 +403,22 @@ static bool equal_tokens(const planner *p, bool tune) {
     return (double)most <= 1.01 * (double)least;
 }
 
+/* The last cell is of the same kind, model and setting as the one before it, with another seed or learning rate. */
+static bool like_the_one_before(const planner *p) {
+    static const char *const keys[] = {"kind", "model", "setting"};
+    const size_t n = json_array_size(p->cells);
+    for (int i = 0; i < 3; i++)
+        if (n < 2 || !json_equal(json_object_get(json_array_get(p->cells, n - 1), keys[i]),
+                                 json_object_get(json_array_get(p->cells, n - 2), keys[i])))
+            return false;
+    return true;
+}
+
+/* What gave way to the setting and the budget's steps is said once. */
 static rv_status check_cell(const planner *p, const json_t *model, const char *setting, const json_t *set) {
     rv_config *config;
     rv_status status = rv__model_config(model, set, NULL, &config);
+    if (status == RV_OK && !like_the_one_before(p)) rv_config_tell(config);
     rv_config_destroy(config);
     return status == RV_OK ? RV_OK
                            : rv_error_context(status, "%s: model '%s'%s%s cannot be trained so:\n", p->c->file, json_string_value(json_object_get(model, "model")),
@@ -424,7 +437,7 @@ static rv_status add_cell(planner *p, const char *kind, const member *m, const c
     json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "cell", (int)json_array_size(p->cells) + 1, "kind", kind, "model", m->label, "setting",
                              setting, "seed", (json_int_t)seed, "steps", (json_int_t)b.steps, "tokens", (json_int_t)b.tokens, "path", path, "set", set);
     json_array_append_new(p->cells, cell);
-    return *kind == 'c' ? RV_OK : check_cell(p, m->entry, setting, set);
+    return check_cell(p, m->entry, setting, set);
 }
 
 /* What makes a run of a cell: a name, its seed and its length, after the setting's keys. */

@@ -32,7 +32,6 @@ static double *ms_of(const costs *c, int m, int t, int p, int l) { return c->ms 
 static double *round_of(const costs *c, int m, int t, int p, int l) { return c->round + place(c, m, t, p, l) * c->rounds; }
 
 static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
-static json_t *real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 /* The cell that has a number for this phase; a training step's is its backward. */
 static json_t *cell_of(const costs *c, int m, int t, int p, int l) { return c->cell[place(c, m, t, p == TRAIN ? BACKWARD : p, l)]; }
@@ -195,11 +194,14 @@ static json_t *row_of(const costs *c, int m, int t, int p, int l) {
     if (!n || !cell) return NULL;
     json_t *forward = p == TRAIN ? c->cell[place(c, m, t, FORWARD, l)] : NULL;
     const double batch = number(cell, "batch"), typical = rv_quantile(n, c->room, 0.5);
-    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:f, s:f}", "model", c->in->model[m], "phase", phase_name[p], "threads",
-                     c->threads[t], "sequence_length", (json_int_t)c->length[l], "batch", (json_int_t)batch, "ms", typical, "low",
-                     rv_quantile(n, c->room, 0.1), "high", rv_quantile(n, c->room, 0.9), "tokens_per_second", batch * (double)c->length[l] / typical * 1e3,
-                     "peak_bytes", (json_int_t)number(cell, "peak_bytes"), "step_bytes", (json_int_t)number(cell, "step_bytes"), "flops",
-                     number(cell, "flops") + number(forward, "flops"), "flops_counted", number(cell, "flops_counted") + number(forward, "flops_counted"));
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:f, s:f}", "model", c->in->model[m],
+                     "phase", phase_name[p], "threads", c->threads[t], "sequence_length", (json_int_t)c->length[l],
+                     "batch", (json_int_t)batch, "ms", typical, "low", rv_quantile(n, c->room, 0.1), "high",
+                     rv_quantile(n, c->room, 0.9), "tokens_per_second",
+                     rv_json_number(batch * (double)c->length[l] / typical * 1e3), "peak_bytes",
+                     (json_int_t)number(cell, "peak_bytes"), "step_bytes", (json_int_t)number(cell, "step_bytes"),
+                     "flops", number(cell, "flops") + number(forward, "flops"), "flops_counted",
+                     number(cell, "flops_counted") + number(forward, "flops_counted"));
 }
 
 /* ---- growth */
@@ -210,7 +212,8 @@ static json_t *slope(int n, const double *x, const double *y, double level) {
     double a;
     rv_interval b;
     rv_line_fit(n, x, y, level, &a, &b);
-    return json_pack("{s:o, s:o, s:o}", "slope", real(b.value), "low", real(b.low), "high", real(b.high));
+    return json_pack("{s:o, s:o, s:o}", "slope", rv_json_number(b.value), "low", rv_json_number(b.low), "high",
+                     rv_json_number(b.high));
 }
 
 /* Log-log slope of a quantity against the length, over all lengths and over the longest alone. */
@@ -318,7 +321,7 @@ static rv_status decide(const costs *c, int t, int p, int tests, double *ratio, 
     for (int i = 0; i < k->n; i++)
         if (k->sign[i]) json_array_append_new(told, json_pack("{s:I, s:s}", "sequence_length", (json_int_t)k->length[i], "cheaper", k->sign[i] < 0 ? a : b));
     json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:b, s:s}", "a", a, "b", b, "phase", phase_name[p], "threads",
-                                         c->threads[t], "verdict", verdict, "length", real(at.value), "low", real(at.low), "high", real(at.high), "cheaper_below", below,
+                                         c->threads[t], "verdict", verdict, "length", rv_json_number(at.value), "low", rv_json_number(at.low), "high", rv_json_number(at.high), "cheaper_below", below,
                                          "cheaper_above", above, "told", told, "everywhere", count_of(k, 0) == 0, "text", text));
     return RV_OK;
 }
@@ -359,10 +362,13 @@ static rv_status serial(const costs *c, int m, int p, int l, json_t *out) {
     rv_interval s;
     const rv_status status = rv_serial_share(n, threads, c->repeats, ms, c->in->options.level, c->in->options.resamples, &s);
     if (status == RV_OK)
-        json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:s}", "model", c->in->model[m], "phase", phase_name[p], "sequence_length",
-                                             (json_int_t)c->length[l], "share", real(s.value), "low", real(s.low), "high", real(s.high), "speedup_limit",
-                                             real(1 / s.value), "speedup", speedup, "note",
-                                             n == 2 ? "a rough figure: from two thread counts alone, and what threads share (memory, clock) looks serial, too"
+        json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:s}", "model", c->in->model[m],
+                                             "phase", phase_name[p], "sequence_length", (json_int_t)c->length[l],
+                                             "share", rv_json_number(s.value), "low", rv_json_number(s.low), "high",
+                                             rv_json_number(s.high), "speedup_limit", rv_json_number(1 / s.value),
+                                             "speedup", speedup, "note",
+                                             n == 2 ? "a rough figure: from two thread counts alone, and what threads "
+                                                      "share (memory, clock) looks serial, too"
                                                     : "what threads share (memory, clock) looks serial, too"));
     json_decref(speedup);
     return status;

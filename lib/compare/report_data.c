@@ -11,8 +11,6 @@
 #include "data/files.h"
 #include "train/bleu.h"
 
-json_t *rv__json_finite(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
 double rv__json_double(const json_t *o, const char *key) {
     const json_t *v = json_object_get(o, key);
     return json_is_number(v) ? json_number_value(v) : NAN;

@@ -2,6 +2,7 @@
 #ifndef RV_COMPARE_REPORT_DATA_PRIVATE_H
 #define RV_COMPARE_REPORT_DATA_PRIVATE_H
 
+#include "compare/json_file.h"
 #include "compare/report.h"
 #include "compare/stats.h"
 
@@ -39,8 +40,6 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step);
 /* DIR/name as JSON; NULL where there is no such file. Errors: RV_EDATA with path and line. */
 rv_status rv__run_json_read(const char *dir, const char *name, json_t **out);
 
-/* Null where x is not finite: JSON has no NaN. */
-json_t *rv__json_finite(double x);
 /* A number; NaN for anything else. */
 double rv__json_double(const json_t *o, const char *key);
 

@@ -38,7 +38,7 @@ static double number_at(const json_t *o, const char *key, size_t i) {
 
 static json_t *numbers(size_t n, const double *x) {
     json_t *a = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(a, isfinite(x[i]) ? json_real(x[i]) : json_null());
+    for (size_t i = 0; i < n; i++) json_array_append_new(a, rv_json_number(x[i]));
     return a;
 }
 
@@ -67,9 +67,10 @@ static rv_status add_line(json_t *const *one, int seeds, const char *setting, co
     double half = n ? rv_half_life((int)n - 1, lag + 1, norm + 1) : NAN; /* as FLOW does */
     json_t *lags = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(lags, json_integer((json_int_t)lag[i]));
-    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "setting", setting, "model", model, "when", when, "loss", text_of(flow, "loss"),
-                             "state", text_of(one[0], "state"), "kind", text_of(one[0], "kind"), "lag", lags, "norm", numbers(n, norm),
-                             "half_life", isnan(half) ? json_null() : json_real(half));
+    json_t *line =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "setting", setting, "model", model, "when", when,
+                  "loss", text_of(flow, "loss"), "state", text_of(one[0], "state"), "kind", text_of(one[0], "kind"),
+                  "lag", lags, "norm", numbers(n, norm), "half_life", rv_json_number(half));
     if (line && seeds > 1) {
         json_object_set_new(line, "low", numbers(n, low));
         json_object_set_new(line, "high", numbers(n, high));

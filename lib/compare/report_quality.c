@@ -150,9 +150,10 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
     }
     const size_t at = strlen(p->why);
     snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b], "difference",
-                     rv__json_finite(p->difference.value), "low", rv__json_finite(p->difference.low), "high", rv__json_finite(p->difference.high), "p",
-                     rv__json_finite(p->adjusted), "verdict", verdict, "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b],
+                     "difference", rv_json_number(p->difference.value), "low", rv_json_number(p->difference.low),
+                     "high", rv_json_number(p->difference.high), "p", rv_json_number(p->adjusted), "verdict", verdict,
+                     "why", p->why, "seeds_needed", needed > 0 ? json_integer(needed) : json_null());
 }
 
 /* ---- quality */
@@ -165,9 +166,10 @@ static rv_status describe_models(const rv__quality *d, const rv__group *g, const
         int64_t n;
         status = value_of(d, &g[k], m, &EVERYTHING, each, &n, &v);
         json_t *seeds = json_array();
-        for (int i = 0; i < g[k].n; i++) json_array_append_new(seeds, rv__json_finite(each[i]));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value", rv__json_finite(v.value), "low",
-                                              rv__json_finite(v.low), "high", rv__json_finite(v.high), "per_seed", seeds));
+        for (int i = 0; i < g[k].n; i++) json_array_append_new(seeds, rv_json_number(each[i]));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value",
+                                              rv_json_number(v.value), "low", rv_json_number(v.low), "high",
+                                              rv_json_number(v.high), "per_seed", seeds));
     }
     rv_free(each);
     return status;
@@ -209,7 +211,7 @@ static rv_status add_bin(const rv__quality *d, const rv__group *g, const rv__met
     rv_status status = value_of(d, g, m, r, NULL, &n, &v);
     const double of[] = {v.value, v.low, v.high};
     json_array_append_new(counts, json_integer(n));
-    for (int k = 0; k < 3; k++) json_array_append_new(lists[k], rv__json_finite(of[k]));
+    for (int k = 0; k < 3; k++) json_array_append_new(lists[k], rv_json_number(of[k]));
     return status;
 }
 

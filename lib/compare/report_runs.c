@@ -95,7 +95,8 @@ static json_t *test_metrics(const rv__examples *e) {
     json_t *out = json_object();
     for (int k = 0; k < RV__METRIC_KINDS; k++)
         if (e->n && rv__metric_known(&rv__metric_kinds[k], e))
-            json_object_set_new(out, rv__metric_kinds[k].name, rv__json_finite(rv__metric_value(&rv__metric_kinds[k], e)));
+            json_object_set_new(out, rv__metric_kinds[k].name,
+                                rv_json_number(rv__metric_value(&rv__metric_kinds[k], e)));
     return out;
 }
 
@@ -111,14 +112,18 @@ static rv_status add_run(const logs *a, int i, json_t *list) {
     const char *part = json_string_value(json_object_get(measured, "part"));
     if (!part) part = examples.n ? "test" : "";
     json_t *step = json_object_get(measured, "step");
-    json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:o, s:o}", "cell", run->cell, "model", run->model, "setting", run->setting,
-                          "seed", (json_int_t)run->seed, "path", run->path, "status", status_name[run->outcome], "message", run->message ? run->message : "",
-                          "step", (json_int_t)end.step, "tokens", (json_int_t)end.tokens, "flops", rv__json_finite(a->flops[i] * (double)end.tokens), "part",
-                          part, "test", strcmp(part, "test") ? json_object() : test_metrics(&examples), "valid",
-                          validation(log, step ? json_integer_value(step) : -1));
+    json_t *o =
+        json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:o, s:o}", "cell", run->cell, "model",
+                  run->model, "setting", run->setting, "seed", (json_int_t)run->seed, "path", run->path, "status",
+                  status_name[run->outcome], "message", run->message ? run->message : "", "step", (json_int_t)end.step,
+                  "tokens", (json_int_t)end.tokens, "flops", rv_json_number(a->flops[i] * (double)end.tokens), "part",
+                  part, "test", strcmp(part, "test") ? json_object() : test_metrics(&examples), "valid",
+                  validation(log, step ? json_integer_value(step) : -1));
     if (o && a->in->options.times)
-        json_object_set_new(o, "time", json_pack("{s:o, s:o, s:I}", "seconds", rv__json_finite(end.seconds), "tokens_per_second",
-                                                 rv__json_finite((double)end.tokens / end.seconds), "peak_bytes", (json_int_t)log->peak_bytes));
+        json_object_set_new(o, "time",
+                            json_pack("{s:o, s:o, s:I}", "seconds", rv_json_number(end.seconds), "tokens_per_second",
+                                      rv_json_number((double)end.tokens / end.seconds), "peak_bytes",
+                                      (json_int_t)log->peak_bytes));
     if (o) json_array_append_new(list, o);
     else if (status == RV_OK) status = rv_error(RV_EDATA, "%s: its path or message is not valid UTF-8", run->path);
     json_decref(measured);
@@ -203,12 +208,12 @@ static json_t *merge(const logs *a, const char *model, int n, const curve *c) {
         for (int k = 0; k < n; k++) squares += pow(c[k].y[place(&c[k], c[0].step[i])] - sum, 2);
         const double half = t * sqrt(squares / (n - 1) / n);
         json_array_append_new(step, json_integer(c[0].step[i]));
-        json_array_append_new(tokens, rv__json_finite(at_tokens));
-        json_array_append_new(flops, rv__json_finite(at_flops));
-        json_array_append_new(seconds, rv__json_finite(at_seconds));
-        json_array_append_new(mean, rv__json_finite(sum));
-        json_array_append_new(low, rv__json_finite(sum - half));
-        json_array_append_new(high, rv__json_finite(sum + half));
+        json_array_append_new(tokens, rv_json_number(at_tokens));
+        json_array_append_new(flops, rv_json_number(at_flops));
+        json_array_append_new(seconds, rv_json_number(at_seconds));
+        json_array_append_new(mean, rv_json_number(sum));
+        json_array_append_new(low, rv_json_number(sum - half));
+        json_array_append_new(high, rv_json_number(sum + half));
     }
     json_t *o = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "model", model, "seeds", n, "step", step, "tokens", tokens, "flops", flops, "mean", mean,
                           "low", low, "high", high);
@@ -299,8 +304,9 @@ static json_t *reach(const logs *a, int i, const char *metric, double threshold)
         step = json_integer(at);
         tokens = json_integer(rv__run_log_at(&a->log[i], at).tokens);
     }
-    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "setting", a->in->run[i].setting, "model", a->in->run[i].model, "seed", (json_int_t)a->in->run[i].seed,
-                     "step", step ? step : json_null(), "tokens", tokens ? tokens : json_null(), "best", rv__json_finite(best));
+    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "setting", a->in->run[i].setting, "model", a->in->run[i].model,
+                     "seed", (json_int_t)a->in->run[i].seed, "step", step ? step : json_null(), "tokens",
+                     tokens ? tokens : json_null(), "best", rv_json_number(best));
 }
 
 static void time_to(const logs *a, json_t *report) {

@@ -105,7 +105,7 @@ struct rv_decoder_kind {
     rv_tensor *(*embedding)(const rv_decoder *d);
 };
 
-#define RV_DECODER(name) RV_API extern const rv_decoder_kind rv__decoder_##name;
+#define RV_DECODER(name) RV_API const rv_decoder_kind rv__decoder_##name;
 #include "models/models.def"
 #undef RV_DECODER
 

@@ -45,7 +45,7 @@ struct rv_encoder_kind {
     double (*attention_macs)(const rv_encoder_config *config, int64_t S);
 };
 
-#define RV_ENCODER(name) RV_API extern const rv_encoder_kind rv__encoder_##name;
+#define RV_ENCODER(name) RV_API const rv_encoder_kind rv__encoder_##name;
 #include "models/models.def"
 #undef RV_ENCODER
 

@@ -7,11 +7,11 @@
 #include "autograd/tape.h"
 #include "kernels/kernels.h"
 
-#define RV_OP(name) RV_API extern const rv_op rv__op_##name;
+#define RV_OP(name) RV_API const rv_op rv__op_##name;
 #include "ops/ops.def"
 #undef RV_OP
 /** All ops, in the order of ops.def, closed by NULL. */
-RV_API extern const rv_op *const rv_ops[];
+RV_API const rv_op *const rv_ops[];
 
 /* ---- matmul.c */
 /** a (..., M, K) b (K, N) -> (..., M, N); or both batched with equal leading dimensions. */

@@ -1,8 +1,11 @@
 #include "train/config.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "io/yaml_private.h"
 #include "train/config_private.h"
 
@@ -17,6 +20,21 @@ void rv_config_destroy(rv_config *c) {
     rv_yaml_destroy(c->yaml);
     free(c->value);
     free(c);
+}
+
+void rv__config_note(rv_config *c, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    const char *note =
+        c->notes < (int)(sizeof c->note / sizeof *c->note) ? rv__yaml_copy(c->yaml, text, strlen(text)) : NULL;
+    if (note) c->note[c->notes++] = note;
+}
+
+void rv_config_tell(const rv_config *c) {
+    for (int i = 0; i < c->notes; i++) rv_info("%s", c->note[i]);
 }
 
 static rv_config *create(void) {
@@ -73,7 +91,10 @@ rv_status rv_config_load(const char *path, int n_overrides, const char *const *o
 
 rv_status rv_config_load_experiment(const char *path, int n_overrides, const char *const *overrides, rv_config **out) {
     RV_TRY(rv_config_load(path, n_overrides, overrides, out));
-    if (!rv_config_has(*out, "compare")) return RV_OK;
+    if (!rv_config_has(*out, "compare")) {
+        rv__config_find_data(*out, NULL);
+        return RV_OK;
+    }
     rv_config_destroy(*out);
     *out = NULL;
     return rv_error(RV_EUSAGE, "%s: it has 'compare:', so it is a comparison of several experiments: ravel compare %s", path, path);

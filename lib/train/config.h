@@ -2,11 +2,11 @@
  *
  *  A key is a path ("train.optimizer.lr"). Its type comes from the schema, not from the spelling: 1e-4 is a number,
  *  2e4 an integer where one is wanted, `no` a text where a text is wanted. A key may apply only under a condition
- *  (momentum only with train.optimizer.type sgd); setting it elsewhere is a mistake. `null` stands for "not given".
- *  All mistakes are reported at once.
+ *  (momentum only with train.optimizer.type sgd); setting it elsewhere is a mistake, unless an override is the reason,
+ * which leaves it out. `null` stands for "not given". All mistakes are reported at once.
  *
- *  Reading a path that is not in the schema, with the wrong type, or a number that is neither given nor defaulted is an
- *  error of the program: RV_ASSERT. Look-ups compare names; read what a loop needs before the loop. */
+ *  Reading a path that is not in the schema, with the wrong type, or a number that is neither given nor defaulted is
+ * an error of the program: RV_ASSERT. Look-ups compare names; read what a loop needs before the loop. */
 #ifndef RV_TRAIN_CONFIG_H
 #define RV_TRAIN_CONFIG_H
 
@@ -26,6 +26,10 @@ RV_API rv_status rv_config_load_experiment(const char *path, int n_overrides, co
 /** rv_config_load for a text in memory (a checkpoint's), named `label` in messages; it cannot include files. */
 RV_API rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides, const char *const *overrides, rv_config **out);
 RV_API void rv_config_destroy(rv_config *c);
+/** Say (rv_info) which keys of the files were left out or changed because an assignment made them impossible
+ * (vocab_size of a tokenizer that became char, a warm-up longer than a run that was made short; what files give in
+ * vain is a mistake), and which data files were found elsewhere than they were written. */
+RV_API void rv_config_tell(const rv_config *c);
 
 /** Numbers. rv_config_int of a key that is set to `auto` (runtime.threads) is 0. */
 RV_API double rv_config_real(const rv_config *c, const char *path);
@@ -71,7 +75,7 @@ RV_API char *rv_config_commented(const rv_config *c);
 RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx);
 
 /** Print what the schema says of a key (type, values, default, when it applies, meaning) or of a section ("" is the
- *  whole schema): its keys. RV_EUSAGE with the nearest key if there is no such key. */
+ *  whole schema): its keys and their values. RV_EUSAGE with the nearest key if there is no such key. */
 RV_API rv_status rv_config_explain(const char *key, FILE *to);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/yaml_private.h"
 #include "train/config_private.h"
 
 static bool known(const rv_config *c, const char *path) {
@@ -22,6 +23,22 @@ static long long whole(const rv_config *c, const char *path) { return rv__config
 
 static const char *text_of(const rv_config *c, const char *path) { return known(c, path) ? rv__config_value(c, path)->text : "not given"; }
 
+/* Two keys are given of which one is wanted: `choice` says so. An assignment that stands against a file's key does not
+ * show it. */
+static void exclude(rv_config *c, const rv__value *x, const rv__value *y, const char *choice) {
+    char where[1024], more[1536] = "";
+    if (x->assigned && !y->assigned) {
+        const rv__value *swap = x;
+        x = y, y = swap;
+    }
+    if (y->assigned && x->node && !x->assigned) {
+        rv_yaml_where(x->node, where, sizeof where);
+        snprintf(more, sizeof more, "; %s stands in %s: to leave it out, set %s to null, too", x->key->path, where,
+                 x->key->path);
+    }
+    rv_yaml_problem(c->yaml, y->node, "%s besides %s; give %s%s", y->key->path, x->key->path, choice, more);
+}
+
 static void check_lengths(rv_config *c) {
     if (known(c, "data.min_length") && known(c, "data.max_length") && whole(c, "data.min_length") > whole(c, "data.max_length"))
         rv_yaml_problem(c->yaml, given(c, "data.min_length", "data.max_length"), "data.min_length %lld is above data.max_length %lld", whole(c, "data.min_length"),
@@ -40,7 +57,8 @@ static void check_data(rv_config *c) {
         const rv__value *v = rv__config_value(c, ways[i]);
         if (!v->node && !v->bad) continue;
         if (!first) first = v;
-        else rv_yaml_problem(c->yaml, v->node, "%s besides %s; give exactly one of data.dataset, data.path and data.train", ways[i], first->key->path);
+        else
+            exclude(c, first, v, "exactly one of data.dataset, data.path and data.train");
         n++;
     }
     if (!n && section->node && !section->bad)
@@ -127,7 +145,34 @@ static void check_model(rv_config *c) {
                         whole(c, "model.encoder.hidden_size"));
 }
 
+/* A warm-up of the file that an assignment left no room for is cut: to try something for five steps always works. */
+static void check_warmup(rv_config *c) {
+    if (!known(c, "train.lr_scheduler.total_steps") || !known(c, "train.lr_scheduler.warmup_steps") ||
+        whole(c, "train.max_steps") <= 0)
+        return;
+    rv__value *warmup = rv__config_value(c, "train.lr_scheduler.warmup_steps");
+    const rv__value *total = rv__config_value(c, "train.lr_scheduler.total_steps");
+    if (warmup->whole < total->whole) return;
+    const bool shortened = total->assigned || (!total->node && rv__config_value(c, "train.max_steps")->assigned);
+    if (!shortened || warmup->assigned || total->whole < 1) {
+        rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.warmup_steps", "train.lr_scheduler.total_steps"),
+                        "train.lr_scheduler.warmup_steps %lld is not below total_steps %lld; nothing would be left "
+                        "after the warm-up",
+                        (long long)warmup->whole, (long long)total->whole);
+        return;
+    }
+    char text[32], where[1024];
+    int n = snprintf(text, sizeof text, "%lld", (long long)total->whole - 1);
+    rv_yaml_where(warmup->node, where, sizeof where);
+    rv__config_note(c, "train.lr_scheduler.warmup_steps is cut from %lld (%s) to %s: the schedule has %lld steps",
+                    (long long)warmup->whole, where, text, (long long)total->whole);
+    warmup->whole = total->whole - 1;
+    warmup->real = (double)warmup->whole;
+    warmup->text = rv__yaml_copy(c->yaml, text, (size_t)n);
+}
+
 static void check_train(rv_config *c) {
+    check_warmup(c);
     if (known(c, "checkpoint.average_last") && known(c, "checkpoint.keep_last") && whole(c, "checkpoint.average_last") > whole(c, "checkpoint.keep_last"))
         rv_yaml_problem(c->yaml, given(c, "checkpoint.average_last", "checkpoint.keep_last"),
                         "checkpoint.average_last %lld is more than checkpoint.keep_last %lld keeps", whole(c, "checkpoint.average_last"),
@@ -136,15 +181,13 @@ static void check_train(rv_config *c) {
         rv_yaml_problem(c->yaml, given(c, "train.batch.sampling", NULL), "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled");
     if (is(c, "train.batch.type", "tokens") && known(c, "train.batch.size") && known(c, "train.batch.length") &&
         whole(c, "train.batch.size") < whole(c, "train.batch.length"))
-        rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL), "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld",
+        rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL),
+                        "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld; raise it, "
+                        "or for sequences set train.batch.type to sequences",
                         whole(c, "train.batch.size"), whole(c, "train.batch.length"));
     if (is(c, "train.optimizer.nesterov", "true") && known(c, "train.optimizer.momentum") && real(c, "train.optimizer.momentum") == 0)
-        rv_yaml_problem(c->yaml, given(c, "train.optimizer.nesterov", NULL), "train.optimizer.nesterov needs a train.optimizer.momentum above 0");
-    if (known(c, "train.lr_scheduler.total_steps") && known(c, "train.lr_scheduler.warmup_steps") && whole(c, "train.max_steps") > 0 &&
-        whole(c, "train.lr_scheduler.warmup_steps") >= whole(c, "train.lr_scheduler.total_steps"))
-        rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.warmup_steps", "train.lr_scheduler.total_steps"),
-                        "train.lr_scheduler.warmup_steps %lld is not below total_steps %lld; nothing would be left after the warm-up",
-                        whole(c, "train.lr_scheduler.warmup_steps"), whole(c, "train.lr_scheduler.total_steps"));
+        rv_yaml_problem(c->yaml, given(c, "train.optimizer.nesterov", NULL),
+                        "train.optimizer.nesterov needs a train.optimizer.momentum above 0");
     if (known(c, "train.lr_scheduler.min_lr") && known(c, "train.optimizer.lr") && real(c, "train.lr_scheduler.min_lr") > real(c, "train.optimizer.lr"))
         rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.min_lr", NULL), "train.lr_scheduler.min_lr %g is above train.optimizer.lr %g",
                         real(c, "train.lr_scheduler.min_lr"), real(c, "train.optimizer.lr"));
@@ -152,9 +195,12 @@ static void check_train(rv_config *c) {
 
 /* Exactly one of the two keys; at: where to say so. */
 static void check_one_of(rv_config *c, const char *section, const char *a, const char *b) {
-    const rv_yaml_node *x = rv__config_value(c, a)->node, *y = rv__config_value(c, b)->node, *at = rv__config_value(c, section)->node;
-    if (x && y) rv_yaml_problem(c->yaml, y, "%s besides %s; give one of them", b, a);
-    else if (!x && !y && at && !rv__config_value(c, section)->bad) rv_yaml_problem(c->yaml, at->key, "%s: missing %s or %s", section, a, b);
+    const rv__value *x = rv__config_value(c, a), *y = rv__config_value(c, b);
+    const rv_yaml_node *at = rv__config_value(c, section)->node;
+    if (x->node && y->node)
+        exclude(c, x, y, "one of them");
+    else if (!x->node && !y->node && at && !rv__config_value(c, section)->bad)
+        rv_yaml_problem(c->yaml, at->key, "%s: missing %s or %s", section, a, b);
 }
 
 static void check_rising(rv_config *c, const char *path) {
@@ -182,7 +228,8 @@ static void check_compare(rv_config *c) {
     check_most(c, "compare.cost.sequence_length", 32);
     check_most(c, "compare.cost.threads", 16);
     if (known(c, "compare.cost.batch") && known(c, "compare.cost.tokens"))
-        rv_yaml_problem(c->yaml, given(c, "compare.cost.tokens", NULL), "compare.cost.tokens besides compare.cost.batch; give one of them");
+        exclude(c, rv__config_value(c, "compare.cost.batch"), rv__config_value(c, "compare.cost.tokens"),
+                "one of them");
     if (!known(c, "compare.budget") && !known(c, "compare.cost") && !rv__config_value(c, "compare.budget")->bad && !rv__config_value(c, "compare.cost")->bad)
         rv_yaml_problem(c->yaml, rv__config_value(c, "compare")->node->key, "compare: nothing to do; give budget (to train), cost (to measure), or both");
 }

@@ -20,6 +20,29 @@ static void print_row(const rv__key *k, FILE *to) {
     if (*text) fprintf(to, "  applies: only %s\n", text);
 }
 
+/* The values of a key, of all its rows, as short as can be: "sgd|adam|adamw|adadelta". */
+static void print_values(int i, FILE *to) {
+    char text[512];
+    const rv__key *k = &rv__schema[i];
+    if (k->type == RV__SECTION) return;
+    if (k->type == RV__BOOL)
+        fputs("true|false: ", to);
+    else if (k->type != RV__ENUM && k->type != RV__ENUMS) {
+        rv__schema_expected(k, text, sizeof text);
+        fprintf(to, "%s: ", text);
+    } else {
+        const char *bar = k->type == RV__ENUM ? "" : "a list of ";
+        for (int r = i; r < rv__schema_size && !strcmp(rv__schema[r].path, k->path); r++)
+            for (const char *word = rv__schema[r].range; *word; word += strcspn(word, "|"), word += *word == '|') {
+                bool before = false;
+                snprintf(text, sizeof text, "%.*s", (int)strcspn(word, "|"), word);
+                for (int q = i; q < r; q++) before |= rv__schema_one_of(rv__schema[q].range, text);
+                if (!before) fprintf(to, "%s%s", bar, text), bar = "|";
+            }
+        fputs(": ", to);
+    }
+}
+
 rv_status rv_config_explain(const char *key, FILE *to) {
     int i = *key ? rv__schema_find(key) : -1;
     if (*key && i < 0) {
@@ -37,8 +60,9 @@ rv_status rv_config_explain(const char *key, FILE *to) {
     if (i >= 0 && rv__schema[i].type != RV__SECTION) return RV_OK;
     for (int j = 0, n = 0; j < rv__schema_size; j++) {
         if (!rv__schema_is_child(j, key)) continue;
-        fprintf(to, "%s    %-20s %s%s\n", n++ ? "" : "  keys:\n", rv__schema_leaf(j), rv__schema[j].doc,
-                rv__schema[j].type == RV__SECTION ? " (a section)" : "");
+        fprintf(to, "%s    %-20s ", n++ ? "" : "  keys:\n", rv__schema_leaf(j));
+        print_values(j, to);
+        fprintf(to, "%s%s\n", rv__schema[j].doc, rv__schema[j].type == RV__SECTION ? " (a section)" : "");
     }
     return RV_OK;
 }

@@ -65,9 +65,14 @@ static const char *number_text(rv_config *c, double x) {
     return rv__yaml_copy(c->yaml, buf, strlen(buf));
 }
 
+/* Words of earlier versions, which files and checkpoints still have. */
+static const char *today(const rv__key *k, const char *text) {
+    return !strcmp(k->path, "train.batch.type") && !strcmp(text, "sentences") ? "sequences" : text;
+}
+
 /* Check `text` against the key; on success the value's fields. False: not what the key expects. */
 static bool scalar_fits(rv_config *c, const rv__key *k, const char *text, const char **canonical, double *x) {
-    *canonical = text;
+    *canonical = text = today(k, text);
     *x = 0;
     rv__interval v;
     switch (k->type) {
@@ -239,7 +244,24 @@ static void set_default(rv_config *c, rv__value *v, int i) {
 
 /* ---- conditions ---- */
 
-static answer holds(rv_config *c, const rv__key *k) {
+/* The value of key i, or that it has none, comes of an assignment. */
+static bool by_assignment(const rv_config *c, int i) {
+    const rv__value *v = &c->value[i];
+    if (v->assigned || v->node) return v->assigned;
+    for (int r = i; r < rv__schema_size && !strcmp(rv__schema[r].path, rv__schema[i].path);
+         r++) { /* a default, of the row in force */
+        char path[128];
+        const char *when = rv__schema[r].when, *values;
+        size_t len;
+        bool negated;
+        while (rv__schema_clause(&when, path, sizeof path, &values, &len, &negated))
+            if (by_assignment(c, rv__schema_find(path))) return true;
+    }
+    return false;
+}
+
+/* *failed: the key that NO comes from. */
+static answer holds(rv_config *c, const rv__key *k, int *failed) {
     char path[128];
     const char *when = k->when, *values;
     size_t len;
@@ -251,22 +273,24 @@ static answer holds(rv_config *c, const rv__key *k) {
         resolve(c, i);
         const rv__value *v = &c->value[i];
         if (!values) {
-            if ((v->node != NULL) == negated) return NO;
+            if ((v->node != NULL) == negated) return *failed = i, NO;
         } else if (v->bad) all = UNKNOWN;
         else {
             char set[256];
             snprintf(set, sizeof set, "%.*s", (int)len, values);
-            if (!v->has || !rv__schema_one_of(set, v->text)) return NO;
+            if (!v->has || !rv__schema_one_of(set, v->text)) return *failed = i, NO;
         }
     }
     return all;
 }
 
-/* The row in force for the path whose first row is i. */
-static answer choose_row(rv_config *c, int i, const rv__key **key) {
+/* The row in force for the path whose first row is i. *assigned: an assignment is why one of the others is not. */
+static answer choose_row(rv_config *c, int i, const rv__key **key, bool *assigned) {
     answer any = NO;
+    int failed = i;
     for (int r = i; r < rv__schema_size && !strcmp(rv__schema[r].path, rv__schema[i].path); r++) {
-        answer a = holds(c, &rv__schema[r]);
+        answer a = holds(c, &rv__schema[r], &failed);
+        *assigned |= a == NO && by_assignment(c, failed);
         if (a != NO && any != YES) any = a, *key = &rv__schema[r];
     }
     return any;
@@ -280,14 +304,26 @@ static bool one_range(int i) {
     return k->type == RV__INT || k->type == RV__REAL;
 }
 
-static void not_allowed(rv_config *c, int i, const rv_yaml_node *n) {
-    char all[1024] = "", one[512];
+/* Nothing but assignments gives it. Maps merge, so a section's children are asked. */
+static bool all_assigned(const rv_yaml_node *n) {
+    if (n->kind != RV_YAML_MAP || !n->first) return n->source->assignment;
+    for (const rv_yaml_node *e = n->first; e; e = e->next)
+        if (!all_assigned(e)) return false;
+    return true;
+}
+
+static void not_allowed(rv_config *c, int i, const rv_yaml_node *n, bool left_out) {
+    char all[1024] = "", one[512], where[1024];
     size_t used = 0;
     for (int r = i; r < rv__schema_size && !strcmp(rv__schema[r].path, rv__schema[i].path) && used < sizeof all; r++) {
         rv__schema_condition(&rv__schema[r], one, sizeof one);
         used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used ? ", or " : "", one);
     }
-    rv_yaml_problem(c->yaml, n->key, "%s does not apply here; it is allowed only %s", rv__schema[i].path, all);
+    rv_yaml_where(n->key, where, sizeof where);
+    if (left_out)
+        rv__config_note(c, "%s (%s) is left out: it applies only %s", rv__schema[i].path, where, all);
+    else
+        rv_yaml_problem(c->yaml, n->key, "%s does not apply here; it is allowed only %s", rv__schema[i].path, all);
 }
 
 static void resolve(rv_config *c, int i) {
@@ -299,13 +335,21 @@ static void resolve(rv_config *c, int i) {
     if (parent >= 0) resolve(c, parent);
     const rv__value *section = parent < 0 ? NULL : &c->value[parent];
     const rv_yaml_node *n = section && section->bad ? NULL : rv_yaml_get(section ? section->node : rv_yaml_root(c->yaml), rv__schema_leaf(i));
+    bool assigned = false;
+    v->assigned = n && all_assigned(n);
     if (n && is_null(n)) n = NULL;
     v->node = n && n->made ? NULL : n;
-    answer applies = section && section->bad ? UNKNOWN : section && !section->has ? NO : choose_row(c, i, &v->key);
+    answer applies = section && section->bad    ? UNKNOWN
+                     : section && !section->has ? NO
+                                                : choose_row(c, i, &v->key, &assigned);
     if (applies == NO) {
         v->key = NULL;
         if (n && section && !section->key) v->bad = true; /* reported for the section */
-        else if (n) not_allowed(c, i, n);
+        else if (n) {
+            const bool left_out = assigned && !v->assigned;
+            not_allowed(c, i, n, left_out);
+            if (left_out) v->assigned = true, v->node = NULL;
+        }
     } else if (applies == UNKNOWN || (n && n->bad)) {
         if (!v->key) v->key = &rv__schema[i];
         if (n && !n->bad && one_range(i)) set_scalar(c, v, n, n->text);

@@ -131,7 +131,9 @@ rv_status rv_experiment_load(const char *named, int n_overrides, const char *con
     char path[RV_PATH_MAX];
     *out = NULL;
     RV_TRY(rv_experiment_find(named, false, path));
-    return rv_config_load_experiment(path, n_overrides, overrides, out);
+    RV_TRY(rv_config_load_experiment(path, n_overrides, overrides, out));
+    rv_config_tell(*out);
+    return RV_OK;
 }
 
 bool rv_experiment_is(const char *named) {

@@ -13,7 +13,7 @@
 /** The file that `named` stands for, into path: an existing file, and whatever ends in .yaml or .yml, stands for
  * itself. RV_EUSAGE that names what there is. */
 RV_API rv_status rv_experiment_find(const char *named, bool comparison, char path[RV_PATH_MAX]);
-/** rv_experiment_find and rv_config_load_experiment. */
+/** rv_experiment_find, rv_config_load_experiment and rv_config_tell. */
 RV_API rv_status rv_experiment_load(const char *named, int n_overrides, const char *const *overrides, rv_config **out);
 /** True if `named` is an experiment's file or name, false if it is a run's folder or a checkpoint. */
 RV_API bool rv_experiment_is(const char *named);

@@ -81,6 +81,7 @@ rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subs
     const rv_pairs *p = rv_translation_task_pairs(task, subset);
     rv_links gold = {0}, *lists = NULL;
     *out = (rv_gold_alignment){0};
+    if (!p) return rv_error(RV_EUSAGE, "a task of kind %s has no sentence pairs to align", task->kind->name);
     if (!p->n) return rv_error(RV_EDATA, "the data has no such part to align");
     rv_status status = load_gold(rv_translation_task_config(task), subset, gold_path, &gold);
     if (status == RV_OK && gold.sentences != p->n)

@@ -6,7 +6,7 @@
 #include "models/language_model.h"
 #include "train/task.h"
 
-/** The parts of a task of kind language_model; owned by the task. */
+/** The parts of a task of kind language_model; owned by the task. NULL (the length: 0) for a task of another kind. */
 RV_API rv_lm *rv_lm_task_model(rv_task *task);
 RV_API rv_tokenizer *rv_lm_task_tokenizer(rv_task *task);
 RV_API const rv_corpus *rv_lm_task_corpus(const rv_task *task);

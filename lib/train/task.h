@@ -16,7 +16,7 @@ typedef struct rv_task rv_task;
 
 enum { RV_METRICS_MAX = 8 };
 typedef struct {
-    const char *name; /**< as in the configuration: loss, ppl, bpc, honest_loss, bleu, chrf, accuracy */
+    const char *name; /**< as in the configuration: loss, ppl, bpc, honest_loss, bleu, chrf, accuracy; and bleu_lc */
     double value;
 } rv_metric;
 typedef struct {
@@ -93,7 +93,7 @@ struct rv_task {
     const rv_task_kind *kind; /* first member of every task's own struct */
 };
 
-#define RV_TASK(name) RV_API extern const rv_task_kind rv__task_##name;
+#define RV_TASK(name) RV_API const rv_task_kind rv__task_##name;
 #include "train/tasks.def"
 #undef RV_TASK
 

@@ -328,10 +328,15 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 
 static double weight_flops(const rv_task *task, const rv_param *p) { return rv_lm_weight_flops(((const lm_task *)task)->lm, p); }
 
-rv_lm *rv_lm_task_model(rv_task *task) { return ((lm_task *)task)->lm; }
-const rv_corpus *rv_lm_task_corpus(const rv_task *task) { return &((const lm_task *)task)->corpus; }
-int64_t rv_lm_task_length(const rv_task *task) { return ((const lm_task *)task)->T; }
-rv_tokenizer *rv_lm_task_tokenizer(rv_task *task) { return ((lm_task *)task)->corpus.tokenizer; }
+/* NULL for a task of another kind. */
+static const lm_task *own(const rv_task *task) {
+    return task->kind == &rv__task_language_model ? (const lm_task *)task : NULL;
+}
+
+rv_lm *rv_lm_task_model(rv_task *task) { return own(task) ? own(task)->lm : NULL; }
+const rv_corpus *rv_lm_task_corpus(const rv_task *task) { return own(task) ? &own(task)->corpus : NULL; }
+int64_t rv_lm_task_length(const rv_task *task) { return own(task) ? own(task)->T : 0; }
+rv_tokenizer *rv_lm_task_tokenizer(rv_task *task) { return own(task) ? own(task)->corpus.tokenizer : NULL; }
 
 static const char *const start[] = {
     "tokenizer={type: char}",

@@ -205,10 +205,18 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 
 /* ---- for others */
 
-rv_sequence_regressor *rv_regression_task_model(rv_task *task) { return ((regression_task *)task)->model; }
-int64_t rv_regression_task_count(const rv_task *task, rv_subset subset) { return ((const regression_task *)task)->count[subset]; }
+/* NULL for a task of another kind. */
+static const regression_task *own(const rv_task *task) {
+    return task->kind == &rv__task_regression ? (const regression_task *)task : NULL;
+}
+
+rv_sequence_regressor *rv_regression_task_model(rv_task *task) { return own(task) ? own(task)->model : NULL; }
+int64_t rv_regression_task_count(const rv_task *task, rv_subset subset) {
+    return own(task) ? own(task)->count[subset] : 0;
+}
 
 rv_status rv_regression_task_fetch(rv_task *task, rv_subset subset, int64_t first, int64_t n, const rv_adding_batch **out) {
+    if (!own(task)) return rv_error(RV_EUSAGE, "a task of kind %s has no examples of a regression", task->kind->name);
     regression_task *t = (regression_task *)task;
     if (first < 0 || n < 1 || n > t->B || first + n > t->count[subset])
         return rv_error(RV_EUSAGE, "examples %lld to %lld are not among the %lld of this part, or more than a batch of %lld (train.batch.size)", (long long)first,

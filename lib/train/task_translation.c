@@ -309,26 +309,35 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
 
 /* ---- for others */
 
-rv_seq2seq *rv_translation_task_model(rv_task *task) { return ((translation_task *)task)->model; }
-rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task) { return ((translation_task *)task)->data.src; }
-rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task) { return ((translation_task *)task)->data.tgt; }
+/* NULL for a task of another kind. */
+static const translation_task *own(const rv_task *task) {
+    return task->kind == &rv__task_translation ? (const translation_task *)task : NULL;
+}
+
+rv_seq2seq *rv_translation_task_model(rv_task *task) { return own(task) ? own(task)->model : NULL; }
+rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task) { return own(task) ? own(task)->data.src : NULL; }
+rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task) { return own(task) ? own(task)->data.tgt : NULL; }
 const rv_pair_batch_spec *rv__translation_task_spec(const rv_task *task) { return &((const translation_task *)task)->spec; }
-const rv_config *rv_translation_task_config(const rv_task *task) { return ((const translation_task *)task)->config; }
-int64_t rv_translation_task_max_length(const rv_task *task) { return ((const translation_task *)task)->max_length; }
+const rv_config *rv_translation_task_config(const rv_task *task) { return own(task) ? own(task)->config : NULL; }
+int64_t rv_translation_task_max_length(const rv_task *task) { return own(task) ? own(task)->max_length : 0; }
 
 static rv_pairs *part_of(rv_task *task, rv_subset subset) {
     rv_parallel *d = &((translation_task *)task)->data;
     return subset == RV_SUBSET_TRAIN ? &d->train : subset == RV_SUBSET_VALID ? &d->valid : &d->test;
 }
 
-const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) { return part_of(task, subset); }
+const rv_pairs *rv_translation_task_pairs(rv_task *task, rv_subset subset) {
+    return own(task) ? part_of(task, subset) : NULL;
+}
 
 void rv_translation_task_shuffle_sources(rv_task *task, rv_subset subset) {
+    RV_ASSERT(own(task));
     rv_pairs_shuffle_sources(part_of(task, subset), (uint64_t)rv_config_int(((translation_task *)task)->config, "seed"));
 }
 
 rv_translate_options rv_translation_task_options(const rv_task *task) {
-    const translation_task *t = (const translation_task *)task;
+    const translation_task *t = own(task);
+    RV_ASSERT(t);
     const rv_config *c = t->config;
     return (rv_translate_options){
         .beam_size = (int)rv_config_int(c, "decode.beam_size"),

@@ -97,24 +97,27 @@ static int bin_of(const char *line, int edges, const int64_t *most) {
 }
 
 static rv_status score_texts(const rv_pairs *p, const rv_text *texts, int edges, const int64_t *most, rv_length_bin *bins) {
-    const rv_bleu_options bo = {0};
+    static const rv_bleu_options cases[] = {{0}, {.lowercase = true}};
     const rv_chrf_options co = {0};
-    rv_bleu_stats bleu, *bleus = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *bleus));
+    rv_bleu_stats bleu, (*bleus)[2] = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *bleus));
     rv_chrf_stats chrf, *chrfs = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *chrfs));
     rv_status status = bleus && chrfs ? RV_OK : RV_ENOMEM;
     memset(bins, 0, (size_t)(edges + 1) * sizeof *bins);
     for (int64_t i = 0; i < p->n && status == RV_OK; i++) {
         int bin = bin_of(p->src[i].bytes, edges, most);
         const char *ref = p->tgt[i].bytes;
-        status = rv_bleu_count(&bo, texts[i].bytes, 1, &ref, &bleu);
-        if (status == RV_OK) status = rv_chrf_count(&co, texts[i].bytes, 1, &ref, &chrf);
+        status = rv_chrf_count(&co, texts[i].bytes, 1, &ref, &chrf);
+        for (int k = 0; k < 2 && status == RV_OK; k++) {
+            status = rv_bleu_count(&cases[k], texts[i].bytes, 1, &ref, &bleu);
+            if (status == RV_OK) rv_bleu_add(&bleus[bin][k], &bleu);
+        }
         if (status != RV_OK) break;
-        rv_bleu_add(&bleus[bin], &bleu);
         rv_chrf_add(&chrfs[bin], &chrf);
         bins[bin].sentences++;
     }
     for (int i = 0; i <= edges && status == RV_OK; i++) {
-        bins[i].bleu = rv_bleu_from_stats(&bo, &bleus[i]).score;
+        bins[i].bleu = rv_bleu_from_stats(&cases[0], &bleus[i][0]).score;
+        bins[i].bleu_lc = rv_bleu_from_stats(&cases[1], &bleus[i][1]).score;
         bins[i].chrf = rv_chrf_from_stats(&co, &chrfs[i]);
     }
     rv_free(bleus);
@@ -134,6 +137,7 @@ static rv_status measure_translations(rv_tape *tape, rv_task *task, const rv_pai
 
 static rv_status require_pairs(rv_task *task, rv_subset subset, const rv_pairs **out) {
     *out = rv_translation_task_pairs(task, subset);
+    if (!*out) return rv_error(RV_EUSAGE, "a task of kind %s has no sentence pairs", task->kind->name);
     if ((*out)->n) return RV_OK;
     return rv__no_part(subset);
 }
@@ -145,6 +149,11 @@ rv_status rv__translation_check(rv_task *task, rv_subset subset) {
     RV_TRY(rv_pair_pass_create(pairs, rv__translation_task_spec(task), &pass));
     rv_pair_pass_destroy(pass);
     return RV_OK;
+}
+
+bool rv_translation_task_lowercase(const rv_task *task) {
+    const rv_config *c = rv_translation_task_config(task);
+    return c && rv_config_has(c, "tokenizer.lowercase") && rv_config_bool(c, "tokenizer.lowercase");
 }
 
 rv_status rv_translation_task_by_length(rv_tape *tape, rv_task *task, rv_subset subset, int edges, const int64_t *most, rv_length_bin *bins) {
@@ -167,6 +176,8 @@ rv_status rv__translation_evaluate(rv_tape *tape, rv_task *task, rv_subset subse
         status = measure_translations(tape, task, pairs, beam, 0, NULL, &all);
     if (status == RV_OK) {
         rv__add_metric(c, out, "bleu", all.bleu);
+        if (rv__wants_metric(c, "bleu") && rv_translation_task_lowercase(task))
+            out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
         rv__add_metric(c, out, "chrf", all.chrf);
     }
     rv_tape_set_training(tape, training);

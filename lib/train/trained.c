@@ -1,6 +1,9 @@
+#define _GNU_SOURCE /* realpath */
 #include "train/trained.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +12,8 @@
 #include "base/parallel.h"
 #include "io/run_dir.h"
 #include "kernels/gemm.h"
+#include "train/config_private.h"
+#include "train/items.h"
 #include "train/run_state.h"
 
 static bool is_folder(const char *path) {
@@ -16,22 +21,112 @@ static bool is_folder(const char *path) {
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+/* The file that a run's folder stands for: best.h5, also as a link whose file is gone, or the latest. */
+static rv_status choose(const char *run, char path[RV_PATH_MAX], int64_t **steps, int *n) {
+    struct stat s;
+    char name[32] = "best.h5";
+    RV_TRY(rv_run_dir_list(run, steps, n));
+    const bool best = snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX && lstat(path, &s) == 0;
+    if (!best && !*n) return rv_run_dir_without(run);
+    if (!best) rv_run_dir_name((*steps)[*n - 1], name);
+    return snprintf(path, RV_PATH_MAX, "%s/%s", run, name) < RV_PATH_MAX
+               ? RV_OK
+               : rv_error(RV_ECKPT, "%s: the path is too long", run);
+}
+
+/* The recorded error, and what to do: name the latest checkpoint that is good. */
+static rv_status offer_another(const char *run, const int64_t *steps, int n) {
+    char why[2048], name[32], other[RV_PATH_MAX];
+    rv_checkpoint *good = NULL;
+    snprintf(why, sizeof why, "%s", rv_error_message());
+    for (int i = n - 1; i >= 0 && !good; i--) {
+        rv_run_dir_name(steps[i], name);
+        if (snprintf(other, sizeof other, "%s/%s", run, name) < (int)sizeof other) rv_checkpoint_open(other, &good);
+    }
+    if (!good) return rv_error(RV_ECKPT, "%s; the run has no other checkpoint that can be used", why);
+    rv_checkpoint_close(good);
+    return rv_error(RV_ECKPT, "%s; to use the latest good checkpoint instead, name it: %s", why, other);
+}
+
+static rv_status open_in_run(const char *run, rv_trained *t) {
+    int64_t *steps = NULL;
+    int n = 0;
+    rv_status status = choose(run, t->path, &steps, &n);
+    if (status == RV_OK && (status = rv_checkpoint_open(t->path, &t->saved)) == RV_ECKPT)
+        status = offer_another(run, steps, n);
+    free(steps);
+    return status;
+}
+
 static rv_status open_checkpoint(const char *path, rv_trained *t) {
-    if (!is_folder(path)) {
-        snprintf(t->path, sizeof t->path, "%s", path);
-        if (access(path, F_OK)) return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml", path);
-        return rv_checkpoint_open(path, &t->saved);
+    if (is_folder(path)) return open_in_run(path, t);
+    snprintf(t->path, sizeof t->path, "%s", path);
+    if (access(path, F_OK))
+        return rv_error(RV_ECKPT, "%s: there is no such run or checkpoint; train first: ravel train EXPERIMENT.yaml",
+                        path);
+    return rv_checkpoint_open(path, &t->saved);
+}
+
+static bool gives_data(int n, const char *const *overrides) {
+    for (int i = 0; i < n; i++)
+        if (!strncmp(overrides[i], "data", 4) && (overrides[i][4] == '.' || overrides[i][4] == '=')) return true;
+    return false;
+}
+
+/* "data.path text, ..." */
+static void name_data(const rv_config *c, char *text, size_t size) {
+    static const char *const keys[] = {"data.dataset", "data.path", "data.train", "data.valid", "data.test"};
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && used < size; i++)
+        if (rv_config_has(c, keys[i]))
+            used += (size_t)snprintf(text + used, size - used, "%s%s %s", used ? ", " : "", keys[i],
+                                     rv_config_text(c, keys[i]));
+}
+
+/* Figures of a text that is not what the run saw look like the run's: say so. */
+static rv_status warn_of_data(const rv_trained *t) {
+    static const char path[] = "/data/corpus_hash";
+    uint64_t then;
+    if (!rv_checkpoint_find(t->saved, path)) return RV_OK; /* examples that are made, not read */
+    RV_TRY(rv_checkpoint_read(t->saved, path, RV_CK_U64, 1, &then));
+    rv_items now = {0};
+    rv_status status = t->task->kind->save(t->task, &now);
+    if (status == RV_OK) status = rv_items_status(&now);
+    for (int i = 0; i < now.n && status == RV_OK; i++) {
+        if (strcmp(now.item[i].path, path) || !memcmp(now.item[i].data, &then, sizeof then)) continue;
+        char names[2048];
+        name_data(t->config, names, sizeof names);
+        rv_warn("%s was trained on other data: the text of %s has changed since; figures and parts of it are not "
+                "those of the run",
+                t->path, names);
     }
-    snprintf(t->path, sizeof t->path, "%s/best.h5", path);
-    if (access(t->path, R_OK) == 0) {
-        rv_status status = rv_checkpoint_open(t->path, &t->saved);
-        if (status == RV_OK || status == RV_ENOMEM) return status;
-        rv_warn("passing over the best checkpoint: %s", rv_error_message());
-    }
-    RV_TRY(rv_run_dir_latest(path, &t->saved));
-    if (t->saved) snprintf(t->path, sizeof t->path, "%s", rv_checkpoint_path(t->saved));
-    else return rv_run_dir_without(path);
-    return RV_OK;
+    rv_items_free(&now);
+    return status;
+}
+
+/* The directory that a run was trained in: checkpoint.dir is relative to it, and the checkpoint is there. NULL if it
+ * was moved since. */
+static const char *trained_in(const rv_trained *t, char place[PATH_MAX]) {
+    const char *dir = rv_config_text(t->config, "checkpoint.dir");
+    char *slash = realpath(t->path, place) ? strrchr(place, '/') : NULL;
+    if (!slash || dir[0] == '/') return NULL;
+    *slash = 0;
+    const size_t n = strlen(place), k = strlen(dir);
+    if (n < k + 2 || strcmp(place + n - k, dir) || place[n - k - 1] != '/') return NULL;
+    place[n - k - 1] = 0;
+    return place;
+}
+
+/* The recorded error of a data set, and the remedy if a file is not there. */
+static rv_status explain_data(const rv_trained *t, rv_status status) {
+    const char *key = status == RV_EDATA ? rv__config_lost_data(t->config) : NULL;
+    char why[4096];
+    if (!key) return status;
+    snprintf(why, sizeof why, "%s", rv_error_message());
+    return rv_error(status,
+                    "%s; the run's paths are relative to the folder that it was trained in: go there, or give %s=FILE",
+                    why, key);
 }
 
 static rv_status open_all(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {
@@ -39,14 +134,21 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     const rv_ck_item *text = rv_checkpoint_find(t->saved, "/config/resolved");
     if (!text) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", t->path);
     RV_TRY(rv_config_parse(t->path, text->data, (size_t)rv_ck_count(text), n, overrides, &t->config));
+    char place[PATH_MAX];
+    const char *folder = with_data ? trained_in(t, place) : NULL;
+    if (folder) rv__config_find_data(t->config, folder);
+    rv_config_tell(t->config);
     rv_set_threads((int)rv_config_int(t->config, "runtime.threads"));
     t->params = rv_params_create();
     if (!t->params) return RV_ENOMEM;
-    RV_TRY(rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task));
+    rv_status status =
+        rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task);
+    if (status != RV_OK) return with_data ? explain_data(t, status) : status;
     RV_TRY(rv_params_materialise(t->params, 0));
     RV_TRY(rv_gemm_reserve());
-    rv_status status = rv_run_load_params(t->params, t->saved);
-    return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", t->path);
+    status = rv_run_load_params(t->params, t->saved);
+    if (status != RV_OK) return rv_error_context(status, "%s: ", t->path);
+    return with_data && !gives_data(n, overrides) ? warn_of_data(t) : RV_OK;
 }
 
 rv_status rv_trained_open(const char *path, int n, const char *const *overrides, bool with_data, rv_trained *t) {

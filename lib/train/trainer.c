@@ -14,9 +14,11 @@
 #include "io/metrics.h"
 #include "io/run_dir.h"
 #include "optim/clip.h"
+#include "train/language_model_task.h"
 #include "train/optim_config.h"
 #include "train/run_state.h"
 #include "train/stop.h"
+#include "train/translation_task.h"
 
 typedef struct {
     const rv_config *config;
@@ -33,6 +35,7 @@ typedef struct {
     int64_t saved_unvalidated; /* of the latest checkpoint: as in its state */
     int64_t saved_step, shown_best; /* of the latest checkpoint, and of the one that best.h5 shows; -1: none */
     double clip;
+    double first_loss, last_loss; /* of this process's step 1, and of its latest validation; NaN: there was none */
     const char *watched; /* the metric that decides what is best */
     bool minimise;
     int failed_saves, keep_last, keep_best;
@@ -82,6 +85,7 @@ static rv_status train_step(run *r) {
     int64_t tokens;
     uint64_t rng_before = r->s.rng_step;
     RV_TRY(gradients(r, r->task->kind->next_batch, &loss, &tokens, &scale));
+    if (r->s.step == 0) r->first_loss = loss;
     double norm;
     rv_status status = rv_grad_norm(r->params, &norm);
     if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up", loss);
@@ -155,6 +159,21 @@ static rv_status save(run *r, bool last) {
     return RV_OK;
 }
 
+/* The settings that make a run diverge, as they are: what the remedy is about. */
+static const char *causes(const run *r, char *text, size_t size) {
+    static const char *const norms[] = {"model.encoder.norm", "model.decoder.norm"};
+    const rv_config *c = r->config;
+    size_t used = (size_t)snprintf(text, size, "train.optimizer.lr %g", rv_config_real(c, "train.optimizer.lr"));
+    if (r->clip <= 0) used += (size_t)snprintf(text + used, size - used, ", train.clip_grad_norm 0 (off)");
+    if (rv_config_has(c, "train.lr_scheduler.warmup_steps") &&
+        rv_config_int(c, "train.lr_scheduler.warmup_steps") == 0)
+        used += (size_t)snprintf(text + used, size - used, ", no warm-up");
+    for (int i = 0; i < 2; i++)
+        if (rv_config_has(c, norms[i]) && rv_config_is(c, norms[i], "none"))
+            used += (size_t)snprintf(text + used, size - used, ", %s none", norms[i]);
+    return text;
+}
+
 /* After an error, whose record says why: the state is saved, and the error says where. */
 static rv_status keep_state(run *r, rv_status status, const char *what, const char *then) {
     char why[1024], kept[1024];
@@ -167,9 +186,10 @@ static rv_status keep_state(run *r, rv_status status, const char *what, const ch
 
 /* Nothing was updated: the state before the step is kept. */
 static rv_status diverged(run *r, rv_status status) {
-    char what[64];
+    char what[64], why[256], then[384];
     snprintf(what, sizeof what, "step %lld diverged", (long long)r->s.step + 1);
-    return status == RV_EDIVERGED ? keep_state(r, status, what, "Nothing was updated, and the state before it") : status;
+    snprintf(then, sizeof then, "Likely causes: %s. Nothing was updated, and the state before it", causes(r, why, sizeof why));
+    return status == RV_EDIVERGED ? keep_state(r, status, what, then) : status;
 }
 
 /* ---- validation */
@@ -210,6 +230,7 @@ static rv_status validate(run *r, bool *keep) {
         snprintf(line + at, sizeof line - at, "  %s %.4f", result.m[i].name, result.m[i].value);
     }
     rv_metrics_end(r->metrics);
+    r->last_loss = rv_metrics_value(&result, "loss");
     double value = rv_metrics_value(&result, r->watched);
     if (rv_schedule_observe(&r->schedule, &r->s.schedule, value)) rv_info("the learning rate is cut to %g", learning_rate(r));
     int rank = rank_value(r, value);
@@ -322,6 +343,7 @@ static void read_settings(run *r) {
     r->s.seed = (uint64_t)rv_config_int(c, "seed");
     snprintf(r->s.watched, sizeof r->s.watched, "%s %s", r->watched, r->minimise ? "min" : "max");
     r->saved_step = r->shown_best = -1;
+    r->first_loss = r->last_loss = NAN;
 }
 
 static rv_status prepare(run *r, rv_checkpoint *saved) {
@@ -400,6 +422,24 @@ static rv_status average_last(const run *r, int n) {
     return status;
 }
 
+/* A run that ends worse than a guess is "done" as any other: say that nothing was learned. A little above is where
+ * they begin. */
+static void warn_of_nothing_learned(const run *r) {
+    const rv_tokenizer *tokens = rv_config_is(r->config, "task", "translation")
+                                     ? rv_translation_task_tgt_tokenizer(r->task)
+                                     : rv_lm_task_tokenizer(r->task);
+    const double loss = isnan(r->last_loss) ? r->s.running_loss : r->last_loss;
+    const double guess = tokens ? log((double)rv_tokenizer_size(tokens)) : r->first_loss;
+    char why[256];
+    if (loss > 1.1 * guess)
+        rv_warn("the model has learned nothing: at the end its %s loss is %.4g, and %s %.4g. Lower "
+                "train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up, and "
+                "train anew; likely causes: %s",
+                isnan(r->last_loss) ? "training" : "validation", loss,
+                tokens ? "equal probabilities for all tokens would give" : "that of its first step was", guess,
+                causes(r, why, sizeof why));
+}
+
 static rv_status finish(run *r) {
     int average = (int)rv_config_int(r->config, "checkpoint.average_last");
     const char *dir = rv_run_dir_path(r->dir);
@@ -409,6 +449,7 @@ static rv_status finish(run *r) {
     if (r->s.n_best)
         rv_info("best validation %s %.4f after step %lld%s", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
                 r->shown_best == r->s.best_step[0] ? ": best.h5" : "");
+    warn_of_nothing_learned(r);
     rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   %s %s", dir, dir, r->task->kind->use, dir);
     return RV_OK;
 }

@@ -7,7 +7,8 @@
 #include "train/task.h"
 #include "train/translate.h"
 
-/** The parts of a task of kind translation; owned by the task. */
+/** The parts of a task of kind translation; owned by the task. For a task of another kind they are NULL, lengths 0;
+ * what has nothing to say so with (rv_translation_task_shuffle_sources, rv_translation_task_options) aborts. */
 RV_API rv_seq2seq *rv_translation_task_model(rv_task *task);
 RV_API rv_tokenizer *rv_translation_task_src_tokenizer(rv_task *task);
 RV_API rv_tokenizer *rv_translation_task_tgt_tokenizer(rv_task *task); /**< the same one if joint */
@@ -24,11 +25,15 @@ RV_API rv_translate_options rv_translation_task_options(const rv_task *task);
 /** What a model reaches on sentences of like length. */
 typedef struct {
     int64_t sentences;
-    double bleu, chrf;
+    double bleu, chrf; /**< against the references as they are */
+    double bleu_lc;    /**< BLEU of both in lower case, as sacreBLEU -lc has it */
 } rv_length_bin;
-/** Translate a part as decode.* says and score it by source length [Bahdanau 2015, fig. 2]: bins (edges + 1), bin i those
- *  with up to most[i] (rising) words and more than most[i - 1], the last bin the longer ones. Errors: RV_EDATA without
- *  such a part, those of rv_translate. */
+/** The model writes lower case alone (tokenizer.lowercase): its BLEU against references with capitals is low by that,
+ * and bleu_lc is reported, too. */
+RV_API bool rv_translation_task_lowercase(const rv_task *task);
+/** Translate a part as decode.* says and score it by source length [Bahdanau 2015, fig. 2]: bins (edges + 1), bin i
+ * those with up to most[i] (rising) words and more than most[i - 1], the last bin the longer ones. Errors: RV_EDATA
+ * without such a part, RV_EUSAGE for a task of another kind, those of rv_translate. */
 RV_API rv_status rv_translation_task_by_length(rv_tape *tape, rv_task *task, rv_subset subset, int edges, const int64_t *most, rv_length_bin *bins);
 
 #endif

@@ -183,13 +183,20 @@ Test(plan, rebuilt_is_new) {
     static const struct {
         const char *yaml, *set;
     } kinds[] = {
-        {"name: m\ndata: {path: text}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 16}, embedding_dim: 8}\n"
-         "train:\n  batch: {size: 4, length: 16, sampling: contiguous}\n" TRAIN, "model.decoder.hidden_size=24"},
-        {"name: m\ntask: regression\ndata: {generator: adding, min_length: 4, max_length: 12}\nmodel: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
-         "train:\n  batch: {size: 4}\n" TRAIN, "model.encoder.hidden_size=12"},
-        {"name: m\ntask: translation\ndata: {train: pairs.tsv, valid: pairs.tsv}\ntokenizer: {type: char}\nmodel:\n  embedding_dim: 8\n"
-         "  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n"
-         "train:\n  batch: {type: sentences, size: 3}\n" TRAIN, "model.decoder.hidden_size=12"},
+        {"name: m\ndata: {path: text}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 16}, "
+         "embedding_dim: 8}\n"
+         "train:\n  batch: {size: 4, length: 16, sampling: contiguous}\n" TRAIN,
+         "model.decoder.hidden_size=24"},
+        {"name: m\ntask: regression\ndata: {generator: adding, min_length: 4, max_length: 12}\nmodel: {encoder: "
+         "{type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
+         "train:\n  batch: {size: 4}\n" TRAIN,
+         "model.encoder.hidden_size=12"},
+        {"name: m\ntask: translation\ndata: {train: pairs.tsv, valid: pairs.tsv}\ntokenizer: {type: char}\nmodel:\n  "
+         "embedding_dim: 8\n"
+         "  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, "
+         "num_layers: 1, hidden_size: 8}\n"
+         "train:\n  batch: {type: sequences, size: 3}\n" TRAIN,
+         "model.decoder.hidden_size=12"},
     };
     put("pairs.tsv", "abc\tcba\nabcde\tedcba\nab\tba\nbcd\tdcb\ncab\tbac\nea\tae\nbed\tdeb\n");
     for (int k = 0; k < 3; k++) {

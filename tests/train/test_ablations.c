@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* mkdtemp */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -318,4 +319,37 @@ Test(ablations, shuffled_sources) {
         for (int i = 0; i < N; i++) cr_assert_eq(seen[i], 1);
         cr_assert_gt(moved, N / 2);
     }
+}
+
+/* What one kind of task holds, asked of another. */
+Test(tasks, of_another_kind) {
+    rv_task lm = {&rv__task_language_model}, pairs = {&rv__task_translation}, regression = {&rv__task_regression};
+    const rv_adding_batch *batch;
+    rv_gold_alignment gold;
+    rv_length_bin bin;
+    for (rv_task *t = &pairs;; t = &regression) {
+        cr_expect(!rv_lm_task_model(t) && !rv_lm_task_tokenizer(t) && !rv_lm_task_corpus(t) && !rv_lm_task_length(t));
+        if (t == &regression) break;
+    }
+    for (rv_task *t = &lm;; t = &regression) {
+        cr_expect(!rv_translation_task_model(t) && !rv_translation_task_src_tokenizer(t) &&
+                  !rv_translation_task_tgt_tokenizer(t));
+        cr_expect(!rv_translation_task_config(t) && !rv_translation_task_pairs(t, RV_SUBSET_TEST) &&
+                  !rv_translation_task_max_length(t));
+        cr_expect_eq(rv_translation_task_by_length(NULL, t, RV_SUBSET_TEST, 0, NULL, &bin), RV_EUSAGE);
+        cr_expect_eq(rv_gold_alignment_measure(NULL, t, RV_SUBSET_TEST, NULL, &gold), RV_EUSAGE);
+        if (t == &regression) break;
+    }
+    for (rv_task *t = &lm;; t = &pairs) {
+        cr_expect(!rv_regression_task_model(t) && !rv_regression_task_count(t, RV_SUBSET_TEST));
+        cr_expect_eq(rv_regression_task_fetch(t, RV_SUBSET_TEST, 0, 1, &batch), RV_EUSAGE);
+        if (t == &pairs) break;
+    }
+}
+
+Test(tasks, search_of_another_kind, .signal = SIGABRT) {
+    rv_translation_task_options(&(rv_task){&rv__task_language_model});
+}
+Test(tasks, shuffle_of_another_kind, .signal = SIGABRT) {
+    rv_translation_task_shuffle_sources(&(rv_task){&rv__task_regression}, RV_SUBSET_TEST);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/config.h"
+#include "train/config_private.h"
 #include "train/schema.h"
 
 static const char rnn[] = "name: small\n"
@@ -205,24 +205,40 @@ Test(config, one_mistake_each) {
         {"metrics=loss", "metrics: expected a list of loss, ppl, bpc, accuracy or honest_loss, got 'loss'"},
         {"train.optimizer=adam", "train.optimizer: expected a map, got 'adam'"},
         {"runtime.threads=0", "runtime.threads: expected auto or a whole number in [1, 1024], got '0'"},
-        {"train.optimizer.momentum=0.9", "train.optimizer.momentum does not apply here; it is allowed only with train.optimizer.type sgd"},
-        {"train.lr_scheduler.factor=0.5",
-         "train.lr_scheduler.factor does not apply here; it is allowed only with train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
-        {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or plateau, got 'cosin'; did you mean 'cosine'?"},
-        {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation, regression"},
-        {"model.encoder={type: rnn}", "model.encoder does not apply here; it is allowed only with task translation or regression"},
-        {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
-        {"data.dataset=x", "data.path besides data.dataset; give exactly one of data.dataset, data.path and data.train"},
+        {"train.optimizer.momentum=0.9",
+         "train.optimizer.momentum does not apply here; it is allowed only with train.optimizer.type sgd"},
+        {"train.lr_scheduler.factor=0.5", "train.lr_scheduler.factor does not apply here; it is allowed only with "
+                                          "train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
+        {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or "
+                                          "plateau, got 'cosin'; did you mean 'cosine'?"},
+        {"task=tagging",
+         "task 'tagging' is not available in this version; available: language_model, translation, regression"},
+        {"model.encoder={type: rnn}",
+         "model.encoder does not apply here; it is allowed only with task translation or regression"},
+        {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
+                       "train, checkpoint, generate, decode, metrics, report, runtime, compare"},
+        {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "
+                           "data.train; data.path stands in exp.yaml:2:14: "
+                           "to leave it out, set data.path to null, too"},
+        {"data={train: x, valid: y}", "data.train besides data.path; give exactly one of data.dataset, data.path and "
+                                      "data.train; data.path stands in exp.yaml:2:14: "
+                                      "to leave it out, set data.path to null, too"},
         {"checkpoint.average_last=5", "checkpoint.average_last 5 is more than checkpoint.keep_last 3 keeps"},
         {"name=../x", "name: expected a name of letters, digits, '.', '_' and '-', got '../x'"},
         {"name=''", "name: expected a name of letters, digits, '.', '_' and '-', got an empty text"},
-        {"train.optimizer={type: sgd, nesterov: true, betas: null}", "train.optimizer.nesterov needs a train.optimizer.momentum above 0"},
+        {"train.optimizer={type: sgd, nesterov: true, betas: null}",
+         "train.optimizer.nesterov needs a train.optimizer.momentum above 0"},
         {"train.lr_scheduler={type: cosine, warmup_steps: 20000}",
-         "train.lr_scheduler.warmup_steps 20000 is not below total_steps 20000; nothing would be left after the warm-up"},
-        {"train.lr_scheduler={type: cosine, min_lr: 1}", "train.lr_scheduler.min_lr 1 is above train.optimizer.lr 0.001"},
-        {"train.batch={type: tokens}", "train.batch.size 4 tokens do not hold one sequence of train.batch.length 16"},
-        {"model={tie_embeddings: true, embedding_dim: 8}", "model.tie_embeddings needs model.embedding_dim 8 equal to model.decoder.hidden_size 24"},
-        {"checkpoint.dir='${nam}'", "unknown ${nam}; it names a value at the top of the file, as in ${name} (write $${ for a literal ${)"},
+         "train.lr_scheduler.warmup_steps 20000 is not below total_steps 20000; nothing would be left after the "
+         "warm-up"},
+        {"train.lr_scheduler={type: cosine, min_lr: 1}",
+         "train.lr_scheduler.min_lr 1 is above train.optimizer.lr 0.001"},
+        {"train.batch={type: tokens}", "train.batch.size 4 tokens do not hold one sequence of train.batch.length 16; "
+                                       "raise it, or for sequences set train.batch.type to sequences"},
+        {"model={tie_embeddings: true, embedding_dim: 8}",
+         "model.tie_embeddings needs model.embedding_dim 8 equal to model.decoder.hidden_size 24"},
+        {"checkpoint.dir='${nam}'",
+         "unknown ${nam}; it names a value at the top of the file, as in ${name} (write $${ for a literal ${)"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         rv_config *c;
@@ -234,6 +250,68 @@ Test(config, one_mistake_each) {
         bool ok = !strcmp(got, want) || (!strncmp(got, "exp.yaml:", 9) && after && !strcmp(after + 2, wrong[i][1]));
         cr_expect(ok, "%s\n gave %s\n want %s", wrong[i][0], got, want);
     }
+}
+
+/* What an assignment makes impossible of a file's keys gives way; what files and assignments give in vain stays a
+ * mistake. */
+Test(config, keys_give_way_to_assignments) {
+    static const char more[] = "tokenizer: {type: word, vocab_size: 40}\n";
+    static const char schedule[] = "  lr_scheduler: {type: cosine, warmup_steps: 200}\n";
+    char text[1024];
+    snprintf(text, sizeof text, "%s%s%s", rnn, schedule, more);
+    rv_config *c = parse(text, 1, (const char *const[]){"tokenizer.type=char"});
+    cr_expect(!rv_config_has(c, "tokenizer.vocab_size") && c->notes == 1);
+    cr_expect_str_eq(c->note[0], "tokenizer.vocab_size (exp.yaml:11:25) is left out: it applies only with "
+                                 "tokenizer.type bpe, or with tokenizer.type word");
+    char *resolved = rv_config_resolved(c);
+    rv_config *again = parse(resolved, 0, NULL);
+    cr_expect_eq(again->notes, 0);
+    rv_config_destroy(again);
+    free(resolved);
+    rv_config_destroy(c);
+    for (int steps = 1; steps < 200; steps += 99) {
+        char few[32];
+        snprintf(few, sizeof few, "train.max_steps=%d", steps);
+        c = parse(text, 1, (const char *const[]){few});
+        cr_expect_eq(rv_config_int(c, "train.lr_scheduler.warmup_steps"), steps - 1);
+        cr_expect(c->notes == 1 && strstr(c->note[0], "warmup_steps is cut from 200 (exp.yaml:10:46) to "), "%s",
+                  c->note[0]);
+        rv_config_destroy(c);
+    }
+    c = parse(
+        text, 2,
+        (const char *const[]){"train.lr_scheduler.type=constant", "model.decoder={type: transformer, num_heads: 2}"});
+    cr_expect(rv_config_int(c, "train.lr_scheduler.warmup_steps") == 200 && !rv_config_has(c, "model.decoder.cell") &&
+              c->notes == 1);
+    rv_config_destroy(c);
+    fails(text, 2, (const char *const[]){"tokenizer.type=char", "tokenizer.vocab_size=9"},
+          "command line 'tokenizer.vocab_size=9': tokenizer.vocab_size does not apply here; it is allowed only with "
+          "tokenizer.type bpe, or with tokenizer.type word");
+    fails(text, 1, (const char *const[]){"train.lr_scheduler={warmup_steps: 20000}"},
+          "command line 'train.lr_scheduler={warmup_steps: 20000}': train.lr_scheduler.warmup_steps 20000 is not "
+          "below total_steps 20000; nothing would be left after "
+          "the warm-up");
+    snprintf(text, sizeof text, "%stokenizer: {type: char, vocab_size: 40}\n", rnn);
+    fails(text, 1, (const char *const[]){"train.max_steps=5"},
+          "exp.yaml:10:25: tokenizer.vocab_size does not apply here; it is allowed only with tokenizer.type bpe, or "
+          "with tokenizer.type word");
+}
+
+#define TRANSLATION                                                                                                   \
+    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"        \
+    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, "    \
+    "num_layers: 1, hidden_size: 12}\n"                                                                               \
+    "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
+
+Test(config, one_word_for_sequences) {
+    rv_config *new = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sequences"}),
+              *old = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sentences"});
+    char *a = rv_config_resolved(new), *b = rv_config_resolved(old);
+    cr_expect(rv_config_is(old, "train.batch.type", "sequences") && !strcmp(a, b));
+    free(a);
+    free(b);
+    rv_config_destroy(new);
+    rv_config_destroy(old);
 }
 
 Test(config, transformer_relations) {
@@ -253,11 +331,6 @@ Test(config, transformer_relations) {
     }
     rv_config_destroy(parse(rnn, 1, &base));
 }
-
-#define TRANSLATION                                                                                                                                  \
-    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"                                      \
-    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}\n" \
-    "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
 
 #define COPY "model.bridge copy needs a recurrent encoder like the decoder, but "
 #define COPY_END "; make them equal, or use dense"

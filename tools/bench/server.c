@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare/json_file.h"
 #include "heap.h"
 
 /* The most memory that this process had at a time, MiB. (getrusage also counts the program that started it.) */
@@ -43,8 +44,8 @@ static rv_status run(rv_workload_run *r, int steps) {
         for (int p = 0; p < phases; p++) json_array_append_new(step, json_real(seconds[p] * 1e3));
         json_array_append_new(times, step);
     }
-    json_t *o = json_pack("{s:o, s:f, s:f, s:f}", "phases_ms", times, "loss", rv__workload_loss(r), "arena_mb", (double)rv__workload_bytes(r) / 1048576.,
-                          "peak_mb", peak_mb());
+    json_t *o = json_pack("{s:o, s:o, s:f, s:f}", "phases_ms", times, "loss", rv_json_number(rv__workload_loss(r)),
+                          "arena_mb", (double)rv__workload_bytes(r) / 1048576., "peak_mb", peak_mb());
     json_object_set_new(o, "allocations", most.counted ? json_integer(most.calls) : json_null());
     json_object_set_new(o, "allocated_bytes", most.counted ? json_integer(most.bytes) : json_null());
     json_object_set_new(o, "openmp_allocations", most.counted ? json_integer(most.openmp) : json_null());

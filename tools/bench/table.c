@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare/json_file.h"
 #include "kernels/peak.h"
 #include "peer.h"
 #include "timing.h"
@@ -159,7 +160,7 @@ static void text_row(const rv_table_options *o, const row *r) {
 static void put(json_t *o, const char *prefix, const char *key, double x) {
     char name[64];
     snprintf(name, sizeof name, "%s%s", prefix, key);
-    json_object_set_new(o, name, json_real(x));
+    json_object_set_new(o, name, rv_json_number(x));
 }
 
 static void put_times(json_t *o, const char *prefix, const row *r, const timed *t) {
@@ -173,8 +174,9 @@ static void put_times(json_t *o, const char *prefix, const row *r, const timed *
 }
 
 static json_t *json_row(const row *r) {
-    json_t *o = json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I}", "workload", r->w->name, "threads", r->threads, "gflops", r->gflops, "share_of_peak", r->share,
-                          "fma_peak_gflops", r->peak, "arena_mb", r->arena_mb, "loss", r->loss, "parameters", (json_int_t)r->params);
+    json_t *o = json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:o, s:I}", "workload", r->w->name, "threads", r->threads,
+                          "gflops", r->gflops, "share_of_peak", r->share, "fma_peak_gflops", r->peak, "arena_mb",
+                          r->arena_mb, "loss", rv_json_number(r->loss), "parameters", (json_int_t)r->params);
     put_times(o, "", r, &r->ours);
     if (r->allocations >= 0) {
         json_object_set_new(o, "allocations_per_step", json_integer(r->allocations));

@@ -101,8 +101,8 @@ static void note_done(state *s, int number, double seconds) {
     char title[512];
     rv__cell_title(&cell, title, sizeof title);
     const char *how = rv_cell_look(s->c, number, NULL, NULL) == RV_CELL_DIVERGED ? "diverged" : "done";
+    rv_progress_update(s->bar, s->done, "%s", title); /* before the message, which draws the bar below it */
     if (seconds >= 0) rv_info("cell %d of %d %s in %.1f s: %s", number, s->total, how, seconds, title);
-    rv_progress_update(s->bar, s->done, "%s", title);
 }
 
 static void fail(state *s, const job *j, int status) {
@@ -165,7 +165,11 @@ int rv__jobs_run(const rv_comparison *c, const rv__jobs_options *options) {
     s.threads = rv_threads() / s.jobs;
     if (s.threads < 1) s.threads = 1;
     rv_stop_install();
-    s.bar = rv_progress_start("comparing", "cells", 0, s.total);
+    for (int i = 1; i <= s.total; i++) { /* done before: the time that is left does not count them */
+        rv_cell_state now = rv_cell_look(c, i, NULL, NULL);
+        s.done += s.complete[i] = now == RV_CELL_DONE || now == RV_CELL_DIVERGED;
+    }
+    s.bar = rv_progress_start("comparing", "cells", s.done, s.total);
     bool waiting = true;
     double looked = -1; /* when the cells were, last: that takes system calls for each */
     for (;;) {
