@@ -75,9 +75,9 @@ class Checkpoints(Command):
 
     def test_data_that_changed_since_are_told(self):
         told = "runs/a/best.h5 was trained on other data: the text of data.path a.txt has changed since"
-        self.assertEqual(ravel("eval", "runs/a").stderr, "")
+        self.assertNotIn("warning", ravel("eval", "runs/a").stderr)
         self.check(ravel("eval", "runs/a", "data.path=b.txt"), 0)
-        self.assertEqual(ravel("eval", "runs/a", "data.path=b.txt").stderr, "")
+        self.assertNotIn("warning", ravel("eval", "runs/a", "data.path=b.txt").stderr)
         with open("a.txt", "a") as f: f.write(" alpha alpha")
         for command in "eval", "probe": self.check(ravel(command, "runs/a"), 0, "warning: " + told)
         self.assertEqual(ravel("summary", "runs/a").stderr, "")  # it reads no data
@@ -98,7 +98,7 @@ class Checkpoints(Command):
         self.check(ravel("eval", "../moved"), 3, "a.txt", "relative to the folder that it was trained in: go there, or give data.path=FILE")
         self.check(ravel("eval", "../moved", "data.path=../a.txt"), 0)
         os.chdir("..")
-        self.assertEqual(ravel("eval", "moved").stderr, "")
+        self.assertNotIn("warning", ravel("eval", "moved").stderr)
 
     def test_no_other_step_stands_for_a_damaged_one(self):
         self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)

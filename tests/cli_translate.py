@@ -280,15 +280,15 @@ class Translate(Command):
             with open(part + ".fr") as f, open(f"capital{part}.fr", "w") as to: to.write(f.read().title())
             with open(part + ".en") as f, open(f"capital{part}.en", "w") as to: to.write(f.read())
         more = ["data=!replace {train: capitaltrain, valid: capitalvalid, src: en, tgt: fr, max_length: 12}"]
-        self.check(ravel("train", "-q", "attends.yaml", "name=lower", "tokenizer.lowercase=true", *more), 0)
-        e = self.parsed("eval", "--json", "runs/lower")
+        self.check(ravel("train", "-q", "attends.yaml", "name=capitals", "tokenizer.lowercase=true", *more), 0)
+        e = self.parsed("eval", "--json", "runs/capitals")
         self.assertLess(e["bleu"] + 20, e["bleu_lc"])
         self.assertIn("|case:mixed|", e["bleu_signature"])
         self.assertIn("|case:lc|", e["bleu_lc_signature"])
-        self.assertRegex(ravel("eval", "runs/lower").stdout, r"(?m)^bleu_lc +\d+\.\d+$")
-        one = self.parsed("eval", "--json", "runs/lower", "--by-length", "100")["bins"][0]
+        self.assertRegex(ravel("eval", "runs/capitals").stdout, r"(?m)^bleu_lc +\d+\.\d+$")
+        one = self.parsed("eval", "--json", "runs/capitals", "--by-length", "100")["bins"][0]
         self.assertAlmostEqual(one["bleu_lc"], e["bleu_lc"], places=4)
-        self.assertRegex(ravel("eval", "runs/lower", "--by-length", "100").stdout, r"BLEU lc\n0-100 .*\d\.\d\d\n101- +0 +- +- +-\n")
+        self.assertRegex(ravel("eval", "runs/capitals", "--by-length", "100").stdout, r"BLEU lc\n0-100 .*\d\.\d\d\n101- +0 +- +- +-\n")
         self.assertNotIn("bleu_lc", self.parsed("eval", "--json", "runs/attends"))
 
     def test_data_that_do_not_fit(self):
