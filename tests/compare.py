@@ -44,7 +44,7 @@ compare:
   cost: {sequence_length: [4, 8], phases: [forward, decode], warmup: 0, repeats: 3}
   report: {resamples: 50, samples: 2, attention: {sentences: 1}}
 """
-CELLS = 4 + 4 + 2
+CELLS = 4 + 4 + 2 * 5
 
 
 def check(ok, what):
@@ -211,6 +211,6 @@ with tempfile.TemporaryDirectory() as tmp:
     # A training that diverges is a result.
     folder("diverging", COMPARISON.replace("  tune: {lr: [1e-3, 1e-2], train_steps: 8}\n", "").replace("model.dropout: 0.2", "train.optimizer: !replace {type: sgd, lr: 1e6}"))
     code, _, err = run("diverging")
-    check(code == 0 and sorted(c["state"] for c in cells("diverging")) == ["diverged"] * 2 + ["done"] * 4, f"diverging: {code} {err}")
+    check(code == 0 and sorted(c["state"] for c in cells("diverging")) == ["diverged"] * 2 + ["done"] * (2 + 2 * 5), f"diverging: {code} {err}")
     mistakes()
     print(f"{kills} kills: every report is that of the comparison that was never stopped")

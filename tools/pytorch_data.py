@@ -145,18 +145,18 @@ def sentences(settings, ravel):
 
 
 def pairs(path, settings, ravel, _, size=64):
-    """(source, its lengths, decoder's input, targets); sentences are cut at data.max_length, those of like length go
-    together."""
+    """(source, its lengths, decoder's input, targets); sentences are cut at data.max_length, and a target that was cut has no
+    end to be scored; those of like length go together."""
     most = int(settings["data"]["max_length"])
     sides = zip(("src", "tgt"), sentences(settings, ravel))
     src, tgt = (encode(ravel, path, side, list(lines)) for side, lines in sides)
-    src, tgt = [s[:most] + [EOS] for s in src], [t[:most] for t in tgt]
+    src, tgt = [s[:most] + [EOS] for s in src], [t[:most] + [EOS if len(t) <= most else -1] for t in tgt]
     order = sorted(range(len(src)), key=lambda i: (len(src[i]), len(tgt[i])))
     pad = lambda rows, fill: torch.tensor([r + [fill] * (max(map(len, rows)) - len(r)) for r in rows])
     for k in range(0, len(order), size):
         s, t = [src[i] for i in order[k:k + size]], [tgt[i] for i in order[k:k + size]]
         lengths = torch.tensor([len(r) for r in s])
-        yield pad(s, PAD), lengths, pad([[BOS] + r for r in t], PAD), pad([r + [EOS] for r in t], -1)
+        yield pad(s, PAD), lengths, pad([[BOS] + r[:-1] for r in t], PAD), pad(t, -1)
 
 
 # ---- regression: numbers made as they are needed, after lib/data/adding.c
