@@ -82,7 +82,7 @@ class Pages(unittest.TestCase):
             self.assertIn(said, words)
         self.assertIn("Training step: transformer costs less time than bottleneck up to 251 tokens (interval 160 to 183); on longer sequences bottleneck costs less.", words)
         self.assertIn("bottleneck: it halves every 5.9 tokens before training and halves every 24 tokens after.", words)
-        self.assertIn("transformer: it does not fall with distance, before training or after.", words)
+        self.assertIn("transformer: it shows no exponential fall with distance, before training or after.", words)
         self.assertIn("1 of 9 runs diverged", words)
         self.assertIn("bottleneck, seed 3 diverged: loss is NaN at step 410", words)
         self.assertIn("Parameters are within 0.82 % of those of bottleneck; allowed were 2 %", words)

@@ -58,7 +58,7 @@ static void print_flow(const char *title, const json_t *flow) {
         const json_t *s = json_array_get(series, k), *norm = json_object_get(s, "norm");
         const json_t *half = json_object_get(s, "half_life");
         if (json_is_number(half)) snprintf(half_text, sizeof half_text, "%.2f", json_number_value(half));
-        else snprintf(half_text, sizeof half_text, "flat");
+        else snprintf(half_text, sizeof half_text, "none");
         printf("%-24s %9s", json_string_value(json_object_get(s, "state")), half_text);
         for (int i = 0; i < n; i++) {
             const json_t *v = json_array_get(norm, (size_t)lags[i]);

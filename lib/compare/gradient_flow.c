@@ -33,8 +33,10 @@ typedef struct {
     int64_t examples, longest;
 } flow;
 
+static const double R2_LEAST = 0.9; /* share of the variance that a line must explain */
+
 double rv_half_life(int n, const double *lag, const double *norm) {
-    double count = 0, x = 0, y = 0, xx = 0, xy = 0, first = INFINITY, last = -INFINITY;
+    double count = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0, first = INFINITY, last = -INFINITY;
     for (int i = 0; i < n; i++) {
         if (!(norm[i] > 0) || !isfinite(norm[i])) continue;
         count++;
@@ -50,9 +52,11 @@ double rv_half_life(int n, const double *lag, const double *norm) {
         if (!(norm[i] > 0) || !isfinite(norm[i])) continue;
         xx += (lag[i] - x) * (lag[i] - x);
         xy += (lag[i] - x) * (log(norm[i]) - y);
+        yy += (log(norm[i]) - y) * (log(norm[i]) - y);
     }
-    double half = -log(2.) * xx / xy;
-    return xy < 0 && half <= RV_FLAT_SPANS * (last - first) ? half : NAN;
+    const double half = -log(2.) * xx / xy;
+    const bool straight = xy * xy >= R2_LEAST * xx * yy; /* else the line says nothing of the curve */
+    return xy < 0 && straight && half <= RV_FLAT_SPANS * (last - first) ? half : NAN;
 }
 
 /* Of elements `step` apart in groups of `size`; what float can no longer tell from 0 counts as 0. */

@@ -29,7 +29,7 @@ RV_API rv_status rv_gradient_flow_trained(rv_tape *tape, const rv_trained *t, in
 /** A line that needs more than so many times the span of its lags to halve is flat. */
 enum { RV_FLAT_SPANS = 10 };
 /** Lag after which norm has halved, from a straight line through (lag, log norm) by least squares over the lags whose norm is
- *  positive and finite; NaN with fewer than 3 of them or a line that is flat or rises: there is no half-life. */
+ *  positive and finite; NaN with fewer than 3 of them or a line that is flat, rises or does not fit (R^2 below 0.9): there is no exponential fall. */
 RV_API double rv_half_life(int n, const double *lag, const double *norm);
 
 #endif

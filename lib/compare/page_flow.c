@@ -111,7 +111,7 @@ static void flow_charts(rv__page *p, const json_t *flow, const char *setting) {
 static const char *half_life(rv__page *p, const json_t *s) {
     if (!s) return "\xe2\x80\x93";
     double h = rv__page_real(s, "half_life");
-    return isnan(h) ? "does not fall" : rv__page_rough(p, h);
+    return isnan(h) ? "no exponential fall" : rv__page_rough(p, h);
 }
 
 static void half_life_table(rv__page *p, const json_t *flow) {

@@ -314,7 +314,7 @@ static reach reach_of(const json_t *flow, const char *model, const char *setting
 
 /* A half-life far beyond what was measured is no number to be told. */
 static const char *reach_text(rv__page *p, reach r) {
-    if (r.flat) return "does not fall with distance";
+    if (r.flat) return "shows no exponential fall with distance";
     if (r.half_life > 2 * r.longest) return rv__page_format(p, "hardly falls over the %s tokens measured", rv__page_number(p, r.longest));
     return rv__page_format(p, "halves every %s tokens", rv__page_rough(p, r.half_life));
 }
@@ -331,7 +331,7 @@ static void half_lives(rv__page *p) {
         if (!before.known || !after.known) continue;
         fputs("<li>", p->f);
         rv__page_model(p, model);
-        if (before.flat && after.flat) fputs(": it does not fall with distance, before training or after.", p->f);
+        if (before.flat && after.flat) fputs(": it shows no exponential fall with distance, before training or after.", p->f);
         else rv_page_textf(p->f, ": it %s before training and %s after.", reach_text(p, before), reach_text(p, after));
         fputs("</li>\n", p->f);
     }

@@ -239,6 +239,9 @@ Test(gradient_flow, half_life) {
     cr_expect_float_eq(rv_half_life(N, lag, norm), 100, 1e-8);
     for (int i = 0; i < N; i++) norm[i] = 0;
     cr_expect(isnan(rv_half_life(N, lag, norm)));
+    /* trained attention: strong where it looks, weak elsewhere, and no weaker with distance; a slope is in it all the same */
+    const double looks[] = {1, 0.9, 0.12, 0.1, 0.8, 0.09, 0.11, 0.1, 0.7, 0.1, 0.08, 0.1};
+    cr_expect(isnan(rv_half_life(12, lag, looks)));
 }
 
 /* ---- tasks */
