@@ -27,7 +27,7 @@ typedef struct {
 typedef rv_status (*rv__size_of)(void *ctx, const rv__widths *widths, double *value);
 /* The widths that a file gives, as they are. */
 void rv__widths_of(const rv_config *config, rv__widths *out);
-/* Scale them until the size is within the tolerance of the target; if none is, *out is the nearest. *value: its size. */
+/* Scale them until the size is nearest to the target, or within the tolerance of it. *value: its size. */
 rv_status rv__match_widths(const rv_config *config, double target, double tolerance, rv__size_of size, void *ctx, rv__widths *out, double *value);
 
 #endif

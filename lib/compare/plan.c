@@ -325,7 +325,8 @@ static rv_status match_member(planner *p, member *m, built *b, built *reference,
     candidate c = {p->by, m->label, m->entry, p->m[p->reference].entry, first_setting(p), b, reference, target};
     rv_config *config;
     RV_TRY(rv__model_config(m->entry, c.set, NULL, &config));
-    rv_status status = rv__match_widths(config, target, tolerance, size_at, &c, &m->widths, &m->value);
+    const double enough = p->by == BY_WALL_CLOCK ? tolerance : 0; /* what is computed may be as near as can be */
+    rv_status status = rv__match_widths(config, target, enough, size_at, &c, &m->widths, &m->value);
     rv_config_destroy(config);
     RV_TRY(status);
     set_widths(&m->widths, json_object_get(m->entry, "set"));

@@ -69,6 +69,21 @@ Test(match, transformer_keeps_its_relations) {
     rv_config_destroy(c);
 }
 
+/* Within the tolerance is not yet the nearest: where nothing is measured, the search goes on. */
+Test(match, takes_the_nearest) {
+    rv_config *c = parse(transformer, 0, NULL);
+    for (double target = 1e5; target < 1e7; target *= 2.3) {
+        rv__widths w;
+        double first, nearest;
+        int calls = 0;
+        cr_assert_eq(rv__match_widths(c, target, 0.05, quadratic, &calls, &w, &first), RV_OK);
+        cr_assert_eq(rv__match_widths(c, target, 0, quadratic, &calls, &w, &nearest), RV_OK);
+        cr_expect_leq(fabs(nearest / target - 1), fabs(first / target - 1));
+        cr_expect_lt(fabs(nearest / target - 1), 0.004, "target %g: %g, first %g", target, nearest, first);
+    }
+    rv_config_destroy(c);
+}
+
 /* What asks the decoder's state to be as wide as what the encoder gives. */
 Test(match, relations_between_states) {
     static const char *const copy[] = {"model.bridge=copy", "model.attention=!replace {type: none}", "model.encoder.hidden_size=33", "model.decoder.hidden_size=66"};
