@@ -74,7 +74,7 @@ static void check_line(rv__page *p, bool good, const char *what, const char *det
 }
 
 static const char *match_unit(const json_t *match) {
-    if (rv__page_is(match, "by", "parameters")) return "parameters without embeddings";
+    if (rv__page_is(match, "by", "parameters")) return "parameters without tables that are only looked up";
     if (rv__page_is(match, "by", "flops")) return "FLOPs per token";
     return "time per step";
 }
@@ -90,7 +90,7 @@ static void unmatched_line(rv__page *p, const json_t *match) {
     bool near = most <= 1.02 * least; /* models that differ in something else than layers and widths */
     check_line(p, near, near ? "Size: about equal." : "Size: not matched.",
                !near ? "Each model has the size its file gives it."
-               : most > least ? rv__page_format(p, "Each has the size its file gives it; parameters without embeddings differ by %s\xc2\xa0%%.", rv__page_rough(p, 100 * (most / least - 1)))
+               : most > least ? rv__page_format(p, "Each has the size its file gives it; parameters without tables that are only looked up differ by %s\xc2\xa0%%.", rv__page_rough(p, 100 * (most / least - 1)))
                               : "Each has the size its file gives it; parameters are the same.");
 }
 

@@ -23,7 +23,7 @@ static const double SECONDS = 0.5;
 
 /* What a model amounts to. */
 typedef struct {
-    int64_t parameters, embedding; /* of them, in tables of tokens and positions */
+    int64_t parameters, embedding; /* of them, in tables of tokens and positions that are only looked up */
     double flops_per_token;
     int64_t src_vocab, tgt_vocab;
 } size;
@@ -80,6 +80,11 @@ static bool is_table(const char *name) {
     return false;
 }
 
+/* An output layer that is the embedding multiplies, and counts as one of its own would. */
+static bool only_looked_up(const built *b, const rv_param *p) {
+    return is_table(p->name) && (!strncmp(p->name, "encoder.", 8) || !(b->task->kind->weight_flops(b->task, p) > 0));
+}
+
 static size size_of(const built *b) {
     size s = {.parameters = rv_params_count(b->params)};
     double flops;
@@ -87,7 +92,7 @@ static size size_of(const built *b) {
     b->task->kind->cost(b->task, b->params, &flops, &positions);
     s.flops_per_token = flops / (double)positions;
     for (int i = 0; i < b->params->n; i++)
-        if (is_table(b->params->p[i]->name)) s.embedding += rv_numel(&b->params->p[i]->t);
+        if (only_looked_up(b, b->params->p[i])) s.embedding += rv_numel(&b->params->p[i]->t);
     if (rv_config_is(b->config, "task", "language_model")) s.tgt_vocab = rv_tokenizer_size(rv_lm_task_tokenizer(b->task));
     if (rv_config_is(b->config, "task", "translation")) {
         s.src_vocab = rv_tokenizer_size(rv_translation_task_src_tokenizer(b->task));

@@ -110,6 +110,18 @@ Test(plan, matched) {
     }
 }
 
+/* An output layer tied to the embedding counts as one of its own does; a table that is only looked up does not. */
+Test(plan, a_tied_output_layer_counts) {
+    rv_comparison *c = plan("compare:\n  name: x\n  models: {own: {file: lstm.yaml, set: {model.decoder.hidden_size: 8, model.embedding_dim: 8, model.head_bias: false}},\n"
+                            "           tied: {file: lstm.yaml, set: {model.decoder.hidden_size: 8, model.embedding_dim: 8, model.tie_embeddings: true}}}\n  budget: {train_steps: 2}\n");
+    const json_t *rows = json_object_get(json_object_get(c->plan, "match"), "models"), *own = json_array_get(rows, 0), *tied = json_array_get(rows, 1);
+    const int64_t total[] = {json_integer_value(json_object_get(own, "parameters")), json_integer_value(json_object_get(tied, "parameters"))};
+    const int64_t table[] = {json_integer_value(json_object_get(own, "embedding_parameters")), json_integer_value(json_object_get(tied, "embedding_parameters"))};
+    cr_expect(table[0] > 0 && table[1] == 0 && total[0] - table[0] == total[1], "%lld less %lld, %lld less %lld", (long long)total[0], (long long)table[0],
+              (long long)total[1], (long long)table[1]);
+    rv_comparison_close(c);
+}
+
 /* By wall clock: what is measured is in the plan that was written, and stays. Nothing here depends on how fast the machine is. */
 Test(plan, wall_clock) {
     static const char yaml[] = "compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  match: {by: wall_clock, tolerance: 0.5}\n  budget: {train_steps: 2}\n";
