@@ -31,8 +31,8 @@ RV_API int64_t rv_cost_batch(const rv_cost_spec *spec, int64_t length);
  *  translation after encoding its source; a regressor makes no tokens, and a model whose mask lets it see the future no steps:
  *  they have no such row. A learned table of positions is made long enough.
  *
- *  "flops": from shapes, backward as twice forward, attention over all L positions (in decoding over those so far).
- *  "flops_counted": by the kernels (kernels/flops.h): a causal mask halves attention, and its backward makes the scores again.
+ *  "flops": from shapes, backward as twice forward, attention over the positions that a mask leaves. "flops_counted": by the
+ *  kernels (kernels/flops.h), whose backward of attention makes the scores again.
  *  "step_bytes": forward what the tape holds before backward; backward with the gradients; decode with the state that is
  *  carried (for a transformer its cache). "peak_bytes": the most that the process has had so far, decode before forward before
  *  backward; so measure each length in a process of its own (rv_cost_run). Errors: RV_EUSAGE for a task without cost,

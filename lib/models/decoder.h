@@ -98,7 +98,7 @@ struct rv_decoder_kind {
     /** The state's numbers as one flat array, for checkpoints; NULL if the kind has none to save. */
     rv_real *(*state_data)(rv_decoder_state *s, int64_t *n);
     int64_t (*hidden_size)(const rv_decoder_config *config);
-    /** Multiply-adds of attention per position when T positions are seen (0 for recurrence); weights not counted. */
+    /** Multiply-adds of attention per position of T, over those that the mask leaves (0 for recurrence); weights not counted. */
     double (*attention_macs)(const rv_decoder_config *config, int64_t T);
     /** The same of attention over S positions of a memory. */
     double (*memory_macs)(const rv_decoder_config *config, int64_t S);

@@ -110,11 +110,15 @@ static rv_real *state_data(rv_decoder_state *s, int64_t *n) {
 static int64_t hidden_size(const rv_decoder_config *c) { return c->transformer.hidden_size; }
 
 /* q k^T and weights v: T D multiply-adds each per layer and position, the causal half not deducted. */
-static double attention_macs(const rv_decoder_config *c, int64_t T) {
-    return 2. * c->transformer.num_layers * (double)T * (double)c->transformer.hidden_size;
+static double memory_macs(const rv_decoder_config *c, int64_t S) {
+    return 2. * c->transformer.num_layers * (double)S * (double)c->transformer.hidden_size;
 }
 
-static double memory_macs(const rv_decoder_config *c, int64_t S) { return attention_macs(c, S); }
+/* What is masked before the softmax is not computed: on average a position sees half of them. */
+static double attention_macs(const rv_decoder_config *c, int64_t T) {
+    return memory_macs(c, T) * (c->transformer.mask == RV_MASK_BEFORE ? (double)(T + 1) / (double)(2 * T) : 1);
+}
+
 static rv_tensor *embedding(const rv_decoder *d) { return d->embedding; }
 
 const rv_decoder_kind rv__decoder_transformer = {

@@ -139,8 +139,7 @@ static void close(const char *model, const char *what, double a, double b, doubl
     cr_expect(fabs(a / b - 1) <= tolerance, "%s, %s: counted %.4g, from shapes %.4g: %+.2f %%", model, what, a, b, 100 * (a / b - 1));
 }
 
-/* Counted and from shapes: the first step of a recurrence has no state before it, and of attention half the keys are in the
- * future; and its backward makes the scores once more. At L = 24 both are small. Above 1024 classes the head's gradients come with
+/* Counted and from shapes: the first step of a recurrence has no state before it; and the backward of attention makes the scores once more. At L = 24 both are small. Above 1024 classes the head's gradients come with
  * the loss, so only the sum of both phases is the same. */
 Test(cost, counted_work_is_that_of_the_shapes) {
     static const int64_t vocabulary[] = {500, 2000};
@@ -152,6 +151,20 @@ Test(cost, counted_work_is_that_of_the_shapes) {
             if (d) close(models[i].name, "decoding", number(d, "flops_counted"), number(d, "flops"), 0.04);
             json_decref(cells);
         }
+}
+
+/* What a comparison plans with is what the kernels do: where attention is most of the work, too, masked or not. */
+Test(cost, planned_work_is_what_is_done) {
+    static const char *const kinds[] = {"lstm", "gpt", "bahdanau", "transformer", "rnn to transformer", "regression by transformer"};
+    static const int64_t lengths[] = {96, 512};
+    for (int i = 0; i < MODELS; i++)
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+            for (int l = 0; l < 2 && !strcmp(models[i].name, kinds[k]); l++) {
+                json_t *cells = measured(i, 100, 1, lengths[l], 1), *f = phase(cells, "forward"), *d = phase(cells, "decode");
+                close(models[i].name, "forward", number(f, "flops_counted"), number(f, "flops"), 0.01);
+                if (d) close(models[i].name, "decoding", number(d, "flops_counted"), number(d, "flops"), 0.01);
+                json_decref(cells);
+            }
 }
 
 Test(cost, counted_work_is_the_same_at_every_thread_count) {
