@@ -249,7 +249,7 @@ static rv_status check(rv_task *task, rv_subset subset) {
     rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
     if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
     if (!part->unknown || !rv__wants_metric(t->config, "bpc")) return RV_OK;
-    if (rv__watches(t->config, "bpc"))
+    if (subset == RV_SUBSET_VALID && rv__watches(t->config, "bpc"))
         return rv_error(RV_EDATA, "train.early_stopping.metric bpc: the %s part has unknown words, whose characters <unk> does not say; watch the loss, or take "
                         "tokenizer.type bpe, char or byte", rv__part_name(subset));
     rv_warn("bpc is not measured: the %s part has unknown words, whose characters <unk> does not say (tokenizer.type bpe, char and byte have none)",
