@@ -130,6 +130,18 @@ class Cli(Command):
             self.assertNotIn("training ", r.stderr)
             self.assertFalse(os.path.exists("runs/test/metrics.jsonl"))
 
+    def test_a_text_in_three_parts(self):
+        """The end is neither trained nor validated on, and is what a test measures."""
+        with open("text") as f: text = f.read()
+        n, held = len(text), int(0.2 * len(text))
+        self.check(ravel("train", "-q", "lstm.yaml", "data=!replace {path: text, train_fraction: 0.7, test_fraction: 0.2}", "tokenizer.type=byte"), 0)
+        tokens = {s: json.loads(ravel("eval", "--json", "--split", s, "runs/test").stdout)["tokens"] for s in ("train", "valid", "test")}
+        self.assertEqual(tokens, {"train": int(0.7 * n) - 1, "valid": n - held - int(0.7 * n) - 1, "test": held - 1})
+        self.write("end", text[n - held:])
+        other = json.loads(ravel("eval", "--json", "runs/test", "data=!replace {train: text, valid: end}").stdout)
+        self.assertEqual(other["loss"], json.loads(ravel("eval", "--json", "--split", "test", "runs/test").stdout)["loss"])
+        self.check(ravel("train", "lstm.yaml", "data=!replace {path: text, test_fraction: 0.1}"), 2, "data.train_fraction 0.9 and data.test_fraction 0.1 leave nothing")
+
     def test_no_steps_leave_the_model_as_it_begins(self):
         self.check(ravel("train", "-q", "lstm.yaml", "train.max_steps=0"), 0)
         first = json.loads(ravel("eval", "--json", "runs/test").stdout)

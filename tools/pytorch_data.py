@@ -91,7 +91,8 @@ def validation_text(settings, ravel):
         text = unify_line_ends(text)
     if not whole:
         return text
-    return text[int(float(d["train_fraction"]) * len(text)):]
+    held = int(float(d.get("test_fraction", 0)) * len(text))
+    return text[int(float(d["train_fraction"]) * len(text)):len(text) - held]
 
 
 def windows(path, settings, ravel, text):

@@ -48,8 +48,12 @@ static rv_status cut(const rv_corpus_files *files, const rv_text text[SPLITS], s
     if (!(fraction > 0 && fraction <= 1)) return rv_error(RV_EUSAGE, "train fraction %g must be above 0 and at most 1", fraction);
     int64_t chars = rv_utf8_count(text[0].bytes, text[0].len);
     size_t cut = rv_utf8_offset(text[0].bytes, text[0].len, (int64_t)(fraction * (double)chars));
+    const double held = files->test_fraction;
+    if (!(held >= 0 && fraction + held <= 1)) return rv_error(RV_EUSAGE, "train fraction %g and test fraction %g are more than the whole text", fraction, held);
+    const size_t last = held > 0 ? rv_utf8_offset(text[0].bytes, text[0].len, chars - (int64_t)(held * (double)chars)) : text[0].len;
     part[0].len = cut;
-    if (cut < text[0].len) part[1] = (slice){part[0].path, text[0].bytes + cut, text[0].len - cut};
+    if (cut < last) part[1] = (slice){part[0].path, text[0].bytes + cut, last - cut};
+    if (last < text[0].len) part[2] = (slice){part[0].path, text[0].bytes + last, text[0].len - last};
     return RV_OK;
 }
 

@@ -7,11 +7,12 @@
 #include "base/status.h"
 #include "data/tokenizer.h"
 
-/** Either `text`, cut into train (the first train_fraction of its characters, rounded down) and valid (the rest); or
+/** Either `text`, cut into train (the first train_fraction of its characters, rounded down), valid and test (the last test_fraction); or
  *  `train` with `valid` and `test` as they are given. All are paths, plain or gzip. */
 typedef struct {
     const char *text, *train, *valid, *test;
     double train_fraction; /**< of `text`'s characters, in (0, 1]; 0 means 0.9 */
+    double test_fraction;  /**< of them, from the end; what is between validates */
     rv_text_format format; /**< of the files; of another than text, the sentences are the text, one a line */
     bool keep_line_ends;   /**< false: \r\n becomes \n (rv_text_unify_line_ends), with a line in the log */
     uint64_t kept_hash;    /**< line ends stay in a text of this rv_corpus hash, too: of a run that began before they were unified; 0: none */

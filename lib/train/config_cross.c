@@ -46,6 +46,10 @@ static void check_lengths(rv_config *c) {
 }
 
 static void check_data(rv_config *c) {
+    if (known(c, "data.train_fraction") && known(c, "data.test_fraction") && real(c, "data.test_fraction") > 0 &&
+        real(c, "data.train_fraction") + real(c, "data.test_fraction") >= 1)
+        rv_yaml_problem(c->yaml, given(c, "data.test_fraction", "data.train_fraction"), "data.train_fraction %g and data.test_fraction %g leave nothing to validate on",
+                        real(c, "data.train_fraction"), real(c, "data.test_fraction"));
     if (is(c, "task", "regression")) {
         check_lengths(c);
         return;

@@ -49,6 +49,7 @@ static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer 
         files.test = rv_config_text(c, "data.test");
     }
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
+    if (rv_config_has(c, "data.test_fraction")) files.test_fraction = rv_config_real(c, "data.test_fraction");
     files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
     if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
         status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);
