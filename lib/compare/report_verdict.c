@@ -184,10 +184,11 @@ static bool still_improving(const rv__quality *d, const rv__group *g) {
     return mean > STILL_FALLING && low > 0;
 }
 
-/* "WHAT a" or "WHAT a and b", for those of the two of which it is so. */
-static void say_of(const rv__quality *d, const rv__group *a, const rv__group *b, bool (*so)(const rv__quality *, const rv__group *), const char *what, char why[RV__WHY]) {
+/* "WHAT of a REST" or "WHAT of a and b REST", for those of the two of which it is so. */
+static void say_of(const rv__quality *d, const rv__group *a, const rv__group *b, bool (*so)(const rv__quality *, const rv__group *), const char *what,
+                   const char *rest, char why[RV__WHY]) {
     const bool of_a = so(d, a), of_b = so(d, b);
-    if (of_a || of_b) because(why, "%s %s%s%s", what, of_a ? a->model : b->model, of_a && of_b ? " and " : "", of_a && of_b ? b->model : "");
+    if (of_a || of_b) because(why, "%s of %s%s%s %s", what, of_a ? a->model : b->model, of_a && of_b ? " and " : "", of_a && of_b ? b->model : "", rest);
 }
 
 static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]) {
@@ -198,7 +199,7 @@ static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]
 }
 
 void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
-    say_of(d, a, b, still_improving, "only at this budget, at whose end the loss was still falling of", why);
-    say_of(d, a, b, at_edge, "another learning rate may be better, that taken being at the edge of those tried, for", why);
+    say_of(d, a, b, still_improving, "only at this budget, at whose end the loss", "was still falling", why);
+    say_of(d, a, b, at_edge, "the learning rate", "is at the edge of those tried, another may be better", why);
     say_part(d, a, why);
 }

@@ -221,7 +221,7 @@ Test(report, what_a_verdict_rests_on_stands_beside_it, .init = setup, .fini = te
                          "{\"model\": \"alpha\", \"lr\": 0.1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]},"
                          "{\"model\": \"beta\", \"lr\": 1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]}]}}", 0, NULL);
     json_t *r = report();
-    expect(r, "accuracy", "b", "another learning rate may be better, that taken being at the edge of those tried, for beta");
+    expect(r, "accuracy", "b", "the learning rate of beta is at the edge of those tried, another may be better");
     cr_expect(!strstr(json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why")), "alpha"));
     json_decref(r);
     for (int i = 0; i < 6; i++) write_measured(i, "{\"part\": \"valid\"}");
@@ -246,7 +246,7 @@ Test(report, who_was_still_improving, .init = setup, .fini = teardown) {
         fclose(f);
     }
     json_t *r = report();
-    expect(r, "accuracy", "b", "only at this budget, at whose end the loss was still falling of beta");
+    expect(r, "accuracy", "b", "only at this budget, at whose end the loss of beta was still falling");
     cr_expect(!strstr(json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why")), "alpha"));
     json_decref(r);
 }
