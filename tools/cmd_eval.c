@@ -161,7 +161,7 @@ static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_su
     if (a->shuffle) rv_translation_task_shuffle_sources(t->task, subset);
     if (a->alignment) return alignment(a, tape, t, subset);
     if (a->edges) return by_length(a, tape, t, subset);
-    RV_TRY(t->task->kind->check(t->task, subset));
+    RV_TRY(t->task->kind->check(t->task, subset, false));
     RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
     print(a, t, &result);
     return RV_OK;

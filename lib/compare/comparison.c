@@ -272,9 +272,9 @@ static bool is_cell(json_t *e) {
 static rv_status read_plan(rv_comparison *c, const char *path) {
     RV_TRY(rv_json_read(path, &c->plan));
     const char *format = json_string_value(json_object_get(c->plan, "format"));
-    bool whole = format && !strcmp(format, "ravel-compare 1") && json_is_array(json_object_get(c->plan, "models"));
+    bool whole = format && !strcmp(format, "ravel-compare 2") && json_is_array(json_object_get(c->plan, "models"));
     for (int i = 0; i < rv_comparison_cells(c); i++) whole = whole && is_cell(json_array_get(json_object_get(c->plan, "cells"), (size_t)i));
-    if (!whole) return rv_error(RV_EDATA, "%s: this is no plan that this version of ravel wrote; remove it, so that it is made again", path);
+    if (!whole) return rv_error(RV_EDATA, "%s: this is no plan that this version of ravel wrote; remove it, so that it is made again, and if it is an earlier version's, the whole folder: its cells were trained by other rules", path);
     return compare_asked(c, path);
 }
 

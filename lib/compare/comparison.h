@@ -1,7 +1,7 @@
 /** A comparison: one YAML file, the plan that it stands for, and its cells, each an ordinary run. README.md has the files.
  *
  *  The plan is a JSON document, written once as DIR/plan.json and only read from then on:
- *    "format": "ravel-compare 1", "name"
+ *    "format": "ravel-compare 2", "name"
  *    "asked":  {"compare": [lines], "model LABEL": [lines]}, the configuration it was made from, to see changes
  *    "models": [{"model", "file", "set": ["key=value"], "src_vocab", "tgt_vocab"}], set: what the comparison says, and matched widths
  *    "settings": [label], "seeds", "match", "budget" as in report.json, "tuning": {"steps", "tokens", "lr": [...], "equal"} or null

@@ -210,8 +210,8 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
                           "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
-    json_t *vocabulary = vocabulary_of(t->task);
-    if (o && vocabulary) json_object_set_new(o, "vocabulary", vocabulary);
+    json_t *vocabulary = o ? vocabulary_of(t->task) : NULL;
+    if (vocabulary) json_object_set_new(o, "vocabulary", vocabulary);
     if (status == RV_OK) status = rv_json_write(o, path);
     json_decref(o);
     return status;

@@ -203,6 +203,7 @@ rv__page_metric rv__page_metric_of(const rv__page *p, const char *name) {
         {"accuracy", "tokens predicted", "tokens predicted, %", "percentage points of tokens predicted", 100},
         {"exact", "exact matches", "exact matches, %", "percentage points of exact matches", 100},
         {"bleu", "BLEU", "BLEU", "BLEU", 1},
+        {"bleu_lc", "BLEU, lower case", "BLEU, lower case", "BLEU, lower case", 1},
         {"chrf", "chrF2", "chrF2", "chrF2", 1},
         {"mse", "squared error", "mean squared error", "in mean squared error", 1},
         {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", 1},

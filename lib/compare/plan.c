@@ -547,7 +547,7 @@ static rv_status make(planner *p) {
     size_t s;
     for (int i = 0; i < rv_config_count(p->config, "compare.seeds"); i++) json_array_append_new(seeds, json_integer(rv_config_int_at(p->config, "compare.seeds", i)));
     json_array_foreach(p->c->settings, s, setting) json_array_append(settings, json_object_get(setting, "setting"));
-    json_object_set_new(p->plan, "format", json_string("ravel-compare 1"));
+    json_object_set_new(p->plan, "format", json_string("ravel-compare 2"));
     json_object_set_new(p->plan, "name", json_string(rv_config_text(p->config, "compare.name")));
     json_object_set(p->plan, "asked", p->c->asked);
     json_object_set_new(p->plan, "seeds", seeds);

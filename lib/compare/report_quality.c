@@ -146,7 +146,7 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
         verdict = "not distinguishable";
         needed = p->needed > p->seeds ? p->needed : -1;
         if (excludes) snprintf(p->why, RV__WHY, "the interval leaves 0 out, but not after Holm's adjustment for the number of pairs");
-        else if (p->needed > 0 && needed < 0) snprintf(p->why, RV__WHY, "seeds agree, but there are too few test examples to tell");
+        else if (p->needed > 0 && needed < 0) snprintf(p->why, RV__WHY, "seeds agree, but there are too few examples to tell");
     }
     const size_t at = strlen(p->why);
     snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);

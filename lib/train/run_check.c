@@ -1,4 +1,5 @@
 /* Whether a run goes on as it began, and whether checkpoints are of one model: settings compared key by key. */
+#define _GNU_SOURCE /* memmem */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,15 @@ static rv_status warn_of_rate(const rv_config *then, const rv_config *now, const
     return RV_OK;
 }
 
+/* A key with an effect that the run did not have: its default is not what the run began with. */
+static void warn_of_rare_words(const rv_config *config, const rv_checkpoint *saved) {
+    static const char key[] = "replace_rare";
+    const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
+    const bool known = it && memmem(it->data, (size_t)rv_ck_count(it), key, sizeof key - 1);
+    if (!known && rv_config_has(config, "train.replace_rare") && rv_config_real(config, "train.replace_rare") > 0)
+        rv_warn("%s is of a version that had no train.replace_rare; with train.replace_rare=0 the run goes on as it began", rv_checkpoint_path(saved));
+}
+
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
     static const char *const noted[] = {"data", "train", NULL}; /* may change, and changes results */
@@ -126,6 +136,7 @@ rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *save
     if (status == RV_OK) status = differences(then, config, "from now on", noted, text);
     if (status == RV_OK && *text) rv_warn("%s was trained with %s", path, text);
     if (status == RV_OK && *text) status = warn_of_rate(then, config, saved);
+    if (status == RV_OK) warn_of_rare_words(config, saved);
     rv_config_destroy(then);
     return status;
 }

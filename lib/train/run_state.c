@@ -78,7 +78,8 @@ rv_status rv_run_load_params(rv_params *ps, const rv_checkpoint *saved) {
     for (int i = 0; i < rv_checkpoint_count(saved); i++) {
         const char *path = rv_checkpoint_item(saved, i)->path;
         if (!strncmp(path, "/model/", 7) && !rv_params_find(ps, path + 7))
-            return rv_error(RV_ECKPT, "the checkpoint's tensor %s has no place in this model: it is of another model", path);
+            return rv_error(RV_ECKPT, "the checkpoint's tensor %s has no place in this model: it is of another model%s", path,
+                            strstr(path, "norm") && strstr(path, ".bias") ? ", or of a version whose bias: false left the normalisations theirs" : "");
     }
     return RV_OK;
 }

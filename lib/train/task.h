@@ -73,8 +73,9 @@ typedef struct {
      *  measured, all of it; otherwise as a validation in training may be, cheaper (train.validate_*). Leaves the training
      *  cursor and state as they were. */
     rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out);
-    /** Whether evaluate could begin: RV_EDATA with the remedy when there is no such part, or too little of it. */
-    rv_status (*check)(rv_task *task, rv_subset subset);
+    /** Whether evaluate could begin: RV_EDATA with the remedy when there is no such part, or too little of it; `watched`: or when the
+     *  metric that stops training early cannot be measured on it. A warning names other metrics that cannot. */
+    rv_status (*check)(rv_task *task, rv_subset subset, bool watched);
     /** Each example of a part (a language model's are windows of train.batch.length), in the data's order; translated as
      *  decode.* says. Errors: the sink's, and as evaluate. */
     rv_status (*examples)(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx);

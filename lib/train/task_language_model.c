@@ -50,6 +50,8 @@ static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer 
     }
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
     if (rv_config_has(c, "data.test_fraction")) files.test_fraction = rv_config_real(c, "data.test_fraction");
+    if (status == RV_OK && files.test_fraction > 0 && !files.text)
+        status = rv_error(RV_EUSAGE, "data.test_fraction is of a single text, and data set %s has parts of its own; leave it out", rv_config_text(c, "data.dataset"));
     files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
     if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
         status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);
@@ -198,7 +200,7 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split **out) {
     *out = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
     if ((*out)->n) return RV_OK;
-    if (subset == RV_SUBSET_VALID && rv_config_has(t->config, "data.train_fraction")) /* of a text that is there */
+    if (subset == RV_SUBSET_VALID && rv_config_has(t->config, "data.path")) /* of a text that is there */
         return rv_error(RV_EDATA, "data.train_fraction %g leaves no text to validate on; lower it", rv_config_real(t->config, "data.train_fraction"));
     return rv__no_part(subset);
 }
@@ -242,7 +244,7 @@ static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int
     return status;
 }
 
-static rv_status check(rv_task *task, rv_subset subset) {
+static rv_status check(rv_task *task, rv_subset subset, bool watched) {
     const lm_task *t = (const lm_task *)task;
     const rv_split *part;
     rv_lm_pass pass;
@@ -250,7 +252,7 @@ static rv_status check(rv_task *task, rv_subset subset) {
     rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
     if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
     if (!part->unknown || !rv__wants_metric(t->config, "bpc")) return RV_OK;
-    if (subset == RV_SUBSET_VALID && rv__watches(t->config, "bpc"))
+    if (watched && rv__watches(t->config, "bpc"))
         return rv_error(RV_EDATA, "train.early_stopping.metric bpc: the %s part has unknown words, whose characters <unk> does not say; watch the loss, or take "
                         "tokenizer.type bpe, char or byte", rv__part_name(subset));
     rv_warn("bpc is not measured: the %s part has unknown words, whose characters <unk> does not say (tokenizer.type bpe, char and byte have none)",

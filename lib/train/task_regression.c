@@ -170,8 +170,8 @@ static rv_status examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_exa
 }
 
 /* Every part is made as it is needed. */
-static rv_status check(rv_task *task, rv_subset subset) {
-    (void)task, (void)subset;
+static rv_status check(rv_task *task, rv_subset subset, bool watched) {
+    (void)task, (void)subset, (void)watched;
     return RV_OK;
 }
 

@@ -142,7 +142,8 @@ static rv_status require_pairs(rv_task *task, rv_subset subset, const rv_pairs *
     return rv__no_part(subset);
 }
 
-rv_status rv__translation_check(rv_task *task, rv_subset subset) {
+rv_status rv__translation_check(rv_task *task, rv_subset subset, bool watched) {
+    (void)watched; /* every metric can be measured */
     const rv_pairs *pairs;
     rv_pair_pass *pass;
     RV_TRY(require_pairs(task, subset, &pairs));

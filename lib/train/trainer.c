@@ -356,7 +356,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
-    RV_TRY(r->task->kind->check(r->task, RV_SUBSET_VALID)); /* not after hours of training */
+    RV_TRY(r->task->kind->check(r->task, RV_SUBSET_VALID, true)); /* not after hours of training */
     r->s.unvalidated = r->max_steps == 0;                   /* no step, and yet a result: the model as it begins */
     rv_tape_set_training(r->tape, true);
     rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
@@ -431,7 +431,7 @@ static void warn_of_nothing_learned(const run *r) {
     const double loss = isnan(r->last_loss) ? r->s.running_loss : r->last_loss;
     const double guess = tokens ? log((double)rv_tokenizer_size(tokens)) : r->first_loss;
     char why[256];
-    if (loss > 1.1 * guess)
+    if (r->s.step > 0 && loss > 1.1 * guess)
         rv_warn("the model has learned nothing: at the end its %s loss is %.4g, and %s %.4g. Lower "
                 "train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up, and "
                 "train anew; likely causes: %s",

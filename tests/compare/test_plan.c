@@ -148,9 +148,10 @@ Test(plan, wall_clock) {
 
 /* A plan that is torn, or of something else, is an error that says what to do. */
 Test(plan, damaged) {
-    static const char *const texts[] = {"{\"format\": \"ravel-com", "{}", "[]", "{\"format\": \"ravel-compare 1\", \"models\": [], \"cells\": [{}]}"};
+    static const char *const texts[] = {"{\"format\": \"ravel-com", "{}", "[]", "{\"format\": \"ravel-compare 2\", \"models\": [], \"cells\": [{}]}",
+                                        "{\"format\": \"ravel-compare 1\", \"models\": [], \"cells\": []}"};
     cr_assert(!system("mkdir -p runs/x"));
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         rv_comparison *c = NULL;
         put("cmp.yaml", "compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  budget: {train_steps: 2}\n");
         put("runs/x/plan.json", texts[i]);
