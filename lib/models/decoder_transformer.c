@@ -114,9 +114,9 @@ static double memory_macs(const rv_decoder_config *c, int64_t S) {
     return 2. * c->transformer.num_layers * (double)S * (double)c->transformer.hidden_size;
 }
 
-/* What is masked before the softmax is not computed: on average a position sees half of them. */
+/* What is masked before the softmax is not computed: a position sees (T + 1) / 2 of them on average. */
 static double attention_macs(const rv_decoder_config *c, int64_t T) {
-    return memory_macs(c, T) * (c->transformer.mask == RV_MASK_BEFORE ? (double)(T + 1) / (double)(2 * T) : 1);
+    return T && c->transformer.mask == RV_MASK_BEFORE ? memory_macs(c, T + 1) / 2 : memory_macs(c, T);
 }
 
 static rv_tensor *embedding(const rv_decoder *d) { return d->embedding; }

@@ -433,3 +433,16 @@ Test(seq2seq, work) {
     cr_assert_float_eq(rv_seq2seq_flops(f.m, f.ps, 4, 7, 6), 4 * (7 * per_source + 6 * per_target + once), 1e-6);
     close_model(&f);
 }
+
+/* Of T targets masked self-attention makes T (T + 1) / 2 scores of width D in each layer, and as many sums; all else is in
+ * proportion to T. No targets: no such work. */
+Test(seq2seq, work_of_masked_attention) {
+    fixture f = open_model(BLOCKS, 6, 12);
+    const rv_transformer_config *t = &rv_seq2seq_get_config(f.m)->lm.decoder.transformer;
+    double work[4];
+    for (int n = 0; n < 4; n++) work[n] = rv_seq2seq_flops(f.m, f.ps, 1, 7, n);
+    const double bend = 4. * t->num_layers * (double)t->hidden_size;
+    cr_assert_gt(bend, 0);
+    for (int n = 1; n < 3; n++) cr_expect_float_eq(work[n + 1] - 2 * work[n] + work[n - 1], bend, 1e-6);
+    close_model(&f);
+}

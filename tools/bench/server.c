@@ -19,11 +19,11 @@ static double peak_mb(void) {
     return kb / 1024;
 }
 
-static void say(json_t *o) {
-    json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
-    putchar('\n');
-    fflush(stdout);
+/* Who asked waits for an answer: where there is none to give, this process ends. */
+static rv_status say(json_t *o) {
+    const bool said = o && json_dumpf(o, stdout, JSON_REAL_PRECISION(9)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
     json_decref(o);
+    return said ? RV_OK : rv_error(RV_EINTERNAL, "cannot tell what the workload took: no memory, or a number that is not finite");
 }
 
 static rv_status run(rv_workload_run *r, int steps) {
@@ -49,8 +49,7 @@ static rv_status run(rv_workload_run *r, int steps) {
     json_object_set_new(o, "allocations", most.counted ? json_integer(most.calls) : json_null());
     json_object_set_new(o, "allocated_bytes", most.counted ? json_integer(most.bytes) : json_null());
     json_object_set_new(o, "openmp_allocations", most.counted ? json_integer(most.openmp) : json_null());
-    say(o);
-    return RV_OK;
+    return say(o);
 }
 
 rv_status rv__serve(const rv_workload *w, int threads) {
@@ -58,8 +57,7 @@ rv_status rv__serve(const rv_workload *w, int threads) {
     char line[32];
     rv_set_threads(threads);
     RV_TRY(rv__workload_open(w, &r));
-    say(json_pack("{s:b, s:I, s:f}", "ready", 1, "parameters", (json_int_t)rv__workload_params(r), "flops", rv__workload_flops(r)));
-    rv_status status = RV_OK;
+    rv_status status = say(json_pack("{s:b, s:I, s:f}", "ready", 1, "parameters", (json_int_t)rv__workload_params(r), "flops", rv__workload_flops(r)));
     while (status == RV_OK && fgets(line, sizeof line, stdin) && atoi(line) > 0) status = run(r, atoi(line));
     rv__workload_close(r);
     return status;

@@ -241,8 +241,7 @@ int rv__workload_phases(const rv_workload_run *r) { return r->w->beam ? 1 : RV_P
 
 double rv__workload_flops(const rv_workload_run *r) {
     const rv_workload *w = r->w;
-    if (!w->S && w->beam) return rv_lm_flops(r->lm, r->params, (w->T + 1) / 2) * (double)(w->B * w->T);
-    if (!w->S) return 3 * rv_lm_flops(r->lm, r->params, w->T) * (double)(w->B * w->T);
+    if (!w->S) return (w->beam ? 1 : 3) * rv_lm_flops(r->lm, r->params, w->T) * (double)(w->B * w->T);
     const double once = rv_seq2seq_flops(r->pair, r->params, w->B, w->S, w->T);
     if (!w->beam) return 3 * once;
     return once + (w->beam - 1) * (once - rv_seq2seq_flops(r->pair, r->params, w->B, w->S, 0));
