@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
-import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct, subprocess, tempfile, termios, time, unittest
+import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct, subprocess, termios, time, unittest
 
-from command import BASE, LSTM, RAVEL, Command, ravel
+from command import BASE, LSTM, RAVEL, InAFolder, ravel
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
@@ -19,12 +19,9 @@ def wait_for(there, seconds=60):
     return there()
 
 
-class Cli(Command):
+class Cli(InAFolder):
     def setUp(self):
-        self.tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(self.tmp.cleanup)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.tmp.name)
+        super().setUp()
         random.seed(2)
         with open("text", "w") as f: f.write("".join(random.choice(["to be ", "or not ", "that is\n", "the question. "]) for _ in range(600)))
         self.write("lstm.yaml", BASE % LSTM)
@@ -276,7 +273,8 @@ class Cli(Command):
         r = ravel("compare", "cmp.yaml", "--dry-run")
         self.check(r, 0, r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word$")
         self.assertEqual(len(re.findall(r"train.lr_scheduler.warmup_steps is cut from 10 \(warm.yaml:3:\d+\) to 1: the schedule has 2 steps", r.stderr)), 2)
-        self.assertEqual(len(re.findall(r"(?m)^tokenizer\.|^train\.", r.stderr)), 3)
+        notes = [line for line in r.stderr.splitlines() if not re.fullmatch(r"\w+ part: .* of the tokens are <unk> .*", line)]
+        self.assertEqual(len(notes), 3, notes)
 
     def test_progress_of_a_comparison(self):
         self.write("cmp.yaml", "compare: {name: cmp, models: {a: lstm.yaml}, seeds: [1, 2, 3, 4], budget: {train_steps: 2}}\n")

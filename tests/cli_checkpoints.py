@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checkpoints that do not belong together, and runs that go on with other settings.   cli_checkpoints.py RAVEL"""
-import os, random, re, tempfile, unittest
+import os, random, re, unittest
 
-from command import Command, ravel
+from command import InAFolder, ravel
 
 EXPERIMENT = """name: a
 data: {path: a.txt}
@@ -12,12 +12,14 @@ train: {batch: {size: 4, length: 8}, max_steps: 20, optimizer: {type: adam, lr: 
 """
 
 
-class Checkpoints(Command):
+def beside_unknown(stderr):
+    """What is said, but for the share of unknown words: the cut into parts goes through a word."""
+    return [line for line in stderr.splitlines() if not re.fullmatch(r"\w+ part: .* of the tokens are <unk> .*", line)]
+
+
+class Checkpoints(InAFolder):
     def setUp(self):
-        self.tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(self.tmp.cleanup)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.tmp.name)
+        super().setUp()
         random.seed(1)
         for name, words in ("a", "alpha beta gamma delta"), ("b", "beta gamma delta omega"):
             self.write(name + ".txt", " ".join(random.choice(words.split()) for _ in range(3000)))
@@ -75,9 +77,9 @@ class Checkpoints(Command):
 
     def test_data_that_changed_since_are_told(self):
         told = "runs/a/best.h5 was trained on other data: the text of data.path a.txt has changed since"
-        self.assertNotIn("warning", ravel("eval", "runs/a").stderr)
+        self.assertEqual(beside_unknown(ravel("eval", "runs/a").stderr), [])
         self.check(ravel("eval", "runs/a", "data.path=b.txt"), 0)
-        self.assertNotIn("warning", ravel("eval", "runs/a", "data.path=b.txt").stderr)
+        self.assertEqual(beside_unknown(ravel("eval", "runs/a", "data.path=b.txt").stderr), [])
         with open("a.txt", "a") as f: f.write(" alpha alpha")
         for command in "eval", "probe": self.check(ravel(command, "runs/a"), 0, "warning: " + told)
         self.assertEqual(ravel("summary", "runs/a").stderr, "")  # it reads no data
@@ -98,7 +100,7 @@ class Checkpoints(Command):
         self.check(ravel("eval", "../moved"), 3, "a.txt", "relative to the folder that it was trained in: go there, or give data.path=FILE")
         self.check(ravel("eval", "../moved", "data.path=../a.txt"), 0)
         os.chdir("..")
-        self.assertNotIn("warning", ravel("eval", "moved").stderr)
+        self.assertEqual(beside_unknown(ravel("eval", "moved").stderr), [])
 
     def test_no_other_step_stands_for_a_damaged_one(self):
         self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)

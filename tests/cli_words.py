@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Models of words, some of which they do not know.   cli_words.py RAVEL"""
-import json, os, random, tempfile, unittest
+import json, os, random, unittest
 
-from command import Command, ravel
+from command import InAFolder, ravel
 
 EXPERIMENT = """name: w
 data: {train: train.txt, valid: valid.txt}
@@ -13,13 +13,10 @@ metrics: [bpc]
 """
 
 
-class Words(Command):
+class Words(InAFolder):
     """Every tenth word is a name that occurs once."""
     def setUp(self):
-        self.tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(self.tmp.cleanup)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.tmp.name)
+        super().setUp()
         random.seed(1)
         names = iter(range(10000))
         word = lambda: f"Name{next(names)}" if random.random() < 0.1 else random.choice("the a of to in".split())

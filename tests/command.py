@@ -1,5 +1,5 @@
 """What tests of the command share: running it, and looking at what it says. The test script's first argument is the command."""
-import json, os, subprocess, sys, unittest
+import json, os, subprocess, sys, tempfile, unittest
 
 RAVEL = os.path.abspath(sys.argv.pop(1))
 LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
@@ -32,3 +32,12 @@ class Command(unittest.TestCase):
         r = ravel(*args)
         self.check(r, code)
         return json.loads(r.stdout)
+
+
+class InAFolder(Command):
+    """Each test begins in an empty folder of its own."""
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The command built for another CPU, and checkpoints that cross over and back.   cross.py NATIVE_RAVEL EMULATOR RAVEL"""
-import json, os, random, subprocess, sys, tempfile, unittest
+import json, os, random, subprocess, sys, unittest
 
 if not os.path.exists(sys.argv[1]):
     print(f"no native ravel to compare with: build {sys.argv[1]}")
     sys.exit(77)
 
-from command import BASE, LSTM, Command, ravel
+from command import BASE, LSTM, InAFolder, ravel
 
 EMULATED = [os.path.abspath(sys.argv.pop(1)), os.path.abspath(sys.argv.pop(1))]
 GPT = "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 32}}"
@@ -16,12 +16,9 @@ def emulated(*args):
     return subprocess.run([*EMULATED, *args], capture_output=True, text=True, timeout=250)
 
 
-class Cross(Command):
+class Cross(InAFolder):
     def setUp(self):
-        self.tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(self.tmp.cleanup)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.tmp.name)
+        super().setUp()
         random.seed(2)
         self.write("text", "".join(random.choice(["to be ", "or not ", "that is\n", "the question. "]) for _ in range(600)))
 

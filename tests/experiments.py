@@ -1,20 +1,17 @@
 #!/usr/bin/env python3
 """Experiments by name, and new ones from templates.   experiments.py RAVEL"""
-import os, random, re, shutil, tempfile, unittest
+import os, random, re, shutil, unittest
 
-from command import BASE, LSTM, Command, ravel
+from command import BASE, LSTM, Command, InAFolder, ravel
 
 
-class InAFolder(Command):
+class Experiments(InAFolder):
     def setUp(self):
-        self.tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(self.tmp.cleanup)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.tmp.name)
+        super().setUp()
         os.environ.pop("RAVEL_EXPERIMENTS", None)
 
 
-class Named(InAFolder):
+class Named(Experiments):
     def experiment(self, path, text=BASE % LSTM, root="experiments"):
         os.makedirs(os.path.dirname(f"{root}/{path}"), exist_ok=True)
         self.write(f"{root}/{path}.yaml", text)
@@ -103,7 +100,7 @@ TASKS = re.findall(r"^RV_TASK\((\w+)\)", open(os.path.join(os.path.dirname(__fil
 SMALL = ["train.max_steps=3", "train.validate_every=2", "train.batch.size=64"]
 
 
-class New(InAFolder):
+class New(Experiments):
     """Each template is checked, trained for a few steps and measured as it is, on a tiny file of the user's."""
 
     def files(self, task, name):

@@ -81,7 +81,7 @@ static rv_status repeat(rv__subject *s, const rv_cost_spec *spec, bool decoding,
 }
 
 static rv_status give(const rv__subject *s, const taken t[PHASES], json_t *cells) {
-    const double forward = rv__subject_forward_flops(s), flops[PHASES] = {forward, 2 * forward, rv__subject_decodes(s) ? rv__subject_decode_flops(s) : 0};
+    const double forward = rv__subject_forward_flops(s), flops[PHASES] = {forward, 2 * forward, forward};
     for (int p = 0; p < PHASES; p++) {
         if (!json_array_size(t[p].ms)) continue;
         json_t *cell = json_pack("{s:s, s:i, s:I, s:I, s:O, s:I, s:I, s:f, s:f}", "phase", phase_name[p], "threads", rv_threads(), "sequence_length",

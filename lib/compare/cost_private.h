@@ -30,9 +30,8 @@ rv_tensor *rv__subject_loss(rv__subject *s);
 bool rv__subject_decodes(const rv__subject *s);
 /* Make L tokens for each sequence, the most probable one each time. */
 rv_status rv__subject_decode(rv__subject *s);
-/* FLOPs of the forward pass, and of decoding, two per multiply-add, from shapes. */
+/* FLOPs of the forward pass, two per multiply-add, from shapes; decoding does the same work, a position at a time. */
 double rv__subject_forward_flops(const rv__subject *s);
-double rv__subject_decode_flops(const rv__subject *s);
 /* What decoding carries from token to token beside the tape: recurrent states, keys and values, what is read of the source. */
 int64_t rv__subject_state_bytes(const rv__subject *s);
 

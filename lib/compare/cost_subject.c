@@ -160,9 +160,6 @@ double rv__subject_forward_flops(const rv__subject *s) {
     return rv_lm_flops(s->lm, s->params, s->L) * (double)(s->B * s->L);
 }
 
-/* As forward: a position attends to those so far in both. */
-double rv__subject_decode_flops(const rv__subject *s) { return rv__subject_forward_flops(s); }
-
 int64_t rv__subject_state_bytes(const rv__subject *s) {
     const rv_decoder_config *d = decoder_of(s);
     const rv_reading *r = &d->reading;

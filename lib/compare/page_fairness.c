@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "compare/page_private.h"
+#include "compare/report_data_private.h"
 
 enum { SEEDS_ENOUGH = 5 }; /* from which on intervals hold what they promise (lib/compare/README.md) */
 
@@ -122,25 +123,13 @@ static void budget_line(rv__page *p, const json_t *budget) {
                equal ? rv__page_format(p, "Every model is trained on %s.", amount) : "The table shows how much each was trained.");
 }
 
-static bool at_edge(const json_t *row) {
-    const json_t *tried;
-    size_t i;
-    double lr = rv__page_real(row, "lr");
-    bool lower = false, higher = false;
-    json_array_foreach(json_object_get(row, "tried"), i, tried) {
-        lower |= rv__page_real(tried, "lr") < lr;
-        higher |= rv__page_real(tried, "lr") > lr;
-    }
-    return !lower || !higher;
-}
-
 /* The models whose rate is the least or the greatest of those tried: "a, b"; "" if none is. */
 static const char *edges(rv__page *p, const json_t *tuning) {
     const char *names = "";
     const json_t *row;
     size_t i;
     json_array_foreach(json_object_get(tuning, "models"), i, row)
-        if (at_edge(row)) names = rv__page_format(p, "%s%s%s", names, *names ? ", " : "", rv__page_string(row, "model"));
+        if (rv__rate_at_edge(row)) names = rv__page_format(p, "%s%s%s", names, *names ? ", " : "", rv__page_string(row, "model"));
     return names;
 }
 

@@ -165,6 +165,18 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step) {
     return low ? l->train[low - 1] : (rv__train_point){0};
 }
 
+bool rv__rate_at_edge(const json_t *entry) {
+    const double lr = rv__json_double(entry, "lr");
+    bool lower = false, higher = false;
+    const json_t *tried;
+    size_t i;
+    json_array_foreach(json_object_get(entry, "tried"), i, tried) {
+        lower |= rv__json_double(tried, "lr") < lr;
+        higher |= rv__json_double(tried, "lr") > lr;
+    }
+    return isfinite(lr) && !(lower && higher);
+}
+
 /* ---- metrics */
 
 static double ratio(const double s[RV_SUMS]) { return s[0] / s[1]; }

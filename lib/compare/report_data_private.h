@@ -43,6 +43,9 @@ rv_status rv__run_json_read(const char *dir, const char *name, json_t **out);
 /* A number; NaN for anything else. */
 double rv__json_double(const json_t *o, const char *key);
 
+/* Of a model's entry in "tuning": whether the rate it took is the least or the greatest of those tried. */
+bool rv__rate_at_edge(const json_t *entry);
+
 /* Metrics of examples. */
 typedef struct {
     const char *name;

@@ -161,18 +161,7 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
 
 /* ---- beside a verdict */
 
-/* The rate of a model is the least or the greatest of those tried. */
-static bool at_edge(const rv__quality *d, const rv__group *g) {
-    const json_t *entry = plan_entry(d, "tuning", g->model), *tried;
-    const double lr = rv__json_double(entry, "lr");
-    bool lower = false, higher = false;
-    size_t i;
-    json_array_foreach(json_object_get(entry, "tried"), i, tried) {
-        lower |= rv__json_double(tried, "lr") < lr;
-        higher |= rv__json_double(tried, "lr") > lr;
-    }
-    return isfinite(lr) && !(lower && higher);
-}
+static bool at_edge(const rv__quality *d, const rv__group *g) { return rv__rate_at_edge(plan_entry(d, "tuning", g->model)); }
 
 /* Its validation loss was falling at the end: on the mean over seeds, and beyond what the seeds (or one seed's line) leave to chance. */
 static bool still_improving(const rv__quality *d, const rv__group *g) {
