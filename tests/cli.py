@@ -2,7 +2,7 @@
 """The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
 import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct, subprocess, termios, time, unittest
 
-from command import BASE, LSTM, RAVEL, InAFolder, ravel
+from command import BASE, LSTM, RAVEL, InAFolder, beside_unknown, ravel
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
@@ -131,13 +131,17 @@ class Cli(InAFolder):
         """The end is neither trained nor validated on, and is what a test measures."""
         with open("text") as f: text = f.read()
         n, held = len(text), int(0.2 * len(text))
-        self.check(ravel("train", "-q", "lstm.yaml", "data=!replace {path: text, train_fraction: 0.7, test_fraction: 0.2}", "tokenizer.type=byte"), 0)
-        tokens = {s: json.loads(ravel("eval", "--json", "--split", s, "runs/test").stdout)["tokens"] for s in ("train", "valid", "test")}
+        self.check(ravel("train", "-q", "lstm.yaml",
+                         "data=!replace {path: text, train_fraction: 0.7, test_fraction: 0.2}", "tokenizer.type=byte"), 0)
+        tokens = {part: self.parsed("eval", "--json", "--split", part, "runs/test")["tokens"]
+                  for part in ("train", "valid", "test")}
         self.assertEqual(tokens, {"train": int(0.7 * n) - 1, "valid": n - held - int(0.7 * n) - 1, "test": held - 1})
         self.write("end", text[n - held:])
         other = json.loads(ravel("eval", "--json", "runs/test", "data=!replace {train: text, valid: end}").stdout)
-        self.assertEqual(other["loss"], json.loads(ravel("eval", "--json", "--split", "test", "runs/test").stdout)["loss"])
-        self.check(ravel("train", "lstm.yaml", "data=!replace {path: text, test_fraction: 0.1}"), 2, "data.train_fraction 0.9 and data.test_fraction 0.1 leave nothing")
+        self.assertEqual(other["loss"],
+                         json.loads(ravel("eval", "--json", "--split", "test", "runs/test").stdout)["loss"])
+        self.check(ravel("train", "lstm.yaml", "data=!replace {path: text, test_fraction: 0.1}"), 2,
+                   "data.train_fraction 0.9 and data.test_fraction 0.1 leave nothing")
 
     def test_no_steps_leave_the_model_as_it_begins(self):
         self.check(ravel("train", "-q", "lstm.yaml", "train.max_steps=0"), 0)
@@ -235,16 +239,20 @@ class Cli(InAFolder):
         self.assertRegex(said, r"(?m)^    type +sgd\|adam\|adamw\|adadelta: how a step")
         self.assertRegex(said, r"(?m)^    lr +a number in \[0, 1000000\]: learning rate")
         self.assertRegex(said, r"(?m)^    nesterov +true\|false: ")
-        self.assertRegex(ravel("config", "explain", "train.early_stopping").stdout, r"(?m)^    metric +loss\|ppl\|bleu\|chrf\|accuracy\|bpc\|mse: ")
+        self.assertRegex(ravel("config", "explain", "train.early_stopping").stdout,
+                         r"(?m)^    metric +loss\|ppl\|bleu\|chrf\|accuracy\|bpc\|mse: ")
 
     def test_completion(self):
         script = os.path.join(os.path.dirname(TESTS), "tools/completion.bash")
         def offered(*words):
             text = f"source {script}; compopt() {{ :; }}; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _ravel; echo ${{COMPREPLY[*]}}"
-            return subprocess.run(["bash", "-c", text, "-", RAVEL, *words], capture_output=True, text=True).stdout.split()
-        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "="), ["adadelta", "adam", "adamw", "sgd"])
+            return subprocess.run(["bash", "-c", text, "-", RAVEL, *words], capture_output=True,
+                                  text=True).stdout.split()
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "="),
+                         ["adadelta", "adam", "adamw", "sgd"])
         self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type", "=", "adam"), ["adam", "adamw"])
-        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type=ada"), [f"train.optimizer.type={a}" for a in ("adadelta", "adam", "adamw")])
+        self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.type=ada"),
+                         [f"train.optimizer.type={a}" for a in ("adadelta", "adam", "adamw")])
         self.assertEqual(offered("train", "lstm.yaml", "model.scale_embeddings", "=", ""), ["false", "true"])
         self.assertEqual(offered("train", "lstm.yaml", "train.max_steps", "="), [])
         self.assertEqual(offered("train", "lstm.yaml", "train.optimizer.l"), ["train.optimizer.lr="])
@@ -268,21 +276,26 @@ class Cli(InAFolder):
             if columns > 20: self.assertRegex(drawn[-1], r"\d/4000 steps, loss .* tokens/s, \w+ left$")
 
     def test_a_comparison_of_few_steps(self):
-        self.write("warm.yaml", "include: lstm.yaml\ntokenizer: {type: word, vocab_size: 9}\ntrain: {lr_scheduler: {type: linear, warmup_steps: 10}}\n")
-        self.write("cmp.yaml", "compare: {name: cmp, models: {a: warm.yaml, b: {file: warm.yaml, set: {tokenizer.type: char}}}, seeds: [1, 2], budget: {train_steps: 2}}\n")
+        self.write("warm.yaml",
+                   "include: lstm.yaml\ntokenizer: {type: word, vocab_size: 9}\ntrain: {lr_scheduler: {type: linear, warmup_steps: 10}}\n")
+        self.write("cmp.yaml",
+                   "compare: {name: cmp, models: {a: warm.yaml, b: {file: warm.yaml, set: {tokenizer.type: char}}}, seeds: [1, 2], budget: {train_steps: 2}}\n")
         r = ravel("compare", "cmp.yaml", "--dry-run")
-        self.check(r, 0, r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word$")
+        self.check(r, 0,
+                   r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word$")
         self.assertEqual(len(re.findall(r"train.lr_scheduler.warmup_steps is cut from 10 \(warm.yaml:3:\d+\) to 1: the schedule has 2 steps", r.stderr)), 2)
-        notes = [line for line in r.stderr.splitlines() if not re.fullmatch(r"\w+ part: .* of the tokens are <unk> .*", line)]
+        notes = beside_unknown(r.stderr)
         self.assertEqual(len(notes), 3, notes)
 
     def test_progress_of_a_comparison(self):
-        self.write("cmp.yaml", "compare: {name: cmp, models: {a: lstm.yaml}, seeds: [1, 2, 3, 4], budget: {train_steps: 2}}\n")
+        self.write("cmp.yaml",
+                   "compare: {name: cmp, models: {a: lstm.yaml}, seeds: [1, 2, 3, 4], budget: {train_steps: 2}}\n")
         self.check(ravel("compare", "cmp.yaml", "--cell", "2"), 0)
         try: master, slave = pty.openpty()
         except OSError: self.skipTest("no pseudo-terminals here (a chroot without /dev/pts)")
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))
-        p = subprocess.Popen([RAVEL, "compare", "cmp.yaml"], stdout=subprocess.DEVNULL, stderr=slave, env={**os.environ, "TERM": "xterm"})
+        p = subprocess.Popen([RAVEL, "compare", "cmp.yaml"], stdout=subprocess.DEVNULL, stderr=slave,
+                             env={**os.environ, "TERM": "xterm"})
         os.close(slave)
         shown = b""
         try:
@@ -444,7 +457,8 @@ class Cli(InAFolder):
             self.assertEqual(whole.stdout.count("\n"), 1)
             self.assertEqual(ravel("tokenizer", "decode", kind, input=whole.stdout).stdout, text + "\n", kind)
         self.assertEqual(ravel("tokenizer", "encode", "--keep-line-ends", "byte", input="a\r\n").stdout, "97 13\n")
-        self.assertEqual(ravel("tokenizer", "encode", "--whole", "--keep-line-ends", "byte", input="a\r\n").stdout, "97 13 10\n")
+        self.assertEqual(ravel("tokenizer", "encode", "--whole", "--keep-line-ends", "byte", input="a\r\n").stdout,
+                         "97 13 10\n")
         self.check(ravel("tokenizer", "decode", "byte", input="97\n98 x\n"), 3, "line 2: 'x' at byte 4 is no id")
         self.assertEqual(ravel("tokenizer", "encode", "byte", input="to").stdout.split()[:2], ["116", "111"])
         self.check(ravel("tokenizer", "train", "--type", "bpe", "--vocab-size", "40", "--out", "x", "text"), 2, "at least 256")
@@ -458,13 +472,15 @@ class Cli(InAFolder):
         for name, text in files.items(): self.write("cache/two/" + name, text)
         self.write("sets/two/manifest.json", json.dumps({
             "name": "two", "description": "x", "licence": "y", "format": "parallel", "roles": {f"{p}.{n[2:]}": n for n in files for p in ("train", "valid")},
-            "files": [{"name": n, "url": "file:", "sha256": "0" * 64, "bytes": len(t.encode())} for n, t in files.items()]}))
+            "files": [{"name": n, "url": "file:", "sha256": "0" * 64, "bytes": len(t.encode())}
+                      for n, t in files.items()]}))
         env = {**os.environ, "RAVEL_DATASETS": "sets", "RAVEL_DATA": "cache"}
         data = "data=!replace {dataset: two%s}"
         self.check(ravel("train", "-q", "lstm.yaml", "name=side", data % ", language: fr", env=env), 0)
         self.check(ravel("generate", "runs/side", "--prompt", "\u00ea", env=env), 0)
         self.check(ravel("generate", "runs/side", "--prompt", "T", env=env), 3, "not among")
-        self.check(ravel("train", "lstm.yaml", "name=side2", data % "", env=env), 3, "of format parallel.*data.language.*train.en")
+        self.check(ravel("train", "lstm.yaml", "name=side2", data % "", env=env), 3,
+                   "of format parallel.*data.language.*train.en")
 
     def test_data_make(self):
         sizes = ["--train", "50", "--valid", "7", "--test", "5"]

@@ -2,7 +2,7 @@
 """Checkpoints that do not belong together, and runs that go on with other settings.   cli_checkpoints.py RAVEL"""
 import os, random, re, unittest
 
-from command import InAFolder, ravel
+from command import InAFolder, beside_unknown, ravel
 
 EXPERIMENT = """name: a
 data: {path: a.txt}
@@ -10,11 +10,6 @@ tokenizer: {type: word}
 model: {decoder: {type: rnn, cell: gru, hidden_size: 16}, embedding_dim: 8}
 train: {batch: {size: 4, length: 8}, max_steps: 20, optimizer: {type: adam, lr: 1e-2}, validate_every: 20, lr_scheduler: {type: cosine}}
 """
-
-
-def beside_unknown(stderr):
-    """What is said, but for the share of unknown words: the cut into parts goes through a word."""
-    return [line for line in stderr.splitlines() if not re.fullmatch(r"\w+ part: .* of the tokens are <unk> .*", line)]
 
 
 class Checkpoints(InAFolder):
@@ -59,13 +54,16 @@ class Checkpoints(InAFolder):
 
     def test_nothing_learned_is_told(self):
         told = r"(?m)warning: the model has learned nothing: at the end its validation loss is [0-9.e+]+, and .*; likely causes: train.optimizer.lr "
-        self.check(ravel("train", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0, "done: step 20", told + r"1000, train.clip_grad_norm 0 \(off\), no warm-up$")
+        self.check(ravel("train", "a.yaml", "name=wild", "train.optimizer.lr=1000"), 0, "done: step 20",
+                   told + r"1000, train.clip_grad_norm 0 \(off\), no warm-up$")
         self.assertNotIn("learned nothing", ravel("train", "a.yaml", "name=few", "train.max_steps=1").stderr)
         norms = ["model.encoder=!replace {type: transformer, num_layers: 3, num_heads: 2, hidden_size: 16, norm: none}", "train.clip_grad_norm=1"]
-        self.write("reg.yaml", "name: reg\ntask: regression\ndata: {generator: adding, max_length: 10}\nmodel: {encoder: {type: rnn, cell: lstm, hidden_size: 8}, pooling: last}\n"
+        self.write("reg.yaml",
+                   "name: reg\ntask: regression\ndata: {generator: adding, max_length: 10}\nmodel: {encoder: {type: rnn, cell: lstm, hidden_size: 8}, pooling: last}\n"
                                "train: {batch: {size: 10}, max_steps: 20, optimizer: {type: sgd, lr: 1e-2}, validate_every: 10}\n")
         self.assertNotIn("learned nothing", ravel("train", "reg.yaml").stderr)
-        self.check(ravel("train", "reg.yaml", "name=norms", "train.optimizer.lr=1", *norms), 0, told + "1, no warm-up, model.encoder.norm none$")
+        self.check(ravel("train", "reg.yaml", "name=norms", "train.optimizer.lr=1", *norms), 0,
+                   told + "1, no warm-up, model.encoder.norm none$")
         self.check(ravel("train", "reg.yaml", "name=nan", "train.optimizer.lr=100", norms[0]), 5,
                    r"step \d+ diverged: the (gradient|loss) .*Likely causes: train.optimizer.lr 100, train.clip_grad_norm 0 \(off\), no warm-up, model.encoder.norm none\. Nothing")
 
@@ -90,20 +88,25 @@ class Checkpoints(InAFolder):
         os.mkdir("below")
         os.chdir("below")
         for command in "eval", "probe":
-            self.check(ravel(command, "../runs/a"), 0, f"(?m)^data.path a.txt is not in the working directory; taken: {here}/a.txt$")
+            self.check(ravel(command, "../runs/a"), 0,
+                       f"(?m)^data.path a.txt is not in the working directory; taken: {here}/a.txt$")
         self.assertEqual(self.parsed("eval", "--json", f"{here}/runs/a/best.h5")["loss"], want)
-        self.check(ravel("eval", "../runs/a", "data.path=a.txt"), 3, "a.txt")  # the command line's paths are the working directory's
-        self.check(ravel("train", "../a.yaml", "train.max_steps=20"), 0, "(?m)^data.path a.txt is not in the working directory; taken: ../a.txt$")
+        self.check(ravel("eval", "../runs/a", "data.path=a.txt"), 3,
+                   "a.txt")  # the command line's paths are the working directory's
+        self.check(ravel("train", "../a.yaml", "train.max_steps=20"), 0,
+                   "(?m)^data.path a.txt is not in the working directory; taken: ../a.txt$")
         self.assertEqual(self.parsed("eval", "--json", "runs/a")["loss"], want)
         self.check(ravel("train", "../a.yaml"), 0, "the run is complete")
         os.rename("../runs/a", "../moved")
-        self.check(ravel("eval", "../moved"), 3, "a.txt", "relative to the folder that it was trained in: go there, or give data.path=FILE")
+        self.check(ravel("eval", "../moved"), 3, "a.txt",
+                   "relative to the folder that it was trained in: go there, or give data.path=FILE")
         self.check(ravel("eval", "../moved", "data.path=../a.txt"), 0)
         os.chdir("..")
         self.assertEqual(beside_unknown(ravel("eval", "moved").stderr), [])
 
     def test_no_other_step_stands_for_a_damaged_one(self):
-        self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10", "checkpoint.every=10"), 0)
+        self.check(ravel("train", "-q", "a.yaml", "name=hurt", "train.max_steps=30", "train.validate_every=10",
+                         "checkpoint.every=10"), 0)
         best, latest = "runs/hurt/step-000000020.h5", "runs/hurt/step-000000030.h5"
         os.remove("runs/hurt/best.h5")
         os.symlink(os.path.basename(best), "runs/hurt/best.h5")

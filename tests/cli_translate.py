@@ -58,7 +58,8 @@ class Translate(Command):
         for smoothing in "0", "0.1":
             seen = []
             for size, accumulate in (16, 1), (4, 4), (2, 8):
-                self.check(ravel("train", "-q", "attends.yaml", f"name=sixteen-{smoothing}-{size}", "data=!replace {train: sixteen, valid: sixteen}", "tokenizer.min_frequency=1",
+                self.check(ravel("train", "-q", "attends.yaml", f"name=sixteen-{smoothing}-{size}",
+                                 "data=!replace {train: sixteen, valid: sixteen}", "tokenizer.min_frequency=1",
                                  f"train={{batch: {{type: sentences, size: {size}, bucketing: false}}, accumulate: {accumulate}, max_steps: 1, validate_every: 1, log_every: 1}}",
                                  f"train.label_smoothing={smoothing}", "train.optimizer.lr=0"), 0)
                 with open(f"runs/sixteen-{smoothing}-{size}/metrics.jsonl") as f:
@@ -116,11 +117,13 @@ class Translate(Command):
         want = self.lines("--stdin", input="w1 w2\n\nw3\n")
         with open("dos", "wb") as f: f.write("\ufeffw1 w2\r\n \t\u00a0\u3000\r\nw3\r".encode())
         for args in ["-i", "dos"], ["-i", "-"], ["--stdin"]:
-            with open("dos") as f: r = subprocess.run([RAVEL, "translate", "runs/attends", *args], stdin=f, capture_output=True, text=True)
+            with open("dos") as f:
+                r = subprocess.run([RAVEL, "translate", "runs/attends", *args], stdin=f, capture_output=True, text=True)
             self.check(r, 0)
             self.assertEqual(r.stdout.splitlines(), want, args)
         self.assertEqual(self.lines("--stdin", input="\ufeff"), [])
-        self.check(ravel("train", "attends.yaml", "name=chars", "tokenizer=!replace {type: char}", "train.max_steps=1", "-q"), 0)
+        self.check(ravel("train", "attends.yaml", "name=chars", "tokenizer=!replace {type: char}", "train.max_steps=1",
+                         "-q"), 0)
         out = ravel("translate", "runs/chars", "--stdin", input="w1\n \u3000\nw2\n")
         self.check(out, 0)
         self.assertEqual(out.stdout.split("\n")[1], "")
@@ -155,8 +158,10 @@ class Translate(Command):
             with open("gap") as f: rows = [l.split(" ||| ") for l in self.lines("--n-best", "2", *args, stdin=f)]
             self.assertEqual([r[0] for r in rows], ["0", "0", "1", "2", "2", "3"])
             self.assertEqual([r[1:] for r in (rows[2], rows[5])], [["", "0.000000"]] * 2)
-            with open("gap") as f: objects = [json.loads(l) for l in self.lines("--n-best", "2", "--json", *args, stdin=f)]
-            self.assertEqual([(o["line"], len(o["n_best"]), o["translation"]) for o in objects[1::2]], [(2, 0, ""), (4, 0, "")])
+            with open("gap") as f:
+                objects = [json.loads(l) for l in self.lines("--n-best", "2", "--json", *args, stdin=f)]
+            self.assertEqual([(o["line"], len(o["n_best"]), o["translation"]) for o in objects[1::2]],
+                             [(2, 0, ""), (4, 0, "")])
         for option, says in ("n-best", "from 0"), ("json", "from 1"):
             self.assertRegex(" ".join(ravel("translate", "--help").stdout.split()), f"--{option}[^-]*?{says}")
         plain = [json.loads(l) for l in self.lines("--json", "--length-penalty", "0")]
@@ -170,7 +175,8 @@ class Translate(Command):
         for i, (p, r) in enumerate(zip(produced, replaced)):
             self.assertEqual(len(p.split()), len(r.split()))
             for a, b in zip(p.split(), r.split()): self.assertTrue(a == b or (a == "<unk>" and b in self.source[i].split()), (p, r))
-        self.check(ravel("train", "-q", "attends.yaml", "name=lower", "tokenizer.lowercase=true", "train.max_steps=60", "train.validate_every=60"), 0)
+        self.check(ravel("train", "-q", "attends.yaml", "name=lower", "tokenizer.lowercase=true", "train.max_steps=60",
+                         "train.validate_every=60"), 0)
         names = set(ravel("translate", "runs/lower", "--replace-unk").stdout.split()) - set(self.WORDS)
         self.assertTrue(any(n.startswith("Nametest") for n in names), names)
         self.assertLessEqual(names, set(" ".join(self.source).split()), "as they were typed")
@@ -257,20 +263,24 @@ class Translate(Command):
 
     def test_columns(self):
         """Attributions behind the pairs change nothing, once the columns are named."""
-        with open("train.en") as en, open("train.fr") as fr: pairs = [s.strip() + "\t" + t.strip() for s, t in zip(en, fr)]
+        with open("train.en") as en, open("train.fr") as fr:
+            pairs = [s.strip() + "\t" + t.strip() for s, t in zip(en, fr)]
         self.write("two.tsv", "\n".join(pairs))
         self.write("three.tsv", "\n".join(p + "\tCC-BY 2.0 (France)" for p in pairs))
         for name in "two", "three":
-            more = ["name=" + name, "train.max_steps=2", "train.validate_every=2", f"data=!replace {{path: {name}.tsv, max_length: 12}}"]
+            more = ["name=" + name, "train.max_steps=2", "train.validate_every=2",
+                    f"data=!replace {{path: {name}.tsv, max_length: 12}}"]
             if name == "three":
-                self.check(ravel("train", "attends.yaml", *more), 3, r"three.tsv:1: several tabs.*data.columns: \[1, 2\]")
+                self.check(ravel("train", "attends.yaml", *more), 3,
+                           r"three.tsv:1: several tabs.*data.columns: \[1, 2\]")
                 more += ["data.columns=[1, 2]"]
             self.check(ravel("train", "-q", "attends.yaml", *more), 0)
             new = ravel("config", "new", "translation", "--train", name + ".tsv")
             self.check(new, 0)
             self.assertEqual("columns: [1, 2]" in new.stdout, name == "three", new.stdout)
         self.check(ravel("ckpt", "diff", "--only", "/model", "runs/two", "runs/three"), 0)
-        for bad, why in ("[1]", "2 whole numbers"), ("[1, 2, 3]", "2 whole numbers"), ("[2, 2]", "listed twice"), ("[0, 1]", r"\[1, 1000\]"):
+        wrong = {"[1]": "2 whole numbers", "[1, 2, 3]": "2 whole numbers", "[2, 2]": "listed twice", "[0, 1]": r"\[1, 1000\]"}
+        for bad, why in wrong.items():
             self.check(ravel("train", "attends.yaml", *more[:-1], "data.columns=" + bad), 2, why)
         self.check(ravel("train", "attends.yaml", "data.columns=[1, 2]"), 2, "without data.src")
 
@@ -288,7 +298,8 @@ class Translate(Command):
         self.assertRegex(ravel("eval", "runs/capitals").stdout, r"(?m)^bleu_lc +\d+\.\d+$")
         one = self.parsed("eval", "--json", "runs/capitals", "--by-length", "100")["bins"][0]
         self.assertAlmostEqual(one["bleu_lc"], e["bleu_lc"], places=4)
-        self.assertRegex(ravel("eval", "runs/capitals", "--by-length", "100").stdout, r"BLEU lc\n0-100 .*\d\.\d\d\n101- +0 +- +- +-\n")
+        self.assertRegex(ravel("eval", "runs/capitals", "--by-length", "100").stdout,
+                         r"BLEU lc\n0-100 .*\d\.\d\d\n101- +0 +- +- +-\n")
         self.assertNotIn("bleu_lc", self.parsed("eval", "--json", "runs/attends"))
 
     def test_data_that_do_not_fit(self):
@@ -301,7 +312,8 @@ class Translate(Command):
         self.check(train(t_en=b"\n\n", t_fr=b"un\ndeux\n"), 3)
         r = train(t_en=b"w1 w2\n\nw2 w1\n" + b"w1 " * 13 + b"\n", t_fr=b"un deux\nun\ndeux un\nun\n")
         self.check(r, 0, "2 of 4")
-        self.check(ravel("train", "attends.yaml", "name=few", "train.batch.size=3"), 2, r"has \d+ tokens with <eos>, but train.batch.size is 3 tokens: raise it, for sentences "
+        self.check(ravel("train", "attends.yaml", "name=few", "train.batch.size=3"), 2,
+                   r"has \d+ tokens with <eos>, but train.batch.size is 3 tokens: raise it, for sentences "
                    "set train.batch.type to sequences")
         with gzip.open("z.en.gz", "wt") as f: f.write("w1 w2\n" * 8)
         with gzip.open("z.fr.gz", "wt") as f: f.write("un deux\n" * 8)

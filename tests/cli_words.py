@@ -51,7 +51,8 @@ class Words(InAFolder):
         self.assertRegex(said, "bpc is not measured: the validation part has unknown words")
         watched = ravel("train", "w.yaml", "name=watch", "train.early_stopping={metric: bpc, mode: min, patience: 3}")
         self.check(watched, 3, "early_stopping.metric bpc: the validation part has unknown words")
-        self.check(ravel("train", "-q", "w.yaml", "name=all", "data=!replace {path: train.txt}", "tokenizer.type=char"), 0)
+        self.check(ravel("train", "-q", "w.yaml", "name=all", "data=!replace {path: train.txt}",
+                         "tokenizer.type=char"), 0)
         self.assertIn("bpc", json.loads(ravel("eval", "--json", "runs/all").stdout))
 
 

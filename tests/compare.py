@@ -112,7 +112,8 @@ def mistakes():
     wrong(("train_steps: 20", "train_step: 20"), 2, "cmp.yaml:6:12: ", "unknown key 'train_step' in compare.budget; did you mean 'train_steps'?")
     wrong(("  seeds:", "  settings: {model.attention.size: [8, 16]}\n  seeds:"), 2, "cmp.yaml:8:", "model 'transformer' in the setting model.attention.size=8", "does not apply here")
     wrong(("model.dropout: 0.2", "model.dropuot: 0.2"), 2, "model 'transformer'", "unknown key 'dropuot' in model; did you mean 'dropout'?")
-    wrong(("model.dropout: 0.2", "data: {path: x}"), 2, "cmp.yaml:4:52: model 'transformer'", "data.path besides data.train", "data.train stands in recurrent.yaml:4:15: ",
+    wrong(("model.dropout: 0.2", "data: {path: x}"), 2, "cmp.yaml:4:52: model 'transformer'",
+          "data.path besides data.train", "data.train stands in recurrent.yaml:4:15: ",
           "set data.train to null, too")
     wrong(("by: parameters,", "by: parameters, reference: other,"), 2, "cmp.yaml:5:", "there is no model 'other'")
     wrong(("metric: loss, value: 3", "metric: bleu, value: 3"), 2, "cmp.yaml:10:", "model 'recurrent' does not measure bleu at validation")
@@ -144,7 +145,8 @@ with tempfile.TemporaryDirectory() as tmp:
     check(run("whole")[0] == 0, "a complete comparison again")
     same("whole", want)
     with open("whole/runs/small/plan.json") as f: whole_plan = f.read()
-    with open("whole/runs/small/plan.json", "w") as f: f.write(whole_plan.replace("    type: sequences", "    type: sentences"))  # an earlier version's word
+    with open("whole/runs/small/plan.json", "w") as f:
+        f.write(whole_plan.replace("    type: sequences", "    type: sentences"))  # an earlier version's word
     check([c["state"] for c in cells("whole")] == ["done"] * CELLS, "a plan of an earlier version")
     with open("whole/runs/small/plan.json", "w") as f: f.write(whole_plan)
 
@@ -211,6 +213,7 @@ with tempfile.TemporaryDirectory() as tmp:
     # A training that diverges is a result.
     folder("diverging", COMPARISON.replace("  tune: {lr: [1e-3, 1e-2], train_steps: 8}\n", "").replace("model.dropout: 0.2", "train.optimizer: !replace {type: sgd, lr: 1e6}"))
     code, _, err = run("diverging")
-    check(code == 0 and sorted(c["state"] for c in cells("diverging")) == ["diverged"] * 2 + ["done"] * (2 + 2 * 5), f"diverging: {code} {err}")
+    check(code == 0 and sorted(c["state"] for c in cells("diverging")) == ["diverged"] * 2 + ["done"] * (2 + 2 * 5),
+          f"diverging: {code} {err}")
     mistakes()
     print(f"{kills} kills: every report is that of the comparison that was never stopped")

@@ -93,7 +93,8 @@ class OurOwn(Command):
 
     def test_what_gives_way_is_told(self):
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../experiments/shakespeare/gpt.yaml")
-        self.check(ravel("config", "show", path, "train.max_steps=5"), 0, r"(?m)^train.lr_scheduler.warmup_steps is cut from \d+ \(.*gpt.yaml:\d+:\d+\) to 4: ")
+        self.check(ravel("config", "show", path, "train.max_steps=5"), 0,
+                   r"(?m)^train.lr_scheduler.warmup_steps is cut from \d+ \(.*gpt.yaml:\d+:\d+\) to 4: ")
 
 
 TASKS = re.findall(r"^RV_TASK\((\w+)\)", open(os.path.join(os.path.dirname(__file__), "../lib/train/tasks.def")).read(), re.M)

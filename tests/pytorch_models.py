@@ -24,7 +24,8 @@ TOOL = pytorch.__file__
 
 def run(task, model, data, batch=None, tokenizer=None):
     """An experiment of two steps with large ones, so that no bias stays at 0."""
-    batches = {"language_model": "{size: 3, length: 8}", "translation": "{type: sequences, size: 4}", "regression": "{size: 4}"}
+    batches = {"language_model": "{size: 3, length: 8}", "translation": "{type: sequences, size: 4}",
+               "regression": "{size: 4}"}
     batch = batch or batches[task]
     tokenizer = f"tokenizer: {tokenizer}\n" if tokenizer else ""
     return f"""name: tiny

@@ -146,11 +146,13 @@ class Pages(unittest.TestCase):
         r = fixture_report.full()
         for c in r["cost"]["crossings"]:
             if c["phase"] != "train": continue
-            if c["verdict"] == "crossing": c.update(verdict="not distinguishable", cheaper_below="", cheaper_above="", length=None)
+            if c["verdict"] == "crossing": c.update(verdict="not distinguishable", cheaper_below="", cheaper_above="",
+                                                    length=None)
             else: c.update(everywhere=False, told=[{"sequence_length": n, "cheaper": c["a"]} for n in (64, 256)])
         words = self.draw(r)[1].words()
         self.assertIn("Training step: bottleneck and transformer are not distinguishable by their time.", words)
-        self.assertRegex(words, r"Training step: bottleneck costs less time than \w+ at 64, 256 tokens; at other lengths they are not distinguishable.")
+        self.assertRegex(words,
+                         r"Training step: bottleneck costs less time than \w+ at 64, 256 tokens; at other lengths they are not distinguishable.")
         self.assertIn("Meanwhile other programs used 0.10 CPUs on average, 0.40 in the worst round.", words)
 
     def test_a_leaking_mask_is_told(self):

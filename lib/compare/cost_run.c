@@ -125,7 +125,7 @@ static rv_status measure(const char *self, json_t *request, json_t *cells) {
     const int status = (int)json_integer_value(json_object_get(reply, "status"));
     rv_status result = found ? RV_OK
                              : rv_error(status > RV_OK && status <= RV_EINT ? (rv_status)status : RV_EINTERNAL, "%s", message ? message : "the measurement gave no answer");
-    json_array_foreach(found, i, cell)
+    json_array_foreach (found, i, cell)
         if (result == RV_OK && json_array_append(cells, cell)) result = rv_error(RV_ENOMEM, "out of memory");
     json_decref(reply);
     return result;
@@ -141,8 +141,11 @@ static rv_status measure_all(const char *config, const char *model, int64_t src_
         json_t *request = make_request(config, src_vocab, tgt_vocab, spec, threads, length);
         const rv_status status = request ? measure(self, request, cells) : rv_error(RV_ENOMEM, "out of memory");
         json_decref(request);
-        if (status == RV_ENOMEM) rv_warn("%s, length %lld, %d threads: not measured: %s", model, (long long)length, threads, rv_error_message());
-        else if (status != RV_OK) return rv_error_context(status, "cost of %s, length %lld, %d threads: ", model, (long long)length, threads);
+        if (status == RV_ENOMEM)
+            rv_warn("%s, length %lld, %d threads: not measured: %s", model, (long long)length, threads,
+                    rv_error_message());
+        else if (status != RV_OK)
+            return rv_error_context(status, "cost of %s, length %lld, %d threads: ", model, (long long)length, threads);
     }
     return RV_OK;
 }
@@ -151,13 +154,15 @@ static rv_status measure_all(const char *config, const char *model, int64_t src_
 static double work_of_others(void) {
     double busy[8] = {0}, ours = 0;
     FILE *f = fopen("/proc/stat", "r");
-    const bool read = f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &busy[0], &busy[1], &busy[2], &busy[3], &busy[4], &busy[5], &busy[6], &busy[7]) == 8;
+    const bool read = f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &busy[0], &busy[1], &busy[2], &busy[3],
+                                  &busy[4], &busy[5], &busy[6], &busy[7]) == 8;
     if (f) fclose(f);
     if (!read) return NAN;
     for (int who = 0; who < 2; who++) {
         struct rusage r;
         if (getrusage(who ? RUSAGE_CHILDREN : RUSAGE_SELF, &r)) return NAN;
-        ours += (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+        ours +=
+            (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
     }
     return (busy[0] + busy[1] + busy[2] + busy[5] + busy[6] + busy[7]) / (double)sysconf(_SC_CLK_TCK) - ours;
 }
@@ -179,11 +184,13 @@ rv_status rv_cost_run(const rv_config *config, const char *model, int64_t src_vo
     const double others = work_of_others(), begun = rv_now();
     rv_status status = measure_all(text, model, src_vocab, tgt_vocab, spec, self, cells);
     const double other_work = (work_of_others() - others) / (rv_now() - begun);
-    json_t *document = status == RV_OK ? json_pack("{s:s, s:I, s:o, s:o, s:o, s:O}", "model", model, "parameters", (json_int_t)parameters, "batch",
-                                                   spec->batch ? json_integer(spec->batch) : json_null(), "tokens",
-                                                   spec->batch ? json_null() : json_integer(spec->tokens), "other_work",
-                                                   isfinite(other_work) ? json_real(other_work > 0 ? other_work : 0) : json_null(), "cells", cells)
-                                       : NULL;
+    json_t *document =
+        status == RV_OK
+            ? json_pack("{s:s, s:I, s:o, s:o, s:o, s:O}", "model", model, "parameters", (json_int_t)parameters, "batch",
+                        spec->batch ? json_integer(spec->batch) : json_null(), "tokens",
+                        spec->batch ? json_null() : json_integer(spec->tokens), "other_work",
+                        isfinite(other_work) ? json_real(other_work > 0 ? other_work : 0) : json_null(), "cells", cells)
+            : NULL;
     if (status == RV_OK) status = document ? save(document, path) : rv_error(RV_ENOMEM, "out of memory");
     json_decref(document);
     json_decref(cells);

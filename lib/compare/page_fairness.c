@@ -90,8 +90,11 @@ static void unmatched_line(rv__page *p, const json_t *match) {
     }
     bool near = most <= 1.02 * least; /* models that differ in something else than layers and widths */
     check_line(p, near, near ? "Size: about equal." : "Size: not matched.",
-               !near ? "Each model has the size its file gives it."
-               : most > least ? rv__page_format(p, "Each has the size its file gives it; parameters without tables that are only looked up differ by %s\xc2\xa0%%.", rv__page_rough(p, 100 * (most / least - 1)))
+               !near          ? "Each model has the size its file gives it."
+               : most > least ? rv__page_format(p,
+                                                "Each has the size its file gives it; parameters without tables that "
+                                                "are only looked up differ by %s\xc2\xa0%%.",
+                                                rv__page_rough(p, 100 * (most / least - 1)))
                               : "Each has the size its file gives it; parameters are the same.");
 }
 
@@ -128,8 +131,9 @@ static const char *edges(rv__page *p, const json_t *tuning) {
     const char *names = "";
     const json_t *row;
     size_t i;
-    json_array_foreach(json_object_get(tuning, "models"), i, row)
-        if (rv__rate_at_edge(row)) names = rv__page_format(p, "%s%s%s", names, *names ? ", " : "", rv__page_string(row, "model"));
+    json_array_foreach (json_object_get(tuning, "models"), i, row)
+        if (rv__rate_at_edge(row))
+            names = rv__page_format(p, "%s%s%s", names, *names ? ", " : "", rv__page_string(row, "model"));
     return names;
 }
 
@@ -140,10 +144,15 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
     bool equal = json_is_true(json_object_get(tuning, "equal"));
     size_t tried = json_array_size(json_object_get(json_array_get(json_object_get(tuning, "models"), 0), "tried"));
     const char *at = edges(p, tuning);
-    check_line(p, equal && !*at, !equal ? "Learning rates: NOT equal effort." : *at ? "Learning rates: at the edge." : "Learning rates: equal effort.",
-               rv__page_format(p, "%zu rates tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.", tried,
-                               rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
-                               *at ? " the least or the greatest of them: another may be better" : ""));
+    check_line(
+        p, equal && !*at,
+        !equal ? "Learning rates: NOT equal effort."
+        : *at  ? "Learning rates: at the edge."
+               : "Learning rates: equal effort.",
+        rv__page_format(
+            p, "%zu rates tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.",
+            tried, rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
+            *at ? " the least or the greatest of them: another may be better" : ""));
 }
 
 static void match_table(rv__page *p, const json_t *match) {
@@ -228,11 +237,14 @@ static void fair(rv__page *p) {
     tuning_line(p, tuning);
     size_t seeds = json_array_size(json_object_get(p->report, "seeds"));
     if (seeds == 1)
-        check_line(p, false, "Chance: one seed.", "Intervals cover the choice of examples, not the luck of initial weights and the order of the data.");
+        check_line(
+            p, false, "Chance: one seed.",
+            "Intervals cover the choice of examples, not the luck of initial weights and the order of the data.");
     else if (seeds)
-        check_line(p, seeds >= SEEDS_ENOUGH, rv__page_format(p, "Chance: %zu seeds.", seeds),
-                   rv__page_format(p, "Intervals cover initial weights, the order of the data and the choice of examples%s.",
-                                   seeds < SEEDS_ENOUGH ? "; from so few seeds they are rough" : ""));
+        check_line(
+            p, seeds >= SEEDS_ENOUGH, rv__page_format(p, "Chance: %zu seeds.", seeds),
+            rv__page_format(p, "Intervals cover initial weights, the order of the data and the choice of examples%s.",
+                            seeds < SEEDS_ENOUGH ? "; from so few seeds they are rough" : ""));
     fputs("</ul>\n", p->f);
     if (match) match_table(p, match);
     if (budget) budget_table(p, budget);

@@ -161,7 +161,8 @@ static void winners_table(rv__page *p, const json_t *quality, const char *headli
     }
     if (models_down) rv__page_cell(&t, last);
     for (int k = 0; models_down && k < settings; k++) rv__page_cell(&t, winner(p, json_object_get(of[k], "pairs")));
-    rv__page_table_end(&t, rv__page_format(p, "%s, %s, with intervals; pairs are compared under Quality", rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
+    rv__page_table_end(&t, rv__page_format(p, "%s, %s, with intervals; pairs are compared under Quality",
+                                           rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
 }
 
 static void verdicts(rv__page *p) {
@@ -175,7 +176,8 @@ static void verdicts(rv__page *p) {
         winners_table(p, quality, headline);
         return;
     }
-    rv__page_heading(p, rv__page_format(p, "Which is better (%s, %s)", rv__page_metric_of(p, headline).title, rv__page_examples(p)));
+    rv__page_heading(
+        p, rv__page_format(p, "Which is better (%s, %s)", rv__page_metric_of(p, headline).title, rv__page_examples(p)));
     fputs("<ul class='verdicts'>\n", p->f);
     json_array_foreach(quality, i, q) {
         if (!rv__page_is(q, "metric", headline)) continue;
@@ -204,8 +206,9 @@ static const char *told_lengths(rv__page *p, const json_t *c) {
     const char *text = "";
     const json_t *at;
     size_t i;
-    json_array_foreach(json_object_get(c, "told"), i, at)
-        text = rv__page_format(p, "%s%s%s", text, i ? ", " : "", rv__page_number(p, rv__page_real(at, "sequence_length")));
+    json_array_foreach (json_object_get(c, "told"), i, at)
+        text =
+            rv__page_format(p, "%s%s%s", text, i ? ", " : "", rv__page_number(p, rv__page_real(at, "sequence_length")));
     return text;
 }
 
@@ -225,8 +228,11 @@ static void crossing(rv__page *p, const json_t *c) {
     fputs(" costs less time than ", p->f);
     rv__page_model(p, other);
     if (isnan(at)) {
-        if (json_is_true(json_object_get(c, "everywhere"))) fputs(" at every length measured.</li>\n", p->f);
-        else rv_page_textf(p->f, " at %s tokens; at other lengths they are not distinguishable.", told_lengths(p, c)), fputs("</li>\n", p->f);
+        if (json_is_true(json_object_get(c, "everywhere")))
+            fputs(" at every length measured.</li>\n", p->f);
+        else
+            rv_page_textf(p->f, " at %s tokens; at other lengths they are not distinguishable.", told_lengths(p, c)),
+                fputs("</li>\n", p->f);
         return;
     }
     rv_page_textf(p->f, " up to %s tokens (interval %s to %s); on longer sequences ", rv__page_number(p, round(at)),
@@ -265,8 +271,11 @@ static void disturbances(rv__page *p, const json_t *cost, double threads) {
         if (!found) continue;
         fputs("<li>Nothing is said of ", p->f);
         rv__page_model(p, model);
-        rv_page_textf(p->f, " where its times fall as sequences grow: something else ran on the machine while they were taken. To measure again, remove cost/%s.r*.json "
-                            "from the comparison's folder and give its command once more.", model);
+        rv_page_textf(p->f,
+                      " where its times fall as sequences grow: something else ran on the machine while they were "
+                      "taken. To measure again, remove cost/%s.r*.json "
+                      "from the comparison's folder and give its command once more.",
+                      model);
         fputs("</li>\n", p->f);
     }
 }
@@ -331,7 +340,8 @@ static void half_lives(rv__page *p) {
         if (!before.known || !after.known) continue;
         fputs("<li>", p->f);
         rv__page_model(p, model);
-        if (before.flat && after.flat) fputs(": it shows no exponential fall with distance, before training or after.", p->f);
+        if (before.flat && after.flat)
+            fputs(": it shows no exponential fall with distance, before training or after.", p->f);
         else rv_page_textf(p->f, ": it %s before training and %s after.", reach_text(p, before), reach_text(p, after));
         fputs("</li>\n", p->f);
     }

@@ -1,5 +1,5 @@
-/* "cost" of the report, from the rounds cost/MODEL.rN.json of every model: medians with the spread of the repeats, how they grow with the
- * length, which of two models costs less at which length, and what more threads can bring. */
+/* "cost" of the report, from the rounds cost/MODEL.rN.json of every model: medians with the spread of the repeats,
+ * how they grow with the length, which of two models costs less at which length, and what more threads can bring. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -29,7 +29,9 @@ typedef struct {
 static int64_t place(const costs *c, int m, int t, int p, int l) { return ((int64_t)(m * c->n_threads + t) * PHASES + p) * c->n_lengths + l; }
 static double *ms_of(const costs *c, int m, int t, int p, int l) { return c->ms + place(c, m, t, p, l) * c->repeats; }
 
-static double *round_of(const costs *c, int m, int t, int p, int l) { return c->round + place(c, m, t, p, l) * c->rounds; }
+static double *round_of(const costs *c, int m, int t, int p, int l) {
+    return c->round + place(c, m, t, p, l) * c->rounds;
+}
 
 static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
 
@@ -51,14 +53,16 @@ static double median(const costs *c, int m, int t, int p, int l) { return rv_qua
 
 enum { ROUNDS_MOST = 100 };
 
-/* Put a round's cell to those of the same phase, threads and length before it: "ms" are joined, and "rounds" says how many each round has. */
+/* Put a round's cell to those of the same phase, threads and length before it: "ms" are joined, and "rounds" says
+ * how many each round has. */
 static rv_status join(json_t *cells, json_t *cell, int round) {
     static const char *const same[] = {"phase", "threads", "sequence_length"};
     json_t *to = NULL, *other;
     size_t i;
-    json_array_foreach(cells, i, other) {
+    json_array_foreach (cells, i, other) {
         bool equal = true;
-        for (int k = 0; k < 3; k++) equal &= json_equal(json_object_get(other, same[k]), json_object_get(cell, same[k]));
+        for (int k = 0; k < 3; k++)
+            equal &= json_equal(json_object_get(other, same[k]), json_object_get(cell, same[k]));
         if (equal) to = other;
     }
     json_t *ms = json_object_get(cell, "ms"), *peak = json_object_get(cell, "peak_bytes"), *counts;
@@ -66,13 +70,15 @@ static rv_status join(json_t *cells, json_t *cell, int round) {
     bool failed = false;
     if (to) {
         failed |= json_array_extend(json_object_get(to, "ms"), ms) != 0;
-        if (json_integer_value(peak) > json_integer_value(json_object_get(to, "peak_bytes"))) failed |= json_object_set(to, "peak_bytes", peak) != 0;
+        if (json_integer_value(peak) > json_integer_value(json_object_get(to, "peak_bytes")))
+            failed |= json_object_set(to, "peak_bytes", peak) != 0;
     } else {
         to = json_deep_copy(cell);
         failed |= json_object_set_new(to, "rounds", json_array()) != 0 || json_array_append_new(cells, to) != 0;
     }
     counts = json_object_get(to, "rounds");
-    while (!failed && json_array_size(counts) < (size_t)round - 1) failed |= json_array_append_new(counts, json_integer(0)) != 0;
+    while (!failed && json_array_size(counts) < (size_t)round - 1)
+        failed |= json_array_append_new(counts, json_integer(0)) != 0;
     failed |= json_array_append_new(counts, json_integer(n)) != 0;
     return failed ? rv_error(RV_ENOMEM, "out of memory") : RV_OK;
 }
@@ -85,10 +91,15 @@ static rv_status load_round(const char *path, int round, json_t **out) {
     bool ok = json_is_array(cells);
     json_array_foreach(cells, i, cell) ok &= number(cell, "threads") >= 1 && number(cell, "sequence_length") >= 1 && json_is_string(json_object_get(cell, "phase")) &&
                                             json_array_size(json_object_get(cell, "ms")) > 0;
-    rv_status status = ok ? RV_OK : rv_error(RV_EDATA, "%s: not a list of measured costs; remove the file, and the comparison measures anew", path);
-    if (status == RV_OK && !*out) *out = json_pack("{s:O?, s:O?, s:[], s:[]}", "batch", json_object_get(document, "batch"), "tokens", json_object_get(document, "tokens"), "cells", "other_work");
+    rv_status status =
+        ok ? RV_OK
+           : rv_error(RV_EDATA, "%s: not a list of measured costs; remove the file, and the comparison measures anew",
+                      path);
+    if (status == RV_OK && !*out)
+        *out = json_pack("{s:O?, s:O?, s:[], s:[]}", "batch", json_object_get(document, "batch"), "tokens",
+                         json_object_get(document, "tokens"), "cells", "other_work");
     if (status == RV_OK && !*out) status = rv_error(RV_ENOMEM, "out of memory");
-    json_array_foreach(cells, i, cell)
+    json_array_foreach (cells, i, cell)
         if (status == RV_OK) status = join(json_object_get(*out, "cells"), cell, round);
     if (status == RV_OK && json_is_number(json_object_get(document, "other_work")))
         json_array_append(json_object_get(*out, "other_work"), json_object_get(document, "other_work"));
@@ -239,15 +250,15 @@ static json_t *fit_of(const costs *c, int m, int t, int p, bool bytes) {
 
 /* ---- which costs less
 
- * Every claim is one of many, since each length of each phase, thread count and pair is asked: a difference at a length is told
- * where the rounds bear it at the level divided by their number [Bonferroni], and a crossing only between lengths where it is told, one way
- * below and the other way above. */
+ * Every claim is one of many, since each length of each phase, thread count and pair is asked: a difference at a length
+ * is told where the rounds bear it at the level divided by their number [Bonferroni], and a crossing only between
+ * lengths where it is told, one way below and the other way above. */
 
 typedef struct {
-    int a, b, n;                      /* lengths that both have */
+    int a, b, n; /* lengths that both have */
     double length[RV_COST_LENGTHS];
-    int sign[RV_COST_LENGTHS];        /* -1: a costs less */
-    double *x, *y;                    /* (n, rounds) */
+    int sign[RV_COST_LENGTHS]; /* -1: a costs less */
+    double *x, *y;             /* (n, rounds) */
 } contest;
 
 /* Lengths whose sign is `sign`, as "16, 32 tokens". */
@@ -272,17 +283,21 @@ static bool holds(const contest *k, double at, int below) {
     return true;
 }
 
-static void say_contest(char *text, size_t size, const costs *c, const contest *k, const char *verdict, const rv_interval *at, const char *below, const char *above) {
+static void say_contest(char *text, size_t size, const costs *c, const contest *k, const char *verdict,
+                        const rv_interval *at, const char *below, const char *above) {
     char low[32], high[32], list[256];
     const double first = k->length[0], last = k->length[k->n - 1];
     if (!strcmp(verdict, "crossing")) {
         snprintf(low, sizeof low, isnan(at->low) ? "less than %.0f" : "%.0f", isnan(at->low) ? first : at->low);
         snprintf(high, sizeof high, isnan(at->high) ? "more than %.0f" : "%.0f", isnan(at->high) ? last : at->high);
-        snprintf(text, size, "%s is cheaper below %.0f tokens (%g %% interval %s to %s), %s above", below, at->value, 100 * c->in->options.level, low, high, above);
+        snprintf(text, size, "%s is cheaper below %.0f tokens (%g %% interval %s to %s), %s above", below, at->value,
+                 100 * c->in->options.level, low, high, above);
     } else if (!*below) {
-        snprintf(text, size, "%s and %s: not distinguishable at %.0f to %.0f tokens", c->in->model[k->a], c->in->model[k->b], first, last);
+        snprintf(text, size, "%s and %s: not distinguishable at %.0f to %.0f tokens", c->in->model[k->a],
+                 c->in->model[k->b], first, last);
     } else if (count_of(k, 0) == 0) {
-        snprintf(text, size, "%s is cheaper than %s at every length measured (%.0f to %.0f)", below, above, first, last);
+        snprintf(text, size, "%s is cheaper than %s at every length measured (%.0f to %.0f)", below, above, first,
+                 last);
     } else {
         snprintf(text, size, "%s is cheaper than %s at %s tokens; at other lengths not distinguishable", below, above,
                  lengths_of(k, below == c->in->model[k->a] ? -1 : 1, list, sizeof list));
@@ -302,7 +317,8 @@ static void gather(const costs *c, int t, int p, contest *k) {
 
 static rv_status decide(const costs *c, int t, int p, int tests, double *ratio, contest *k, json_t *out) {
     const double alpha = (1 - c->in->options.level) / tests;
-    const char *a = c->in->model[k->a], *b = c->in->model[k->b], *verdict = "not distinguishable", *below = "", *above = "";
+    const char *a = c->in->model[k->a], *b = c->in->model[k->b], *verdict = "not distinguishable", *below = "",
+               *above = "";
     gather(c, t, p, k);
     if (!k->n) return RV_OK;
     for (int i = 0; i < k->n * c->rounds; i++) ratio[i] = log(k->x[i] / k->y[i]);
@@ -310,19 +326,28 @@ static rv_status decide(const costs *c, int t, int p, int tests, double *ratio, 
     const int less = count_of(k, -1), more = count_of(k, 1);
     rv_interval at = {NAN, NAN, NAN};
     bool a_below = false;
-    if (less && more) RV_TRY(rv_crossing(k->n, k->length, c->rounds, k->x, k->y, c->in->options.level, c->in->options.resamples, &at, &a_below));
-    if (less && more && holds(k, at.value, a_below ? -1 : 1)) verdict = "crossing", below = a_below ? a : b, above = a_below ? b : a;
-    else if (less && !more) verdict = "a", below = a, above = b;
-    else if (more && !less) verdict = "b", below = b, above = a;
+    if (less && more)
+        RV_TRY(rv_crossing(k->n, k->length, c->rounds, k->x, k->y, c->in->options.level, c->in->options.resamples, &at,
+                           &a_below));
+    if (less && more && holds(k, at.value, a_below ? -1 : 1))
+        verdict = "crossing", below = a_below ? a : b, above = a_below ? b : a;
+    else if (less && !more)
+        verdict = "a", below = a, above = b;
+    else if (more && !less)
+        verdict = "b", below = b, above = a;
     if (*verdict != 'c') at = (rv_interval){NAN, NAN, NAN};
     char text[512];
     say_contest(text, sizeof text, c, k, verdict, &at, below, above);
     json_t *told = json_array();
     for (int i = 0; i < k->n; i++)
-        if (k->sign[i]) json_array_append_new(told, json_pack("{s:I, s:s}", "sequence_length", (json_int_t)k->length[i], "cheaper", k->sign[i] < 0 ? a : b));
-    json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:b, s:s}", "a", a, "b", b, "phase", phase_name[p], "threads",
-                                         c->threads[t], "verdict", verdict, "length", rv_json_number(at.value), "low", rv_json_number(at.low), "high", rv_json_number(at.high), "cheaper_below", below,
-                                         "cheaper_above", above, "told", told, "everywhere", count_of(k, 0) == 0, "text", text));
+        if (k->sign[i])
+            json_array_append_new(told, json_pack("{s:I, s:s}", "sequence_length", (json_int_t)k->length[i], "cheaper",
+                                                  k->sign[i] < 0 ? a : b));
+    json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:b, s:s}", "a", a,
+                                         "b", b, "phase", phase_name[p], "threads", c->threads[t], "verdict", verdict,
+                                         "length", rv_json_number(at.value), "low", rv_json_number(at.low), "high",
+                                         rv_json_number(at.high), "cheaper_below", below, "cheaper_above", above,
+                                         "told", told, "everywhere", count_of(k, 0) == 0, "text", text));
     return RV_OK;
 }
 
@@ -337,8 +362,10 @@ static rv_status contests(const costs *c, json_t *out) {
                 for (int p = 0; p < PHASES; p++)
                     for (int t = 0; t < c->n_threads && status == RV_OK; t++) {
                         contest k = {.a = a, .b = b, .x = x, .y = x + room};
-                        if (count) gather(c, t, p, &k), tests += k.n;
-                        else status = decide(c, t, p, tests, x + 2 * room, &k, out);
+                        if (count)
+                            gather(c, t, p, &k), tests += k.n;
+                        else
+                            status = decide(c, t, p, tests, x + 2 * room, &k, out);
                     }
     rv_free(x);
     return status;
@@ -401,7 +428,7 @@ static json_t *other_work(int n, json_t *const *document) {
     for (int m = 0; m < n; m++) {
         json_t *x;
         size_t i;
-        json_array_foreach(json_object_get(document[m], "other_work"), i, x) {
+        json_array_foreach (json_object_get(document[m], "other_work"), i, x) {
             sum += json_number_value(x), rounds++;
             most = fmax(most, json_number_value(x));
         }
@@ -418,8 +445,8 @@ static rv_status build(costs *c, json_t **document, json_t *report) {
     if (!one) return RV_OK;
     RV_TRY(fill(c, document));
     json_t *batch = json_object_get(one, "batch"), *tokens = json_object_get(one, "tokens");
-    json_t *cost = json_pack("{s:O?, s:O?, s:o, s:[], s:[], s:[], s:[]}", "batch", batch, "tokens", tokens, "other_work", other_work(c->n_models, document), "rows", "fits",
-                             "crossings", "serial");
+    json_t *cost = json_pack("{s:O?, s:O?, s:o, s:[], s:[], s:[], s:[]}", "batch", batch, "tokens", tokens,
+                             "other_work", other_work(c->n_models, document), "rows", "fits", "crossings", "serial");
     const rv_status status = cost ? describe(c, cost) : RV_ENOMEM;
     if (status == RV_OK) json_object_set(report, "cost", cost);
     json_decref(cost);

@@ -1,6 +1,7 @@
 /* "quality", "by_length", "samples" and "attention" of a report, from the runs' examples.
  *
- * A pair has a verdict only where nothing else can explain the difference (report_verdict.c). With several pairs their p-values are adjusted [Holm 1979], and a verdict holds under that adjustment. */
+ * A pair has a verdict only where nothing else can explain the difference (report_verdict.c). With several pairs their
+ * p-values are adjusted [Holm 1979], and a verdict holds under that adjustment. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@ static void find_group(const rv__quality *d, const char *model, const char *sett
     g->model = model;
     g->n = 0;
     for (int i = 0; i < d->in->n_runs; i++)
-        if (rv__belongs(&d->in->run[i], model, setting) && d->in->run[i].outcome == RV_RUN_DONE && d->e[i].n) g->run[g->n++] = i;
+        if (rv__belongs(&d->in->run[i], model, setting) && d->in->run[i].outcome == RV_RUN_DONE && d->e[i].n)
+            g->run[g->n++] = i;
 }
 
 /* Those of a and b that have a seed in common, in a's order. */
@@ -60,7 +62,8 @@ static double *gather(const rv__quality *d, const rv__group *g, const rv__metric
     return x;
 }
 
-static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r, double *each, int64_t *n, rv_interval *out) {
+static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r,
+                          double *each, int64_t *n, rv_interval *out) {
     *out = (rv_interval){NAN, NAN, NAN};
     *n = 0;
     if (!g->n) return RV_OK;
@@ -85,7 +88,8 @@ typedef struct {
     char why[RV__WHY], beside[RV__WHY];
 } pair;
 
-static rv_status compare(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b, const rv__metric_kind *m, rv__group *x, rv__group *y, pair *out) {
+static rv_status compare(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b,
+                         const rv__metric_kind *m, rv__group *x, rv__group *y, pair *out) {
     out->difference = (rv_interval){NAN, NAN, NAN};
     out->p = NAN;
     out->needed = -1;
@@ -140,13 +144,17 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
     const bool excludes = p->difference.low > 0 || p->difference.high < 0;
     const char *verdict = "no verdict";
     int64_t needed = -1;
-    if (p->open && !isfinite(p->difference.low)) snprintf(p->why, RV__WHY, "the metric is not a number on some resamples");
+    if (p->open && !isfinite(p->difference.low))
+        snprintf(p->why, RV__WHY, "the metric is not a number on some resamples");
     else if (p->open && excludes && p->adjusted < alpha) verdict = (p->difference.value > 0) == m->higher_is_better ? "a" : "b";
     else if (p->open) {
         verdict = "not distinguishable";
         needed = p->needed > p->seeds ? p->needed : -1;
-        if (excludes) snprintf(p->why, RV__WHY, "the interval leaves 0 out, but not after Holm's adjustment for the number of pairs");
-        else if (p->needed > 0 && needed < 0) snprintf(p->why, RV__WHY, "seeds agree, but there are too few examples to tell");
+        if (excludes)
+            snprintf(p->why, RV__WHY,
+                     "the interval leaves 0 out, but not after Holm's adjustment for the number of pairs");
+        else if (p->needed > 0 && needed < 0)
+            snprintf(p->why, RV__WHY, "seeds agree, but there are too few examples to tell");
     }
     const size_t at = strlen(p->why);
     snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);
@@ -175,7 +183,8 @@ static rv_status describe_models(const rv__quality *d, const rv__group *g, const
     return status;
 }
 
-static rv_status describe_pairs(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status describe_pairs(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m,
+                                json_t *list) {
     const int models = d->in->n_models, most = models * (models - 1) / 2;
     int n = 0;
     pair *p = rv_alloc((size_t)(most + 1) * sizeof *p);
@@ -194,7 +203,8 @@ static rv_status describe_pairs(const rv__quality *d, const char *setting, const
     return status;
 }
 
-static rv_status add_quality(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status add_quality(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m,
+                             json_t *list) {
     json_t *models = json_array(), *pairs = json_array();
     rv_status status = describe_models(d, g, m, models);
     if (status == RV_OK) status = describe_pairs(d, setting, g, m, pairs);
@@ -205,7 +215,8 @@ static rv_status add_quality(const rv__quality *d, const char *setting, const rv
 
 /* ---- by length */
 
-static rv_status add_bin(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r, json_t *counts, json_t *const lists[3]) {
+static rv_status add_bin(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, const range *r,
+                         json_t *counts, json_t *const lists[3]) {
     rv_interval v;
     int64_t n;
     rv_status status = value_of(d, g, m, r, NULL, &n, &v);
@@ -226,7 +237,8 @@ static int64_t longest(const rv__quality *d, const rv__group *g, int unit) {
     return most;
 }
 
-static rv_status add_by_length(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m, json_t *list) {
+static rv_status add_by_length(const rv__quality *d, const char *setting, const rv__group *g, const rv__metric_kind *m,
+                               json_t *list) {
     const rv_report_options *o = &d->in->options;
     const int64_t most = longest(d, g, o->words);
     range r[RV_REPORT_BINS + 1];

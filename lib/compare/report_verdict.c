@@ -1,5 +1,5 @@
-/* When two systems may be told apart: what else may explain a difference leaves no verdict, and what a reader must know of one
- * stands beside it. Terminal, report.json and page all tell what is decided here. */
+/* When two systems may be told apart: what else may explain a difference leaves no verdict, and what a reader must
+ * know of one stands beside it. Terminal, report.json and page all tell what is decided here. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,11 +7,13 @@
 
 #include "compare/report_quality_private.h"
 
-static const double TOKENS_EQUAL = 0.01; /* relative */
+static const double TOKENS_EQUAL = 0.01;  /* relative */
 static const double STILL_FALLING = 0.02; /* of the loss */
 enum { VALIDATIONS_LEAST = 3 };
 
-bool rv__belongs(const rv_report_run *r, const char *model, const char *setting) { return !strcmp(r->model, model) && !strcmp(r->setting, setting); }
+bool rv__belongs(const rv_report_run *r, const char *model, const char *setting) {
+    return !strcmp(r->model, model) && !strcmp(r->setting, setting);
+}
 
 /* ---- facts */
 
@@ -79,14 +81,18 @@ static bool not_all_done(const rv__quality *d, const char *model, const char *se
     for (size_t k = 0; k < json_array_size(seeds); k++) {
         const long long seed = (long long)json_integer_value(json_array_get(seeds, k));
         bool there = false;
-        for (int i = 0; i < d->in->n_runs; i++) there |= rv__belongs(&d->in->run[i], model, setting) && d->in->run[i].seed == seed;
+        for (int i = 0; i < d->in->n_runs; i++)
+            there |= rv__belongs(&d->in->run[i], model, setting) && d->in->run[i].seed == seed;
         if (!there) return because(why, "%s with seed %lld is missing", model, seed);
     }
     for (int i = 0; i < d->in->n_runs; i++) {
         const rv_report_run *r = &d->in->run[i];
         if (!rv__belongs(r, model, setting)) continue;
         any = true;
-        const char *what = r->outcome == RV_RUN_DIVERGED ? "diverged" : r->outcome == RV_RUN_UNFINISHED ? "is not finished" : !d->e[i].n ? "was not measured" : NULL;
+        const char *what = r->outcome == RV_RUN_DIVERGED     ? "diverged"
+                           : r->outcome == RV_RUN_UNFINISHED ? "is not finished"
+                           : !d->e[i].n                      ? "was not measured"
+                                                             : NULL;
         if (what) return because(why, "%s with seed %lld %s", model, (long long)r->seed, what);
     }
     return !any && because(why, "%s was not run", model);
@@ -113,7 +119,8 @@ static bool not_matched(const rv__quality *d, const char *model, char why[RV__WH
     const json_t *match = json_object_get(d->in->plan, "match"), *entry = plan_entry(d, "match", model);
     const char *by = json_string_value(json_object_get(match, "by"));
     if (!json_is_false(json_object_get(entry, "met"))) return false;
-    return because(why, "%s does not match in %s (off by %.1f %%)", model, by ? by : "size", 100 * rv__json_double(entry, "off"));
+    return because(why, "%s does not match in %s (off by %.1f %%)", model, by ? by : "size",
+                   100 * rv__json_double(entry, "off"));
 }
 
 /* A system that sees the tokens it is to predict has a good loss and knows nothing. */
@@ -121,30 +128,38 @@ static bool sees_the_future(const rv__quality *d, const rv__group *g, char why[R
     static const char key[] = "model.decoder.causal_mask";
     const rv_config *c = d->in->run[g->run[0]].config;
     if (!c || !rv_config_has(c, key) || rv_config_is(c, key, "before_softmax")) return false;
-    return because(why, "%s sees the tokens that it is to predict (causal_mask: %s): its loss says nothing of its quality", g->model, rv_config_text(c, key));
+    return because(why,
+                   "%s sees the tokens that it is to predict (causal_mask: %s): its loss says nothing of its quality",
+                   g->model, rv_config_text(c, key));
 }
 
 /* The same number of tokens may be cut in another way: a vocabulary says which. */
 static bool other_vocabulary(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
-    const json_t *x = json_object_get(d->facts[a->run[0]].measured, "vocabulary"), *y = json_object_get(d->facts[b->run[0]].measured, "vocabulary");
+    const json_t *x = json_object_get(d->facts[a->run[0]].measured, "vocabulary"),
+                 *y = json_object_get(d->facts[b->run[0]].measured, "vocabulary");
     if (!x || !y || json_equal(x, y)) return false;
-    return because(why, "%s and %s have different vocabularies, so that means over tokens do not compare", a->model, b->model);
+    return because(why, "%s and %s have different vocabularies, so that means over tokens do not compare", a->model,
+                   b->model);
 }
 
-bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]) {
+bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m,
+                        char why[RV__WHY]) {
     const rv__examples *first = &d->e[a->run[0]];
     const bool of_tokens = m->column[1] == RV__TOKENS;
     for (int k = 0; k < a->n + b->n; k++) {
         const rv__examples *e = &d->e[k < a->n ? a->run[k] : b->run[k - a->n]];
-        if (e->n != first->n) return because(why, "they were measured on %lld and %lld examples", (long long)first->n, (long long)e->n);
+        if (e->n != first->n)
+            return because(why, "they were measured on %lld and %lld examples", (long long)first->n, (long long)e->n);
         for (int64_t i = 0; i < e->n && of_tokens; i++)
             if (e->sums[i * RV_SUMS + RV__TOKENS] != first->sums[i * RV_SUMS + RV__TOKENS])
-                return because(why, "they cut the text into different tokens, so that means over tokens do not compare");
+                return because(why,
+                               "they cut the text into different tokens, so that means over tokens do not compare");
     }
     return of_tokens && other_vocabulary(d, a, b, why);
 }
 
-bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]) {
+bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b,
+                    const rv__metric_kind *m, char why[RV__WHY]) {
     *why = 0;
     if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
     if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
@@ -154,30 +169,39 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
     if (fabs(ta - tb) > TOKENS_EQUAL * fmax(ta, tb))
         return because(why, "unequal budgets: %s was trained on %.0f tokens, %s on %.0f", a->model, ta, b->model, tb);
     if (not_matched(d, a->model, why) || not_matched(d, b->model, why)) return true;
-    if (json_is_false(json_object_get(json_object_get(d->in->plan, "tuning"), "equal"))) return because(why, "learning rates were tuned on unequal budgets");
+    if (json_is_false(json_object_get(json_object_get(d->in->plan, "tuning"), "equal")))
+        return because(why, "learning rates were tuned on unequal budgets");
     if (a->n == 1) return because(why, "one seed: what another would give is not known");
     return false;
 }
 
 /* ---- beside a verdict */
 
-static bool at_edge(const rv__quality *d, const rv__group *g) { return rv__rate_at_edge(plan_entry(d, "tuning", g->model)); }
+static bool at_edge(const rv__quality *d, const rv__group *g) {
+    return rv__rate_at_edge(plan_entry(d, "tuning", g->model));
+}
 
-/* Its validation loss was falling at the end: on the mean over seeds, and beyond what the seeds (or one seed's line) leave to chance. */
+/* Its validation loss was falling at the end: on the mean over seeds, and beyond what the seeds (or one seed's line)
+ * leave to chance. */
 static bool still_improving(const rv__quality *d, const rv__group *g) {
     double mean = 0, squares = 0, low;
     for (int i = 0; i < g->n; i++) mean += d->facts[g->run[i]].fall / g->n;
     for (int i = 0; i < g->n; i++) squares += pow(d->facts[g->run[i]].fall - mean, 2);
-    if (g->n > 1) low = mean - rv_student_quantile((1 + d->in->options.level) / 2, g->n - 1) * sqrt(squares / (g->n - 1) / g->n);
-    else low = d->facts[g->run[0]].fall_low;
+    if (g->n > 1)
+        low = mean - rv_student_quantile((1 + d->in->options.level) / 2, g->n - 1) * sqrt(squares / (g->n - 1) / g->n);
+    else
+        low = d->facts[g->run[0]].fall_low;
     return mean > STILL_FALLING && low > 0;
 }
 
 /* "WHAT of a REST" or "WHAT of a and b REST", for those of the two of which it is so. */
-static void say_of(const rv__quality *d, const rv__group *a, const rv__group *b, bool (*so)(const rv__quality *, const rv__group *), const char *what,
-                   const char *rest, char why[RV__WHY]) {
+static void say_of(const rv__quality *d, const rv__group *a, const rv__group *b,
+                   bool (*so)(const rv__quality *, const rv__group *), const char *what, const char *rest,
+                   char why[RV__WHY]) {
     const bool of_a = so(d, a), of_b = so(d, b);
-    if (of_a || of_b) because(why, "%s of %s%s%s %s", what, of_a ? a->model : b->model, of_a && of_b ? " and " : "", of_a && of_b ? b->model : "", rest);
+    if (of_a || of_b)
+        because(why, "%s of %s%s%s %s", what, of_a ? a->model : b->model, of_a && of_b ? " and " : "",
+                of_a && of_b ? b->model : "", rest);
 }
 
 static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]) {

@@ -21,7 +21,9 @@ static const rv_yaml_node *given(const rv_config *c, const char *path, const cha
 static double real(const rv_config *c, const char *path) { return rv__config_value(c, path)->real; }
 static long long whole(const rv_config *c, const char *path) { return rv__config_value(c, path)->whole; }
 
-static const char *text_of(const rv_config *c, const char *path) { return known(c, path) ? rv__config_value(c, path)->text : "not given"; }
+static const char *text_of(const rv_config *c, const char *path) {
+    return known(c, path) ? rv__config_value(c, path)->text : "not given";
+}
 
 /* Two keys are given of which one is wanted: `choice` says so. An assignment that stands against a file's key does not
  * show it. */
@@ -48,7 +50,8 @@ static void check_lengths(rv_config *c) {
 static void check_data(rv_config *c) {
     if (known(c, "data.train_fraction") && known(c, "data.test_fraction") && real(c, "data.test_fraction") > 0 &&
         real(c, "data.train_fraction") + real(c, "data.test_fraction") >= 1)
-        rv_yaml_problem(c->yaml, given(c, "data.test_fraction", "data.train_fraction"), "data.train_fraction %g and data.test_fraction %g leave nothing to validate on",
+        rv_yaml_problem(c->yaml, given(c, "data.test_fraction", "data.train_fraction"),
+                        "data.train_fraction %g and data.test_fraction %g leave nothing to validate on",
                         real(c, "data.train_fraction"), real(c, "data.test_fraction"));
     if (is(c, "task", "regression")) {
         check_lengths(c);
@@ -111,10 +114,16 @@ static void check_copy(rv_config *c, const rv_yaml_node *bridge, bool rnn, bool 
         const char *a = text_of(c, encoder), *b = text_of(c, decoder);
         if (strcmp(a, b)) snprintf(differs, sizeof differs, "%s is %s and %s %s", encoder, a, decoder, b);
     }
-    const long long width = (both ? 2 : 1) * whole(c, "model.encoder.hidden_size"), wanted = whole(c, "model.decoder.hidden_size");
+    const long long width = (both ? 2 : 1) * whole(c, "model.encoder.hidden_size"),
+                    wanted = whole(c, "model.decoder.hidden_size");
     if (!*differs && width != wanted)
-        snprintf(differs, sizeof differs, "the encoder's state is %lld wide%s and model.decoder.hidden_size %lld", width, both ? " (both directions)" : "", wanted);
-    if (*differs) rv_yaml_problem(c->yaml, bridge, "model.bridge copy needs a recurrent encoder like the decoder, but %s; make them equal, or use dense", differs);
+        snprintf(differs, sizeof differs, "the encoder's state is %lld wide%s and model.decoder.hidden_size %lld",
+                 width, both ? " (both directions)" : "", wanted);
+    if (*differs)
+        rv_yaml_problem(
+            c->yaml, bridge,
+            "model.bridge copy needs a recurrent encoder like the decoder, but %s; make them equal, or use dense",
+            differs);
 }
 
 /* Which parts of an encoder and a decoder go together. */

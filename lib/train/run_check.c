@@ -117,7 +117,9 @@ static void warn_of_rare_words(const rv_config *config, const rv_checkpoint *sav
     const rv_ck_item *it = rv_checkpoint_find(saved, "/config/resolved");
     const bool known = it && memmem(it->data, (size_t)rv_ck_count(it), key, sizeof key - 1);
     if (!known && rv_config_has(config, "train.replace_rare") && rv_config_real(config, "train.replace_rare") > 0)
-        rv_warn("%s is of a version that had no train.replace_rare; with train.replace_rare=0 the run goes on as it began", rv_checkpoint_path(saved));
+        rv_warn(
+            "%s is of a version that had no train.replace_rare; with train.replace_rare=0 the run goes on as it began",
+            rv_checkpoint_path(saved));
 }
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {

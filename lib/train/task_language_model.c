@@ -51,7 +51,9 @@ static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer 
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
     if (rv_config_has(c, "data.test_fraction")) files.test_fraction = rv_config_real(c, "data.test_fraction");
     if (status == RV_OK && files.test_fraction > 0 && !files.text)
-        status = rv_error(RV_EUSAGE, "data.test_fraction is of a single text, and data set %s has parts of its own; leave it out", rv_config_text(c, "data.dataset"));
+        status = rv_error(RV_EUSAGE,
+                          "data.test_fraction is of a single text, and data set %s has parts of its own; leave it out",
+                          rv_config_text(c, "data.dataset"));
     files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
     if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
         status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);
@@ -107,7 +109,8 @@ static rv_status make_batches(lm_task *t) {
     RV_TRY(rv_lm_batches_create(t->corpus.train.ids, t->corpus.train.n, t->B, t->T, sampling, (uint64_t)rv_config_int(c, "seed"), &t->batches));
     t->committed = rv_lm_batches_cursor(t->batches);
     const rv_split *train = &t->corpus.train;
-    RV_TRY(rv_rare_make(t->corpus.tokenizer, train->ids, train->n, rv__replace_rare(c), (uint64_t)rv_config_int(c, "seed"), &t->rare));
+    RV_TRY(rv_rare_make(t->corpus.tokenizer, train->ids, train->n, rv__replace_rare(c),
+                        (uint64_t)rv_config_int(c, "seed"), &t->rare));
     size_t ids = rv_size_mul((size_t)(t->B * t->T), sizeof *t->x);
     t->x = rv_alloc(ids);
     t->y = rv_alloc(ids);
@@ -201,7 +204,8 @@ static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split
     *out = subset == RV_SUBSET_TRAIN ? &t->corpus.train : subset == RV_SUBSET_VALID ? &t->corpus.valid : &t->corpus.test;
     if ((*out)->n) return RV_OK;
     if (subset == RV_SUBSET_VALID && rv_config_has(t->config, "data.path")) /* of a text that is there */
-        return rv_error(RV_EDATA, "data.train_fraction %g leaves no text to validate on; lower it", rv_config_real(t->config, "data.train_fraction"));
+        return rv_error(RV_EDATA, "data.train_fraction %g leaves no text to validate on; lower it",
+                        rv_config_real(t->config, "data.train_fraction"));
     return rv__no_part(subset);
 }
 
@@ -253,9 +257,13 @@ static rv_status check(rv_task *task, rv_subset subset, bool watched) {
     if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
     if (!part->unknown || !rv__wants_metric(t->config, "bpc")) return RV_OK;
     if (watched && rv__watches(t->config, "bpc"))
-        return rv_error(RV_EDATA, "train.early_stopping.metric bpc: the %s part has unknown words, whose characters <unk> does not say; watch the loss, or take "
-                        "tokenizer.type bpe, char or byte", rv__part_name(subset));
-    rv_warn("bpc is not measured: the %s part has unknown words, whose characters <unk> does not say (tokenizer.type bpe, char and byte have none)",
+        return rv_error(RV_EDATA,
+                        "train.early_stopping.metric bpc: the %s part has unknown words, whose characters <unk> does "
+                        "not say; watch the loss, or take "
+                        "tokenizer.type bpe, char or byte",
+                        rv__part_name(subset));
+    rv_warn("bpc is not measured: the %s part has unknown words, whose characters <unk> does not say (tokenizer.type "
+            "bpe, char and byte have none)",
             rv__part_name(subset));
     return RV_OK;
 }
@@ -273,7 +281,8 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
         *out = (rv_metrics_result){.tokens = all.tokens};
         rv__add_metric(t->config, out, "loss", loss);
         rv__add_metric(t->config, out, "ppl", exp(loss));
-        if (!part->unknown) rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
+        if (!part->unknown)
+            rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
         rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }
     rv_free(score);

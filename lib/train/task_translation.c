@@ -65,7 +65,8 @@ static rv_status load_files(translation_task *t, const rv_tokenizer_spec *spec, 
         if (status == RV_OK && from) status = file_of(prefix, to, buf[2 * i + 1], sizeof buf[0], &parts[i]->tgt);
     }
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
-    for (int i = 0; i < 2 && rv_config_has(c, "data.columns"); i++) files.columns[i] = (int)rv_config_int_at(c, "data.columns", i);
+    for (int i = 0; i < 2 && rv_config_has(c, "data.columns"); i++)
+        files.columns[i] = (int)rv_config_int_at(c, "data.columns", i);
     if (status == RV_OK) status = rv_parallel_load(&files, spec, t->joint, src, tgt, t->max_length, &t->data);
     else {
         if (tgt != src) rv_tokenizer_destroy(tgt);
@@ -80,8 +81,10 @@ static rv_status cut_pairs(rv_pairs *p, int64_t most, const char *part) {
     int64_t cut;
     RV_TRY(rv_pairs_cut(p, most, &cut));
     if (cut)
-        rv_warn("%lld of the %lld pairs of the %s part have a side of more than data.max_length %lld tokens: the model sees that many of them, and the loss "
-                "is over what it sees", (long long)cut, (long long)p->n, part, (long long)most);
+        rv_warn("%lld of the %lld pairs of the %s part have a side of more than data.max_length %lld tokens: the model "
+                "sees that many of them, and the loss "
+                "is over what it sees",
+                (long long)cut, (long long)p->n, part, (long long)most);
     return RV_OK;
 }
 
@@ -90,8 +93,10 @@ static void say_unknown(const translation_task *t) {
     for (int i = 0; i < 3; i++) {
         const rv_pairs *p = part[i];
         if (!p->n) continue;
-        rv__say_unknown((rv_subset)i, "source ", rv_tokenizer_unknown(t->data.src, p->src_ids, p->src_at[p->n]), p->src_at[p->n]);
-        rv__say_unknown((rv_subset)i, "target ", rv_tokenizer_unknown(t->data.tgt, p->tgt_ids, p->tgt_at[p->n]), p->tgt_at[p->n]);
+        rv__say_unknown((rv_subset)i, "source ", rv_tokenizer_unknown(t->data.src, p->src_ids, p->src_at[p->n]),
+                        p->src_at[p->n]);
+        rv__say_unknown((rv_subset)i, "target ", rv_tokenizer_unknown(t->data.tgt, p->tgt_ids, p->tgt_at[p->n]),
+                        p->tgt_at[p->n]);
     }
 }
 

@@ -165,8 +165,7 @@ static const char *causes(const run *r, char *text, size_t size) {
     const rv_config *c = r->config;
     size_t used = (size_t)snprintf(text, size, "train.optimizer.lr %g", rv_config_real(c, "train.optimizer.lr"));
     if (r->clip <= 0) used += (size_t)snprintf(text + used, size - used, ", train.clip_grad_norm 0 (off)");
-    if (rv_config_has(c, "train.lr_scheduler.warmup_steps") &&
-        rv_config_int(c, "train.lr_scheduler.warmup_steps") == 0)
+    if (rv_config_has(c, "train.lr_scheduler.warmup_steps") && rv_config_int(c, "train.lr_scheduler.warmup_steps") == 0)
         used += (size_t)snprintf(text + used, size - used, ", no warm-up");
     for (int i = 0; i < 2; i++)
         if (rv_config_has(c, norms[i]) && rv_config_is(c, norms[i], "none"))
@@ -180,7 +179,8 @@ static rv_status keep_state(run *r, rv_status status, const char *what, const ch
     snprintf(why, sizeof why, "%s", rv_error_message());
     if (r->s.step == 0) snprintf(kept, sizeof kept, "is the initial one");
     else if (save(r, true) != RV_OK) snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
-    else snprintf(kept, sizeof kept, "is saved in %s", rv_run_dir_path(r->dir));
+    else
+        snprintf(kept, sizeof kept, "is saved in %s", rv_run_dir_path(r->dir));
     return rv_error(status, "%s: %s. %s %s", what, why, then, kept);
 }
 
@@ -188,7 +188,8 @@ static rv_status keep_state(run *r, rv_status status, const char *what, const ch
 static rv_status diverged(run *r, rv_status status) {
     char what[64], why[256], then[384];
     snprintf(what, sizeof what, "step %lld diverged", (long long)r->s.step + 1);
-    snprintf(then, sizeof then, "Likely causes: %s. Nothing was updated, and the state before it", causes(r, why, sizeof why));
+    snprintf(then, sizeof then, "Likely causes: %s. Nothing was updated, and the state before it",
+             causes(r, why, sizeof why));
     return status == RV_EDIVERGED ? keep_state(r, status, what, then) : status;
 }
 
@@ -271,7 +272,8 @@ static rv_status loop(run *r) {
         bool best = false;
         rv_run_state before = r->s;
         if (r->s.unvalidated) status = validate(r, &best);
-        if (status != RV_OK && status != rv_stop_requested()) { /* a signal breaks a validation off; the resumed run does it */
+        if (status != RV_OK &&
+            status != rv_stop_requested()) { /* a signal breaks a validation off; the resumed run does it */
             char what[64];
             snprintf(what, sizeof what, "the validation after step %lld failed", (long long)r->s.step);
             if (r->s.unvalidated) status = keep_state(r, status, what, "The state, to go on from,");
@@ -357,7 +359,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
     RV_TRY(r->task->kind->check(r->task, RV_SUBSET_VALID, true)); /* not after hours of training */
-    r->s.unvalidated = r->max_steps == 0;                   /* no step, and yet a result: the model as it begins */
+    r->s.unvalidated = r->max_steps == 0; /* no step, and yet a result: the model as it begins */
     rv_tape_set_training(r->tape, true);
     rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
             rv_k()->isa, rv_config_text(c, "checkpoint.dir"));

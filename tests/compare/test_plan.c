@@ -53,8 +53,10 @@ static bool sets(const rv_cell_info *cell, const char *assignment) {
 TestSuite(plan, .init = setup, .fini = teardown);
 
 Test(plan, cells_in_order) {
-    rv_comparison *c = plan("compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  settings: {train.batch.length: [8, 16], model.dropout: [0, 0.1]}\n"
-                            "  seeds: [3, 4]\n  budget: {train_steps: 7}\n  tune: {lr: [1e-3, 0.5], train_tokens: 200, seed: 9}\n  cost: {sequence_length: [8], rounds: 3}\n");
+    rv_comparison *c = plan("compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  settings: "
+                            "{train.batch.length: [8, 16], model.dropout: [0, 0.1]}\n"
+                            "  seeds: [3, 4]\n  budget: {train_steps: 7}\n  tune: {lr: [1e-3, 0.5], train_tokens: 200, "
+                            "seed: 9}\n  cost: {sequence_length: [8], rounds: 3}\n");
     cr_assert_eq(rv_comparison_cells(c), 2 * 2 + 4 * 2 * 2 + 3 * 2);
     rv_cell_info trial = rv_comparison_cell(c, 2);
     cr_expect(trial.kind == RV_CELL_TUNE && trial.lr == 0.5 && trial.seed == 9 && !strcmp(trial.model, "a"));
@@ -70,7 +72,8 @@ Test(plan, cells_in_order) {
     cell = rv_comparison_cell(c, rv_comparison_cells(c));
     cr_expect(cell.kind == RV_CELL_COST);
     cr_expect_str_eq(cell.path, "runs/x/cost/b.r3.json");
-    cr_expect_str_eq(rv_comparison_cell(c, rv_comparison_cells(c) - 1).path, "runs/x/cost/a.r3.json", "models take turns");
+    cr_expect_str_eq(rv_comparison_cell(c, rv_comparison_cells(c) - 1).path, "runs/x/cost/a.r3.json",
+                     "models take turns");
     cr_expect(!rv_cell_ready(c, 5) && rv_cell_ready(c, 1) && !rv_cell_ready(c, 21), "trainings wait for their model's trials");
     cr_expect(json_is_false(json_object_get(json_object_get(c->plan, "budget"), "equal")), "as many steps of batches half as large are not as many tokens");
     rv_comparison_close(c);
@@ -112,13 +115,18 @@ Test(plan, matched) {
 
 /* An output layer tied to the embedding counts as one of its own does; a table that is only looked up does not. */
 Test(plan, a_tied_output_layer_counts) {
-    rv_comparison *c = plan("compare:\n  name: x\n  models: {own: {file: lstm.yaml, set: {model.decoder.hidden_size: 8, model.embedding_dim: 8, model.head_bias: false}},\n"
-                            "           tied: {file: lstm.yaml, set: {model.decoder.hidden_size: 8, model.embedding_dim: 8, model.tie_embeddings: true}}}\n  budget: {train_steps: 2}\n");
-    const json_t *rows = json_object_get(json_object_get(c->plan, "match"), "models"), *own = json_array_get(rows, 0), *tied = json_array_get(rows, 1);
-    const int64_t total[] = {json_integer_value(json_object_get(own, "parameters")), json_integer_value(json_object_get(tied, "parameters"))};
-    const int64_t table[] = {json_integer_value(json_object_get(own, "embedding_parameters")), json_integer_value(json_object_get(tied, "embedding_parameters"))};
-    cr_expect(table[0] > 0 && table[1] == 0 && total[0] - table[0] == total[1], "%lld less %lld, %lld less %lld", (long long)total[0], (long long)table[0],
-              (long long)total[1], (long long)table[1]);
+    rv_comparison *c = plan("compare:\n  name: x\n  models: {own: {file: lstm.yaml, set: {model.decoder.hidden_size: "
+                            "8, model.embedding_dim: 8, model.head_bias: false}},\n"
+                            "           tied: {file: lstm.yaml, set: {model.decoder.hidden_size: 8, "
+                            "model.embedding_dim: 8, model.tie_embeddings: true}}}\n  budget: {train_steps: 2}\n");
+    const json_t *rows = json_object_get(json_object_get(c->plan, "match"), "models"), *own = json_array_get(rows, 0),
+                 *tied = json_array_get(rows, 1);
+    const int64_t total[] = {json_integer_value(json_object_get(own, "parameters")),
+                             json_integer_value(json_object_get(tied, "parameters"))};
+    const int64_t table[] = {json_integer_value(json_object_get(own, "embedding_parameters")),
+                             json_integer_value(json_object_get(tied, "embedding_parameters"))};
+    cr_expect(table[0] > 0 && table[1] == 0 && total[0] - table[0] == total[1], "%lld less %lld, %lld less %lld",
+              (long long)total[0], (long long)table[0], (long long)total[1], (long long)table[1]);
     rv_comparison_close(c);
 }
 
@@ -148,7 +156,8 @@ Test(plan, wall_clock) {
 
 /* A plan that is torn, or of something else, is an error that says what to do. */
 Test(plan, damaged) {
-    static const char *const texts[] = {"{\"format\": \"ravel-com", "{}", "[]", "{\"format\": \"ravel-compare 2\", \"models\": [], \"cells\": [{}]}",
+    static const char *const texts[] = {"{\"format\": \"ravel-com", "{}", "[]",
+                                        "{\"format\": \"ravel-compare 2\", \"models\": [], \"cells\": [{}]}",
                                         "{\"format\": \"ravel-compare 1\", \"models\": [], \"cells\": []}"};
     cr_assert(!system("mkdir -p runs/x"));
     for (int i = 0; i < 5; i++) {
