@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """'ravel translate' and 'ravel eval' of encoder-decoders as a user meets them.   cli_translate.py RAVEL"""
-import gzip, json, os, random, subprocess, tempfile, unittest
+import gzip, json, os, random, re, subprocess, tempfile, unittest
 
 from command import BASE, LSTM, RAVEL, Command, ravel
 
@@ -48,6 +48,16 @@ class Translate(Command):
         r = ravel("translate", "runs/attends", *args, **kw)
         self.check(r, code)
         return r.stdout.splitlines()
+
+    def test_epochs(self):
+        """Each pair once per pass."""
+        r = ravel("train", "attends.yaml", "name=passes", "train.epochs=2", "train.batch={type: sequences, size: 32}")
+        self.check(r, 0, "train.epochs 2: 38 steps", "done: step 38, epoch 2,")
+        r = ravel("train", "attends.yaml", "name=tokens", "train.epochs=2", "train.batch.size=64")
+        self.check(r, 0, "done: step .*, epoch 2,")
+        steps = int(re.search(r"done: step (\d+)", r.stderr)[1])
+        r = ravel("train", "attends.yaml", "name=shorter", "train.batch.size=64", f"train.max_steps={steps - 1}")
+        self.check(r, 0, "done: step .*, epoch 1,")
 
     def test_every_target_weighs_alike(self):
         """Sixteen sentences of 1 to 15 words, at once or accumulated: the same loss and the same gradient."""

@@ -113,11 +113,13 @@ rv_status rv_lm_batches_seek(rv_lm_batches *b, rv_cursor c) {
     return RV_OK;
 }
 
-int64_t rv_lm_batches_per_epoch(const rv_lm_batches *b) {
+static int64_t ratio_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t rv_lm_batches_of_epochs(const rv_lm_batches *b, int64_t epochs) {
     switch (b->sampling) {
-    case RV_SAMPLE_RANDOM: return (b->n + b->B * b->T - 1) / (b->B * b->T);
-    case RV_SAMPLE_SHUFFLED: return (b->windows + b->B - 1) / b->B;
-    case RV_SAMPLE_CONTIGUOUS: return b->windows;
+    case RV_SAMPLE_RANDOM: return ratio_up(epochs * b->n, b->B * b->T);
+    case RV_SAMPLE_SHUFFLED: return ratio_up(epochs * b->windows, b->B);
+    case RV_SAMPLE_CONTIGUOUS: return epochs * b->windows;
     }
     return 0;
 }

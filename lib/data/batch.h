@@ -37,8 +37,8 @@ RV_API bool rv_lm_batches_next(rv_lm_batches *b, int32_t *x, int32_t *y);
  *  RV_ECKPT if it cannot belong to these batches. */
 RV_API rv_cursor rv_lm_batches_cursor(const rv_lm_batches *b);
 RV_API rv_status rv_lm_batches_seek(rv_lm_batches *b, rv_cursor cursor);
-/** Batches in an epoch, rounded up. */
-RV_API int64_t rv_lm_batches_per_epoch(const rv_lm_batches *b);
+/** Batches that this many epochs take, rounded up. */
+RV_API int64_t rv_lm_batches_of_epochs(const rv_lm_batches *b, int64_t epochs);
 
 /** What y holds where there is no target: the losses' ignore index. x holds 0 there. */
 enum { RV_IGNORE = -1 };

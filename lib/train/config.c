@@ -66,12 +66,28 @@ static void note_places(rv_config *c) {
     }
 }
 
+static bool set_to_nothing(const rv_yaml_node *n) { return n->kind == RV_YAML_SCALAR && !strcmp(n->text, "null"); }
+
+/* To try a file's experiment for five steps: an assigned train.max_steps stands in place of the file's train.epochs (the
+ * other way round, the schema's condition of train.max_steps has it). */
+static rv_status steps_before_epochs(rv_config *c) {
+    const rv_yaml_node *train = rv_yaml_get(rv_yaml_root(c->yaml), "train");
+    if (!train || train->kind != RV_YAML_MAP) return RV_OK;
+    const rv_yaml_node *steps = rv_yaml_get(train, "max_steps"), *epochs = rv_yaml_get(train, "epochs");
+    if (!steps || !epochs || !steps->source->assignment || epochs->source->assignment || set_to_nothing(steps)) return RV_OK;
+    char where[1024];
+    rv_yaml_where(epochs, where, sizeof where);
+    rv__config_note(c, "train.epochs (%s) is left out: train.max_steps is given", where);
+    return rv_yaml_override(c->yaml, "train.epochs=null");
+}
+
 static rv_status finish(rv_config *c, rv_status status, int n_overrides, const char *const *overrides, rv_config **out) {
     *out = NULL;
     for (int i = 0; i < n_overrides && status == RV_OK; i++) status = rv_yaml_override(c->yaml, overrides[i]);
     if (status == RV_OK && rv_yaml_root(c->yaml)) {
         add_top_defaults(c);
         status = rv_yaml_substitute(c->yaml);
+        if (status == RV_OK) status = steps_before_epochs(c);
         rv__config_resolve(c);
         rv__config_cross_check(c);
     }
@@ -81,6 +97,19 @@ static rv_status finish(rv_config *c, rv_status status, int n_overrides, const c
     if (status == RV_OK) *out = c;
     else rv_config_destroy(c);
     return status;
+}
+
+rv_status rv_config_set_steps(rv_config *c, int64_t steps) {
+    char assignment[64];
+    snprintf(assignment, sizeof assignment, "train.max_steps=%lld", (long long)steps);
+    RV_TRY(rv_yaml_override(c->yaml, assignment));
+    RV_TRY(rv_yaml_override(c->yaml, "train.epochs=null"));
+    const int told = c->notes;
+    rv__config_resolve_section(c, "train");
+    rv__config_cross_check(c);
+    for (int i = told; i < c->notes; i++) rv_info("%s", c->note[i]);
+    if (!rv_yaml_problems(c->yaml)) note_places(c);
+    return rv_yaml_finish(c->yaml);
 }
 
 rv_status rv_config_load(const char *path, int n_overrides, const char *const *overrides, rv_config **out) {

@@ -26,6 +26,9 @@ RV_API rv_status rv_config_load_experiment(const char *path, int n_overrides, co
 /** rv_config_load for a text in memory (a checkpoint's), named `label` in messages; it cannot include files. */
 RV_API rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides, const char *const *overrides, rv_config **out);
 RV_API void rv_config_destroy(rv_config *c);
+/** train.max_steps in place of train.epochs, now that the data are known; what its default depends on follows.
+ *  RV_EUSAGE with the mistakes that come of it, or RV_ENOMEM: the configuration can then only be destroyed. */
+RV_API rv_status rv_config_set_steps(rv_config *c, int64_t steps);
 /** Say (rv_info) which keys of the files were left out or changed because an assignment made them impossible
  * (vocab_size of a tokenizer that became char, a warm-up longer than a run that was made short; what files give in
  * vain is a mistake), and which data files were found elsewhere than they were written. */

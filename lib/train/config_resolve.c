@@ -392,9 +392,22 @@ static bool available(rv_config *c) {
     return !later;
 }
 
+static bool first_row(int i) { return !i || strcmp(rv__schema[i].path, rv__schema[i - 1].path); }
+
 void rv__config_resolve(rv_config *c) {
     if (!available(c)) return;
     check_unknown(c, rv_yaml_root(c->yaml), "");
     for (int i = 0; i < rv__schema_size; i++)
-        if (!i || strcmp(rv__schema[i].path, rv__schema[i - 1].path)) resolve(c, i);
+        if (first_row(i)) resolve(c, i);
+}
+
+void rv__config_resolve_section(rv_config *c, const char *section) {
+    const size_t n = strlen(section);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < rv__schema_size; i++) {
+            const char *path = rv__schema[i].path;
+            if (!first_row(i) || strncmp(path, section, n) || (path[n] && path[n] != '.')) continue;
+            if (pass == 0) c->value[i] = (rv__value){0};
+            else resolve(c, i);
+        }
 }

@@ -124,19 +124,27 @@ static void warn_of_rare_words(const rv_config *config, const rv_checkpoint *sav
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
-    static const char *const noted[] = {"data", "train", NULL}; /* may change, and changes results */
     const char *path = rv_checkpoint_path(saved);
     char text[TEXT];
     rv_config *then;
     RV_TRY(saved_config(saved, &then));
     rv_status status = differences(then, config, "the experiment says", fixed, text);
+    rv_config_destroy(then);
     if (status == RV_OK && *text)
         status = rv_error(
             RV_ECKPT,
             "%s was trained with %s; put the experiment back, or give the changed one another name or checkpoint.dir",
             path, text);
-    if (status == RV_OK) status = differences(then, config, "from now on", noted, text);
-    if (status == RV_OK && *text) rv_warn("%s was trained with %s", path, text);
+    return status;
+}
+
+rv_status rv_run_tell_changes(const rv_config *config, const rv_checkpoint *saved) {
+    static const char *const noted[] = {"data", "train", NULL}; /* may change, and changes results */
+    char text[TEXT];
+    rv_config *then;
+    RV_TRY(saved_config(saved, &then));
+    rv_status status = differences(then, config, "from now on", noted, text);
+    if (status == RV_OK && *text) rv_warn("%s was trained with %s", rv_checkpoint_path(saved), text);
     if (status == RV_OK && *text) status = warn_of_rate(then, config, saved);
     if (status == RV_OK) warn_of_rare_words(config, saved);
     rv_config_destroy(then);

@@ -42,8 +42,11 @@ RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, bool ag
  *  tensor that is missing, left over or of another shape. */
 RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved);
 /** Compare the configuration with the one in the checkpoint: RV_ECKPT that names all keys of task, seed, model and
- *  tokenizer that differ, a warning that names all of data and train, and one if the learning rate jumps by them. */
+ *  tokenizer that differ. */
 RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
+/** Warn of what may change and changes results: all keys of data and train that differ, and the learning rate if it
+ *  jumps by them. train.epochs has become train.max_steps by now. */
+RV_API rv_status rv_run_tell_changes(const rv_config *config, const rv_checkpoint *saved);
 /** RV_ECKPT that names what differs unless two checkpoints are of one model: task, model, tokenizer, vocabulary. */
 RV_API rv_status rv_run_check_same_model(const rv_checkpoint *a, const rv_checkpoint *b);
 /** Parameters alone. */

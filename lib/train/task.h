@@ -84,6 +84,8 @@ typedef struct {
     /** Take it back; RV_ECKPT with the remedy when it does not belong to this data or model. */
     rv_status (*restore)(rv_task *task, const rv_checkpoint *saved);
     int64_t (*epoch)(const rv_task *task);
+    /** Training batches that so many passes over the data take, rounded up; NULL: there are no passes. */
+    int64_t (*batches_of_epochs)(const rv_task *task, int64_t epochs);
     /** Forward FLOPs and positions of one batch, for summaries. */
     void (*cost)(const rv_task *task, const rv_params *params, double *flops, int64_t *positions);
     /** Forward FLOPs of one parameter for each position that it meets (rv_lm_weight_flops). */

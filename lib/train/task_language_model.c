@@ -192,6 +192,10 @@ static void commit(rv_task *task) {
 
 static int64_t epoch(const rv_task *task) { return ((const lm_task *)task)->committed.epoch; }
 
+static int64_t batches_of_epochs(const rv_task *task, int64_t epochs) {
+    return rv_lm_batches_of_epochs(((const lm_task *)task)->batches, epochs);
+}
+
 static void cost(const rv_task *task, const rv_params *params, double *flops, int64_t *positions) {
     const lm_task *t = (const lm_task *)task;
     *positions = t->B * t->T;
@@ -377,6 +381,7 @@ const rv_task_kind rv__task_language_model = {
     .save = save,
     .restore = restore,
     .epoch = epoch,
+    .batches_of_epochs = batches_of_epochs,
     .cost = cost,
     .weight_flops = weight_flops,
 };

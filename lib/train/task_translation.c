@@ -272,6 +272,10 @@ static void commit(rv_task *task) {
 
 static int64_t epoch(const rv_task *task) { return ((const translation_task *)task)->committed.epoch; }
 
+static int64_t batches_of_epochs(const rv_task *task, int64_t epochs) {
+    return epochs * rv_pair_batches_per_epoch(((const translation_task *)task)->batches);
+}
+
 /* Of a mean batch. Without data, of one sentence of 32 tokens. */
 static void cost(const rv_task *task, const rv_params *params, double *flops, int64_t *positions) {
     const translation_task *t = (const translation_task *)task;
@@ -389,6 +393,7 @@ const rv_task_kind rv__task_translation = {
     .save = save,
     .restore = restore,
     .epoch = epoch,
+    .batches_of_epochs = batches_of_epochs,
     .cost = cost,
     .weight_flops = weight_flops,
 };

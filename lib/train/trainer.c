@@ -21,7 +21,7 @@
 #include "train/translation_task.h"
 
 typedef struct {
-    const rv_config *config;
+    rv_config *config;
     const rv_train_options *options;
     rv_task *task;
     rv_params *params;
@@ -31,6 +31,7 @@ typedef struct {
     rv_run_dir *dir;
     rv_metrics *metrics;
     rv_run_state s;
+    const char *length_key; /* of the length of the run: train.max_steps or train.epochs */
     int64_t max_steps, accumulate, validate_every, checkpoint_every, log_every;
     int64_t saved_unvalidated; /* of the latest checkpoint: as in its state */
     int64_t saved_step, shown_best; /* of the latest checkpoint, and of the one that best.h5 shows; -1: none */
@@ -332,7 +333,6 @@ static rv_status open_saved(run *r, rv_checkpoint **saved) {
 
 static void read_settings(run *r) {
     const rv_config *c = r->config;
-    r->max_steps = rv_config_int(c, "train.max_steps");
     r->accumulate = rv_config_int(c, "train.accumulate");
     r->validate_every = rv_config_int(c, "train.validate_every");
     r->log_every = rv_config_int(c, "train.log_every");
@@ -348,12 +348,29 @@ static void read_settings(run *r) {
     r->first_loss = r->last_loss = NAN;
 }
 
+/* How many updates: given, or those of the passes that are. */
+static rv_status count_steps(run *r) {
+    r->length_key = "train.max_steps";
+    if (rv_config_has(r->config, "train.epochs")) {
+        r->length_key = "train.epochs";
+        const int64_t epochs = rv_config_int(r->config, "train.epochs");
+        const int64_t batches = r->task->kind->batches_of_epochs(r->task, epochs);
+        const int64_t steps = (batches + r->accumulate - 1) / r->accumulate;
+        RV_TRY(rv_config_set_steps(r->config, steps));
+        rv_info("train.epochs %lld: %lld steps", (long long)epochs, (long long)steps);
+    }
+    r->max_steps = rv_config_int(r->config, "train.max_steps");
+    return RV_OK;
+}
+
 static rv_status prepare(run *r, rv_checkpoint *saved) {
-    const rv_config *c = r->config;
+    rv_config *c = r->config;
     r->params = rv_params_create();
     r->tape = rv_tape_create();
     if (!r->params || !r->tape) return RV_ENOMEM;
     RV_TRY(rv_task_find(rv_config_text(c, "task"))->create(c, saved, true, r->params, &r->task));
+    RV_TRY(count_steps(r));
+    if (saved) RV_TRY(rv_run_tell_changes(c, saved));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
     RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
@@ -378,7 +395,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     }
     r->s.stopped = out_of_patience(r); /* the patience may have been raised since */
     if (r->s.stopped) rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to go on", (long long)r->s.step);
-    else if (complete(r)) rv_info("the run is complete: it has done %lld of %lld steps; raise train.max_steps to go on", (long long)r->s.step, (long long)r->max_steps);
+    else if (complete(r)) rv_info("the run is complete: it has done %lld of %lld steps; raise %s to go on", (long long)r->s.step, (long long)r->max_steps, r->length_key);
     else rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
     return RV_OK;
 }
@@ -481,7 +498,7 @@ static rv_status run_it(run *r) {
     return finish(r);
 }
 
-rv_status rv_train(const rv_config *config, const rv_train_options *options) {
+rv_status rv_train(rv_config *config, const rv_train_options *options) {
     run r = {.config = config, .options = options};
     rv_status status = run_it(&r);
     if (r.metrics) rv_metrics_close(r.metrics);

@@ -15,7 +15,7 @@ typedef struct {
  *  resumed run's weights, optimiser, metrics and data order are bit-equal to those of a run that was never stopped.
  *  Returns RV_OK when the run is complete (also when it was already), RV_ETERM / RV_EINT after saving on a signal,
  *  RV_EDIVERGED on NaN or Inf (seen before the update; the state before the step is saved), RV_ECKPT after three
- *  failed saves in a row. */
-RV_API rv_status rv_train(const rv_config *config, const rv_train_options *options);
+ *  failed saves in a row. train.epochs of `config` becomes train.max_steps, once the data are read. */
+RV_API rv_status rv_train(rv_config *config, const rv_train_options *options);
 
 #endif

@@ -103,7 +103,7 @@ Test(batch, shuffled_takes_every_window_once_an_epoch, .init = fill) {
         }
         cr_assert(e == 0 || memcmp(order + e * W, order, W * sizeof *order));
     }
-    cr_assert_eq(rv_lm_batches_per_epoch(b), (W + B - 1) / B);
+    cr_assert_eq(rv_lm_batches_of_epochs(b, 1), (W + B - 1) / B);
     rv_lm_batches_destroy(b);
 }
 

@@ -182,7 +182,7 @@ Test(config, few_keys_are_required) {
           "exp.yaml:5:3: model.encoder.hidden_size is missing: a whole number in [1, 65536] (width of a layer's state)\n"
           "exp.yaml:5:25: model.encoder.num_layers: expected a whole number in [1, 1000], got '0'\n"
           "exp.yaml:6:3: model.decoder.cell is missing: rnn, lstm or gru (recurrent cell [Elman 1990; Hochreiter 1997; Cho 2014])\n"
-          "exp.yaml:7:1: train.max_steps is missing: a whole number in [0, 1000000000000] (updates in all)\n"
+          "exp.yaml:7:1: train.max_steps is missing: a whole number in [0, 1000000000000] (updates in all; or give train.epochs)\n"
           "exp.yaml:7:9: train.optimizer.lr is missing: a number in [0, 1000000] (learning rate per update, before the schedule)");
 }
 
