@@ -7,8 +7,8 @@ ravel's, and fail on any difference above 1e-9 (relative). Intervals come from a
 import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
-MINIMISED = {"loss", "ppl", "mse", "bpc"}
-RANGE = {"accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "loss": (0, math.inf), "mse": (0, math.inf), "ppl": (1, math.inf)}
+MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb"}
+RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "loss": (0, math.inf), "mse": (0, math.inf), "ppl": (1, math.inf)}
 
 
 # ---- from files to numbers
@@ -44,6 +44,9 @@ def metric(name, examples):
         if not tokens: return math.nan
         if name == "accuracy": return total("correct") / tokens
         return total("nats") / tokens if name == "loss" else math.exp(total("nats") / tokens)
+    if name == "bpb":
+        bytes_ = total("bytes")
+        return total("nats") / bytes_ / math.log(2) if bytes_ else math.nan
     if name == "exact": return total("exact") / len(examples)
     if name == "mse": return total("squared_error") / len(examples)
     return bleu(examples)

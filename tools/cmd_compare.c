@@ -121,8 +121,13 @@ static void print_results(const rv_comparison *c, const json_t *report) {
     json_array_foreach(json_object_get(report, "quality"), i, q) {
         if (*text(q, "setting")) printf("%s, ", text(q, "setting"));
         printf("%s (%s is better), with %g %% intervals\n", text(q, "metric"), json_is_true(json_object_get(q, "higher_is_better")) ? "more" : "less", 100 * number(q, "level"));
-        json_array_foreach(json_object_get(q, "models"), k, row)
+        json_array_foreach(json_object_get(q, "models"), k, row) {
+            if (json_is_null(json_object_get(row, "value"))) {
+                printf("  %-24s %10s\n", text(row, "model"), "-");
+                continue;
+            }
             printf("  %-24s %10.4g   [%.4g, %.4g]\n", text(row, "model"), number(row, "value"), number(row, "low"), number(row, "high"));
+        }
         json_array_foreach(json_object_get(q, "pairs"), k, row) {
             const char *verdict = text(row, "verdict"), *why = text(row, "why");
             const char *better = !strcmp(verdict, "a") ? text(row, "a") : !strcmp(verdict, "b") ? text(row, "b") : NULL;

@@ -56,6 +56,7 @@ static json_t *describe(int64_t i, const rv_example *e) {
     json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens",
                           (json_int_t)e->source_tokens, "source_words", (json_int_t)e->source_words, "tokens",
                           (json_int_t)e->tokens, "nats", rv_json_number(e->nats), "correct", (json_int_t)e->correct);
+    if (e->bytes) json_object_set_new(o, "bytes", json_integer(e->bytes));
     if (e->hypothesis) {
         if (e->reference) json_object_set_new(o, "exact", json_integer(!strcmp(e->hypothesis, e->reference)));
         json_object_set_new(o, "hypothesis", json_text(e->hypothesis));
@@ -202,6 +203,13 @@ static json_t *vocabulary_of(rv_task *task) {
     return tok ? json_sprintf("%016llx", (unsigned long long)rv_tokenizer_hash(tok)) : NULL;
 }
 
+/* The text that spans are of, as the tokenizer has it: equal spans only where this is the same. NULL: there are no spans. */
+static json_t *text_of(const rv_task *task, rv_subset subset) {
+    const rv_corpus *c = rv_lm_task_corpus(task);
+    const rv_split *part = !c ? NULL : subset == RV_SUBSET_TEST ? &c->test : &c->valid;
+    return part ? json_sprintf("%016llx", (unsigned long long)part->text_hash) : NULL;
+}
+
 /* What examples.jsonl was measured from, and what training the model costs. */
 static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
     double flops;
@@ -212,6 +220,8 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
     json_t *vocabulary = o ? vocabulary_of(t->task) : NULL;
     if (vocabulary) json_object_set_new(o, "vocabulary", vocabulary);
+    json_t *text = o ? text_of(t->task, subset) : NULL;
+    if (text) json_object_set_new(o, "text", text);
     if (status == RV_OK) status = rv_json_write(o, path);
     json_decref(o);
     return status;

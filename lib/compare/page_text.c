@@ -207,6 +207,7 @@ rv__page_metric rv__page_metric_of(const rv__page *p, const char *name) {
         {"chrf", "chrF2", "chrF2", "chrF2", 1},
         {"mse", "squared error", "mean squared error", "in mean squared error", 1},
         {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", 1},
+        {"bpb", "bits per byte", "bits per byte", "bits per byte", 1},
         {"bpc", "bits per character", "bits per character", "bits per character", 1},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -215,10 +216,13 @@ rv__page_metric rv__page_metric_of(const rv__page *p, const char *name) {
 }
 
 const char *rv__page_headline(const rv__page *p) {
+    /* Of what is written or answered; then of language models, whose tokens right say less than their loss. */
+    static const char *const first[] = {"exact", "bleu", "chrf", "mse", "bpb", "loss"};
     const json_t *quality = rv__page_part(p, "quality"), *q;
     size_t i;
-    json_array_foreach(quality, i, q)
-        if (!rv__page_is(q, "metric", "loss") && !rv__page_is(q, "metric", "ppl")) return rv__page_string(q, "metric");
+    for (size_t k = 0; k < sizeof first / sizeof *first; k++)
+        json_array_foreach (quality, i, q)
+            if (rv__page_is(q, "metric", first[k])) return first[k];
     return quality ? rv__page_string(json_array_get(quality, 0), "metric") : "";
 }
 

@@ -85,7 +85,8 @@ static rv_status take_example(void *ctx, json_t *line) {
     memset(s, 0, RV_SUMS * sizeof *s);
     s[RV__TOKENS] = (double)whole(line, "tokens");
     s[RV__CORRECT] = (double)whole(line, "correct");
-    s[RV__NATS] = s[RV__TOKENS] > 0 ? rv__json_double(line, "nats") : 0;
+    s[RV__BYTES] = (double)whole(line, "bytes");
+    s[RV__NATS] = json_object_get(line, "nats") ? rv__json_double(line, "nats") : 0; /* of a span in which no token begins, too */
     s[RV__EXACT] = (double)whole(line, "exact");
     s[RV__EXAMPLES] = 1;
     const json_t *bleu = json_object_get(line, "bleu"), *squared = json_object_get(line, "squared_error");
@@ -97,6 +98,7 @@ static rv_status take_example(void *ctx, json_t *line) {
     s[RV__BLEU + 2 * RV_BLEU_ORDER] = (double)whole(bleu, "hyp_len");
     s[RV__BLEU + 2 * RV_BLEU_ORDER + 1] = (double)whole(bleu, "ref_len");
     e->predictions |= s[RV__TOKENS] > 0;
+    e->bytes |= s[RV__BYTES] > 0;
     e->texts |= bleu != NULL;
     e->numbers |= squared != NULL;
     if (e->n++ < r->keep) json_array_append(e->first, line);
@@ -180,6 +182,7 @@ bool rv__rate_at_edge(const json_t *entry) {
 /* ---- metrics */
 
 static double ratio(const double s[RV_SUMS]) { return s[0] / s[1]; }
+static double bits(const double s[RV_SUMS]) { return s[0] / s[1] / log(2.); }
 static double perplexity(const double s[RV_SUMS]) { return exp(s[0] / s[1]); }
 static double bleu(const double s[RV_SUMS]) {
     rv_bleu_stats b = {.hyp_len = (int64_t)s[2 * RV_BLEU_ORDER], .ref_len = (int64_t)s[2 * RV_BLEU_ORDER + 1]};
@@ -193,6 +196,7 @@ static double bleu(const double s[RV_SUMS]) {
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"loss", false, 0, INFINITY, 2, {RV__NATS, RV__TOKENS}, ratio},
     {"ppl", false, 1, INFINITY, 2, {RV__NATS, RV__TOKENS}, perplexity},
+    {"bpb", false, 0, INFINITY, 2, {RV__NATS, RV__BYTES}, bits},
     {"accuracy", true, 0, 1, 2, {RV__CORRECT, RV__TOKENS}, ratio},
     {"exact", true, 0, 1, 2, {RV__EXACT, RV__EXAMPLES}, ratio},
     {"bleu", true, 0, 100, 10, {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7, RV__BLEU + 8, RV__BLEU + 9}, bleu},
@@ -201,6 +205,7 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
 
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     const int c = m->column[0];
+    if (m->column[1] == RV__BYTES) return e->bytes;
     return c == RV__SQUARES ? e->numbers : c == RV__EXACT || c >= RV__BLEU ? e->texts : e->predictions;
 }
 

@@ -7,14 +7,14 @@
 #include "compare/stats.h"
 
 /* The sums of an example, in this order; then BLEU's counts and totals of each order, and the two lengths. */
-enum { RV__NATS, RV__TOKENS, RV__CORRECT, RV__EXACT, RV__EXAMPLES, RV__SQUARES, RV__BLEU };
+enum { RV__NATS, RV__TOKENS, RV__CORRECT, RV__BYTES, RV__EXACT, RV__EXAMPLES, RV__SQUARES, RV__BLEU };
 
 /* examples.jsonl. */
 typedef struct {
     int64_t n;
     double *sums;       /* (n, RV_SUMS) */
     int64_t *length[2]; /* of the source, in tokens and in words */
-    bool predictions, texts, numbers; /* which sums mean something: the first three; exact and BLEU; squares */
+    bool predictions, bytes, texts, numbers; /* which sums mean something: the first three; bytes; exact and BLEU; squares */
     json_t *first;      /* the first few lines as they are */
 } rv__examples;
 /* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, RV_ENOMEM. */
@@ -54,7 +54,7 @@ typedef struct {
     int columns, column[10]; /* the sums it needs, in the order in which `of` takes them */
     rv_metric_of of;
 } rv__metric_kind;
-enum { RV__METRIC_KINDS = 6 };
+enum { RV__METRIC_KINDS = 7 };
 extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e);
 /* Of all examples. */

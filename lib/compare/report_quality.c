@@ -66,7 +66,7 @@ static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__me
                           double *each, int64_t *n, rv_interval *out) {
     *out = (rv_interval){NAN, NAN, NAN};
     *n = 0;
-    if (!g->n) return RV_OK;
+    if (!rv__measured_by(d, g, m)) return RV_OK;
     double *x = gather(d, g, m, r, n);
     if (!*n) return RV_OK;
     rv_status status = x ? rv_bootstrap(g->n, *n, x, m->of, d->in->options.level, d->in->options.resamples, each, out) : RV_ENOMEM;
@@ -96,7 +96,7 @@ static rv_status compare(const rv__quality *d, const char *setting, const rv__gr
     out->open = !rv__no_verdict(d, setting, a, b, m, out->why);
     if (out->open) rv__caveats(d, a, b, out->beside);
     char ignored[RV__WHY] = "";
-    if (!a->n || !b->n || rv__other_examples(d, a, b, m, ignored)) return RV_OK;
+    if (!rv__measured_by(d, a, m) || !rv__measured_by(d, b, m) || rv__other_examples(d, a, b, m, ignored)) return RV_OK;
     common_seeds(d, a, b, x, y);
     const rv__group *left = x->n ? x : a, *right = x->n ? y : b;
     int64_t n, same;
@@ -174,7 +174,7 @@ static rv_status describe_models(const rv__quality *d, const rv__group *g, const
         int64_t n;
         status = value_of(d, &g[k], m, &EVERYTHING, each, &n, &v);
         json_t *seeds = json_array();
-        for (int i = 0; i < g[k].n; i++) json_array_append_new(seeds, rv_json_number(each[i]));
+        for (int i = 0; i < g[k].n && rv__measured_by(d, &g[k], m); i++) json_array_append_new(seeds, rv_json_number(each[i]));
         json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value",
                                               rv_json_number(v.value), "low", rv_json_number(v.low), "high",
                                               rv_json_number(v.high), "per_seed", seeds));
@@ -301,7 +301,7 @@ static rv_status add_attention(const rv__quality *d, const char *setting, const 
 static bool wanted(const rv__quality *d, const rv__group *g, const rv__metric_kind *m) {
     const rv_report_options *o = &d->in->options;
     bool known = false, named = o->n_metrics == 0;
-    for (int k = 0; k < d->in->n_models; k++) known |= g[k].n && rv__metric_known(m, &d->e[g[k].run[0]]);
+    for (int k = 0; k < d->in->n_models; k++) known |= rv__measured_by(d, &g[k], m);
     for (int k = 0; k < o->n_metrics; k++) named |= !strcmp(o->metrics[k], m->name);
     return known && named;
 }

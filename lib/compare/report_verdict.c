@@ -142,10 +142,34 @@ static bool other_vocabulary(const rv__quality *d, const rv__group *a, const rv_
                    b->model);
 }
 
+bool rv__measured_by(const rv__quality *d, const rv__group *g, const rv__metric_kind *m) {
+    return g->n && rv__metric_known(m, &d->e[g->run[0]]);
+}
+
+static bool not_measured(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, char why[RV__WHY]) {
+    if (rv__measured_by(d, g, m)) return false;
+    if (m->column[1] == RV__BYTES)
+        return because(why, "%s has unknown words, and <unk> does not say their letters", g->model);
+    return because(why, "%s has no %s", g->model, m->name);
+}
+
+/* A normal form, lower case or other data make another text of other bytes. */
+static bool other_text(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    for (int k = 0; k < a->n + b->n; k++) {
+        const int run = k < a->n ? a->run[k] : b->run[k - a->n];
+        const json_t *x = json_object_get(d->facts[a->run[0]].measured, "text"),
+                     *y = json_object_get(d->facts[run].measured, "text");
+        if (x && y && !json_equal(x, y))
+            return because(why, "they were measured on different texts: data, normalization or lower case differ");
+    }
+    return false;
+}
+
 bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m,
                         char why[RV__WHY]) {
     const rv__examples *first = &d->e[a->run[0]];
     const bool of_tokens = m->column[1] == RV__TOKENS;
+    if (other_text(d, a, b, why)) return true;
     for (int k = 0; k < a->n + b->n; k++) {
         const rv__examples *e = &d->e[k < a->n ? a->run[k] : b->run[k - a->n]];
         if (e->n != first->n)
@@ -163,6 +187,7 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
     *why = 0;
     if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
     if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
+    if (not_measured(d, a, m, why) || not_measured(d, b, m, why)) return true;
     if (rv__other_examples(d, a, b, m, why)) return true;
     if (sees_the_future(d, a, why) || sees_the_future(d, b, why)) return true;
     const double ta = mean_tokens(d, a), tb = mean_tokens(d, b);
@@ -211,8 +236,27 @@ static void say_part(const rv__quality *d, const rv__group *a, char why[RV__WHY]
             json_is_object(json_object_get(d->in->plan, "tuning")) ? "chose the learning rate and " : "");
 }
 
+static double bytes_per_token(const rv__quality *d, const rv__group *g) {
+    const rv__examples *e = &d->e[g->run[0]];
+    double bytes = 0, tokens = 0;
+    for (int64_t i = 0; i < e->n; i++) {
+        bytes += e->sums[i * RV_SUMS + RV__BYTES];
+        tokens += e->sums[i * RV_SUMS + RV__TOKENS];
+    }
+    return bytes / tokens;
+}
+
+/* A budget of tokens is one of text only where the tokens are as long. */
+static void say_text(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    const double x = bytes_per_token(d, a), y = bytes_per_token(d, b);
+    if (x > 0 && y > 0 && fabs(x - y) > TOKENS_EQUAL * fmax(x, y))
+        because(why, "after as many tokens, but not as much text: a token of %s is %.2f bytes long, of %s %.2f",
+                a->model, x, b->model, y);
+}
+
 void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
     say_of(d, a, b, still_improving, "only at this budget, at whose end the loss", "was still falling", why);
     say_of(d, a, b, at_edge, "the learning rate", "is at the edge of those tried, another may be better", why);
+    say_text(d, a, b, why);
     say_part(d, a, why);
 }

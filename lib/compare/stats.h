@@ -11,7 +11,7 @@ typedef struct {
 } rv_interval;
 
 /** Sums of one example; a metric is a function of their sums over a corpus (a mean, BLEU). */
-enum { RV_SUMS = 16 };
+enum { RV_SUMS = 17 };
 typedef double (*rv_metric_of)(const double sums[RV_SUMS]);
 
 /** Percentile interval of the metric of one model over seeds and examples: x is (seeds, n, RV_SUMS); a resample draws seeds (one fewer

@@ -147,11 +147,15 @@ int64_t rv_lm_pass_batches(const rv_lm_pass *p) {
     return p->carry ? (per_row + p->T - 1) / p->T : (p->n - 1 + bt - 1) / bt;
 }
 
+int64_t rv_lm_pass_target(const rv_lm_pass *p, int64_t batch, int64_t row) {
+    return p->carry ? stream_begin(p, row) + batch * p->T : (batch * p->B + row) * p->T;
+}
+
 int64_t rv_lm_pass_next(rv_lm_pass *p, int32_t *x, int32_t *y, bool *carried) {
     int64_t targets = 0;
     if (carried) *carried = p->carry && p->next > 0;
     for (int64_t r = 0; r < p->B; r++) {
-        int64_t from = p->carry ? stream_begin(p, r) + p->next * p->T : (p->next * p->B + r) * p->T;
+        int64_t from = rv_lm_pass_target(p, p->next, r);
         int64_t end = p->carry ? stream_begin(p, r + 1) : p->n - 1;
         for (int64_t t = 0; t < p->T; t++) {
             bool there = from + t < end;

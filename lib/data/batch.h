@@ -59,5 +59,7 @@ RV_API rv_status rv_lm_pass_make(const int32_t *ids, int64_t n, int64_t B, int64
  *  true if the state of the batch before continues. */
 RV_API int64_t rv_lm_pass_next(rv_lm_pass *p, int32_t *x, int32_t *y, bool *carried);
 RV_API int64_t rv_lm_pass_batches(const rv_lm_pass *p);
+/** The number of the first target, in [0, n - 1), of a row of a batch (counted from 0); the row's others follow. */
+RV_API int64_t rv_lm_pass_target(const rv_lm_pass *p, int64_t batch, int64_t row);
 
 #endif

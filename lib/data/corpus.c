@@ -22,6 +22,8 @@ void rv_corpus_free(rv_corpus *c) {
     free(c->train.ids);
     free(c->valid.ids);
     free(c->test.ids);
+    free(c->valid.length);
+    free(c->test.length);
     rv_tokenizer_destroy(c->tokenizer);
     *c = (rv_corpus){0};
 }
@@ -93,6 +95,13 @@ static rv_status train_tokenizer(const rv_corpus_files *files, const rv_tokenize
     return status;
 }
 
+static rv_status measure(const rv_tokenizer *tok, const slice *part, rv_split *out) {
+    out->chars = rv_utf8_count(part->s, part->len);
+    RV_TRY(rv_tokenizer_lengths(tok, part->s, part->len, out->ids, out->n, &out->length, &out->tokens_bytes, &out->text_hash));
+    for (int64_t i = 1; i < out->n; i++) out->target_bytes += out->length[i];
+    return RV_OK;
+}
+
 static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spec, rv_text text[SPLITS], rv_corpus *c) {
     slice part[SPLITS] = {0};
     rv_split *split[SPLITS] = {&c->train, &c->valid, &c->test};
@@ -115,7 +124,10 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         if (!split[i]->n) return rv_error(RV_EDATA, "%s: the %s text has nothing but white space; give another file", part[i].path, split_words[i]);
         split[i]->unknown = rv_tokenizer_unknown(c->tokenizer, split[i]->ids, split[i]->n);
         split[i]->bytes = (int64_t)part[i].len;
-        split[i]->chars = rv_utf8_count(part[i].s, part[i].len);
+        RV_TRY(measure(c->tokenizer, &part[i], split[i]));
+        if (i) continue;
+        free(split[i]->length); /* nothing is told token by token of what trains */
+        split[i]->length = NULL;
     }
     return RV_OK;
 }

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "data/tokenizer_private.h"
 
 static const char *const type_names[] = {"char", "byte", "word", "bpe"};
@@ -275,6 +278,36 @@ static const char *token_text(const rv_tokenizer *tok, int32_t id, size_t *len) 
     bool unk = id == tok->special[RV_UNK];
     *len = unk ? strlen(rv__special_names[RV_UNK]) : 0;
     return unk ? rv__special_names[RV_UNK] : "";
+}
+
+/* The length of the unit at the start of text, white space that is none before it included. */
+static size_t unit_length(const rv_tokenizer *tok, int32_t id, const char *text, size_t len) {
+    size_t i = 0, unit = 0, k;
+    if (tok->spec.type == RV_TOKENS_BYTE || tok->spec.type == RV_TOKENS_BPE) {
+        token_text(tok, id, &k);
+        return k;
+    }
+    while (!unit && i < len && (k = next_unit(tok->spec.type, text + i, len - i, &unit))) i += k;
+    return i;
+}
+
+rv_status rv_tokenizer_lengths(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, uint32_t **length,
+                               int64_t *bytes, uint64_t *hash) {
+    rv_text own;
+    *length = NULL;
+    RV_TRY(prepare(tok, text, len, &own));
+    if (own.bytes) text = own.bytes, len = own.len;
+    *bytes = (int64_t)len;
+    *hash = XXH3_64bits(text, len);
+    *length = malloc((size_t)(n + 1) * sizeof **length);
+    size_t at = 0;
+    for (int64_t i = 0; *length && i < n; i++) {
+        const size_t k = unit_length(tok, ids[i], text + at, len - at);
+        (*length)[i] = (uint32_t)k;
+        at += k;
+    }
+    rv_text_free(&own);
+    return *length ? RV_OK : rv_error(RV_ENOMEM, "no memory for the tokens of a text of %zu bytes", len);
 }
 
 rv_status rv_tokenizer_decode(const rv_tokenizer *tok, const int32_t *ids, int64_t n, rv_text *out) {

@@ -53,6 +53,11 @@ RV_API void rv_tokenizer_destroy(rv_tokenizer *tok);
  *  the vocabulary, named with its offset; char, word: invalid UTF-8), RV_ENOMEM. Fills tok's word cache: not from two
  *  threads at once. */
 RV_API rv_status rv_tokenizer_encode(rv_tokenizer *tok, const char *text, size_t len, int32_t **ids, int64_t *n);
+/** What of a text each of its ids takes, in bytes, from the end of the id before: with what white space between words is
+ *  left out. The text is the tokenizer's, normalised and in lower case where it asks for that: *bytes is its length, *hash
+ *  its XXH3. *length (n) is malloc'd, the caller frees it. ids: as rv_tokenizer_encode gave them. Errors: RV_ENOMEM. */
+RV_API rv_status rv_tokenizer_lengths(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, uint32_t **length,
+                                      int64_t *bytes, uint64_t *hash);
 /** Text of ids. <unk> appears as such, other specials as nothing. Error: RV_EDATA for an id outside [0, size). Free
  *  with rv_text_free. */
 RV_API rv_status rv_tokenizer_decode(const rv_tokenizer *tok, const int32_t *ids, int64_t n, rv_text *out);

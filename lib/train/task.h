@@ -16,7 +16,7 @@ typedef struct rv_task rv_task;
 
 enum { RV_METRICS_MAX = 8 };
 typedef struct {
-    const char *name; /**< as in the configuration: loss, ppl, bpc, honest_loss, bleu, chrf, accuracy; and bleu_lc */
+    const char *name; /**< as in the configuration: loss, ppl, bpc, bpb, honest_loss, bleu, chrf, accuracy; and bleu_lc */
     double value;
 } rv_metric;
 typedef struct {
@@ -34,6 +34,7 @@ typedef struct {
     int64_t source_tokens, source_words;
     int64_t tokens, correct; /**< predictions, and those whose most probable token was right */
     double nats;             /**< summed over them */
+    int64_t bytes;           /**< of the text that they say; 0: not known */
     const char *source, *reference, *hypothesis; /**< or NULL where the task has no such text */
     rv_bleu_stats bleu;      /**< with a hypothesis */
     bool regression;         /**< the two below mean something, and tokens is 0 */
@@ -76,7 +77,7 @@ typedef struct {
     /** Whether evaluate could begin: RV_EDATA with the remedy when there is no such part, or too little of it; `watched`: or when the
      *  metric that stops training early cannot be measured on it. A warning names other metrics that cannot. */
     rv_status (*check)(rv_task *task, rv_subset subset, bool watched);
-    /** Each example of a part (a language model's are windows of train.batch.length), in the data's order; translated as
+    /** Each example of a part (a language model's are spans of the text), in the data's order; translated as
      *  decode.* says. Errors: the sink's, and as evaluate. */
     rv_status (*examples)(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx);
     /** Append what exact resume needs beyond the parameters: cursor, carried state, corpus hash, tokenizer. */

@@ -100,11 +100,15 @@ void rv__argmax(const rv_lm *lm, const rv_tensor *logits, int64_t B, int64_t T, 
         }
 }
 
-rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
-                         const rv_memory *memory, rv__score *score) {
-    double *nats = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *nats);
-    int32_t *best = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *best);
-    if (!nats || !best || !rv_lm_score(tape, lm, x, y, B, T, state, memory, nats, best)) return rv_tape_status(tape);
+rv_status rv__score_targets(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
+                            const rv_memory *memory, const double **nats, const int32_t **best) {
+    double *n = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *n);
+    int32_t *b = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *b);
+    *nats = n, *best = b;
+    return n && b && rv_lm_score(tape, lm, x, y, B, T, state, memory, n, b) ? RV_OK : rv_tape_status(tape);
+}
+
+void rv__score_sum_rows(const double *nats, const int32_t *best, const int32_t *y, int64_t B, int64_t T, rv__score *score) {
     for (int64_t b = 0; b < B; b++) {
         score[b] = (rv__score){0};
         for (int64_t i = b * T; i < (b + 1) * T; i++) {
@@ -114,6 +118,14 @@ rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32
             score[b].correct += best[i] == y[i];
         }
     }
+}
+
+rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
+                         const rv_memory *memory, rv__score *score) {
+    const double *nats;
+    const int32_t *best;
+    RV_TRY(rv__score_targets(tape, lm, x, y, B, T, state, memory, &nats, &best));
+    rv__score_sum_rows(nats, best, y, B, T, score);
     return RV_OK;
 }
 

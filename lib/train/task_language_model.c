@@ -13,6 +13,7 @@
 #include "train/model_config.h"
 #include "train/stop.h"
 #include "train/task_common.h"
+#include "train/text_spans.h"
 
 typedef struct {
     rv_task base;
@@ -214,8 +215,8 @@ static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split
 }
 
 /* The windows of the first `batches` batches of a pass, in the order of the text: *score gets *n of them, for rv_free. Those that the
- * last batch, or a shorter stream, does not fill have no tokens. */
-static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int64_t batches, rv__score **score, int64_t *n) {
+ * last batch, or a shorter stream, does not fill have no tokens. Where spans are wanted (or NULL), each target goes to its own. */
+static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int64_t batches, rv__spans *spans, rv__score **score, int64_t *n) {
     const rv_decoder_kind *kind = rv_lm_get_config(t->lm)->decoder.kind;
     const int64_t B = t->B, T = t->T;
     rv_decoder_state *state = pass->carry ? rv_lm_state_create(t->lm, B, T) : NULL;
@@ -223,15 +224,21 @@ static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int6
     *n = batches * B;
     *score = rv_alloc(rv_size_mul((size_t)*n, sizeof **score));
     rv_status status = x && *score && (state || !pass->carry) ? RV_OK : RV_ENOMEM;
+    const double *nats;
+    const int32_t *best;
     bool continues;
     for (int64_t k = 0; k < batches && status == RV_OK && (status = rv_stop_requested()) == RV_OK; k++) {
         rv_tape_reset(tape);
         rv_lm_pass_next(pass, x, y, &continues);
         if (state && !continues) kind->state_reset(state);
         rv__score *row = rv_tape_alloc(tape, (size_t)B * sizeof *row);
-        status = row ? rv__score_rows(tape, t->lm, x, y, B, T, state, NULL, row) : RV_ENOMEM;
+        status = row ? rv__score_targets(tape, t->lm, x, y, B, T, state, NULL, &nats, &best) : RV_ENOMEM;
+        if (status != RV_OK) break;
+        rv__score_sum_rows(nats, best, y, B, T, row);
+        for (int64_t i = 0; spans && i < B * T; i++)
+            if (y[i] >= 0) rv__spans_add(spans, rv_lm_pass_target(pass, k, i / T) + i % T, nats[i], best[i] == y[i]);
         /* A batch holds consecutive windows, or with carried state the k-th window of each stream. */
-        for (int64_t b = 0; b < B && status == RV_OK; b++) (*score)[pass->carry ? b * batches + k : k * B + b] = row[b];
+        for (int64_t b = 0; b < B; b++) (*score)[pass->carry ? b * batches + k : k * B + b] = row[b];
     }
     if (state) kind->state_destroy(state);
     rv_free(x);
@@ -239,14 +246,14 @@ static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int6
 }
 
 /* Scores of a part, or of its first `most` batches (0: all). */
-static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int64_t most, rv__score **score, int64_t *n) {
+static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int64_t most, rv__spans *spans, rv__score **score, int64_t *n) {
     rv_lm_pass pass;
     *score = NULL;
     RV_TRY(rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass));
     int64_t batches = rv_lm_pass_batches(&pass);
     bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
     rv_tape_set_training(tape, false);
-    rv_status status = score_windows(tape, t, &pass, most && most < batches ? most : batches, score, n);
+    rv_status status = score_windows(tape, t, &pass, most && most < batches ? most : batches, spans, score, n);
     rv_tape_set_training(tape, training);
     rv_tape_no_grad(tape, no_grad);
     return status;
@@ -259,16 +266,18 @@ static rv_status check(rv_task *task, rv_subset subset, bool watched) {
     RV_TRY(require_part(t, subset, &part));
     rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
     if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
-    if (!part->unknown || !rv__wants_metric(t->config, "bpc")) return RV_OK;
-    if (watched && rv__watches(t->config, "bpc"))
-        return rv_error(RV_EDATA,
-                        "train.early_stopping.metric bpc: the %s part has unknown words, whose characters <unk> does "
-                        "not say; watch the loss, or take "
-                        "tokenizer.type bpe, char or byte",
-                        rv__part_name(subset));
-    rv_warn("bpc is not measured: the %s part has unknown words, whose characters <unk> does not say (tokenizer.type "
-            "bpe, char and byte have none)",
-            rv__part_name(subset));
+    static const char *const of_letters[] = {"bpc", "bpb"};
+    for (int i = 0; i < 2 && part->unknown; i++) {
+        if (!rv__wants_metric(t->config, of_letters[i])) continue;
+        if (watched && rv__watches(t->config, of_letters[i]))
+            return rv_error(RV_EDATA,
+                            "train.early_stopping.metric %s: the %s part has unknown words, whose characters <unk> "
+                            "does not say; watch the loss, or take tokenizer.type bpe, char or byte",
+                            of_letters[i], rv__part_name(subset));
+        rv_warn("%s is not measured: the %s part has unknown words, whose characters <unk> does not say "
+                "(tokenizer.type bpe, char and byte have none)",
+                of_letters[i], rv__part_name(subset));
+    }
     return RV_OK;
 }
 
@@ -278,15 +287,17 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
     rv__score *score;
     int64_t n;
     RV_TRY(require_part(t, subset, &part));
-    rv_status status = score_part(tape, t, part, final ? 0 : rv_config_int(t->config, "train.validate_batches"), &score, &n);
+    rv_status status = score_part(tape, t, part, final ? 0 : rv_config_int(t->config, "train.validate_batches"), NULL, &score, &n);
     if (status == RV_OK) {
         rv__score all = rv__score_sum(n, score);
         double loss = all.nats / (double)all.tokens;
         *out = (rv_metrics_result){.tokens = all.tokens};
         rv__add_metric(t->config, out, "loss", loss);
         rv__add_metric(t->config, out, "ppl", exp(loss));
-        if (!part->unknown)
+        if (!part->unknown) {
             rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
+            rv__add_metric(t->config, out, "bpb", loss * (double)(part->n - 1) / (double)part->target_bytes / log(2.));
+        }
         rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }
     rv_free(score);
@@ -300,15 +311,14 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
 static rv_status examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx) {
     lm_task *t = (lm_task *)task;
     const rv_split *part;
-    rv__score *score;
-    int64_t n, i = 0;
+    rv__score *score = NULL;
+    rv__spans spans;
+    int64_t n;
     RV_TRY(require_part(t, subset, &part));
-    rv_status status = score_part(tape, t, part, 0, &score, &n);
-    for (int64_t k = 0; k < n && status == RV_OK; k++) {
-        const rv__score *s = &score[k];
-        rv_example e = {.source_tokens = s->tokens, .tokens = s->tokens, .correct = s->correct, .nats = s->nats};
-        if (s->tokens) status = sink(ctx, i++, &e);
-    }
+    rv_status status = rv__spans_make(part, &spans);
+    if (status == RV_OK) status = score_part(tape, t, part, 0, &spans, &score, &n);
+    for (int64_t i = 0; i < spans.n && status == RV_OK; i++) status = sink(ctx, i, &spans.example[i]);
+    rv__spans_free(&spans);
     rv_free(score);
     return status;
 }

@@ -152,6 +152,7 @@ Test(batch, a_pass_counts_every_target_once, .init = fill) {
                     cr_assert_eq(carried, carry && batches > 0);
                     for (int64_t i = 0; i < rows * T; i++) {
                         if (y[i] == RV_IGNORE) continue;
+                        cr_assert_eq(ids[rv_lm_pass_target(&p, batches, i / T) + i % T + 1], y[i]);
                         cr_assert_eq(y[i], x[i] + 1);
                         if (i % T == 0 && carried) cr_assert_eq(x[i], last[i / T]); /* goes on where the row stopped */
                         count[y[i]]++, here++;
