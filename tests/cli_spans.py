@@ -83,6 +83,22 @@ class Spans(InAFolder):
         self.assertRegex(shown, r"(?m)^  rare +-$")
         with open("runs/cuts/report.html") as f: page = f.read()
         self.assertIn("bits per byte: differences of pairs", page)
+        # What nobody asked for and differs nonetheless, among those models to which it applies.
+        differ = [d for d in self.report["differences"] if len({v for v in d["values"] if v is not None}) > 1]
+        unasked = [d["key"] for d in differ if d["asked"] is False]
+        self.assertEqual(unasked, ["model.tie_embeddings", "model.head_bias", "model.init.embedding_std"])
+        self.assertIn("the models differ in " + ", ".join(unasked) + ", too", page)
+        self.assertTrue({"tokenizer.type", "model.decoder.type", "model.embedding_dim", "train.batch.length"} <= {d["key"] for d in differ if d["asked"]})
+
+    def test_what_was_asked_for_is_no_surprise(self):
+        self.write("asked.yaml", """compare:
+  name: asked
+  models: {gru: lm.yaml, gpt: {file: gpt.yaml, set: {model.tie_embeddings: false, model.init.embedding_std: 1}}}
+  seeds: [1]
+  budget: {train_steps: 2}
+""")
+        self.check(ravel("compare", "asked.yaml"), 0)
+        with open("runs/asked/report.html") as f: self.assertNotIn("Not asked for", f.read())
 
     def test_bits_per_byte_of_every_part(self):
         self.check(ravel("train", "-q", "lm.yaml", "tokenizer.type=byte"), 0)

@@ -126,6 +126,23 @@ static void budget_line(rv__page *p, const json_t *budget) {
                equal ? rv__page_format(p, "Every model is trained on %s.", amount) : "The table shows how much each was trained.");
 }
 
+/* What nobody asked for and differs nonetheless: a default that depends on the kind of model. */
+static void confounds_line(rv__page *p) {
+    const json_t *row;
+    const char *keys = "";
+    size_t i;
+    int n = 0;
+    json_array_foreach (rv__page_part(p, "differences"), i, row) {
+        if (!json_is_false(json_object_get(row, "asked")) || !differs_itself(row)) continue;
+        keys = rv__page_format(p, "%s%s%s", keys, n ? ", " : "", rv__page_string(row, "key"));
+        n++;
+    }
+    if (n)
+        check_line(p, false, "Not asked for:",
+                   rv__page_format(p, "by default, the models differ in %s, too. Give %s in their files to have %s alike.",
+                                   keys, n > 1 ? "these keys" : "this key", n > 1 ? "them" : "it"));
+}
+
 /* The models whose rate is the least or the greatest of those tried: "a, b"; "" if none is. */
 static const char *edges(rv__page *p, const json_t *tuning) {
     const char *names = "";
@@ -235,6 +252,7 @@ static void fair(rv__page *p) {
     match_line(p, match);
     budget_line(p, budget);
     tuning_line(p, tuning);
+    confounds_line(p);
     size_t seeds = json_array_size(json_object_get(p->report, "seeds"));
     if (seeds == 1)
         check_line(

@@ -42,7 +42,36 @@ static bool of_the_place(const char *key) {
     return false;
 }
 
-static void add_differences(int n, const key_list *l, json_t *list) {
+/* The keys that a model of a comparison has by default; NULL where it is not known. */
+static const json_t *defaults_of(const rv_report_input *in, int model) {
+    const json_t *entries = json_object_get(in->plan, "models"), *e;
+    size_t i;
+    json_array_foreach (entries, i, e)
+        if (!strcmp(json_string_value(json_object_get(e, "model")), in->model[model])) return json_object_get(e, "defaults");
+    return NULL;
+}
+
+static bool is_among(const json_t *list, const json_t *key) {
+    const json_t *e;
+    size_t i;
+    json_array_foreach (list, i, e)
+        if (json_equal(e, key)) return true;
+    return false;
+}
+
+/* Whether a file gives the key, or one that it follows from, in any model to which it applies. Null: not known. */
+static json_t *asked_for(const rv_report_input *in, const json_t *key, const json_t *values) {
+    bool asked = false;
+    for (int m = 0; m < in->n_models; m++) {
+        const json_t *defaults = defaults_of(in, m);
+        if (!defaults) return json_null();
+        asked |= !json_is_null(json_array_get(values, (size_t)m)) && !is_among(defaults, key);
+    }
+    return json_boolean(asked);
+}
+
+static void add_differences(const rv_report_input *in, const key_list *l, json_t *list) {
+    const int n = in->n_models;
     for (size_t k = 0; k < json_array_size(l[0].keys); k++) {
         json_t *values = json_array();
         bool equal = true;
@@ -51,8 +80,9 @@ static void add_differences(int n, const key_list *l, json_t *list) {
             equal = equal && json_equal(v, json_array_get(l[0].values, k));
             json_array_append(values, v ? v : json_null());
         }
-        const char *key = json_string_value(json_array_get(l[0].keys, k));
-        if (!equal && !of_the_place(key)) json_array_append_new(list, json_pack("{s:s, s:O}", "key", key, "values", values));
+        json_t *key = json_array_get(l[0].keys, k);
+        if (!equal && !of_the_place(json_string_value(key)))
+            json_array_append_new(list, json_pack("{s:O, s:O, s:o}", "key", key, "values", values, "asked", asked_for(in, key, values)));
         json_decref(values);
     }
 }
@@ -67,7 +97,7 @@ static rv_status differences(const rv_report_input *in, json_t *report) {
         l[m] = (key_list){json_array(), json_array()};
         if (run) status = rv_config_each(run->config, add_key, &l[m]);
     }
-    if (status == RV_OK) add_differences(in->n_models, l, list);
+    if (status == RV_OK) add_differences(in, l, list);
     for (int m = 0; l && m < in->n_models; m++) {
         json_decref(l[m].keys);
         json_decref(l[m].values);

@@ -167,6 +167,10 @@ const char *rv_config_text(const rv_config *c, const char *path) {
 
 bool rv_config_has(const rv_config *c, const char *path) { return value(c, path)->has; }
 bool rv_config_given(const rv_config *c, const char *path) { return value(c, path)->node != NULL; }
+bool rv_config_by_default(const rv_config *c, const char *path) {
+    const rv__value *v = value(c, path);
+    return v->has && !v->node && v->key->dflt && !strchr(v->key->dflt, '@');
+}
 int rv_config_count(const rv_config *c, const char *path) { return value(c, path)->count; }
 
 double rv_config_real_at(const rv_config *c, const char *path, int i) {

@@ -45,6 +45,8 @@ RV_API const char *rv_config_text(const rv_config *c, const char *path);
 RV_API bool rv_config_has(const rv_config *c, const char *path);
 /** True if the file or an override sets the key or section. A resolved text sets all, so let results not depend on it. */
 RV_API bool rv_config_given(const rv_config *c, const char *path);
+/** True if the key's value is a default of its own: neither given nor taken from another key's. */
+RV_API bool rv_config_by_default(const rv_config *c, const char *path);
 /** Lists: elements (0 without a value), and the i-th. */
 RV_API int rv_config_count(const rv_config *c, const char *path);
 RV_API double rv_config_real_at(const rv_config *c, const char *path, int i);
