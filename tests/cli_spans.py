@@ -58,7 +58,7 @@ class Spans(InAFolder):
         for model in "carried", "windows", "pieces", "bytes", "words", "lower":
             lines = self.examples(model)
             self.assertEqual(len(lines), spans, model)
-            # Every span has all of its bytes, but for the first token, which nothing predicts (and, of words, white space at the end).
+            # Every span has all of its bytes, but for the first token, which nothing predicts.
             self.assertTrue(all(get(line, "bytes") == 64 for line in lines[1:-1]), model)
             total = {key: sum(get(line, key) for line in lines) for key in ("bytes", "tokens", "nats")}
             self.assertLess(len(part) - total["bytes"], 10, model)

@@ -56,5 +56,17 @@ class Words(InAFolder):
         self.assertIn("bpc", json.loads(ravel("eval", "--json", "runs/all").stdout))
 
 
+    def test_blanks_that_words_do_not_say_are_no_characters(self):
+        """The same words ten blanks apart have the same bits per character and byte."""
+        measured = []
+        with open("train.txt") as f: words = " ".join(w for w in f.read().split() if not w.startswith("Name"))
+        for name, blank in ("one", " "), ("ten", " " * 10):
+            for part in "train", "valid": self.write(f"{name}-{part}", words.replace(" ", blank) + blank)
+            self.check(ravel("train", "-q", "w.yaml", f"name={name}", f"data={{train: {name}-train, valid: {name}-valid}}",
+                             "train.max_steps=20", "metrics=[bpc, bpb]"), 0)
+            measured.append(self.parsed("eval", "--json", f"runs/{name}"))
+        for key in "loss", "bpc", "bpb": self.assertEqual(measured[0][key], measured[1][key], key)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=0)

@@ -207,7 +207,7 @@ static json_t *vocabulary_of(rv_task *task) {
 static json_t *text_of(const rv_task *task, rv_subset subset) {
     const rv_corpus *c = rv_lm_task_corpus(task);
     const rv_split *part = !c ? NULL : subset == RV_SUBSET_TEST ? &c->test : &c->valid;
-    return part ? json_sprintf("%016llx", (unsigned long long)part->text_hash) : NULL;
+    return part ? json_sprintf("%016llx", (unsigned long long)part->text.hash) : NULL;
 }
 
 /* What examples.jsonl was measured from, and what training the model costs. */

@@ -160,7 +160,7 @@ static bool other_text(const rv__quality *d, const rv__group *a, const rv__group
         const json_t *x = json_object_get(d->facts[a->run[0]].measured, "text"),
                      *y = json_object_get(d->facts[run].measured, "text");
         if (x && y && !json_equal(x, y))
-            return because(why, "they were measured on different texts: data, normalization or lower case differ");
+            return because(why, "they were measured on different texts: data, normalization, lower case or blanks between words differ");
     }
     return false;
 }

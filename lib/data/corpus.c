@@ -22,8 +22,8 @@ void rv_corpus_free(rv_corpus *c) {
     free(c->train.ids);
     free(c->valid.ids);
     free(c->test.ids);
-    free(c->valid.length);
-    free(c->test.length);
+    free(c->valid.text.length);
+    free(c->test.text.length);
     rv_tokenizer_destroy(c->tokenizer);
     *c = (rv_corpus){0};
 }
@@ -95,13 +95,6 @@ static rv_status train_tokenizer(const rv_corpus_files *files, const rv_tokenize
     return status;
 }
 
-static rv_status measure(const rv_tokenizer *tok, const slice *part, rv_split *out) {
-    out->chars = rv_utf8_count(part->s, part->len);
-    RV_TRY(rv_tokenizer_lengths(tok, part->s, part->len, out->ids, out->n, &out->length, &out->tokens_bytes, &out->text_hash));
-    for (int64_t i = 1; i < out->n; i++) out->target_bytes += out->length[i];
-    return RV_OK;
-}
-
 static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spec, rv_text text[SPLITS], rv_corpus *c) {
     slice part[SPLITS] = {0};
     rv_split *split[SPLITS] = {&c->train, &c->valid, &c->test};
@@ -123,11 +116,10 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         if (status != RV_OK) return rv_error_context(status, "%s (%s): ", part[i].path, split_names[i]);
         if (!split[i]->n) return rv_error(RV_EDATA, "%s: the %s text has nothing but white space; give another file", part[i].path, split_words[i]);
         split[i]->unknown = rv_tokenizer_unknown(c->tokenizer, split[i]->ids, split[i]->n);
-        split[i]->bytes = (int64_t)part[i].len;
-        RV_TRY(measure(c->tokenizer, &part[i], split[i]));
+        RV_TRY(rv_tokenizer_text(c->tokenizer, part[i].s, part[i].len, split[i]->ids, split[i]->n, &split[i]->text));
         if (i) continue;
-        free(split[i]->length); /* nothing is told token by token of what trains */
-        split[i]->length = NULL;
+        free(split[i]->text.length); /* nothing is told token by token of what trains */
+        split[i]->text.length = NULL;
     }
     return RV_OK;
 }

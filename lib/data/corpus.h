@@ -21,13 +21,8 @@ typedef struct {
 typedef struct {
     int32_t *ids;
     int64_t n;
-    int64_t bytes, chars; /**< of the text behind it, for bits per byte and per character */
-    int64_t unknown;      /**< ids that are <unk>: what they stand for, they do not say */
-    /** Of the text as the tokenizer has it (rv_tokenizer_lengths): its bytes, those of all ids but the first, which nothing
-     *  predicts, its hash, and the bytes of each id (train: NULL). */
-    int64_t tokens_bytes, target_bytes;
-    uint64_t text_hash;
-    uint32_t *length;
+    int64_t unknown; /**< ids that are <unk>: what they stand for, they do not say */
+    rv_tokens_text text; /**< train: without length */
 } rv_split;
 
 typedef struct {

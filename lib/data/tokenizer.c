@@ -280,34 +280,59 @@ static const char *token_text(const rv_tokenizer *tok, int32_t id, size_t *len) 
     return unk ? rv__special_names[RV_UNK] : "";
 }
 
-/* The length of the unit at the start of text, white space that is none before it included. */
-static size_t unit_length(const rv_tokenizer *tok, int32_t id, const char *text, size_t len) {
-    size_t i = 0, unit = 0, k;
+/* What an id takes of the text and what of it decoding writes: all of it but the white space before a word, which is one
+ * blank between two words and else nothing. */
+typedef struct {
+    size_t taken, gap, unit; /* taken = white space + unit; gap: 1 for the blank */
+} piece;
+
+static piece piece_of(const rv_tokenizer *tok, int32_t id, const char *text, size_t len, bool after_word) {
+    piece p = {0};
     if (tok->spec.type == RV_TOKENS_BYTE || tok->spec.type == RV_TOKENS_BPE) {
-        token_text(tok, id, &k);
-        return k;
+        token_text(tok, id, &p.unit);
+        p.taken = p.unit;
+        return p;
     }
-    while (!unit && i < len && (k = next_unit(tok->spec.type, text + i, len - i, &unit))) i += k;
-    return i;
+    for (size_t k; !p.unit && p.taken < len && (k = next_unit(tok->spec.type, text + p.taken, len - p.taken, &p.unit));) p.taken += k;
+    const char *unit = text + p.taken - p.unit;
+    p.gap = tok->spec.type == RV_TOKENS_WORD && after_word && *unit != '\n';
+    return p;
 }
 
-rv_status rv_tokenizer_lengths(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, uint32_t **length,
-                               int64_t *bytes, uint64_t *hash) {
+static void measure_pieces(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, XXH3_state_t *hash,
+                           rv_tokens_text *out) {
+    size_t at = 0;
+    bool after_word = false;
+    for (int64_t i = 0; i < n; i++) {
+        const piece p = piece_of(tok, ids[i], text + at, len - at, after_word);
+        at += p.taken;
+        const char *unit = text + at - p.unit;
+        if (p.gap) XXH3_64bits_update(hash, " ", 1);
+        XXH3_64bits_update(hash, unit, p.unit);
+        out->length[i] = (uint32_t)(p.gap + p.unit);
+        out->bytes += (int64_t)(p.gap + p.unit);
+        out->chars += (int64_t)p.gap + rv_utf8_count(unit, p.unit);
+        after_word = p.unit && *unit != '\n';
+    }
+    out->first = n ? out->length[0] : 0;
+    out->hash = XXH3_64bits_digest(hash);
+}
+
+rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, rv_tokens_text *out) {
     rv_text own;
-    *length = NULL;
+    *out = (rv_tokens_text){0};
     RV_TRY(prepare(tok, text, len, &own));
     if (own.bytes) text = own.bytes, len = own.len;
-    *bytes = (int64_t)len;
-    *hash = XXH3_64bits(text, len);
-    *length = malloc((size_t)(n + 1) * sizeof **length);
-    size_t at = 0;
-    for (int64_t i = 0; *length && i < n; i++) {
-        const size_t k = unit_length(tok, ids[i], text + at, len - at);
-        (*length)[i] = (uint32_t)k;
-        at += k;
-    }
+    out->length = malloc((size_t)(n + 1) * sizeof *out->length);
+    XXH3_state_t *hash = XXH3_createState();
+    if (out->length && hash && XXH3_64bits_reset(hash) == XXH_OK) measure_pieces(tok, text, len, ids, n, hash, out);
     rv_text_free(&own);
-    return *length ? RV_OK : rv_error(RV_ENOMEM, "no memory for the tokens of a text of %zu bytes", len);
+    const bool done = out->length && hash;
+    XXH3_freeState(hash);
+    if (done) return RV_OK;
+    free(out->length);
+    out->length = NULL;
+    return rv_error(RV_ENOMEM, "no memory for the tokens of a text of %zu bytes", len);
 }
 
 rv_status rv_tokenizer_decode(const rv_tokenizer *tok, const int32_t *ids, int64_t n, rv_text *out) {

@@ -295,8 +295,8 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
         rv__add_metric(t->config, out, "loss", loss);
         rv__add_metric(t->config, out, "ppl", exp(loss));
         if (!part->unknown) {
-            rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->chars / log(2.));
-            rv__add_metric(t->config, out, "bpb", loss * (double)(part->n - 1) / (double)part->target_bytes / log(2.));
+            rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->text.chars / log(2.));
+            rv__add_metric(t->config, out, "bpb", loss * (double)(part->n - 1) / (double)(part->text.bytes - part->text.first) / log(2.));
         }
         rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }

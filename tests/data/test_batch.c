@@ -196,7 +196,7 @@ Test(corpus, splits_by_characters, .init = setup, .fini = teardown) {
         put(0, "\xc3\xa9" "bcdefghij\xe2\x82\xac", 14, packed); /* 11 characters: floor(0.9 x 11) = 9 */
         cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0]}, &chars, NULL, &c), RV_OK, "%s", rv_error_message());
         cr_assert(c.train.n == 9 && c.valid.n == 2 && c.test.n == 0 && !c.test.ids);
-        cr_assert(c.train.bytes == 10 && c.valid.bytes == 4 && c.valid.chars == 2);
+        cr_assert(c.train.text.bytes == 10 && c.valid.text.bytes == 4 && c.valid.text.chars == 2);
         cr_assert_eq(rv_tokenizer_size(c.tokenizer), 11); /* the validation split's characters too */
         rv_corpus_free(&c);
     }
@@ -251,7 +251,7 @@ Test(corpus, line_ends_are_unified, .init = setup, .fini = teardown) {
     cr_expect_eq(lf.hash, 0xe5e3584cbac3da1au, "%llx: runs would not go on", (unsigned long long)lf.hash);
     put(0, "\xef\xbb\xbf" "a b\r\nb\r", 10, false), put(1, "a\r\r\n", 4, false);
     cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
-    cr_expect(c.hash == lf.hash && c.train.n == lf.train.n && c.train.chars == 6 && c.valid.bytes == 2);
+    cr_expect(c.hash == lf.hash && c.train.n == lf.train.n && c.train.text.chars == 6 && c.valid.text.bytes == 2);
     cr_expect_eq(rv_tokenizer_hash(c.tokenizer), rv_tokenizer_hash(lf.tokenizer));
     rv_corpus_free(&c);
     files.keep_line_ends = true;

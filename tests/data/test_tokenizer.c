@@ -374,39 +374,39 @@ Test(tokenizer, bpe_of_tinyshakespeare) {
     rv_text_free(&text);
 }
 
-/* The bytes that each id takes, as "1 2 3", and whether they are all of the text but `left` bytes at its end. */
-static void check_lengths(rv_tokenizer_spec spec, const char *train_on, const char *text, const char *expected, int64_t bytes, int64_t left) {
-    rv_tokenizer *tok = train(spec, train_on, strlen(train_on));
+/* The bytes that each id says, as "1 2 3"; `canonical` is what they are of. */
+static void check_text(rv_tokenizer_spec spec, const char *train_on, const char *text, const char *expected, const char *canonical) {
+    rv_tokenizer *tok = train(spec, train_on, strlen(train_on)), *bytes = train((rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, "", 0);
     int32_t *ids;
-    uint32_t *length;
-    int64_t n, all, sum = 0;
-    uint64_t hash, other;
+    rv_tokens_text t, plain;
+    int64_t n;
     char buf[256] = "";
     cr_assert_eq(rv_tokenizer_encode(tok, text, strlen(text), &ids, &n), RV_OK, "%s", rv_error_message());
-    cr_assert_eq(rv_tokenizer_lengths(tok, text, strlen(text), ids, n, &length, &all, &hash), RV_OK);
-    for (int64_t i = 0; i < n; i++) {
-        snprintf(buf + strlen(buf), sizeof buf - strlen(buf), "%s%u", i ? " " : "", length[i]);
-        sum += length[i];
-    }
+    cr_assert_eq(rv_tokenizer_text(tok, text, strlen(text), ids, n, &t), RV_OK);
+    for (int64_t i = 0; i < n; i++) snprintf(buf + strlen(buf), sizeof buf - strlen(buf), "%s%u", i ? " " : "", t.length[i]);
     cr_expect_str_eq(buf, expected);
-    cr_expect_eq(all, bytes);
-    cr_expect_eq(sum, bytes - left);
-    free(length);
-    cr_assert_eq(rv_tokenizer_lengths(tok, "other", 5, NULL, 0, &length, &all, &other), RV_OK);
-    cr_expect_neq(hash, other);
-    free(length);
+    cr_expect_eq(t.first, t.length[0]);
     free(ids);
+    free(t.length);
+    cr_assert_eq(rv_tokenizer_encode(bytes, canonical, strlen(canonical), &ids, &n), RV_OK);
+    cr_assert_eq(rv_tokenizer_text(bytes, canonical, strlen(canonical), ids, n, &plain), RV_OK);
+    cr_expect_eq(t.bytes, (int64_t)strlen(canonical), "%s", canonical);
+    cr_expect_eq(t.chars, rv_utf8_count(canonical, strlen(canonical)), "%s", canonical);
+    cr_expect_eq(t.hash, plain.hash, "whatever it was cut into: %s", canonical);
+    free(plain.length);
+    free(ids);
+    rv_tokenizer_destroy(bytes);
     rv_tokenizer_destroy(tok);
 }
 
 Test(tokenizer, bytes_of_each_id) {
-    check_lengths((rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, "", "a\u00e9", "1 1 1", 3, 0);
-    check_lengths((rv_tokenizer_spec){.type = RV_TOKENS_CHAR}, "a\u00e9\u20ac", "\u20aca\u00e9", "3 1 2", 6, 0);
-    /* <unk> takes what it stands for; a rare one is left out. */
-    check_lengths((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .min_frequency = 2}, "aab\u20ac", "a\u20acb\u20ac", "1 3 1 3", 8, 0);
-    check_lengths((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 258}, "abab abab abab", "abab c", "4 1 1", 6, 0);
-    /* White space goes to the word behind it; what is behind the last one is nobody's. */
-    check_lengths((rv_tokenizer_spec){.type = RV_TOKENS_WORD}, "one two", "  one \t two\n unseen  ", "5 6 1 7", 21, 2);
-    /* The normalised text: U+FB01 is two letters in nfkc, and the capital of \u00df's words is as it was. */
-    check_lengths((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .normalization = RV_NORMAL_NFKC, .lowercase = true}, "fi k", "\ufb01K", "1 1 1", 3, 0);
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR}, "a\u00e9\u20ac", "\u20aca\u00e9", "3 1 2", "\u20aca\u00e9");
+    /* <unk> says what it stands for; a rare one is left out. */
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .min_frequency = 2}, "aab\u20ac", "a\u20acb\u20ac", "1 3 1 3", "a\u20acb\u20ac");
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 258}, "abab abab abab", "abab c", "4 1 1", "abab c");
+    /* Blanks are one between two words; those elsewhere, and more of them, no token says. */
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_WORD}, "one two", "  one \t two  \n unseen  \u00e9 ", "3 4 1 6 3", "one two\nunseen \u00e9");
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_WORD}, "one two", "one two\n\none", "3 4 1 1 3", "one two\n\none");
+    /* The normalised text: U+FB01 is two letters in nfkc. */
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .normalization = RV_NORMAL_NFKC, .lowercase = true}, "fi k", "\ufb01K", "1 1 1", "fik");
 }

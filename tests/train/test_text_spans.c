@@ -9,7 +9,7 @@ static uint32_t length[] = {10, 60, 130};
 
 Test(text_spans, a_token_over_several_spans) {
     rv__spans s;
-    rv_split part = {.n = 3, .length = length, .tokens_bytes = 200, .target_bytes = 190};
+    rv_split part = {.n = 3, .text = {.length = length, .bytes = 200}};
     cr_assert_eq(rv__spans_make(&part, &s), RV_OK);
     cr_assert_eq(s.width, 64);
     cr_assert_eq(s.n, 4);
@@ -28,7 +28,7 @@ Test(text_spans, a_token_over_several_spans) {
 
 Test(text_spans, unknown_words_have_no_bytes) {
     rv__spans s;
-    rv_split part = {.n = 3, .length = length, .tokens_bytes = 200, .unknown = 1};
+    rv_split part = {.n = 3, .text = {.length = length, .bytes = 200}, .unknown = 1};
     cr_assert_eq(rv__spans_make(&part, &s), RV_OK);
     rv__spans_add(&s, 1, 13, false);
     for (int i = 0; i < 4; i++) cr_expect_eq(s.example[i].bytes, 0);
@@ -44,7 +44,7 @@ Test(text_spans, width) {
     uint32_t one = 1;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rv__spans s;
-        rv_split part = {.n = 1, .length = &one, .tokens_bytes = cases[i].bytes};
+        rv_split part = {.n = 1, .text = {.length = &one, .bytes = cases[i].bytes}};
         cr_assert_eq(rv__spans_make(&part, &s), RV_OK);
         cr_expect_eq(s.width, cases[i].width);
         cr_expect_eq(s.n, cases[i].n);
