@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """One text, read in different ways: models are compared on its bytes.   cli_spans.py RAVEL"""
-import json, math, random, unittest
+import json, math, random, shutil, unittest
 
 from command import InAFolder, ravel
 
@@ -89,6 +89,21 @@ class Spans(InAFolder):
         self.assertEqual(unasked, ["model.tie_embeddings", "model.head_bias", "model.init.embedding_std"])
         self.assertIn("the models differ in " + ", ".join(unasked) + ", too", page)
         self.assertTrue({"tokenizer.type", "model.decoder.type", "model.embedding_dim", "train.batch.length"} <= {d["key"] for d in differ if d["asked"]})
+
+    def test_data_that_changed_between_seeds(self):
+        self.write("same.yaml", """compare:
+  name: same
+  models: {gru: lm.yaml, gpt: gpt.yaml}
+  seeds: [1, 2]
+  budget: {train_steps: 2}
+""")
+        self.check(ravel("compare", "same.yaml"), 0)
+        with open("train.txt", "a") as f: f.write("And more of it.\n")
+        shutil.rmtree("runs/same/cells/gpt-s2")
+        self.check(ravel("compare", "same.yaml"), 0)
+        with open("runs/same/report.json") as f: self.report = json.load(f)
+        self.assertEqual(self.verdict("bpb", "gru", "gpt")[0], "no verdict")
+        self.assertIn("the data of gpt has changed between its seeds 1 and 2", self.verdict("bpb", "gru", "gpt")[1])
 
     def test_what_was_asked_for_is_no_surprise(self):
         self.write("asked.yaml", """compare:

@@ -47,7 +47,7 @@ class Words(InAFolder):
         """<unk> does not encode the letters that it stands for."""
         measured, said, also = self.train()
         self.assertIn("bpc is not measured", also)
-        self.assertNotIn("bpc", measured)
+        self.assertIsNone(measured["bpc"])
         self.assertRegex(said, "bpc is not measured: the validation part has unknown words")
         watched = ravel("train", "w.yaml", "name=watch", "train.early_stopping={metric: bpc, mode: min, patience: 3}")
         self.check(watched, 3, "early_stopping.metric bpc: the validation part has unknown words")
@@ -55,6 +55,19 @@ class Words(InAFolder):
                          "tokenizer.type=char"), 0)
         self.assertIn("bpc", json.loads(ravel("eval", "--json", "runs/all").stdout))
 
+
+    def test_unknown_is_never_generated_nor_left_out(self):
+        """Not as the token that a text begins with either; what cannot be measured is null."""
+        self.check(ravel("train", "-q", "w.yaml", "name=rare", "tokenizer.min_frequency=300"), 0)
+        for seed in range(1, 9):
+            r = ravel("generate", "runs/rare", "--no-unk", "--length", "5", "--seed", str(seed))
+            self.check(r, 0)
+            self.assertNotIn("<unk>", r.stdout)
+        self.assertTrue(any("<unk>" in ravel("generate", "runs/rare", "--length", "5", "--seed", str(s)).stdout for s in range(1, 9)))
+        m = self.parsed("eval", "--json", "runs/rare")
+        self.assertIsNone(m["bpc"])
+        letters = ravel("train", "w.yaml", "name=letters", "tokenizer={type: char, min_frequency: 500}")
+        self.check(letters, 0, "bpc is not measured: .* has unknown characters, whose letters <unk> does not say .tokenizer.type bpe and byte")
 
     def test_blanks_that_words_do_not_say_are_no_characters(self):
         """The same words ten blanks apart have the same bits per character and byte."""

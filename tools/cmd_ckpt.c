@@ -275,7 +275,7 @@ static int diff(int argc, char **argv) {
 /* ---- average ---- */
 
 /* Files without settings, which other programs may have written, are compared by shapes alone. */
-static rv_status check_one_model(int n, char **files) {
+static rv_status check_one_model(int n, const char *const *files) {
     rv_checkpoint *last, *ck;
     RV_TRY(rv_checkpoint_open(files[n - 1], &last));
     rv_status st = RV_OK;
@@ -299,13 +299,22 @@ static int average(int argc, char **argv) {
     arguments a = {.min = 2, .max = 1 << 30};
     rv__tool_parse(&argp, argc, argv, &a);
     char hash[RV_CK_HASH_TEXT];
-    rv_status st = check_one_model(a.n - 1, a.files + 1);
+    rv_status st = check_one_model(a.n - 1, (const char *const *)a.files + 1);
     if (st == RV_OK) st = rv_checkpoint_average(a.files[0], a.n - 1, (const char *const *)a.files + 1, hash);
     if (st == RV_OK) printf("%s: mean of %d models, state %s\n", a.files[0], a.n - 1, hash);
     return rv__tool_finish(st);
 }
 
 /* ---- seal */
+
+/* FILE may be a whole checkpoint, of another model or vocabulary; weights alone say nothing of it. */
+static rv_status check_like(const char *file, const char *like) {
+    rv_checkpoint *ck;
+    if (rv_checkpoint_open(file, &ck) != RV_OK) return RV_OK; /* changed, which is what sealing is for */
+    const bool whole = rv_checkpoint_find(ck, "/config/resolved");
+    rv_checkpoint_close(ck);
+    return whole ? check_one_model(2, (const char *[]){file, like}) : RV_OK;
+}
 
 static int seal(int argc, char **argv) {
     static const struct argp_option options[] = {
@@ -323,7 +332,8 @@ static int seal(int argc, char **argv) {
     rv__tool_parse(&argp, argc, argv, &a);
     if (!a.out) return rv__tool_finish(rv_error(RV_EUSAGE, "ckpt seal: name the checkpoint to write with -o NEW"));
     char hash[RV_CK_HASH_TEXT];
-    rv_status st = rv_checkpoint_seal(a.out, a.files[0], a.like, hash);
+    rv_status st = a.like ? check_like(a.files[0], a.like) : RV_OK;
+    if (st == RV_OK) st = rv_checkpoint_seal(a.out, a.files[0], a.like, hash);
     if (st == RV_OK) printf("%s: sealed, state %s\n", a.out, hash);
     return rv__tool_finish(st);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare/comparison.h"
 #include "config/new.h"
 #include "tool.h"
 
@@ -39,6 +40,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case OPT_TRAIN: a->fresh.train = arg; return 0;
     case OPT_VALID: a->fresh.valid = arg; return 0;
     case OPT_TEST: a->fresh.test = arg; return 0;
+    case ARGP_KEY_SUCCESS:
+        if (a->resolved && strcmp(a->arg[0], "show")) argp_error(state, "--resolved goes with 'show'");
+        if ((a->fresh.train || a->fresh.valid || a->fresh.test) && strcmp(a->arg[0], "new"))
+            argp_error(state, "--train, --valid and --test go with 'new'; an assignment is data.train=FILE");
+        return 0;
     case ARGP_KEY_ARGS:
         a->arg = state->argv + state->next;
         a->n = state->argc - state->next;
@@ -68,6 +74,11 @@ static int check(int n, char **file) {
         char path[RV_PATH_MAX];
         rv_status status = rv_experiment_find(file[i], false, path);
         if (status == RV_OK) status = rv_config_load(path, 0, NULL, &c);
+        if (status == RV_OK && rv_config_has(c, "compare")) { /* with the experiments that it names */
+            rv_comparison *all;
+            status = rv_comparison_open(path, 0, NULL, &all);
+            rv_comparison_close(all);
+        }
         rv_config_destroy(c);
         if (status == RV_OK) {
             printf("%s: ok\n", file[i]);

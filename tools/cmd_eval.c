@@ -69,6 +69,10 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
         if (!a->json) printf("%-10s %.6f\n", r->m[i].name, r->m[i].value);
         json_object_set_new(o, r->m[i].name, rv_json_number(r->m[i].value));
     }
+    for (int i = 0; i < rv_config_count(t->config, "metrics"); i++) { /* asked for, and not to be had */
+        const char *name = rv_config_text_at(t->config, "metrics", i);
+        if (!json_object_get(o, name)) json_object_set_new(o, name, json_null());
+    }
     for (int i = 0; i < r->n; i++) { /* how BLEU was measured, as sacreBLEU says it */
         const bool lower = !strcmp(r->m[i].name, "bleu_lc");
         char key[32], text[RV_METRIC_TEXT];
@@ -163,6 +167,10 @@ static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_su
     if (a->edges) return by_length(a, tape, t, subset);
     RV_TRY(t->task->kind->check(t->task, subset, false));
     RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
+    if (isnan(rv_metrics_value(&result, "loss")))
+        return rv_error(RV_EDIVERGED, "%s: the loss is not a number, because the training diverged; take an earlier checkpoint, or train anew with a "
+                                      "lower train.optimizer.lr",
+                        t->path);
     print(a, t, &result);
     return RV_OK;
 }

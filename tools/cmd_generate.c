@@ -42,6 +42,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'p': a->prompt = arg; return 0;
     case 'f': a->prompt_file = arg; return 0;
+    case ARGP_KEY_SUCCESS:
+        if (a->prompt && a->prompt_file) argp_error(state, "--prompt and --prompt-file: give one of them");
+        return 0;
     case 's': a->seed = rv__tool_whole(arg, "--seed", 0, INT64_MAX, state); return 0;
     case OPT_BYTES: a->bytes = true; return 0;
     case OPT_NO_UNK: a->no_unk = true; return 0;
@@ -55,6 +58,10 @@ static rv_status read_prompt(const arguments *a, const rv_config *config, rv_tex
         RV_TRY(rv_text_load(strcmp(a->prompt_file, "-") ? a->prompt_file : "/dev/stdin", out));
     } else {
         const char *text = a->prompt ? a->prompt : rv_config_text(config, "generate.prompt");
+        const int64_t bad = text ? rv_utf8_check(text, strlen(text)) : -1;
+        if (bad >= 0)
+            return rv_error(RV_EUSAGE, "prompt: byte 0x%02x at offset %lld is not valid UTF-8", (unsigned char)text[bad],
+                            (long long)bad);
         if (text) text += rv_text_mark(text, strlen(text));
         out->bytes = strdup(text ? text : "");
         out->len = out->bytes ? strlen(out->bytes) : 0;
@@ -80,7 +87,11 @@ static rv_status first_token(const arguments *a, rv_tokenizer *tokenizer, int32_
     if (status != RV_OK) return rv_error_context(status, "without --prompt a text begins as the training text may, which cannot be read: ");
     const rv_split *train = &rv_lm_task_corpus(whole.task)->train;
     rv_rng rng = rv_rng_make((uint64_t)a->seed, "generate.first", 0);
-    *id = train->ids[rv_rng_below(&rng, (uint64_t)train->n)];
+    const int64_t from = (int64_t)rv_rng_below(&rng, (uint64_t)train->n);
+    for (int64_t k = 0; k < train->n; k++) { /* the next one that may be shown */
+        *id = train->ids[(from + k) % train->n];
+        if (!a->no_unk || *id != rv_tokenizer_special(tokenizer, RV_UNK)) break;
+    }
     *shown = true;
     rv_trained_close(&whole);
     return RV_OK;

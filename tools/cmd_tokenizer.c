@@ -13,6 +13,7 @@ typedef struct {
     int n;
     const char *out;
     bool labels, whole, keep_line_ends;
+    const char *of_training; /* an option that was given and is for 'train' alone */
     rv_tokenizer_spec spec;
 } options;
 
@@ -32,6 +33,13 @@ static unsigned specials_of(const char *arg, struct argp_state *state) {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
+    static const struct {
+        int key;
+        const char *name;
+    } of_training[] = {{'o', "--out"}, {'t', "--type"}, {'s', "--vocab-size"}, {OPT_MIN_FREQUENCY, "--min-frequency"},
+                       {OPT_LOWERCASE, "--lowercase"}, {OPT_NORMALIZATION, "--normalization"}, {OPT_SPECIALS, "--specials"}};
+    for (size_t i = 0; i < sizeof of_training / sizeof *of_training; i++)
+        if (of_training[i].key == key) o->of_training = of_training[i].name;
     switch (key) {
     case 'o': o->out = arg; return 0;
     case 't':
@@ -52,6 +60,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->args[o->n++] = arg;
         return 0;
     case ARGP_KEY_NO_ARGS: argp_usage(state); return 0;
+    case ARGP_KEY_SUCCESS:
+        if (o->of_training && strcmp(o->args[0], "train")) argp_error(state, "%s goes with 'train'; a tokenizer is what it is", o->of_training);
+        if ((o->labels || o->whole) && strcmp(o->args[0], "encode")) argp_error(state, "--labels and --whole go with 'encode'");
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

@@ -210,6 +210,14 @@ static json_t *text_of(const rv_task *task, rv_subset subset) {
     return part ? json_sprintf("%016llx", (unsigned long long)part->text.hash) : NULL;
 }
 
+/* What the model was trained on: NULL for examples that are made, not read. */
+static json_t *data_of(const rv_checkpoint *saved) {
+    static const char path[] = "/data/corpus_hash";
+    uint64_t hash;
+    if (!rv_checkpoint_find(saved, path) || rv_checkpoint_read(saved, path, RV_CK_U64, 1, &hash) != RV_OK) return NULL;
+    return json_sprintf("%016llx", (unsigned long long)hash);
+}
+
 /* What examples.jsonl was measured from, and what training the model costs. */
 static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
     double flops;
@@ -218,10 +226,12 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
                           "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
-    json_t *vocabulary = o ? vocabulary_of(t->task) : NULL;
-    if (vocabulary) json_object_set_new(o, "vocabulary", vocabulary);
-    json_t *text = o ? text_of(t->task, subset) : NULL;
-    if (text) json_object_set_new(o, "text", text);
+    const struct {
+        const char *key;
+        json_t *value;
+    } hashes[] = {{"vocabulary", vocabulary_of(t->task)}, {"text", text_of(t->task, subset)}, {"data", data_of(t->saved)}};
+    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++)
+        if (hashes[i].value) json_object_set_new(o, hashes[i].key, hashes[i].value);
     if (status == RV_OK) status = rv_json_write(o, path);
     json_decref(o);
     return status;

@@ -133,6 +133,18 @@ static bool sees_the_future(const rv__quality *d, const rv__group *g, char why[R
                    g->model, rv_config_text(c, key));
 }
 
+/* Its runs go by one name, and the data behind it became another between them. */
+static bool changed_data(const rv__quality *d, const rv__group *g, char why[RV__WHY]) {
+    for (int i = 1; i < g->n; i++) {
+        const json_t *x = json_object_get(d->facts[g->run[0]].measured, "data"),
+                     *y = json_object_get(d->facts[g->run[i]].measured, "data");
+        if (x && y && !json_equal(x, y))
+            return because(why, "the data of %s has changed between its seeds %lld and %lld", g->model,
+                           (long long)d->in->run[g->run[0]].seed, (long long)d->in->run[g->run[i]].seed);
+    }
+    return false;
+}
+
 /* The same number of tokens may be cut in another way: a vocabulary says which. */
 static bool other_vocabulary(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
     const json_t *x = json_object_get(d->facts[a->run[0]].measured, "vocabulary"),
@@ -187,6 +199,7 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
     *why = 0;
     if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
     if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
+    if (changed_data(d, a, why) || changed_data(d, b, why)) return true;
     if (not_measured(d, a, m, why) || not_measured(d, b, m, why)) return true;
     if (rv__other_examples(d, a, b, m, why)) return true;
     if (sees_the_future(d, a, why) || sees_the_future(d, b, why)) return true;

@@ -248,6 +248,7 @@ static rv_status verify_hash(const rv_checkpoint *ck) {
 rv_status rv__checkpoint_image(int fd, unsigned char **file, rv__manifest *m) {
     struct stat st;
     if (fstat(fd, &st)) return rv_error(RV_ECKPT, "cannot read: %s", strerror(errno));
+    if (S_ISDIR(st.st_mode)) return rv_error(RV_ECKPT, "a folder; name a checkpoint in it, such as best.h5");
     if (!S_ISREG(st.st_mode)) return rv_error(RV_ECKPT, "not a regular file");
     unsigned char head[RV__MF_HEAD];
     if (st.st_size < (off_t)sizeof head) return rv_error(RV_ECKPT, "%lld bytes long: not a checkpoint, or cut", (long long)st.st_size);

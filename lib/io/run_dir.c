@@ -100,6 +100,11 @@ static void remove_stale(const rv_run_dir *run) {
     closedir(d);
 }
 
+bool rv_run_dir_is_comparison(const char *path) {
+    char plan[RV_PATH_MAX];
+    return snprintf(plan, sizeof plan, "%s/plan.json", path) < (int)sizeof plan && !access(plan, F_OK);
+}
+
 rv_status rv_run_dir_open(const char *path, rv_run_dir **out) {
     *out = NULL;
     size_t n = strlen(path);

@@ -36,6 +36,8 @@ RV_API void rv_run_dir_name(int64_t step, char out[32]);
 /** Open the latest checkpoint in folder `path` that verifies. Each damaged one is named in a warning and passed over.
  *  None there: RV_OK with *out NULL. Some there but none good: RV_ECKPT. */
 RV_API rv_status rv_run_dir_latest(const char *path, rv_checkpoint **out);
+/** True of a folder in which 'ravel compare' keeps its plan: its runs are in cells/. */
+RV_API bool rv_run_dir_is_comparison(const char *path);
 /** RV_ECKPT of a folder that holds no checkpoint: what to do about it. A comparison's folder has its runs in cells/. */
 RV_API rv_status rv_run_dir_without(const char *path);
 /** Rename every checkpoint of a step after `step` to NAME.aside, replacing an older one aside, so that a run resumed at

@@ -28,7 +28,8 @@ rv_status rv_schedule_check(const rv_schedule *s) {
     if (!(s->min_lr >= 0 && s->min_lr <= s->lr)) return rv_error(RV_EUSAGE, "schedule %s: min_lr is %g; it must lie between 0 and lr (%g)", name, s->min_lr, s->lr);
     if (s->warmup_steps < 0) return rv_error(RV_EUSAGE, "schedule %s: warmup_steps is %lld; it must be 0 or more", name, (long long)s->warmup_steps);
     if (!(factor_of(s) > 0 && isfinite(factor_of(s)))) return rv_error(RV_EUSAGE, "schedule %s: factor is %g; it must be above 0", name, s->factor);
-    if (to_end && s->total_steps <= s->warmup_steps)
+    const bool of_no_steps = s->total_steps == 0 && s->warmup_steps == 0; /* no update asks for a rate */
+    if (to_end && s->total_steps <= s->warmup_steps && !of_no_steps)
         return rv_error(RV_EUSAGE, "schedule %s: it ends at step %lld, which must lie beyond warmup_steps (%lld)", name, (long long)s->total_steps,
                         (long long)s->warmup_steps);
     if (s->kind == RV_SCHEDULE_STEP && s->every < 1) return rv_error(RV_EUSAGE, "schedule step: step_size must be 1 or more");

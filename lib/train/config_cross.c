@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "io/yaml_private.h"
+#include "nn/recurrent.h"
 #include "train/config_private.h"
 
 static bool known(const rv_config *c, const char *path) {
@@ -57,6 +58,7 @@ static void check_data(rv_config *c) {
         check_lengths(c);
         return;
     }
+    if (rv__config_value(c, "data")->bad) return; /* missing: said */
     static const char *const ways[] = {"data.dataset", "data.path", "data.train"};
     const rv__value *section = rv__config_value(c, "data"), *first = NULL;
     int n = 0;
@@ -126,6 +128,17 @@ static void check_copy(rv_config *c, const rv_yaml_node *bridge, bool rnn, bool 
             differs);
 }
 
+/* "model.encoder" or "model.decoder": layers and directions of a recurrence have a state each. */
+static void check_states(rv_config *c, const char *section) {
+    char type[64], layers[64];
+    snprintf(type, sizeof type, "%s.type", section);
+    snprintf(layers, sizeof layers, "%s.num_layers", section);
+    const bool both = !strcmp(section, "model.encoder") && is(c, "model.encoder.bidirectional", "true");
+    if (!is(c, type, "rnn") || !known(c, layers) || whole(c, layers) * (1 + both) <= RV_RNN_MAX_STATES) return;
+    rv_yaml_problem(c->yaml, given(c, layers, section), "%s %lld: at most %d are possible%s", layers, whole(c, layers),
+                    RV_RNN_MAX_STATES / (1 + both), both ? " in both directions" : "");
+}
+
 /* Which parts of an encoder and a decoder go together. */
 static void check_reading(rv_config *c) {
     const rv_yaml_node *bridge = given(c, "model.bridge", "model.encoder"), *attention = given(c, "model.attention", NULL);
@@ -149,6 +162,8 @@ static void check_model(rv_config *c) {
     check_transformer(c, "model.encoder");
     check_transformer(c, "model.decoder");
     check_tying(c);
+    check_states(c, "model.encoder");
+    check_states(c, "model.decoder");
     check_reading(c);
     if ((is(c, "model.position", "sinusoidal") || is(c, "model.encoder.position", "sinusoidal")) && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
         rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.position"), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",

@@ -138,6 +138,19 @@ rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *save
     return status;
 }
 
+rv_status rv_run_check_assigned(const rv_config *config, const rv_checkpoint *saved) {
+    static const char *const fixed[] = {"task", "model", "tokenizer", NULL};
+    char text[TEXT];
+    rv_config *then;
+    RV_TRY(saved_config(saved, &then));
+    rv_status status = differences(then, config, "assigned", fixed, text);
+    rv_config_destroy(then);
+    if (status == RV_OK && *text)
+        status = rv_error(RV_EUSAGE, "%s is trained, with %s; what it is cannot be assigned any more: leave that out",
+                          rv_checkpoint_path(saved), text);
+    return status;
+}
+
 rv_status rv_run_tell_changes(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const noted[] = {"data", "train", NULL}; /* may change, and changes results */
     char text[TEXT];

@@ -266,17 +266,20 @@ static rv_status check(rv_task *task, rv_subset subset, bool watched) {
     RV_TRY(require_part(t, subset, &part));
     rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
     if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
+    /* Found out before training, not after it. */
+    if (subset == RV_SUBSET_VALID && t->corpus.test.n) RV_TRY(check(task, RV_SUBSET_TEST, false));
     static const char *const of_letters[] = {"bpc", "bpb"};
+    const char *unknown = rv_config_is(t->config, "tokenizer.type", "char") ? "characters" : "words";
     for (int i = 0; i < 2 && part->unknown; i++) {
         if (!rv__wants_metric(t->config, of_letters[i])) continue;
         if (watched && rv__watches(t->config, of_letters[i]))
             return rv_error(RV_EDATA,
-                            "train.early_stopping.metric %s: the %s part has unknown words, whose characters <unk> "
-                            "does not say; watch the loss, or take tokenizer.type bpe, char or byte",
-                            of_letters[i], rv__part_name(subset));
-        rv_warn("%s is not measured: the %s part has unknown words, whose characters <unk> does not say "
-                "(tokenizer.type bpe, char and byte have none)",
-                of_letters[i], rv__part_name(subset));
+                            "train.early_stopping.metric %s: the %s part has unknown %s, whose letters <unk> "
+                            "does not say; watch the loss, or take tokenizer.type bpe or byte",
+                            of_letters[i], rv__part_name(subset), unknown);
+        rv_warn("%s is not measured: the %s part has unknown %s, whose letters <unk> does not say "
+                "(tokenizer.type bpe and byte have none)",
+                of_letters[i], rv__part_name(subset), unknown);
     }
     return RV_OK;
 }
@@ -347,6 +350,11 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
     if (!t->state) return RV_OK;
     int64_t n;
     rv_real *now = rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
+    const rv_ck_item *kept = rv_checkpoint_find(saved, "/data/carried_state");
+    if (kept && rv_ck_count(kept) != n)
+        return rv_error(RV_ECKPT, "the state that train.batch.sampling contiguous carries is of %lld sequences, and train.batch.size is now %lld; "
+                                  "set it back, or give the experiment another name or checkpoint.dir",
+                        (long long)(rv_ck_count(kept) * t->B / n), (long long)t->B);
     RV_TRY(rv_checkpoint_read(saved, "/data/carried_state", sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64, n, now));
     memcpy(t->kept, now, (size_t)n * sizeof *now);
     return RV_OK;

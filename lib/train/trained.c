@@ -97,7 +97,7 @@ static rv_status warn_of_data(const rv_trained *t) {
         if (strcmp(now.item[i].path, path) || !memcmp(now.item[i].data, &then, sizeof then)) continue;
         char names[2048];
         name_data(t->config, names, sizeof names);
-        rv_warn("%s was trained on other data: the text of %s has changed since; figures and parts of it are not "
+        rv_warn("%s was trained on other data: the text of %s, or how it is cut into parts, has changed since; figures and parts of it are not "
                 "those of the run",
                 t->path, names);
     }
@@ -134,6 +134,7 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     const rv_ck_item *text = rv_checkpoint_find(t->saved, "/config/resolved");
     if (!text) return rv_error(RV_ECKPT, "%s holds no configuration; it was not written by ravel train", t->path);
     RV_TRY(rv_config_parse(t->path, text->data, (size_t)rv_ck_count(text), n, overrides, &t->config));
+    if (n) RV_TRY(rv_run_check_assigned(t->config, t->saved));
     char place[PATH_MAX];
     const char *folder = with_data ? trained_in(t, place) : NULL;
     if (folder) rv__config_find_data(t->config, folder);

@@ -270,6 +270,7 @@ static rv_status loop(run *r) {
             if (status != RV_OK) break;
             r->s.unvalidated = r->s.step % r->validate_every == 0 || r->s.step == r->max_steps;
         }
+        rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
         bool best = false;
         rv_run_state before = r->s;
         if (r->s.unvalidated) status = validate(r, &best);
@@ -280,7 +281,6 @@ static rv_status loop(run *r) {
             if (r->s.unvalidated) status = keep_state(r, status, what, "The state, to go on from,");
             break;
         }
-        rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
         rv_status stop = rv_stop_requested();
         if (stop == RV_OK && r->options->on_step && !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss)) stop = RV_ETERM;
         bool end = complete(r) || stop != RV_OK;
@@ -481,7 +481,10 @@ static rv_status run_it(run *r) {
         return dry_run(r);
     }
     rv_checkpoint *saved = NULL;
-    RV_TRY(rv_run_dir_open(rv_config_text(r->config, "checkpoint.dir"), &r->dir));
+    const char *dir = rv_config_text(r->config, "checkpoint.dir");
+    if (rv_run_dir_is_comparison(dir))
+        return rv_error(RV_EUSAGE, "%s is the folder of a comparison; choose another name or checkpoint.dir", dir);
+    RV_TRY(rv_run_dir_open(dir, &r->dir));
     rv_status status = open_saved(r, &saved);
     if (status == RV_OK) status = prepare(r, saved);
     int64_t resume_step = saved ? r->s.step : -1;

@@ -378,7 +378,7 @@ Test(tokenizer, bpe_of_tinyshakespeare) {
 static void check_text(rv_tokenizer_spec spec, const char *train_on, const char *text, const char *expected, const char *canonical) {
     rv_tokenizer *tok = train(spec, train_on, strlen(train_on)), *bytes = train((rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, "", 0);
     int32_t *ids;
-    rv_tokens_text t, plain;
+    rv_tokens_text t, same;
     int64_t n;
     char buf[256] = "";
     cr_assert_eq(rv_tokenizer_encode(tok, text, strlen(text), &ids, &n), RV_OK, "%s", rv_error_message());
@@ -389,11 +389,11 @@ static void check_text(rv_tokenizer_spec spec, const char *train_on, const char 
     free(ids);
     free(t.length);
     cr_assert_eq(rv_tokenizer_encode(bytes, canonical, strlen(canonical), &ids, &n), RV_OK);
-    cr_assert_eq(rv_tokenizer_text(bytes, canonical, strlen(canonical), ids, n, &plain), RV_OK);
+    cr_assert_eq(rv_tokenizer_text(bytes, canonical, strlen(canonical), ids, n, &same), RV_OK);
     cr_expect_eq(t.bytes, (int64_t)strlen(canonical), "%s", canonical);
     cr_expect_eq(t.chars, rv_utf8_count(canonical, strlen(canonical)), "%s", canonical);
-    cr_expect_eq(t.hash, plain.hash, "whatever it was cut into: %s", canonical);
-    free(plain.length);
+    cr_expect_eq(t.hash, same.hash, "whatever it was cut into: %s", canonical);
+    free(same.length);
     free(ids);
     rv_tokenizer_destroy(bytes);
     rv_tokenizer_destroy(tok);

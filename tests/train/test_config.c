@@ -235,6 +235,7 @@ Test(config, one_mistake_each) {
          "train.lr_scheduler.min_lr 1 is above train.optimizer.lr 0.001"},
         {"train.batch={type: tokens}", "train.batch.size 4 tokens do not hold one sequence of train.batch.length 16; "
                                        "raise it, or for sequences set train.batch.type to sequences"},
+        {"model.decoder.num_layers=33", "model.decoder.num_layers 33: at most 32 are possible"},
         {"model={tie_embeddings: true, embedding_dim: 8}",
          "model.tie_embeddings needs model.embedding_dim 8 equal to model.decoder.hidden_size 24"},
         {"checkpoint.dir='${nam}'",
