@@ -180,7 +180,7 @@ class Cli(InAFolder):
 
     def test_options_that_would_do_nothing(self):
         self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: gpt.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
-        for more in ["--threads", "1"], ["--list", "--cell", "1"], ["--list", "--dry-run"], ["--cell", "1", "--jobs", "2"], ["--list", "--no-times"]:
+        for more in ["--threads", "1"], ["--list", "--cell", "1"], ["--list", "--dry-run"], ["--cell", "1", "--jobs", "2"]:
             self.check(ravel("compare", "c.yaml", *more), 2, "--")
         self.assertFalse(os.path.exists("runs"))
         self.check(ravel("tokenizer", "train", "--type", "char", "--out", "tok", "text"), 0)

@@ -229,6 +229,15 @@ class Checker:
         for m in (self.report.get("tuning") or {}).get("models", []):
             best = [t for t in m["tried"] if t["loss"] is not None]
             if best: self.same(f"learning rate of {m['model']}", m["lr"], min(best, key=lambda t: t["loss"])["lr"])
+            if m["lr"] is not None:
+                tried = sorted(m["tried"], key=lambda t: t["lr"])
+                i = j = next(k for k, t in enumerate(tried) if t["lr"] == m["lr"])
+                works = lambda k: 0 <= k < len(tried) and tried[k]["loss"] is not None and tried[k]["loss"] <= tried[i0]["loss"] + 0.1 * abs(tried[i0]["loss"])
+                i0 = i
+                while works(i - 1): i -= 1
+                while works(j + 1): j += 1
+                self.same(f"window of {m['model']}", m["window"]["low"], tried[i]["lr"])
+                self.same(f"window of {m['model']}", m["window"]["high"], tried[j]["lr"])
             trials = glob.glob(os.path.join(glob.escape(self.folder), "cells", f"tune-{glob.escape(m['model'])}-*"))
             if not trials: continue
             losses = sorted(min(l["loss"] for l in lines_of(os.path.join(t, "metrics.jsonl")) if l["kind"] == "valid" and l["loss"] is not None)

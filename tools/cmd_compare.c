@@ -46,7 +46,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (a->threads && !a->cell) argp_error(state, "--threads goes with --cell; --jobs says how many cells run at once");
         if (a->list + a->dry_run + (a->cell > 0) > 1) argp_error(state, "--list, --dry-run and --cell: give one of them");
         if (a->jobs && (a->list || a->dry_run || a->cell)) argp_error(state, "--jobs is for running a comparison; leave it out");
-        if (a->no_times && (a->list || a->dry_run || a->cell)) argp_error(state, "--no-times is for the report of a comparison; leave it out");
         return 0;
     case OPT_CELL: a->cell = (int)rv__tool_whole(arg, "--cell", 1, CELLS_MOST, state); return 0;
     case OPT_THREADS: a->threads = (int)rv__tool_whole(arg, "--threads", 0, 1024, state); return 0;

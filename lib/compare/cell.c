@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/compare_private.h"
+#include "compare/report_data_private.h"
 #include "compare/cost.h"
 #include "compare/measure.h"
 #include "data/files.h"
@@ -118,7 +119,7 @@ static rv_status tuned(const rv_comparison *c, const char *model, json_t **out, 
         json_array_append_new(tried, json_pack("{s:f, s:o, s:b}", "lr", cell.lr, "loss", rv_json_number(loss),
                                                "diverged", (int)(state == RV_CELL_DIVERGED)));
     }
-    *out = json_pack("{s:s, s:o, s:o}", "model", model, "lr", rv_json_number(lr), "tried", tried);
+    *out = json_pack("{s:s, s:o, s:o, s:o}", "model", model, "lr", rv_json_number(lr), "tried", tried, "window", rv__rate_window(lr, tried));
     return RV_OK;
 }
 

@@ -209,41 +209,6 @@ static void budget_table(rv__page *p, const json_t *budget) {
     rv__page_table_end(&t, "Training");
 }
 
-static double rate(const json_t *tuning, size_t model, size_t k) {
-    return rv__page_real(json_array_get(json_object_get(json_array_get(json_object_get(tuning, "models"), model), "tried"), k), "lr");
-}
-
-/* Whether all models tried the same rates in the same order: then the rate is the column's head. */
-static bool same_rates(const json_t *tuning, size_t most) {
-    for (size_t m = 0; m < json_array_size(json_object_get(tuning, "models")); m++)
-        for (size_t k = 0; k < most; k++)
-            if (!(rate(tuning, m, k) >= rate(tuning, 0, k) && rate(tuning, m, k) <= rate(tuning, 0, k))) return false;
-    return true;
-}
-
-static void tuning_table(rv__page *p, const json_t *tuning) {
-    const json_t *row, *tried;
-    size_t i, k, most = 0;
-    json_array_foreach(json_object_get(tuning, "models"), i, row)
-        if (json_array_size(json_object_get(row, "tried")) > most) most = json_array_size(json_object_get(row, "tried"));
-    rv__page_table t = rv__page_table_begin(p, 2 + (int)most);
-    rv__page_cell(&t, "model");
-    rv__page_cell(&t, "chosen rate");
-    bool same = same_rates(tuning, most);
-    for (k = 0; k < most; k++) rv__page_cell(&t, same ? rv__page_format(p, "rate %s", rv__page_given(p, rate(tuning, 0, k))) : "rate: loss");
-    json_array_foreach(json_object_get(tuning, "models"), i, row) {
-        rv__page_cell(&t, rv__page_string(row, "model"));
-        rv__page_cell(&t, rv__page_given(p, rv__page_real(row, "lr")));
-        for (k = 0; k < most; k++) {
-            tried = json_array_get(json_object_get(row, "tried"), k);
-            double loss = rv__page_real(tried, "loss");
-            const char *text = json_is_true(json_object_get(tried, "diverged")) ? "diverged" : rv__page_number(p, loss);
-            rv__page_cell(&t, same ? text : tried ? rv__page_format(p, "%s: %s", rv__page_given(p, rv__page_real(tried, "lr")), text) : "\xe2\x80\x93");
-        }
-    }
-    rv__page_table_end(&t, "Validation loss that each learning rate came to");
-}
-
 static void fair(rv__page *p) {
     const json_t *match = rv__page_part(p, "match"), *budget = rv__page_part(p, "budget"), *tuning = rv__page_part(p, "tuning");
     if (!match && !budget && !tuning) return;
@@ -266,7 +231,7 @@ static void fair(rv__page *p) {
     fputs("</ul>\n", p->f);
     if (match) match_table(p, match);
     if (budget) budget_table(p, budget);
-    if (tuning) tuning_table(p, tuning);
+    if (tuning) rv__page_tuning(p, tuning);
     rv_page_section_end(p->f);
 }
 

@@ -99,6 +99,7 @@ void rv__page_charts_end(rv__page *p, int charts);
 /* ---- sections, in the order of the page ---- */
 void rv__page_summary(rv__page *p);
 void rv__page_fairness(rv__page *p);
+void rv__page_tuning(rv__page *p, const json_t *tuning); /* within it */
 void rv__page_curves(rv__page *p);
 void rv__page_quality(rv__page *p);
 void rv__page_by_length(rv__page *p);

@@ -179,6 +179,32 @@ bool rv__rate_at_edge(const json_t *entry) {
     return isfinite(lr) && !(lower && higher);
 }
 
+/* The trial with the rate nearest to lr on one side of it. */
+static const json_t *next_rate(double lr, const json_t *tried, int side) {
+    const json_t *best = NULL, *t;
+    size_t i;
+    json_array_foreach (tried, i, t) {
+        const double rate = rv__json_double(t, "lr"), at = rv__json_double(best, "lr");
+        if (side * (rate - lr) > 0 && (!best || side * (at - rate) > 0)) best = t;
+    }
+    return best;
+}
+
+const json_t *rv__rate_beside(const json_t *entry, int side) {
+    return next_rate(rv__json_double(entry, "lr"), json_object_get(entry, "tried"), side);
+}
+
+json_t *rv__rate_window(double lr, const json_t *tried) {
+    double end[2] = {lr, lr}, loss = NAN;
+    const json_t *t;
+    size_t i;
+    json_array_foreach (tried, i, t)
+        if (rv__json_double(t, "lr") >= lr && rv__json_double(t, "lr") <= lr) loss = rv__json_double(t, "loss");
+    for (int k = 0; k < 2; k++)
+        while ((t = next_rate(end[k], tried, k ? 1 : -1)) && rv__json_double(t, "loss") - loss <= 0.1 * fabs(loss)) end[k] = rv__json_double(t, "lr");
+    return isfinite(lr) ? json_pack("{s:f, s:f}", "low", end[0], "high", end[1]) : json_null();
+}
+
 /* ---- metrics */
 
 static double ratio(const double s[RV_SUMS]) { return s[0] / s[1]; }

@@ -156,6 +156,8 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
         else if (p->needed > 0 && needed < 0)
             snprintf(p->why, RV__WHY, "seeds agree, but there are too few examples to tell");
     }
+    const bool told = strlen(verdict) == 1, a_wins = *verdict == 'a';
+    if (told) rv__rate_caveat(d, d->in->model[a_wins ? p->a : p->b], d->in->model[a_wins ? p->b : p->a], p->beside);
     const size_t at = strlen(p->why);
     snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b],

@@ -273,3 +273,21 @@ void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, c
     say_text(d, a, b, why);
     say_part(d, a, why);
 }
+
+void rv__rate_caveat(const rv__quality *d, const char *winner, const char *loser, char why[RV__WHY]) {
+    const json_t *w = plan_entry(d, "tuning", winner), *l = plan_entry(d, "tuning", loser), *t;
+    double best[2] = {INFINITY, INFINITY};
+    for (int k = 0; k < 2; k++) {
+        size_t i;
+        json_array_foreach (json_object_get(k ? l : w, "tried"), i, t) best[k] = fmin(best[k], rv__json_double(t, "loss"));
+    }
+    if (!isfinite(best[0]) || !(best[0] < best[1])) return; /* the trials say something else than the verdict */
+    for (int side = -1; side <= 1; side += 2) {
+        if (!(t = rv__rate_beside(w, side))) continue;
+        const double loss = rv__json_double(t, "loss");
+        if (loss < best[1]) continue;
+        because(why, "one step on the grid away, at a learning rate of %g, the trial of %s was behind that of %s", rv__json_double(t, "lr"), winner,
+                loser);
+        return;
+    }
+}

@@ -231,6 +231,40 @@ Test(report, what_a_verdict_rests_on_stands_beside_it, .init = setup, .fini = te
     json_decref(in.plan);
 }
 
+/* Beta wins; its trial one step away on the grid was, or was not, behind alpha's best one. */
+Test(report, how_much_hangs_on_the_rate, .init = setup, .fini = teardown) {
+    static const struct {
+        const char *alpha, *beta, *says; /* losses at rates 0.01, 0.1 and 1 */
+    } cases[] = {
+        {"0.9, 0.8, 0.9", "0.7, 0.5, 0.6", ""},
+        {"0.9, 0.8, 0.9", "0.7, 0.5, 0.85", "one step on the grid away, at a learning rate of 1, the trial of beta was behind that of alpha"},
+        {"0.9, 0.8, 0.9", "0.9, 0.5, 0.6", "one step on the grid away, at a learning rate of 0.01, the trial of beta was behind that of alpha"},
+        {"0.9, 0.8, 0.9", "0.7, 0.5, null", "one step on the grid away, at a learning rate of 1, the trial of beta was behind that of alpha"},
+        {"0.9, 0.4, 0.9", "0.9, 0.5, 0.9", ""}, /* the trials favour the other one anyway */
+    };
+    usual();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *rows = json_array();
+        for (int k = 0; k < 2; k++) {
+            char losses[64], *rest = losses;
+            snprintf(losses, sizeof losses, "%s", k ? cases[i].beta : cases[i].alpha);
+            json_t *tried = json_array();
+            for (double lr = 0.01; lr < 2; lr *= 10) {
+                const char *loss = strtok_r(rest, ", ", &rest);
+                json_array_append_new(tried, json_pack("{s:f, s:o}", "lr", lr, "loss", *loss == 'n' ? json_null() : json_real(atof(loss))));
+            }
+            json_array_append_new(rows, json_pack("{s:s, s:f, s:o}", "model", k ? "beta" : "alpha", "lr", 0.1, "tried", tried));
+        }
+        in.plan = json_pack("{s:{s:b, s:o}}", "tuning", "equal", 1, "models", rows);
+        json_t *r = report();
+        const char *why = json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why"));
+        cr_expect_str_eq(json_string_value(json_object_get(pair_of(r, "accuracy", 0), "verdict")), "b");
+        cr_expect(*cases[i].says ? strstr(why, cases[i].says) != NULL : !strstr(why, "one step"), "%zu: %s", i, why);
+        json_decref(r);
+        json_decref(in.plan);
+    }
+}
+
 /* Validation losses that fall to the end, for one model. */
 Test(report, who_was_still_improving, .init = setup, .fini = teardown) {
     usual();
