@@ -19,16 +19,6 @@ def wait_for(there, seconds=60):
     return there()
 
 
-ADDING_WITHOUT_NORM = """name: nan
-task: regression
-data: {max_length: 50, generator: adding}
-model:
-  encoder: {type: transformer, num_layers: 3, hidden_size: 32, num_heads: 2, norm: none}
-  pooling: mean
-train: {batch: {size: 20}, max_steps: 40, optimizer: {type: sgd, lr: 10}}
-"""
-
-
 class Cli(InAFolder):
     def setUp(self):
         super().setUp()
@@ -162,54 +152,6 @@ class Cli(InAFolder):
         stop = int(re.search(r"done: step (\d+)", r.stderr)[1])
         r = ravel("train", "epochs.yaml", "name=short", "train.batch.sampling=contiguous", f"train.max_steps={stop - 1}")
         self.check(r, 0, "done: step .*, epoch 1,")
-
-    def test_a_trained_model_is_what_it_is(self):
-        """An assignment that would do nothing, or make another model of the weights, is refused; others are taken."""
-        self.check(ravel("train", "-q", "lstm.yaml"), 0)
-        for command in ["eval"], ["generate", "--length", "2"]:
-            for key in "tokenizer.type=byte", "model.embedding_dim=8", "model.decoder.cell=gru":
-                self.check(ravel(*command, "runs/test", key), 2, key.split("=")[0] + ".*cannot be assigned any more")
-            self.check(ravel(*command, "runs/test", "runtime.threads=2"), 0)
-
-    def test_a_diverged_model_is_not_measured(self):
-        self.write("adding.yaml", ADDING_WITHOUT_NORM)
-        self.check(ravel("train", "-q", "adding.yaml"), 5)
-        r = ravel("eval", "runs/nan")
-        self.check(r, 5, "loss is not a number, because the training diverged")
-        self.assertEqual(r.stdout, "")
-
-    def test_options_that_would_do_nothing(self):
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: gpt.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
-        for more in ["--threads", "1"], ["--list", "--cell", "1"], ["--list", "--dry-run"], ["--cell", "1", "--jobs", "2"]:
-            self.check(ravel("compare", "c.yaml", *more), 2, "--")
-        self.assertFalse(os.path.exists("runs"))
-        self.check(ravel("tokenizer", "train", "--type", "char", "--out", "tok", "text"), 0)
-        self.check(ravel("tokenizer", "encode", "tok", "text", "--type", "word"), 2, "--type goes with 'train'")
-        self.check(ravel("tokenizer", "info", "tok", "--whole"), 2, "go with 'encode'")
-        self.check(ravel("config", "show", "lstm.yaml", "--train", "x"), 2, "go with 'new'")
-        self.check(ravel("train", "-q", "lstm.yaml"), 0)
-        self.check(ravel("generate", "runs/test", "-p", "to", "-f", "text"), 2, "give one of them")
-        self.check(ravel("generate", "runs/test", "-p", b"to\xe2\x82"), 2, "byte 0xe2 at offset 2 is not valid UTF-8")
-
-    def test_a_comparisons_folder_holds_no_run(self):
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: gpt.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
-        self.check(ravel("config", "check", "c.yaml"), 0)
-        self.check(ravel("compare", "c.yaml"), 0)
-        self.check(ravel("compare", "c.yaml"), 0)
-        self.check(ravel("train", "lstm.yaml", "checkpoint.dir=runs/c"), 2, "runs/c is the folder of a comparison")
-        for command in ["train", "lstm.yaml", "--resume", "runs/c"], ["ckpt", "average", "x.h5", "runs/c"], ["ckpt", "seal", "runs/c", "-o", "x.h5"]:
-            self.check(ravel(*command), 4, "runs/c: a folder; name a ")
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: absent.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
-        self.check(ravel("config", "check", "c.yaml"), 2, "c.yaml:3:.*cannot read absent.yaml")
-        self.write("nothing.yaml", "name: a\n")
-        nothing = ravel("config", "check", "nothing.yaml")
-        self.check(nothing, 2, "data is missing")
-        self.assertEqual(len(nothing.stderr.splitlines()), 3, "data, model and train, and no more: " + nothing.stderr)
-
-    def test_carried_states_of_another_batch(self):
-        carried = "train.batch={size: %d, length: 16, sampling: contiguous}"
-        self.check(ravel("train", "-q", "lstm.yaml", carried % 4), 0)
-        self.check(ravel("train", "lstm.yaml", carried % 8, "train.max_steps=30"), 4, "carries is of 4 sequences, and train.batch.size is now 8")
 
     def test_data_errors(self):
         self.check(ravel("train", "lstm.yaml", "data.path=absent"), 3, "absent")

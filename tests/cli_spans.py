@@ -103,7 +103,41 @@ class Spans(InAFolder):
         self.check(ravel("compare", "same.yaml"), 0)
         with open("runs/same/report.json") as f: self.report = json.load(f)
         self.assertEqual(self.verdict("bpb", "gru", "gpt")[0], "no verdict")
-        self.assertIn("the data of gpt has changed between its seeds 1 and 2", self.verdict("bpb", "gru", "gpt")[1])
+        self.assertIn("the data changed between gpt with seed 1 and gpt with seed 2", self.verdict("bpb", "gru", "gpt")[1])
+
+        # All of one model's runs after the change, none of the other's.
+        shutil.rmtree("runs/same/cells/gpt-s1")
+        self.check(ravel("compare", "same.yaml"), 0)
+        with open("runs/same/report.json") as f: self.report = json.load(f)
+        self.assertIn("the data changed between gru with seed 1 and gpt with seed 1", self.verdict("bpb", "gru", "gpt")[1])
+
+    def test_other_data_for_each_seed_is_no_change(self):
+        for seed in 1, 2: shutil.copy("train.txt", f"train-{seed}.txt")
+        with open("train-2.txt", "a") as f: f.write("And more of it.\n")
+        for name in "lm.yaml", "gpt.yaml":
+            with open(name) as f: text = f.read()
+            self.write(name, text.replace("train: train.txt", 'train: "train-${seed}.txt"'))
+        self.write("seeds.yaml", "compare:\n  name: seeds\n  models: {gru: lm.yaml, gpt: gpt.yaml}\n  seeds: [1, 2]\n  budget: {train_steps: 2}\n")
+        self.check(ravel("compare", "seeds.yaml"), 0)
+        with open("runs/seeds/report.json") as f: self.report = json.load(f)
+        self.assertNotIn("changed", self.verdict("bpb", "gru", "gpt")[1])
+
+    def test_lengths_are_not_of_spans(self):
+        self.write("bins.yaml", "compare:\n  name: bins\n  models: {gru: lm.yaml, gpt: gpt.yaml}\n  seeds: [1]\n  budget: {train_steps: 2}\n"
+                                "  quality: {length_bins: [10, 20]}\n")
+        self.check(ravel("compare", "bins.yaml"), 2, "bins.yaml:6:.*length_bins: the examples of language models are spans of a text, which have no length")
+
+    def test_measures_of_an_earlier_version(self):
+        """Windows, without bytes: measured again where that is possible, named where not."""
+        self.check(ravel("train", "-q", "lm.yaml"), 0)
+        self.check(ravel("report", "runs/lm"), 0)
+        with open("runs/lm/examples.jsonl") as f: now = f.read()
+        with open("runs/lm/measured.json") as f: measured = json.load(f)
+        del measured["text"]
+        with open("runs/lm/measured.json", "w") as f: json.dump(measured, f)
+        with open("runs/lm/examples.jsonl", "w") as f: f.write('{"i":0,"source_tokens":9,"source_words":0,"tokens":9,"nats":20.5,"correct":1}\n')
+        self.check(ravel("report", "runs/lm"), 0)
+        with open("runs/lm/examples.jsonl") as f: self.assertEqual(f.read(), now)
 
     def test_what_was_asked_for_is_no_surprise(self):
         self.write("asked.yaml", """compare:
@@ -114,6 +148,23 @@ class Spans(InAFolder):
 """)
         self.check(ravel("compare", "asked.yaml"), 0)
         with open("runs/asked/report.html") as f: self.assertNotIn("Not asked for", f.read())
+
+    def test_rates_of_other_tokens_are_not_compared(self):
+        """Losses per token of the trials say nothing across vocabularies: neither beside the verdict nor on one axis."""
+        self.write("rates.yaml", """compare:
+  name: rates
+  models: {chars: lm.yaml, pieces: {file: lm.yaml, set: {tokenizer: {type: bpe, vocab_size: 262}, model.decoder.hidden_size: 4}}}
+  seeds: [1, 2, 3]
+  budget: {train_tokens: 7680}
+  tune: {lr: [1e-5, 1e-2, 1], train_steps: 120}
+""")
+        self.check(ravel("compare", "rates.yaml"), 0)
+        with open("runs/rates/report.json") as f: self.report = json.load(f)
+        self.assertIn(self.verdict("bpb", "chars", "pieces")[0], ("a", "b"))
+        self.assertNotIn("one step on the grid", self.verdict("bpb", "chars", "pieces")[1])
+        with open("runs/rates/report.html") as f: page = f.read()
+        self.assertIn("over the model&#39;s best" if "&#39;" in page else "over the model's best", page)
+        self.assertIn("Rates tried whose loss is within", page)
 
     def test_bits_per_byte_of_every_part(self):
         self.check(ravel("train", "-q", "lm.yaml", "tokenizer.type=byte"), 0)

@@ -15,7 +15,7 @@ enum { OPT_CELL = 256, OPT_THREADS, OPT_JSON, OPT_NO_TIMES };
 typedef struct {
     rv_overrides over;
     bool list, json, dry_run, no_times;
-    int cell, jobs, threads;
+    int cell, jobs, threads; /* threads -1: not given */
 } arguments;
 
 static const struct argp_option options[] = {
@@ -43,7 +43,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_NO_TIMES: a->no_times = true; return 0;
     case ARGP_KEY_SUCCESS:
         if (a->json && !a->list) argp_error(state, "--json goes with --list; a comparison's results as JSON are in its report.json");
-        if (a->threads && !a->cell) argp_error(state, "--threads goes with --cell; --jobs says how many cells run at once");
+        if (a->threads >= 0 && !a->cell) argp_error(state, "--threads goes with --cell; --jobs says how many cells run at once");
         if (a->list + a->dry_run + (a->cell > 0) > 1) argp_error(state, "--list, --dry-run and --cell: give one of them");
         if (a->jobs && (a->list || a->dry_run || a->cell)) argp_error(state, "--jobs is for running a comparison; leave it out");
         return 0;
@@ -108,7 +108,7 @@ static void print_plan(const rv_comparison *c) {
 
 static rv_status one_cell(const rv_comparison *c, const arguments *a) {
     if (a->cell > rv_comparison_cells(c)) return rv_error(RV_EUSAGE, "there is no cell %d; the comparison has %d (ravel compare %s --list)", a->cell, rv_comparison_cells(c), c->file);
-    return rv_cell_run(c, a->cell, a->threads);
+    return rv_cell_run(c, a->cell, a->threads < 0 ? 0 : a->threads);
 }
 
 static const char *text(const json_t *o, const char *key) {
@@ -167,7 +167,7 @@ int rv_cmd_compare(int argc, char **argv) {
         "  ravel compare --cell 3 experiments/quickstart/compare.yaml",
         0, 0, 0};
     if (argc == 2 && !strcmp(argv[1], "--cost-worker")) return rv__tool_finish(rv_cost_serve(stdin, stdout)); /* started by rv_cost_run */
-    arguments a = {0};
+    arguments a = {.threads = -1};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_comparison *c = NULL;
     char path[RV_PATH_MAX];

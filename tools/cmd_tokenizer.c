@@ -17,6 +17,16 @@ typedef struct {
     rv_tokenizer_spec spec;
 } options;
 
+static const char *const actions[] = {"train", "encode", "decode", "info"};
+enum { TRAIN, ENCODE, DECODE, INFO, ACTIONS };
+
+/* ACTIONS: none of them. */
+static int action_of(const options *o) {
+    int a = 0;
+    while (a < ACTIONS && strcmp(actions[a], o->args[0])) a++;
+    return a;
+}
+
 static unsigned specials_of(const char *arg, struct argp_state *state) {
     static const char *const names[RV_SPECIALS] = {"pad", "bos", "eos", "unk", "mask"};
     unsigned bits = 0;
@@ -61,8 +71,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case ARGP_KEY_NO_ARGS: argp_usage(state); return 0;
     case ARGP_KEY_SUCCESS:
-        if (o->of_training && strcmp(o->args[0], "train")) argp_error(state, "%s goes with 'train'; a tokenizer is what it is", o->of_training);
-        if ((o->labels || o->whole) && strcmp(o->args[0], "encode")) argp_error(state, "--labels and --whole go with 'encode'");
+        if (action_of(o) == ACTIONS) return 0; /* told later */
+        if (o->of_training && action_of(o) != TRAIN) argp_error(state, "%s goes with 'train'", o->of_training);
+        if ((o->labels || o->whole) && action_of(o) != ENCODE) argp_error(state, "--labels and --whole go with 'encode'");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -199,19 +210,17 @@ int rv_cmd_tokenizer(int argc, char **argv) {
                                      "examples:\n  ravel tokenizer train --type bpe --vocab-size 8000 --out tok input.txt\n"
                                      "  ravel tokenizer encode tok --labels < sentence.txt",
                                      NULL, NULL, NULL};
-    static const char *const actions[] = {"train", "encode", "decode", "info"};
     options o = {.spec = {.type = RV_TOKENS_BPE}};
     rv__tool_parse(&argp, argc, argv, &o);
     if (o.spec.type == RV_TOKENS_BPE && !o.spec.vocab_size) o.spec.vocab_size = 8000;
-    int a = 0;
-    while (a < 4 && strcmp(actions[a], o.args[0])) a++;
-    if (a == 0) return rv__tool_finish(train(&o));
-    if (a == 4) return rv__tool_finish(rv_error(RV_EUSAGE, "tokenizer: unknown action '%s'; there are: train, encode, decode, info", o.args[0]));
+    const int a = action_of(&o);
+    if (a == TRAIN) return rv__tool_finish(train(&o));
+    if (a == ACTIONS) return rv__tool_finish(rv_error(RV_EUSAGE, "tokenizer: unknown action '%s'; there are: train, encode, decode, info", o.args[0]));
     if (o.n < 2) return rv__tool_finish(rv_error(RV_EUSAGE, "tokenizer %s: name the tokenizer's folder", actions[a]));
     rv_tokenizer *tok;
     rv_status status = rv_tokenizer_read(o.args[1], &tok);
     if (status != RV_OK) return rv__tool_finish(status);
-    status = a == 1 ? encode(&o, tok) : a == 2 ? decode(&o, tok) : info(tok);
+    status = a == ENCODE ? encode(&o, tok) : a == DECODE ? decode(&o, tok) : info(tok);
     rv_tokenizer_destroy(tok);
     return rv__tool_finish(status);
 }

@@ -7,6 +7,8 @@
 
 /* The configuration of a model: its file with the assignments of the lists (JSON arrays of "key=value"; NULL: none), later ones win. */
 rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out);
+/* Add "defaults" to a model of the plan: the keys that it has by default. */
+rv_status rv__list_defaults(json_t *model, const json_t *set);
 /* Make the plan. */
 rv_status rv__plan_make(const rv_comparison *c, json_t **out);
 

@@ -138,6 +138,13 @@ static json_t *lines_of(char *text, bool of_comparison) {
 }
 
 /* What a threshold is on must be measured at validation by every model. */
+static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
+    static const char key[] = "compare.quality.length_bins";
+    if (!rv_config_has(c->config, key) || !rv_config_is(model, "task", "language_model")) return RV_OK;
+    return rv_error(RV_EUSAGE, "%s: %s: the examples of language models are spans of a text, which have no length; leave it out",
+                    rv_config_where(c->config, key), key);
+}
+
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
     static const char key[] = "compare.quality.threshold.metric";
     const char *metric = rv_config_has(c->config, "compare.quality.threshold") ? rv_config_text(c->config, key) : "loss";
@@ -171,6 +178,7 @@ static rv_status ask(rv_comparison *c) {
             }
             text = s ? NULL : rv_config_merged(config);
             status = check_threshold(c, config, label);
+            if (status == RV_OK) status = check_bins(c, config);
             rv_config_destroy(config);
             if (status != RV_OK) {
                 free(text);
@@ -278,10 +286,18 @@ static rv_status read_plan(rv_comparison *c, const char *path) {
     return compare_asked(c, path);
 }
 
+/* A run that is trained on, and a comparison, would both call the folder theirs. */
+static rv_status check_folder(const char *dir) {
+    char config[RV_PATH_MAX];
+    snprintf(config, sizeof config, "%s/experiment.yaml", dir);
+    return access(config, F_OK) ? RV_OK : rv_error(RV_EUSAGE, "%s is the folder of a run; choose another compare.name or compare.dir", dir);
+}
+
 rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     char path[RV_PATH_MAX];
     snprintf(path, sizeof path, "%s/plan.json", c->dir);
     if (!access(path, F_OK)) return read_plan(c, path);
+    RV_TRY(check_folder(c->dir));
     if (!keep) return rv__plan_make(c, &c->plan);
     /* One process plans; those that share the comparison wait for it. */
     rv_run_dir *dir = NULL;

@@ -237,13 +237,24 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     return status;
 }
 
+bool rv_measured(const char *dir, const rv_config *config) {
+    char path[RV__PATH];
+    bool there, both;
+    if (locate(path, dir, "examples.jsonl", &there) != RV_OK || locate(path, dir, "measured.json", &both) != RV_OK) return false;
+    if (!there || !both || !rv_config_is(config, "task", "language_model")) return there && both;
+    json_t *measured = json_load_file(path, 0, NULL);
+    const bool of_spans = json_object_get(measured, "text") != NULL;
+    json_decref(measured);
+    return of_spans;
+}
+
 static rv_status measure_examples(rv_tape *tape, const rv_trained *t, const char *dir) {
     char path[RV__PATH], beside[RV__PATH];
-    bool there, both;
+    bool there;
     rv_subset subset;
+    if (rv_measured(dir, t->config)) return RV_OK;
     RV_TRY(locate(path, dir, "examples.jsonl", &there));
-    RV_TRY(locate(beside, dir, "measured.json", &both));
-    if (there && both) return RV_OK;
+    RV_TRY(locate(beside, dir, "measured.json", &there));
     RV_TRY(write_examples(tape, t, path, &subset));
     return write_measured(t, subset, beside);
 }

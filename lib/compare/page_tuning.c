@@ -1,6 +1,7 @@
 /* Learning rates: the loss that each came to, as a chart and a table, and how wide the window is in which a model works. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compare/page_private.h"
 
@@ -65,15 +66,34 @@ static rv_series line_of(rv__page *p, const json_t *row) {
     return (rv_series){.label = model, .colour = rv__page_colour(p, model), .n = (int)n, .x = xy, .y = xy + n};
 }
 
+/* Losses per token of other tokens have no common axis. */
+static bool other_tokens(const rv__page *p) {
+    const json_t *row;
+    size_t i;
+    json_array_foreach (rv__page_part(p, "differences"), i, row)
+        if (!strncmp(rv__page_string(row, "key"), "tokenizer.", 10)) return true;
+    return false;
+}
+
+static void relate_to_best(rv_series *s) {
+    double best = INFINITY;
+    for (int k = 0; k < s->n; k++) best = fmin(best, s->y[k]); /* of NaN and a number: the number */
+    for (int k = 0; k < s->n; k++) ((double *)s->y)[k] /= best;
+}
+
 static void rate_chart(rv__page *p, const json_t *models) {
     const int n = (int)json_array_size(models);
+    const bool relative = other_tokens(p);
     rv_series *series = rv__page_alloc(p, (size_t)n * sizeof *series);
-    for (int i = 0; series && i < n; i++) series[i] = line_of(p, json_array_get(models, (size_t)i));
+    for (int i = 0; series && i < n; i++) {
+        series[i] = line_of(p, json_array_get(models, (size_t)i));
+        if (relative) relate_to_best(&series[i]);
+    }
     double least = INFINITY, most = 0;
     for (int i = 0; series && i < n; i++)
         for (int k = 0; k < series[i].n; k++)
             if (isfinite(series[i].y[k])) least = fmin(least, series[i].y[k]), most = fmax(most, series[i].y[k]);
-    const rv_chart chart = {.title = "validation loss against learning rate", .x_label = "learning rate", .y_label = "validation loss of the trial", .x_log = true,
+    const rv_chart chart = {.title = "validation loss against learning rate", .x_label = "learning rate", .y_label = relative ? "validation loss of the trial, over the model's best" : "validation loss of the trial", .x_log = true,
                             .y_log = least > 0 && most > 20 * least, .n_series = n, .series = series, .points = true};
     if (series) rv__page_chart(p, &chart);
 }

@@ -368,27 +368,6 @@ static rv_status match_members(planner *p, built *reference) {
     return RV_OK;
 }
 
-typedef struct {
-    const rv_config *config;
-    json_t *keys;
-} default_list;
-
-static void add_default(void *ctx, const char *path, const char *text) {
-    default_list *l = ctx;
-    if (text && rv_config_by_default(l->config, path)) json_array_append_new(l->keys, json_string(path));
-}
-
-/* What a model has by default, for the report: differences that nobody asked for. */
-static rv_status list_defaults(planner *p, member *m) {
-    rv_config *config;
-    RV_TRY(rv__model_config(m->entry, first_setting(p), NULL, &config));
-    default_list l = {config, json_array()};
-    rv_status status = rv_config_each(config, add_default, &l);
-    json_object_set_new(m->entry, "defaults", l.keys);
-    rv_config_destroy(config);
-    return status;
-}
-
 static rv_status match(planner *p) {
     const char *label = rv_config_has(p->config, "compare.match.reference") ? rv_config_text(p->config, "compare.match.reference") : p->m[0].label;
     for (int i = 0; i < p->n; i++)
@@ -413,7 +392,7 @@ static rv_status match(planner *p) {
         json_object_set_new(row, "met", json_boolean(m->met));
         json_object_set_new(row, "widths", widths);
         json_array_append_new(rows, row);
-        RV_TRY(list_defaults(p, m));
+        RV_TRY(rv__list_defaults(m->entry, first_setting(p)));
         json_object_set_new(m->entry, "src_vocab", json_integer(m->size.src_vocab));
         json_object_set_new(m->entry, "tgt_vocab", json_integer(m->size.tgt_vocab));
     }
@@ -473,6 +452,7 @@ static json_t *cell_set(const json_t *setting, const char *name, int64_t seed, b
     json_t *set = json_copy((json_t *)setting);
     rv__assign(set, "name=%s", name);
     rv__assign(set, "seed=%" PRId64, seed);
+    rv__assign(set, "train.epochs=null");
     rv__assign(set, "train.max_steps=%" PRId64, b.steps);
     return set;
 }

@@ -85,6 +85,7 @@ typedef struct {
     int64_t needed;     /* seeds, or -1 */
     int seeds;
     bool open;          /* a verdict is possible */
+    bool losses;        /* theirs compare */
     char why[RV__WHY], beside[RV__WHY];
 } pair;
 
@@ -96,6 +97,7 @@ static rv_status compare(const rv__quality *d, const char *setting, const rv__gr
     out->open = !rv__no_verdict(d, setting, a, b, m, out->why);
     if (out->open) rv__caveats(d, a, b, out->beside);
     char ignored[RV__WHY] = "";
+    out->losses = a->n && b->n && !rv__other_examples(d, a, b, &rv__metric_kinds[0], ignored);
     if (!rv__measured_by(d, a, m) || !rv__measured_by(d, b, m) || rv__other_examples(d, a, b, m, ignored)) return RV_OK;
     common_seeds(d, a, b, x, y);
     const rv__group *left = x->n ? x : a, *right = x->n ? y : b;
@@ -157,7 +159,7 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
             snprintf(p->why, RV__WHY, "seeds agree, but there are too few examples to tell");
     }
     const bool told = strlen(verdict) == 1, a_wins = *verdict == 'a';
-    if (told) rv__rate_caveat(d, d->in->model[a_wins ? p->a : p->b], d->in->model[a_wins ? p->b : p->a], p->beside);
+    if (told && p->losses) rv__rate_caveat(d, d->in->model[a_wins ? p->a : p->b], d->in->model[a_wins ? p->b : p->a], p->beside);
     const size_t at = strlen(p->why);
     snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b],
@@ -317,6 +319,13 @@ static rv_status check_group(const rv__quality *d, const rv__group *g) {
     return RV_OK;
 }
 
+/* Spans of a text are as long as they were made. */
+static bool of_spans(const rv__quality *d, const rv__group *g) {
+    for (int k = 0; k < d->in->n_models; k++)
+        if (g[k].n && json_object_get(d->facts[g[k].run[0]].measured, "text")) return true;
+    return false;
+}
+
 typedef struct {
     json_t *quality, *by_length, *samples, *attention;
 } parts;
@@ -330,7 +339,7 @@ static rv_status report_setting(const rv__quality *d, const char *setting, rv__g
         const rv__metric_kind *m = &rv__metric_kinds[k];
         if (!wanted(d, g, m)) continue;
         RV_TRY(add_quality(d, setting, g, m, p->quality));
-        if (d->in->options.n_bins) RV_TRY(add_by_length(d, setting, g, m, p->by_length));
+        if (d->in->options.n_bins && !of_spans(d, g)) RV_TRY(add_by_length(d, setting, g, m, p->by_length));
     }
     add_samples(d, setting, g, p->samples);
     return add_attention(d, setting, g, p->attention);

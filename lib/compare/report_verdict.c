@@ -133,16 +133,38 @@ static bool sees_the_future(const rv__quality *d, const rv__group *g, char why[R
                    g->model, rv_config_text(c, key));
 }
 
-/* Its runs go by one name, and the data behind it became another between them. */
-static bool changed_data(const rv__quality *d, const rv__group *g, char why[RV__WHY]) {
-    for (int i = 1; i < g->n; i++) {
-        const json_t *x = json_object_get(d->facts[g->run[0]].measured, "data"),
-                     *y = json_object_get(d->facts[g->run[i]].measured, "data");
-        if (x && y && !json_equal(x, y))
-            return because(why, "the data of %s has changed between its seeds %lld and %lld", g->model,
-                           (long long)d->in->run[g->run[0]].seed, (long long)d->in->run[g->run[i]].seed);
-    }
+static void add_data_key(void *ctx, const char *path, const char *text) {
+    if (text && !strncmp(path, "data.", 5)) json_object_set_new(ctx, path, json_string(text));
+}
+
+/* Two runs of which the settings say that they had the same data, and had not. */
+static bool data_changed(const rv__quality *d, int x, int y) {
+    const json_t *then = json_object_get(d->facts[x].measured, "data"),
+                 *now = json_object_get(d->facts[y].measured, "data");
+    if (!then || !now || json_equal(then, now) || !d->in->run[x].config || !d->in->run[y].config) return false;
+    json_t *a = json_object(), *b = json_object();
+    const bool known = rv_config_each(d->in->run[x].config, add_data_key, a) == RV_OK &&
+                       rv_config_each(d->in->run[y].config, add_data_key, b) == RV_OK;
+    const bool same = known && json_equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    return same;
+}
+
+static bool other_data(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    const int first = a->run[0];
+    for (int i = 0; i < b->n; i++)
+        if (data_changed(d, first, b->run[i]))
+            return because(why, "the data changed between %s with seed %lld and %s with seed %lld", a->model,
+                           (long long)d->in->run[first].seed, b->model, (long long)d->in->run[b->run[i]].seed);
     return false;
+}
+
+/* A hash of pairs depends on how they are cut into tokens, too: across models it tells of texts alone. */
+static bool changed_data(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
+    const rv_config *c = d->in->run[a->run[0]].config;
+    if (other_data(d, a, a, why) || other_data(d, b, b, why)) return true;
+    return c && rv_config_is(c, "task", "language_model") && other_data(d, a, b, why);
 }
 
 /* The same number of tokens may be cut in another way: a vocabulary says which. */
@@ -160,8 +182,11 @@ bool rv__measured_by(const rv__quality *d, const rv__group *g, const rv__metric_
 
 static bool not_measured(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, char why[RV__WHY]) {
     if (rv__measured_by(d, g, m)) return false;
-    if (m->column[1] == RV__BYTES)
+    const bool spans = g->n && json_object_get(d->facts[g->run[0]].measured, "text");
+    if (m->column[1] == RV__BYTES && spans)
         return because(why, "%s has unknown words, and <unk> does not say their letters", g->model);
+    if (m->column[1] == RV__BYTES && g->n)
+        return because(why, "%s was measured by an earlier version: remove examples.jsonl from its runs", g->model);
     return because(why, "%s has no %s", g->model, m->name);
 }
 
@@ -199,7 +224,7 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
     *why = 0;
     if (not_all_done(d, a->model, setting, why) || not_all_done(d, b->model, setting, why)) return true;
     if (seed_alone(d, a, b, why) || seed_alone(d, b, a, why)) return true;
-    if (changed_data(d, a, why) || changed_data(d, b, why)) return true;
+    if (changed_data(d, a, b, why)) return true;
     if (not_measured(d, a, m, why) || not_measured(d, b, m, why)) return true;
     if (rv__other_examples(d, a, b, m, why)) return true;
     if (sees_the_future(d, a, why) || sees_the_future(d, b, why)) return true;

@@ -228,6 +228,16 @@ int64_t rv_pair_batches_per_epoch(rv_pair_batches *b) {
     return b->s.batches;
 }
 
+int64_t rv_pair_batches_of_epochs(rv_pair_batches *b, int64_t epochs) {
+    if (!b->s.spec.by_tokens || b->s.spec.bucketing) return epochs * rv_pair_batches_per_epoch(b);
+    int64_t n = 0;
+    for (int64_t e = 0; e < epochs; e++) {
+        plan(b, e);
+        n += b->s.batches;
+    }
+    return n;
+}
+
 /* ---- evaluation ---- */
 
 rv_status rv_pair_pass_create(const rv_pairs *pairs, const rv_pair_batch_spec *spec, rv_pair_pass **out) {

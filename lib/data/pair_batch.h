@@ -56,6 +56,8 @@ RV_API rv_cursor rv_pair_batches_cursor(const rv_pair_batches *b);
 RV_API rv_status rv_pair_batches_seek(rv_pair_batches *b, rv_cursor cursor);
 /** Batches in the epoch of the next batch. Equal in all epochs but for batches by tokens without bucketing. */
 RV_API int64_t rv_pair_batches_per_epoch(rv_pair_batches *b);
+/** Batches in the first so many epochs. The cursor stays. */
+RV_API int64_t rv_pair_batches_of_epochs(rv_pair_batches *b, int64_t epochs);
 
 typedef struct rv_pair_pass rv_pair_pass;
 

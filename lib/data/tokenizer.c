@@ -309,27 +309,28 @@ static void measure_pieces(const rv_tokenizer *tok, const char *text, size_t len
         const char *unit = text + at - p.unit;
         if (p.gap) XXH3_64bits_update(hash, " ", 1);
         XXH3_64bits_update(hash, unit, p.unit);
-        out->length[i] = (uint32_t)(p.gap + p.unit);
+        if (out->length) out->length[i] = (uint32_t)(p.gap + p.unit);
         out->bytes += (int64_t)(p.gap + p.unit);
         out->chars += (int64_t)p.gap + rv_utf8_count(unit, p.unit);
+        if (!i) out->first_bytes = out->bytes, out->first_chars = out->chars;
         after_word = p.unit && *unit != '\n';
     }
-    out->first = n ? out->length[0] : 0;
     out->hash = XXH3_64bits_digest(hash);
 }
 
-rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, rv_tokens_text *out) {
+rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, bool lengths,
+                            rv_tokens_text *out) {
     rv_text own;
     *out = (rv_tokens_text){0};
     RV_TRY(prepare(tok, text, len, &own));
     if (own.bytes) text = own.bytes, len = own.len;
-    out->length = malloc((size_t)(n + 1) * sizeof *out->length);
+    if (lengths) out->length = malloc((size_t)(n + 1) * sizeof *out->length);
     XXH3_state_t *hash = XXH3_createState();
-    if (out->length && hash && XXH3_64bits_reset(hash) == XXH_OK) measure_pieces(tok, text, len, ids, n, hash, out);
+    const bool room = hash && (out->length || !lengths);
+    if (room && XXH3_64bits_reset(hash) == XXH_OK) measure_pieces(tok, text, len, ids, n, hash, out);
     rv_text_free(&own);
-    const bool done = out->length && hash;
     XXH3_freeState(hash);
-    if (done) return RV_OK;
+    if (room) return RV_OK;
     free(out->length);
     out->length = NULL;
     return rv_error(RV_ENOMEM, "no memory for the tokens of a text of %zu bytes", len);

@@ -28,6 +28,8 @@ void rv__config_note(rv_config *c, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    for (int i = 0; i < c->notes; i++)
+        if (!strcmp(c->note[i], text)) return;
     const char *note =
         c->notes < (int)(sizeof c->note / sizeof *c->note) ? rv__yaml_copy(c->yaml, text, strlen(text)) : NULL;
     if (note) c->note[c->notes++] = note;
@@ -66,15 +68,14 @@ static void note_places(rv_config *c) {
     }
 }
 
-static bool set_to_nothing(const rv_yaml_node *n) { return n->kind == RV_YAML_SCALAR && !strcmp(n->text, "null"); }
-
 /* To try a file's experiment for five steps: an assigned train.max_steps stands in place of the file's train.epochs (the
  * other way round, the schema's condition of train.max_steps has it). */
 static rv_status steps_before_epochs(rv_config *c) {
     const rv_yaml_node *train = rv_yaml_get(rv_yaml_root(c->yaml), "train");
     if (!train || train->kind != RV_YAML_MAP) return RV_OK;
     const rv_yaml_node *steps = rv_yaml_get(train, "max_steps"), *epochs = rv_yaml_get(train, "epochs");
-    if (!steps || !epochs || !steps->source->assignment || epochs->source->assignment || set_to_nothing(steps)) return RV_OK;
+    if (!steps || !epochs || rv__config_is_null(steps) || rv__config_is_null(epochs)) return RV_OK;
+    if (!steps->source->assignment || epochs->source->assignment) return RV_OK;
     char where[1024];
     rv_yaml_where(epochs, where, sizeof where);
     rv__config_note(c, "train.epochs (%s) is left out: train.max_steps is given", where);

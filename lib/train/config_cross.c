@@ -192,8 +192,8 @@ static void check_warmup(rv_config *c) {
     char text[32], where[1024];
     int n = snprintf(text, sizeof text, "%lld", (long long)total->whole - 1);
     rv_yaml_where(warmup->node, where, sizeof where);
-    rv__config_note(c, "train.lr_scheduler.warmup_steps is cut from %lld (%s) to %s: the schedule has %lld steps",
-                    (long long)warmup->whole, where, text, (long long)total->whole);
+    rv__config_note(c, "train.lr_scheduler.warmup_steps is cut from %lld (%s) to %s: the schedule has %lld step%s",
+                    (long long)warmup->whole, where, text, (long long)total->whole, total->whole == 1 ? "" : "s");
     warmup->whole = total->whole - 1;
     warmup->real = (double)warmup->whole;
     warmup->text = rv__yaml_copy(c->yaml, text, (size_t)n);

@@ -33,6 +33,8 @@ struct rv_config {
 void rv__config_resolve(rv_config *c);
 /* The same once more for the keys of a section, whose nodes have changed. */
 void rv__config_resolve_section(rv_config *c, const char *section);
+/* null or ~, without quotes: "not given". */
+bool rv__config_is_null(const rv_yaml_node *n);
 /* What one row cannot say: relations between keys. */
 void rv__config_cross_check(rv_config *c);
 /* Keep what the user should know of: a key that an assignment made another of. */

@@ -15,7 +15,7 @@ static void resolve(rv_config *c, int i);
 
 static void *need(rv_config *c, size_t bytes) { return rv__yaml_alloc(c->yaml, bytes); }
 
-static bool is_null(const rv_yaml_node *n) {
+bool rv__config_is_null(const rv_yaml_node *n) {
     return n->kind == RV_YAML_SCALAR && !n->quoted && (!strcmp(n->text, "null") || !strcmp(n->text, "~"));
 }
 
@@ -337,7 +337,7 @@ static void resolve(rv_config *c, int i) {
     const rv_yaml_node *n = section && section->bad ? NULL : rv_yaml_get(section ? section->node : rv_yaml_root(c->yaml), rv__schema_leaf(i));
     bool assigned = false;
     v->assigned = n && all_assigned(n);
-    if (n && is_null(n)) n = NULL;
+    if (n && rv__config_is_null(n)) n = NULL;
     v->node = n && n->made ? NULL : n;
     answer applies = section && section->bad    ? UNKNOWN
                      : section && !section->has ? NO

@@ -267,7 +267,7 @@ static rv_status check(rv_task *task, rv_subset subset, bool watched) {
     rv_status status = rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass);
     if (status != RV_OK) return rv_error_context(status, "the %s part: ", rv__part_name(subset));
     /* Found out before training, not after it. */
-    if (subset == RV_SUBSET_VALID && t->corpus.test.n) RV_TRY(check(task, RV_SUBSET_TEST, false));
+    if (watched && subset == RV_SUBSET_VALID && t->corpus.test.n) RV_TRY(check(task, RV_SUBSET_TEST, false));
     static const char *const of_letters[] = {"bpc", "bpb"};
     const char *unknown = rv_config_is(t->config, "tokenizer.type", "char") ? "characters" : "words";
     for (int i = 0; i < 2 && part->unknown; i++) {
@@ -298,8 +298,10 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
         rv__add_metric(t->config, out, "loss", loss);
         rv__add_metric(t->config, out, "ppl", exp(loss));
         if (!part->unknown) {
-            rv__add_metric(t->config, out, "bpc", loss * (double)part->n / (double)part->text.chars / log(2.));
-            rv__add_metric(t->config, out, "bpb", loss * (double)(part->n - 1) / (double)(part->text.bytes - part->text.first) / log(2.));
+            const rv_tokens_text *text = &part->text;
+            const double bits = loss * (double)(part->n - 1) / log(2.);
+            rv__add_metric(t->config, out, "bpc", bits / (double)(text->chars - text->first_chars));
+            rv__add_metric(t->config, out, "bpb", bits / (double)(text->bytes - text->first_bytes));
         }
         rv__add_metric(t->config, out, "accuracy", (double)all.correct / (double)all.tokens);
     }
@@ -352,8 +354,8 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
     rv_real *now = rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
     const rv_ck_item *kept = rv_checkpoint_find(saved, "/data/carried_state");
     if (kept && rv_ck_count(kept) != n)
-        return rv_error(RV_ECKPT, "the state that train.batch.sampling contiguous carries is of %lld sequences, and train.batch.size is now %lld; "
-                                  "set it back, or give the experiment another name or checkpoint.dir",
+        return rv_error(RV_ECKPT, "the state that train.batch.sampling contiguous carries is of %lld sequences, and a batch is now of %lld; "
+                                  "set train.batch back, or give the experiment another name or checkpoint.dir",
                         (long long)(rv_ck_count(kept) * t->B / n), (long long)t->B);
     RV_TRY(rv_checkpoint_read(saved, "/data/carried_state", sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64, n, now));
     memcpy(t->kept, now, (size_t)n * sizeof *now);

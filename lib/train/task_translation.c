@@ -273,7 +273,7 @@ static void commit(rv_task *task) {
 static int64_t epoch(const rv_task *task) { return ((const translation_task *)task)->committed.epoch; }
 
 static int64_t batches_of_epochs(const rv_task *task, int64_t epochs) {
-    return epochs * rv_pair_batches_per_epoch(((const translation_task *)task)->batches);
+    return rv_pair_batches_of_epochs(((const translation_task *)task)->batches, epochs);
 }
 
 /* Of a mean batch. Without data, of one sentence of 32 tokens. */

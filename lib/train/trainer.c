@@ -476,14 +476,14 @@ static rv_status finish(run *r) {
 static rv_status run_it(run *r) {
     rv_set_threads((int)rv_config_int(r->config, "runtime.threads")); /* auto is 0 */
     read_settings(r);
+    const char *dir = rv_config_text(r->config, "checkpoint.dir");
+    if (rv_run_dir_is_comparison(dir))
+        return rv_error(RV_EUSAGE, "%s is the folder of a comparison; choose another name or checkpoint.dir", dir);
     if (r->options->dry_run) {
         RV_TRY(prepare(r, NULL));
         return dry_run(r);
     }
     rv_checkpoint *saved = NULL;
-    const char *dir = rv_config_text(r->config, "checkpoint.dir");
-    if (rv_run_dir_is_comparison(dir))
-        return rv_error(RV_EUSAGE, "%s is the folder of a comparison; choose another name or checkpoint.dir", dir);
     RV_TRY(rv_run_dir_open(dir, &r->dir));
     rv_status status = open_saved(r, &saved);
     if (status == RV_OK) status = prepare(r, saved);

@@ -49,20 +49,17 @@ static rv_status look(const char *dir, const rv_config *config, int64_t *step, b
     return status;
 }
 
-static bool is_complete(const char *dir) {
-    for (int i = 0; i < 2; i++) { /* not every model has attention */
-        char path[RV__PATH];
-        if (rv__path(path, "%s/%s", dir, measured[i]) != RV_OK || access(path, R_OK)) return false;
-    }
-    return true;
+static bool is_complete(const char *dir, const rv_config *config) {
+    char path[RV__PATH]; /* not every model has attention */
+    return rv_measured(dir, config) && rv__path(path, "%s/gradient_flow.json", dir) == RV_OK && !access(path, R_OK);
 }
 
 /* The lock, because a run that is still training must not be measured, and two reports at once must not write the same files. */
-static rv_status measure(const char *dir, int64_t step, int pictures) {
+static rv_status measure(const char *dir, const rv_config *config, int64_t step, int pictures) {
     rv_run_dir *lock;
     RV_TRY(rv_run_dir_open(dir, &lock));
     rv_status status = drop_outdated(dir, step);
-    if (status == RV_OK && !is_complete(dir)) {
+    if (status == RV_OK && !is_complete(dir, config)) {
         rv_info("%s: measuring every test example, and how far gradients reach", dir);
         status = rv_measure_run(dir, &(rv_measure_options){.gradient_flow = true, .pictures = pictures});
     }
@@ -105,7 +102,7 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir) {
     static const char sentences[] = "report.attention.sentences";
     pictures = rv_config_has(r->config[i], sentences) ? (int)rv_config_int(r->config[i], sentences) : PICTURES;
     if (pictures > r->pictures) r->pictures = pictures;
-    if (finished && !diverged) RV_TRY(measure(dir, step, pictures));
+    if (finished && !diverged) RV_TRY(measure(dir, r->config[i], step, pictures));
     else rv_warn("%s: the run %s; it is shown without what is measured at the end", dir, diverged ? "diverged" : "is not finished");
     r->run[i] = (rv_report_run){
         .path = dir,
