@@ -126,15 +126,20 @@ class Cli(InAFolder):
         info = self.parsed("ckpt", "info", "runs/shuffled-1", "--json")
         self.assertEqual(info["step"], steps)
         # Complete; then longer; and as steps, which is the same.
-        self.check(ravel("train", "epochs.yaml", "name=shuffled-1", *shuffled), 0, "run is complete.*raise train.epochs")
+        self.check(ravel("train", "epochs.yaml", "name=shuffled-1", *shuffled), 0,
+                   "run is complete.*raise train.epochs")
         more = ravel("train", "epochs.yaml", "name=shuffled-1", *shuffled, "train.epochs=4")
         longer = -(-4 * windows // 4)
-        self.check(more, 0, rf"trained with train.max_steps {steps} \(from now on {longer}\)", f"done: step {longer}, epoch 4,")
+        self.check(more, 0, rf"trained with train.max_steps {steps} \(from now on {longer}\)",
+                   f"done: step {longer}, epoch 4,")
         # One of two keys, of which an assignment wins.
-        self.check(ravel("train", "epochs.yaml", "name=few", "train.max_steps=5"), 0, "train.epochs .* is left out", "done: step 5")
-        self.check(ravel("train", "lstm.yaml", "name=many", "train.epochs=1", *shuffled), 0, "train.max_steps .* is left out",
+        self.check(ravel("train", "epochs.yaml", "name=few", "train.max_steps=5"), 0, "train.epochs .* is left out",
+                   "done: step 5")
+        self.check(ravel("train", "lstm.yaml", "name=many", "train.epochs=1", *shuffled), 0,
+                   "train.max_steps .* is left out",
                    f"done: step {-(-windows // 4)}, epoch 1,")
-        self.check(ravel("train", "epochs.yaml", "train.epochs=1", "train.max_steps=5"), 2, "max_steps .*only without train.epochs")
+        self.check(ravel("train", "epochs.yaml", "train.epochs=1", "train.max_steps=5"), 2,
+                   "max_steps .*only without train.epochs")
         self.write("both.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: 3\n  max_steps: 20"))
         self.check(ravel("train", "both.yaml"), 2, "both.yaml:7:3: train.max_steps .*only without train.epochs")
         self.write("neither.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: null"))
@@ -150,7 +155,8 @@ class Cli(InAFolder):
         r = ravel("train", "epochs.yaml", "name=carried", "train.batch.sampling=contiguous", "train.epochs=2")
         self.check(r, 0, "done: step .*, epoch 2,")
         stop = int(re.search(r"done: step (\d+)", r.stderr)[1])
-        r = ravel("train", "epochs.yaml", "name=short", "train.batch.sampling=contiguous", f"train.max_steps={stop - 1}")
+        r = ravel("train", "epochs.yaml", "name=short", "train.batch.sampling=contiguous",
+                  f"train.max_steps={stop - 1}")
         self.check(r, 0, "done: step .*, epoch 1,")
 
     def test_data_errors(self):
@@ -195,7 +201,8 @@ class Cli(InAFolder):
 
     def test_no_steps_under_any_schedule(self):
         for i, kind in enumerate(("cosine", "linear", "step, step_size: 3", "noam", "plateau")):
-            self.check(ravel("train", "lstm.yaml", f"name=none{i}", "train.max_steps=0", f"train.lr_scheduler={{type: {kind}}}"), 0, "after step 0")
+            self.check(ravel("train", "lstm.yaml", f"name=none{i}", "train.max_steps=0",
+                             f"train.lr_scheduler={{type: {kind}}}"), 0, "after step 0")
         self.check(ravel("train", "lstm.yaml", "train.lr_scheduler={type: cosine, total_steps: 0}"), 2, "total_steps 0")
 
     def test_no_steps_leave_the_model_as_it_begins(self):

@@ -74,7 +74,8 @@ class Checkpoints(InAFolder):
         self.assertIsNone(e["ppl"])
 
     def test_data_that_changed_since_are_told(self):
-        told = "runs/a/best.h5 was trained on other data: the text of data.path a.txt, or how it is cut into parts, has changed since"
+        told = ("runs/a/best.h5 was trained on other data: the text of data.path a.txt, or how it is cut into parts, "
+                "has changed since")
         self.assertEqual(beside_unknown(ravel("eval", "runs/a").stderr), [])
         self.check(ravel("eval", "runs/a", "data.path=b.txt"), 0)
         self.assertEqual(beside_unknown(ravel("eval", "runs/a", "data.path=b.txt").stderr), [])
@@ -144,7 +145,8 @@ class Checkpoints(InAFolder):
         for v in "ab", "cd":
             self.write(v, f"{v[0]} {v[1]} {v}\n" * 300)
             self.check(ravel("train", "-q", "a.yaml", f"name={v}", f"data.path={v}", "train.max_steps=2"), 0)
-        self.check(ravel("ckpt", "seal", "runs/cd/best.h5", "--like", "runs/ab/best.h5", "-o", "new.h5"), 4, "have different vocabularies")
+        self.check(ravel("ckpt", "seal", "runs/cd/best.h5", "--like", "runs/ab/best.h5", "-o", "new.h5"), 4,
+                   "have different vocabularies")
         self.assertFalse(os.path.exists("new.h5"))
         self.check(ravel("ckpt", "seal", "runs/ab/best.h5", "--like", "runs/ab/best.h5", "-o", "new.h5"), 0)
 

@@ -14,6 +14,14 @@ train: {batch: {size: 20}, max_steps: 40, optimizer: {type: sgd, lr: 10}}
 """
 
 
+COMPARISON = """compare:
+  name: c
+  models: {a: lstm.yaml, b: %s}
+  budget: {train_steps: 3}
+  seeds: [1]
+"""
+
+
 class Refusals(InAFolder):
     def setUp(self):
         super().setUp()
@@ -39,8 +47,10 @@ class Refusals(InAFolder):
         self.assertEqual(r.stdout, "")
 
     def test_options_that_would_do_nothing(self):
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: gpt.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
-        for more in ["--threads", "1"], ["--threads", "0"], ["--list", "--cell", "1"], ["--list", "--dry-run"], ["--cell", "1", "--jobs", "2"]:
+        self.write("c.yaml", COMPARISON % "gpt.yaml")
+        for more in ["--threads", "1"], ["--threads", "0"], ["--list", "--cell", "1"], ["--list",
+                                                                                        "--dry-run"], ["--cell", "1",
+                                                                                                       "--jobs", "2"]:
             self.check(ravel("compare", "c.yaml", *more), 2, "--")
         self.assertFalse(os.path.exists("runs"))
         self.check(ravel("tokenizer", "train", "--type", "char", "--out", "tok", "text"), 0)
@@ -53,17 +63,19 @@ class Refusals(InAFolder):
         self.check(ravel("generate", "runs/test", "-p", b"to\xe2\x82"), 2, "byte 0xe2 at offset 2 is not valid UTF-8")
 
     def test_a_comparisons_folder_holds_no_run(self):
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: gpt.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
+        self.write("c.yaml", COMPARISON % "gpt.yaml")
         self.check(ravel("config", "check", "c.yaml"), 0)
         self.check(ravel("compare", "c.yaml"), 0)
         self.check(ravel("compare", "c.yaml"), 0)
         self.check(ravel("train", "lstm.yaml", "checkpoint.dir=runs/c"), 2, "runs/c is the folder of a comparison")
-        self.check(ravel("train", "--dry-run", "lstm.yaml", "checkpoint.dir=runs/c"), 2, "runs/c is the folder of a comparison")
+        self.check(ravel("train", "--dry-run", "lstm.yaml", "checkpoint.dir=runs/c"), 2,
+                   "runs/c is the folder of a comparison")
         self.check(ravel("train", "-q", "lstm.yaml", "name=own"), 0)
         self.check(ravel("compare", "c.yaml", "compare.name=own"), 2, "runs/own is the folder of a run")
-        for command in ["train", "lstm.yaml", "--resume", "runs/c"], ["ckpt", "average", "x.h5", "runs/c"], ["ckpt", "seal", "runs/c", "-o", "x.h5"]:
+        resume, average = ["train", "lstm.yaml", "--resume", "runs/c"], ["ckpt", "average", "x.h5", "runs/c"]
+        for command in resume, average, ["ckpt", "seal", "runs/c", "-o", "x.h5"]:
             self.check(ravel(*command), 4, "runs/c: a folder; name a ")
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: absent.yaml}\n  budget: {train_steps: 2}\n  seeds: [1]\n")
+        self.write("c.yaml", COMPARISON % "absent.yaml")
         self.check(ravel("config", "check", "c.yaml"), 2, "c.yaml:3:.*cannot read absent.yaml")
         self.write("nothing.yaml", "name: a\n")
         nothing = ravel("config", "check", "nothing.yaml")
@@ -73,11 +85,11 @@ class Refusals(InAFolder):
     def test_carried_states_of_another_batch(self):
         carried = "train.batch={size: %d, length: 16, sampling: contiguous}"
         self.check(ravel("train", "-q", "lstm.yaml", carried % 4), 0)
-        self.check(ravel("train", "lstm.yaml", carried % 8, "train.max_steps=30"), 4, "carries is of 4 sequences, and a batch is now of 8; set train.batch back")
+        self.check(ravel("train", "lstm.yaml", carried % 8, "train.max_steps=30"), 4,
+                   "carries is of 4 sequences, and a batch is now of 8; set train.batch back")
 
     def test_epochs_of_a_comparisons_model_give_way_to_its_budget(self):
-        self.write("c.yaml", "compare:\n  name: c\n  models: {a: lstm.yaml, b: {file: gpt.yaml, set: {train.epochs: 2, train.max_steps: null}}}\n"
-                             "  budget: {train_steps: 3}\n  seeds: [1]\n")
+        self.write("c.yaml", COMPARISON % "{file: gpt.yaml, set: {train.epochs: 2, train.max_steps: null}}")
         self.check(ravel("config", "check", "c.yaml"), 0)
         self.check(ravel("compare", "c.yaml"), 0)
         with open("runs/c/cells/b-s1/experiment.yaml") as f: self.assertRegex(f.read(), "(?m)^  max_steps: 3$")

@@ -8,7 +8,8 @@ EXPERIMENT = """name: lm
 data: {train: train.txt, valid: valid.txt, test: test.txt}
 tokenizer: {type: char}
 model: {decoder: {type: rnn, cell: gru, hidden_size: 24}, embedding_dim: 12}
-train: {batch: {size: 4, length: 16, sampling: contiguous}, max_steps: 40, optimizer: {type: adam, lr: 1e-2}, validate_every: 20}
+train: {batch: {size: 4, length: 16, sampling: contiguous}, max_steps: 40, optimizer: {type: adam, lr: 1e-2},
+        validate_every: 20}
 metrics: [loss, bpb]
 """
 GPT = EXPERIMENT.replace("{decoder: {type: rnn, cell: gru, hidden_size: 24}, embedding_dim: 12}",
@@ -27,6 +28,14 @@ COMPARISON = """compare:
   seeds: [1, 2]
   budget: {train_tokens: 2560}
   report: {resamples: 300}
+"""
+
+
+TWO = """compare:
+  name: %s
+  models: {gru: lm.yaml, gpt: gpt.yaml}
+  seeds: [1, 2]
+  budget: {train_steps: 2}
 """
 
 
@@ -65,7 +74,8 @@ class Spans(InAFolder):
             measured = self.parsed("eval", "--json", "--split", "test", f"runs/cuts/cells/{model}-s1")
             self.assertEqual(total["tokens"], measured["tokens"], model)
             self.assertAlmostEqual(total["nats"] / total["tokens"], measured["loss"], delta=1e-8 * measured["loss"])
-            self.assertAlmostEqual(total["nats"] / total["bytes"] / math.log(2), measured["bpb"], delta=1e-8 * measured["bpb"])
+            self.assertAlmostEqual(total["nats"] / total["bytes"] / math.log(2), measured["bpb"],
+                                   delta=1e-8 * measured["bpb"])
         # Characters that are read with and without a carried state are the same tokens; all others differ in them.
         self.assertNotEqual(self.verdict("loss", "carried", "windows")[0], "no verdict")
         self.assertNotEqual(self.verdict("bpb", "carried", "windows")[0], "no verdict")
@@ -75,9 +85,11 @@ class Spans(InAFolder):
             self.assertRegex(why, "over tokens do not compare")
             verdict, why = self.verdict("bpb", "carried", other)
             self.assertNotEqual(verdict, "no verdict", why)
-            self.assertIn(f"not as much text: a token of carried is {len(part) / len(self.text):.2f} bytes long, of {other} ", why)
+            length = len(part) / len(self.text)
+            self.assertIn(f"not as much text: a token of carried is {length:.2f} bytes long, of {other} ", why)
         self.assertEqual(self.verdict("bpb", "carried", "rare")[0], "no verdict")
-        self.assertRegex(self.verdict("bpb", "carried", "rare")[1], "rare has unknown words, and <unk> does not say their letters")
+        self.assertRegex(self.verdict("bpb", "carried", "rare")[1],
+                         "rare has unknown words, and <unk> does not say their letters")
         self.assertRegex(self.verdict("bpb", "carried", "lower")[1], "different texts")
         shown = ravel("compare", "cuts.yaml").stdout
         self.assertRegex(shown, r"(?m)^  rare +-$")
@@ -88,28 +100,26 @@ class Spans(InAFolder):
         unasked = [d["key"] for d in differ if d["asked"] is False]
         self.assertEqual(unasked, ["model.tie_embeddings", "model.head_bias", "model.init.embedding_std"])
         self.assertIn("the models differ in " + ", ".join(unasked) + ", too", page)
-        self.assertTrue({"tokenizer.type", "model.decoder.type", "model.embedding_dim", "train.batch.length"} <= {d["key"] for d in differ if d["asked"]})
+        self.assertTrue({"tokenizer.type", "model.decoder.type", "model.embedding_dim",
+                         "train.batch.length"} <= {d["key"] for d in differ if d["asked"]})
 
     def test_data_that_changed_between_seeds(self):
-        self.write("same.yaml", """compare:
-  name: same
-  models: {gru: lm.yaml, gpt: gpt.yaml}
-  seeds: [1, 2]
-  budget: {train_steps: 2}
-""")
+        self.write("same.yaml", TWO % "same")
         self.check(ravel("compare", "same.yaml"), 0)
         with open("train.txt", "a") as f: f.write("And more of it.\n")
         shutil.rmtree("runs/same/cells/gpt-s2")
         self.check(ravel("compare", "same.yaml"), 0)
         with open("runs/same/report.json") as f: self.report = json.load(f)
         self.assertEqual(self.verdict("bpb", "gru", "gpt")[0], "no verdict")
-        self.assertIn("the data changed between gpt with seed 1 and gpt with seed 2", self.verdict("bpb", "gru", "gpt")[1])
+        self.assertIn("the data changed between gpt with seed 1 and gpt with seed 2",
+                      self.verdict("bpb", "gru", "gpt")[1])
 
         # All of one model's runs after the change, none of the other's.
         shutil.rmtree("runs/same/cells/gpt-s1")
         self.check(ravel("compare", "same.yaml"), 0)
         with open("runs/same/report.json") as f: self.report = json.load(f)
-        self.assertIn("the data changed between gru with seed 1 and gpt with seed 1", self.verdict("bpb", "gru", "gpt")[1])
+        self.assertIn("the data changed between gru with seed 1 and gpt with seed 1",
+                      self.verdict("bpb", "gru", "gpt")[1])
 
     def test_other_data_for_each_seed_is_no_change(self):
         for seed in 1, 2: shutil.copy("train.txt", f"train-{seed}.txt")
@@ -117,15 +127,15 @@ class Spans(InAFolder):
         for name in "lm.yaml", "gpt.yaml":
             with open(name) as f: text = f.read()
             self.write(name, text.replace("train: train.txt", 'train: "train-${seed}.txt"'))
-        self.write("seeds.yaml", "compare:\n  name: seeds\n  models: {gru: lm.yaml, gpt: gpt.yaml}\n  seeds: [1, 2]\n  budget: {train_steps: 2}\n")
+        self.write("seeds.yaml", TWO % "seeds")
         self.check(ravel("compare", "seeds.yaml"), 0)
         with open("runs/seeds/report.json") as f: self.report = json.load(f)
         self.assertNotIn("changed", self.verdict("bpb", "gru", "gpt")[1])
 
     def test_lengths_are_not_of_spans(self):
-        self.write("bins.yaml", "compare:\n  name: bins\n  models: {gru: lm.yaml, gpt: gpt.yaml}\n  seeds: [1]\n  budget: {train_steps: 2}\n"
-                                "  quality: {length_bins: [10, 20]}\n")
-        self.check(ravel("compare", "bins.yaml"), 2, "bins.yaml:6:.*length_bins: the examples of language models are spans of a text, which have no length")
+        self.write("bins.yaml", TWO % "bins" + "  quality: {length_bins: [10, 20]}\n")
+        self.check(ravel("compare", "bins.yaml"), 2,
+                   "bins.yaml:6:.*length_bins: .*language models are spans of a text, which have no length")
 
     def test_measures_of_an_earlier_version(self):
         """Windows, without bytes: measured again where that is possible, named where not."""
@@ -135,7 +145,8 @@ class Spans(InAFolder):
         with open("runs/lm/measured.json") as f: measured = json.load(f)
         del measured["text"]
         with open("runs/lm/measured.json", "w") as f: json.dump(measured, f)
-        with open("runs/lm/examples.jsonl", "w") as f: f.write('{"i":0,"source_tokens":9,"source_words":0,"tokens":9,"nats":20.5,"correct":1}\n')
+        with open("runs/lm/examples.jsonl",
+                  "w") as f: f.write('{"i":0,"source_tokens":9,"source_words":0,"tokens":9,"nats":20.5,"correct":1}\n')
         self.check(ravel("report", "runs/lm"), 0)
         with open("runs/lm/examples.jsonl") as f: self.assertEqual(f.read(), now)
 
@@ -150,10 +161,11 @@ class Spans(InAFolder):
         with open("runs/asked/report.html") as f: self.assertNotIn("Not asked for", f.read())
 
     def test_rates_of_other_tokens_are_not_compared(self):
-        """Losses per token of the trials say nothing across vocabularies: neither beside the verdict nor on one axis."""
+        """Losses per token of trials say nothing across vocabularies, neither beside the verdict nor on one axis."""
         self.write("rates.yaml", """compare:
   name: rates
-  models: {chars: lm.yaml, pieces: {file: lm.yaml, set: {tokenizer: {type: bpe, vocab_size: 262}, model.decoder.hidden_size: 4}}}
+  models: {chars: lm.yaml,
+           pieces: {file: lm.yaml, set: {tokenizer: {type: bpe, vocab_size: 262}, model.decoder.hidden_size: 4}}}
   seeds: [1, 2, 3]
   budget: {train_tokens: 7680}
   tune: {lr: [1e-5, 1e-2, 1], train_steps: 120}
@@ -174,7 +186,8 @@ class Spans(InAFolder):
         stopped = ravel("train", "lm.yaml", "name=stop", "train.early_stopping={metric: bpb, mode: min, patience: 3}")
         self.check(stopped, 0, "best validation bpb")
         self.check(ravel("train", "lm.yaml", "name=no", "tokenizer={type: word, min_frequency: 60}",
-                         "train.early_stopping={metric: bpb, mode: min, patience: 3}"), 3, "early_stopping.metric bpb: .* unknown words")
+                         "train.early_stopping={metric: bpb, mode: min, patience: 3}"),
+                   3, "early_stopping.metric bpb: .* unknown words")
 
 
 if __name__ == "__main__":

@@ -63,11 +63,13 @@ class Words(InAFolder):
             r = ravel("generate", "runs/rare", "--no-unk", "--length", "5", "--seed", str(seed))
             self.check(r, 0)
             self.assertNotIn("<unk>", r.stdout)
-        self.assertTrue(any("<unk>" in ravel("generate", "runs/rare", "--length", "5", "--seed", str(s)).stdout for s in range(1, 9)))
+        self.assertTrue(any("<unk>" in ravel("generate", "runs/rare", "--length", "5", "--seed",
+                                             str(s)).stdout for s in range(1, 9)))
         m = self.parsed("eval", "--json", "runs/rare")
         self.assertIsNone(m["bpc"])
         letters = ravel("train", "w.yaml", "name=letters", "tokenizer={type: char, min_frequency: 500}")
-        self.check(letters, 0, "bpc is not measured: .* has unknown characters, whose letters <unk> does not say .tokenizer.type bpe and byte")
+        self.check(letters, 0,
+                   "bpc is not measured: .* unknown characters, whose letters <unk> does not say .tokenizer.type bpe and byte")
 
     def test_blanks_that_words_do_not_say_are_no_characters(self):
         """The same words ten blanks apart have the same bits per character and byte."""
@@ -75,7 +77,8 @@ class Words(InAFolder):
         with open("train.txt") as f: words = " ".join(w for w in f.read().split() if not w.startswith("Name"))
         for name, blank in ("one", " "), ("ten", " " * 10):
             for part in "train", "valid": self.write(f"{name}-{part}", words.replace(" ", blank) + blank)
-            self.check(ravel("train", "-q", "w.yaml", f"name={name}", f"data={{train: {name}-train, valid: {name}-valid}}",
+            self.check(ravel("train", "-q", "w.yaml", f"name={name}",
+                             f"data={{train: {name}-train, valid: {name}-valid}}",
                              "train.max_steps=20", "metrics=[bpc, bpb]"), 0)
             measured.append(self.parsed("eval", "--json", f"runs/{name}"))
         for key in "loss", "bpc", "bpb": self.assertEqual(measured[0][key], measured[1][key], key)

@@ -8,7 +8,8 @@ import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
 MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb"}
-RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "loss": (0, math.inf), "mse": (0, math.inf), "ppl": (1, math.inf)}
+RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "loss": (0, math.inf),
+         "mse": (0, math.inf), "ppl": (1, math.inf)}
 
 
 # ---- from files to numbers
@@ -232,8 +233,8 @@ class Checker:
             if m["lr"] is not None:
                 tried = sorted(m["tried"], key=lambda t: t["lr"])
                 i = j = next(k for k, t in enumerate(tried) if t["lr"] == m["lr"])
-                works = lambda k: 0 <= k < len(tried) and tried[k]["loss"] is not None and tried[k]["loss"] <= tried[i0]["loss"] + 0.1 * abs(tried[i0]["loss"])
-                i0 = i
+                most = tried[i]["loss"] + 0.1 * abs(tried[i]["loss"])
+                works = lambda k: 0 <= k < len(tried) and tried[k]["loss"] is not None and tried[k]["loss"] <= most
                 while works(i - 1): i -= 1
                 while works(j + 1): j += 1
                 self.same(f"window of {m['model']}", m["window"]["low"], tried[i]["lr"])

@@ -45,11 +45,12 @@ for isa in avx2 base; do
 done
 
 # A sanitiser's report inside a test process need not fail the test (Criterion forks, leaks are found at exit): every
-# report goes to a file here, and any file is a failure. Thread-local blocks of libraries loaded late are left alone: the
-# sanitizer guesses their size from the words before them, and with oneDNN's read from addresses that are none.
+# report goes to a file here, and any file is a failure. Thread-local blocks of libraries loaded late are left alone:
+# the sanitizer guesses their size from the words before them, and with oneDNN's read from addresses that are none.
 build asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false || exit 1
 mkdir "$logs/reports"
-export ASAN_OPTIONS=log_path=$logs/reports/asan:detect_leaks=1:allocator_may_return_null=1:detect_odr_violation=0:intercept_tls_get_addr=0
+asan=detect_leaks=1:allocator_may_return_null=1:detect_odr_violation=0:intercept_tls_get_addr=0
+export ASAN_OPTIONS=log_path=$logs/reports/asan:$asan
 export UBSAN_OPTIONS=log_path=$logs/reports/ubsan:print_stacktrace=1
 echo "== $prefix-asan: tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 run_tests "$prefix-asan" --no-suite timing --no-suite install --timeout-multiplier 4

@@ -43,9 +43,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_NO_TIMES: a->no_times = true; return 0;
     case ARGP_KEY_SUCCESS:
         if (a->json && !a->list) argp_error(state, "--json goes with --list; a comparison's results as JSON are in its report.json");
-        if (a->threads >= 0 && !a->cell) argp_error(state, "--threads goes with --cell; --jobs says how many cells run at once");
-        if (a->list + a->dry_run + (a->cell > 0) > 1) argp_error(state, "--list, --dry-run and --cell: give one of them");
-        if (a->jobs && (a->list || a->dry_run || a->cell)) argp_error(state, "--jobs is for running a comparison; leave it out");
+        if (a->threads >= 0 && !a->cell)
+            argp_error(state, "--threads goes with --cell; --jobs says how many cells run at once");
+        if (a->list + a->dry_run + (a->cell > 0) > 1)
+            argp_error(state, "--list, --dry-run and --cell: give one of them");
+        if (a->jobs && (a->list || a->dry_run || a->cell))
+            argp_error(state, "--jobs is for running a comparison; leave it out");
         return 0;
     case OPT_CELL: a->cell = (int)rv__tool_whole(arg, "--cell", 1, CELLS_MOST, state); return 0;
     case OPT_THREADS: a->threads = (int)rv__tool_whole(arg, "--threads", 0, 1024, state); return 0;
@@ -124,7 +127,7 @@ static void print_results(const rv_comparison *c, const json_t *report) {
     json_array_foreach(json_object_get(report, "quality"), i, q) {
         if (*text(q, "setting")) printf("%s, ", text(q, "setting"));
         printf("%s (%s is better), with %g %% intervals\n", text(q, "metric"), json_is_true(json_object_get(q, "higher_is_better")) ? "more" : "less", 100 * number(q, "level"));
-        json_array_foreach(json_object_get(q, "models"), k, row) {
+        json_array_foreach (json_object_get(q, "models"), k, row) {
             if (json_is_null(json_object_get(row, "value"))) {
                 printf("  %-24s %10s\n", text(row, "model"), "-");
                 continue;

@@ -168,8 +168,10 @@ static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_su
     RV_TRY(t->task->kind->check(t->task, subset, false));
     RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
     if (isnan(rv_metrics_value(&result, "loss")))
-        return rv_error(RV_EDIVERGED, "%s: the loss is not a number, because the training diverged; take an earlier checkpoint, or train anew with a "
-                                      "lower train.optimizer.lr",
+        return rv_error(RV_EDIVERGED,
+                        "%s: the loss is not a number, because the training diverged; take an earlier checkpoint, or "
+                        "train anew with a "
+                        "lower train.optimizer.lr",
                         t->path);
     print(a, t, &result);
     return RV_OK;

@@ -60,8 +60,8 @@ static rv_status read_prompt(const arguments *a, const rv_config *config, rv_tex
         const char *text = a->prompt ? a->prompt : rv_config_text(config, "generate.prompt");
         const int64_t bad = text ? rv_utf8_check(text, strlen(text)) : -1;
         if (bad >= 0)
-            return rv_error(RV_EUSAGE, "prompt: byte 0x%02x at offset %lld is not valid UTF-8", (unsigned char)text[bad],
-                            (long long)bad);
+            return rv_error(RV_EUSAGE, "prompt: byte 0x%02x at offset %lld is not valid UTF-8",
+                            (unsigned char)text[bad], (long long)bad);
         if (text) text += rv_text_mark(text, strlen(text));
         out->bytes = strdup(text ? text : "");
         out->len = out->bytes ? strlen(out->bytes) : 0;

@@ -46,8 +46,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     static const struct {
         int key;
         const char *name;
-    } of_training[] = {{'o', "--out"}, {'t', "--type"}, {'s', "--vocab-size"}, {OPT_MIN_FREQUENCY, "--min-frequency"},
-                       {OPT_LOWERCASE, "--lowercase"}, {OPT_NORMALIZATION, "--normalization"}, {OPT_SPECIALS, "--specials"}};
+    } of_training[] = {{'o', "--out"},
+                       {'t', "--type"},
+                       {'s', "--vocab-size"},
+                       {OPT_MIN_FREQUENCY, "--min-frequency"},
+                       {OPT_LOWERCASE, "--lowercase"},
+                       {OPT_NORMALIZATION, "--normalization"},
+                       {OPT_SPECIALS, "--specials"}};
     for (size_t i = 0; i < sizeof of_training / sizeof *of_training; i++)
         if (of_training[i].key == key) o->of_training = of_training[i].name;
     switch (key) {
@@ -73,7 +78,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_SUCCESS:
         if (action_of(o) == ACTIONS) return 0; /* told later */
         if (o->of_training && action_of(o) != TRAIN) argp_error(state, "%s goes with 'train'", o->of_training);
-        if ((o->labels || o->whole) && action_of(o) != ENCODE) argp_error(state, "--labels and --whole go with 'encode'");
+        if ((o->labels || o->whole) && action_of(o) != ENCODE)
+            argp_error(state, "--labels and --whole go with 'encode'");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -205,17 +211,24 @@ int rv_cmd_tokenizer(int argc, char **argv) {
         {"keep-line-ends", OPT_KEEP_LINE_ENDS, 0, 0, "Keep \\r\\n, which is read as \\n otherwise", 0},
         {0},
     };
-    static const struct argp argp = {opts, parse, "train --out FOLDER [TEXT ...]\nencode FOLDER [TEXT ...]\ndecode FOLDER [IDS ...]\ninfo FOLDER",
-                                     "Train a tokenizer; encode and decode text.\n\nWithout files, standard input is read.\v"
-                                     "examples:\n  ravel tokenizer train --type bpe --vocab-size 8000 --out tok input.txt\n"
-                                     "  ravel tokenizer encode tok --labels < sentence.txt",
-                                     NULL, NULL, NULL};
+    static const struct argp argp = {
+        opts,
+        parse,
+        "train --out FOLDER [TEXT ...]\nencode FOLDER [TEXT ...]\ndecode FOLDER [IDS ...]\ninfo FOLDER",
+        "Train a tokenizer; encode and decode text.\n\nWithout files, standard input is read.\v"
+        "examples:\n  ravel tokenizer train --type bpe --vocab-size 8000 --out tok input.txt\n"
+        "  ravel tokenizer encode tok --labels < sentence.txt",
+        NULL,
+        NULL,
+        NULL};
     options o = {.spec = {.type = RV_TOKENS_BPE}};
     rv__tool_parse(&argp, argc, argv, &o);
     if (o.spec.type == RV_TOKENS_BPE && !o.spec.vocab_size) o.spec.vocab_size = 8000;
     const int a = action_of(&o);
     if (a == TRAIN) return rv__tool_finish(train(&o));
-    if (a == ACTIONS) return rv__tool_finish(rv_error(RV_EUSAGE, "tokenizer: unknown action '%s'; there are: train, encode, decode, info", o.args[0]));
+    if (a == ACTIONS)
+        return rv__tool_finish(
+            rv_error(RV_EUSAGE, "tokenizer: unknown action '%s'; there are: train, encode, decode, info", o.args[0]));
     if (o.n < 2) return rv__tool_finish(rv_error(RV_EUSAGE, "tokenizer %s: name the tokenizer's folder", actions[a]));
     rv_tokenizer *tok;
     rv_status status = rv_tokenizer_read(o.args[1], &tok);

@@ -119,7 +119,8 @@ static rv_status tuned(const rv_comparison *c, const char *model, json_t **out, 
         json_array_append_new(tried, json_pack("{s:f, s:o, s:b}", "lr", cell.lr, "loss", rv_json_number(loss),
                                                "diverged", (int)(state == RV_CELL_DIVERGED)));
     }
-    *out = json_pack("{s:s, s:o, s:o, s:o}", "model", model, "lr", rv_json_number(lr), "tried", tried, "window", rv__rate_window(lr, tried));
+    *out = json_pack("{s:s, s:o, s:o, s:o}", "model", model, "lr", rv_json_number(lr), "tried", tried, "window",
+                     rv__rate_window(lr, tried));
     return RV_OK;
 }
 

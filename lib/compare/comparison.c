@@ -141,7 +141,8 @@ static json_t *lines_of(char *text, bool of_comparison) {
 static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
     static const char key[] = "compare.quality.length_bins";
     if (!rv_config_has(c->config, key) || !rv_config_is(model, "task", "language_model")) return RV_OK;
-    return rv_error(RV_EUSAGE, "%s: %s: the examples of language models are spans of a text, which have no length; leave it out",
+    return rv_error(RV_EUSAGE,
+                    "%s: %s: the examples of language models are spans of a text, which have no length; leave it out",
                     rv_config_where(c->config, key), key);
 }
 
@@ -290,7 +291,9 @@ static rv_status read_plan(rv_comparison *c, const char *path) {
 static rv_status check_folder(const char *dir) {
     char config[RV_PATH_MAX];
     snprintf(config, sizeof config, "%s/experiment.yaml", dir);
-    return access(config, F_OK) ? RV_OK : rv_error(RV_EUSAGE, "%s is the folder of a run; choose another compare.name or compare.dir", dir);
+    return access(config, F_OK)
+               ? RV_OK
+               : rv_error(RV_EUSAGE, "%s is the folder of a run; choose another compare.name or compare.dir", dir);
 }
 
 rv_status rv_comparison_plan(rv_comparison *c, bool keep) {

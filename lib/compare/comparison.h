@@ -3,8 +3,8 @@
  *  The plan is a JSON document, written once as DIR/plan.json and only read from then on:
  *    "format": "ravel-compare 2", "name"
  *    "asked":  {"compare": [lines], "model LABEL": [lines]}, the configuration it was made from, to see changes
- *    "models": [{"model", "file", "set": ["key=value"], "src_vocab", "tgt_vocab", "defaults": [key]}], set: what the comparison says, and
- *              matched widths; defaults: what the model has by default
+ *    "models": [{"model", "file", "set": ["key=value"], "src_vocab", "tgt_vocab", "defaults": [key]}],
+ *              set: what the comparison says, and matched widths; defaults: what the model has by default
  *    "settings": [label], "seeds", "match", "budget" as in report.json, "tuning": {"steps", "tokens", "lr": [...], "equal"} or null
  *    "cells":  [{"cell", "kind": "tune|train|cost", "model", "setting", "seed", "lr", "steps", "tokens", "path", "set"}]
  *  in the order in which they are run: trials of learning rates, trainings, costs. */

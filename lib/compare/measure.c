@@ -203,7 +203,8 @@ static json_t *vocabulary_of(rv_task *task) {
     return tok ? json_sprintf("%016llx", (unsigned long long)rv_tokenizer_hash(tok)) : NULL;
 }
 
-/* The text that spans are of, as the tokenizer has it: equal spans only where this is the same. NULL: there are no spans. */
+/* The text that spans are of, as the tokenizer has it: equal spans only where this is the same. NULL: there are no
+ * spans. */
 static json_t *text_of(const rv_task *task, rv_subset subset) {
     const rv_corpus *c = rv_lm_task_corpus(task);
     const rv_split *part = !c ? NULL : subset == RV_SUBSET_TEST ? &c->test : &c->valid;
@@ -229,7 +230,8 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     const struct {
         const char *key;
         json_t *value;
-    } hashes[] = {{"vocabulary", vocabulary_of(t->task)}, {"text", text_of(t->task, subset)}, {"data", data_of(t->saved)}};
+    } hashes[] = {
+        {"vocabulary", vocabulary_of(t->task)}, {"text", text_of(t->task, subset)}, {"data", data_of(t->saved)}};
     for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++)
         if (hashes[i].value) json_object_set_new(o, hashes[i].key, hashes[i].value);
     if (status == RV_OK) status = rv_json_write(o, path);
@@ -240,7 +242,8 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
 bool rv_measured(const char *dir, const rv_config *config) {
     char path[RV__PATH];
     bool there, both;
-    if (locate(path, dir, "examples.jsonl", &there) != RV_OK || locate(path, dir, "measured.json", &both) != RV_OK) return false;
+    if (locate(path, dir, "examples.jsonl", &there) != RV_OK || locate(path, dir, "measured.json", &both) != RV_OK)
+        return false;
     if (!there || !both || !rv_config_is(config, "task", "language_model")) return there && both;
     json_t *measured = json_load_file(path, 0, NULL);
     const bool of_spans = json_object_get(measured, "text") != NULL;

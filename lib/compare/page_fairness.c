@@ -139,7 +139,8 @@ static void confounds_line(rv__page *p) {
     }
     if (n)
         check_line(p, false, "Not asked for:",
-                   rv__page_format(p, "by default, the models differ in %s, too. Give %s in their files to have %s alike.",
+                   rv__page_format(p,
+                                   "by default, the models differ in %s, too. Give %s in their files to have %s alike.",
                                    keys, n > 1 ? "these keys" : "this key", n > 1 ? "them" : "it"));
 }
 

@@ -86,7 +86,8 @@ static rv_status take_example(void *ctx, json_t *line) {
     s[RV__TOKENS] = (double)whole(line, "tokens");
     s[RV__CORRECT] = (double)whole(line, "correct");
     s[RV__BYTES] = (double)whole(line, "bytes");
-    s[RV__NATS] = json_object_get(line, "nats") ? rv__json_double(line, "nats") : 0; /* of a span in which no token begins, too */
+    /* A span in which no token begins has some, too. */
+    s[RV__NATS] = json_object_get(line, "nats") ? rv__json_double(line, "nats") : 0;
     s[RV__EXACT] = (double)whole(line, "exact");
     s[RV__EXAMPLES] = 1;
     const json_t *bleu = json_object_get(line, "bleu"), *squared = json_object_get(line, "squared_error");
@@ -201,7 +202,8 @@ json_t *rv__rate_window(double lr, const json_t *tried) {
     json_array_foreach (tried, i, t)
         if (rv__json_double(t, "lr") >= lr && rv__json_double(t, "lr") <= lr) loss = rv__json_double(t, "loss");
     for (int k = 0; k < 2; k++)
-        while ((t = next_rate(end[k], tried, k ? 1 : -1)) && rv__json_double(t, "loss") - loss <= 0.1 * fabs(loss)) end[k] = rv__json_double(t, "lr");
+        while ((t = next_rate(end[k], tried, k ? 1 : -1)) && rv__json_double(t, "loss") - loss <= 0.1 * fabs(loss))
+            end[k] = rv__json_double(t, "lr");
     return isfinite(lr) ? json_pack("{s:f, s:f}", "low", end[0], "high", end[1]) : json_null();
 }
 
@@ -225,7 +227,9 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"bpb", false, 0, INFINITY, 2, {RV__NATS, RV__BYTES}, bits},
     {"accuracy", true, 0, 1, 2, {RV__CORRECT, RV__TOKENS}, ratio},
     {"exact", true, 0, 1, 2, {RV__EXACT, RV__EXAMPLES}, ratio},
-    {"bleu", true, 0, 100, 10, {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7, RV__BLEU + 8, RV__BLEU + 9}, bleu},
+    {"bleu", true, 0, 100, 10,
+     {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7,
+      RV__BLEU + 8, RV__BLEU + 9}, bleu},
     {"mse", false, 0, INFINITY, 2, {RV__SQUARES, RV__EXAMPLES}, ratio},
 };
 

@@ -14,7 +14,7 @@ typedef struct {
     int64_t n;
     double *sums;       /* (n, RV_SUMS) */
     int64_t *length[2]; /* of the source, in tokens and in words */
-    bool predictions, bytes, texts, numbers; /* which sums mean something: the first three; bytes; exact and BLEU; squares */
+    bool predictions, bytes, texts, numbers; /* which sums mean something: 3 of them; bytes; exact, BLEU; squares */
     json_t *first;      /* the first few lines as they are */
 } rv__examples;
 /* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, RV_ENOMEM. */
@@ -46,8 +46,8 @@ double rv__json_double(const json_t *o, const char *key);
 /* Of a model's entry in "tuning": whether the rate it took is the least or the greatest of those tried. */
 bool rv__rate_at_edge(const json_t *entry);
 
-/* Of the rates tried next to each other around `lr`, the least and the greatest that come to a loss within 10 % of lr's:
- * {"low", "high"}; null where there is no rate. */
+/* Of the rates tried next to each other around `lr`, the least and the greatest that come to a loss within 10 % of
+ * lr's: {"low", "high"}; null where there is no rate. */
 json_t *rv__rate_window(double lr, const json_t *tried);
 /* The trial at the rate next to the entry's own, below (-1) or above (1) it; NULL at the edge. */
 const json_t *rv__rate_beside(const json_t *entry, int side);

@@ -159,7 +159,8 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
             snprintf(p->why, RV__WHY, "seeds agree, but there are too few examples to tell");
     }
     const bool told = strlen(verdict) == 1, a_wins = *verdict == 'a';
-    if (told && p->losses) rv__rate_caveat(d, d->in->model[a_wins ? p->a : p->b], d->in->model[a_wins ? p->b : p->a], p->beside);
+    if (told && p->losses)
+        rv__rate_caveat(d, d->in->model[a_wins ? p->a : p->b], d->in->model[a_wins ? p->b : p->a], p->beside);
     const size_t at = strlen(p->why);
     snprintf(p->why + at, RV__WHY - at, "%s%s", at && *p->beside ? "; " : "", p->beside);
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "a", d->in->model[p->a], "b", d->in->model[p->b],
@@ -178,7 +179,8 @@ static rv_status describe_models(const rv__quality *d, const rv__group *g, const
         int64_t n;
         status = value_of(d, &g[k], m, &EVERYTHING, each, &n, &v);
         json_t *seeds = json_array();
-        for (int i = 0; i < g[k].n && rv__measured_by(d, &g[k], m); i++) json_array_append_new(seeds, rv_json_number(each[i]));
+        for (int i = 0; i < g[k].n && rv__measured_by(d, &g[k], m); i++)
+            json_array_append_new(seeds, rv_json_number(each[i]));
         json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "value",
                                               rv_json_number(v.value), "low", rv_json_number(v.low), "high",
                                               rv_json_number(v.high), "per_seed", seeds));

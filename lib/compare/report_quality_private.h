@@ -36,7 +36,7 @@ bool rv__measured_by(const rv__quality *d, const rv__group *g, const rv__metric_
 bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]);
 /* Whether something else than the systems may explain a difference, and what. */
 bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]);
-/* Beside a verdict: whether the winner's trial at a rate one step on the grid away was worse than the loser's best one. */
+/* Beside a verdict: whether the winner's trial at a rate one step on the grid away was behind the loser's best one. */
 void rv__rate_caveat(const rv__quality *d, const char *winner, const char *loser, char why[RV__WHY]);
 /* What to know beside a verdict, or that there is no difference to tell: appended to `why`, parted by "; ". */
 void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]);

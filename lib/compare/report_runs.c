@@ -47,7 +47,8 @@ static const json_t *defaults_of(const rv_report_input *in, int model) {
     const json_t *entries = json_object_get(in->plan, "models"), *e;
     size_t i;
     json_array_foreach (entries, i, e)
-        if (!strcmp(json_string_value(json_object_get(e, "model")), in->model[model])) return json_object_get(e, "defaults");
+        if (!strcmp(json_string_value(json_object_get(e, "model")), in->model[model]))
+            return json_object_get(e, "defaults");
     return NULL;
 }
 
@@ -82,7 +83,8 @@ static void add_differences(const rv_report_input *in, const key_list *l, json_t
         }
         json_t *key = json_array_get(l[0].keys, k);
         if (!equal && !of_the_place(json_string_value(key)))
-            json_array_append_new(list, json_pack("{s:O, s:O, s:o}", "key", key, "values", values, "asked", asked_for(in, key, values)));
+            json_array_append_new(
+                list, json_pack("{s:O, s:O, s:o}", "key", key, "values", values, "asked", asked_for(in, key, values)));
         json_decref(values);
     }
 }

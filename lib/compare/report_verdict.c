@@ -197,7 +197,8 @@ static bool other_text(const rv__quality *d, const rv__group *a, const rv__group
         const json_t *x = json_object_get(d->facts[a->run[0]].measured, "text"),
                      *y = json_object_get(d->facts[run].measured, "text");
         if (x && y && !json_equal(x, y))
-            return because(why, "they were measured on different texts: data, normalization, lower case or blanks between words differ");
+            return because(why, "they were measured on different texts: data, normalization, lower case or blanks "
+                                "between words differ");
     }
     return false;
 }
@@ -304,15 +305,16 @@ void rv__rate_caveat(const rv__quality *d, const char *winner, const char *loser
     double best[2] = {INFINITY, INFINITY};
     for (int k = 0; k < 2; k++) {
         size_t i;
-        json_array_foreach (json_object_get(k ? l : w, "tried"), i, t) best[k] = fmin(best[k], rv__json_double(t, "loss"));
+        json_array_foreach (json_object_get(k ? l : w, "tried"), i, t)
+            best[k] = fmin(best[k], rv__json_double(t, "loss"));
     }
     if (!isfinite(best[0]) || !(best[0] < best[1])) return; /* the trials say something else than the verdict */
     for (int side = -1; side <= 1; side += 2) {
         if (!(t = rv__rate_beside(w, side))) continue;
         const double loss = rv__json_double(t, "loss");
         if (loss < best[1]) continue;
-        because(why, "one step on the grid away, at a learning rate of %g, the trial of %s was behind that of %s", rv__json_double(t, "lr"), winner,
-                loser);
+        because(why, "one step on the grid away, at a learning rate of %g, the trial of %s was behind that of %s",
+                rv__json_double(t, "lr"), winner, loser);
         return;
     }
 }

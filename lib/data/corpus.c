@@ -116,7 +116,8 @@ static rv_status fill(const rv_corpus_files *files, const rv_tokenizer_spec *spe
         if (status != RV_OK) return rv_error_context(status, "%s (%s): ", part[i].path, split_names[i]);
         if (!split[i]->n) return rv_error(RV_EDATA, "%s: the %s text has nothing but white space; give another file", part[i].path, split_words[i]);
         split[i]->unknown = rv_tokenizer_unknown(c->tokenizer, split[i]->ids, split[i]->n);
-        RV_TRY(rv_tokenizer_text(c->tokenizer, part[i].s, part[i].len, split[i]->ids, split[i]->n, i > 0, &split[i]->text));
+        RV_TRY(rv_tokenizer_text(c->tokenizer, part[i].s, part[i].len, split[i]->ids, split[i]->n, i > 0,
+                                 &split[i]->text));
     }
     return RV_OK;
 }

@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     int32_t *ids;
     int64_t n;
-    int64_t unknown; /**< ids that are <unk>: what they stand for, they do not say */
+    int64_t unknown;     /**< ids that are <unk>: what they stand for, they do not say */
     rv_tokens_text text; /**< train: without length */
 } rv_split;
 

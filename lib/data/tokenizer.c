@@ -280,8 +280,8 @@ static const char *token_text(const rv_tokenizer *tok, int32_t id, size_t *len) 
     return unk ? rv__special_names[RV_UNK] : "";
 }
 
-/* What an id takes of the text and what of it decoding writes: all of it but the white space before a word, which is one
- * blank between two words and else nothing. */
+/* What an id takes of the text and what of it decoding writes: all of it but the white space before a word, which is
+ * one blank between two words and else nothing. */
 typedef struct {
     size_t taken, gap, unit; /* taken = white space + unit; gap: 1 for the blank */
 } piece;
@@ -293,14 +293,15 @@ static piece piece_of(const rv_tokenizer *tok, int32_t id, const char *text, siz
         p.taken = p.unit;
         return p;
     }
-    for (size_t k; !p.unit && p.taken < len && (k = next_unit(tok->spec.type, text + p.taken, len - p.taken, &p.unit));) p.taken += k;
+    for (size_t k; !p.unit && p.taken < len && (k = next_unit(tok->spec.type, text + p.taken, len - p.taken, &p.unit));)
+        p.taken += k;
     const char *unit = text + p.taken - p.unit;
     p.gap = tok->spec.type == RV_TOKENS_WORD && after_word && *unit != '\n';
     return p;
 }
 
-static void measure_pieces(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, XXH3_state_t *hash,
-                           rv_tokens_text *out) {
+static void measure_pieces(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n,
+                           XXH3_state_t *hash, rv_tokens_text *out) {
     size_t at = 0;
     bool after_word = false;
     for (int64_t i = 0; i < n; i++) {
@@ -318,8 +319,8 @@ static void measure_pieces(const rv_tokenizer *tok, const char *text, size_t len
     out->hash = XXH3_64bits_digest(hash);
 }
 
-rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, bool lengths,
-                            rv_tokens_text *out) {
+rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n,
+                            bool lengths, rv_tokens_text *out) {
     rv_text own;
     *out = (rv_tokens_text){0};
     RV_TRY(prepare(tok, text, len, &own));

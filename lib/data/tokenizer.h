@@ -53,17 +53,18 @@ RV_API void rv_tokenizer_destroy(rv_tokenizer *tok);
  *  the vocabulary, named with its offset; char, word: invalid UTF-8), RV_ENOMEM. Fills tok's word cache: not from two
  *  threads at once. */
 RV_API rv_status rv_tokenizer_encode(rv_tokenizer *tok, const char *text, size_t len, int32_t **ids, int64_t *n);
-/** A text as its tokens say it: normalised and in lower case where the tokenizer is; of words, one blank between two and none
- *  elsewhere. What <unk> stands for is as it was. */
+/** A text as its tokens say it: normalised and in lower case where the tokenizer is; of words, one blank between two
+ *  and none elsewhere. What <unk> stands for is as it was. */
 typedef struct {
-    uint32_t *length; /**< bytes of each id, the blank before a word included; malloc'd, the caller frees it; NULL: not asked for */
+    /** Bytes of each id, the blank before a word included; malloc'd, the caller frees it; NULL: not asked for. */
+    uint32_t *length;
     int64_t bytes, chars;             /**< of all */
     int64_t first_bytes, first_chars; /**< of the first id, which a language model does not predict */
-    uint64_t hash;        /**< XXH3: equal texts have equal ones, whatever they were cut into */
+    uint64_t hash;                    /**< XXH3: equal texts have equal ones, whatever they were cut into */
 } rv_tokens_text;
 /** Of ids (n) as rv_tokenizer_encode gave them for `text`. Errors: RV_ENOMEM. */
-RV_API rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n, bool lengths,
-                                   rv_tokens_text *out);
+RV_API rv_status rv_tokenizer_text(const rv_tokenizer *tok, const char *text, size_t len, const int32_t *ids, int64_t n,
+                                   bool lengths, rv_tokens_text *out);
 /** Text of ids. <unk> appears as such, other specials as nothing. Error: RV_EDATA for an id outside [0, size). Free
  *  with rv_text_free. */
 RV_API rv_status rv_tokenizer_decode(const rv_tokenizer *tok, const int32_t *ids, int64_t n, rv_text *out);

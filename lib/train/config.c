@@ -68,8 +68,8 @@ static void note_places(rv_config *c) {
     }
 }
 
-/* To try a file's experiment for five steps: an assigned train.max_steps stands in place of the file's train.epochs (the
- * other way round, the schema's condition of train.max_steps has it). */
+/* To try a file's experiment for five steps: an assigned train.max_steps stands in place of the file's train.epochs
+ * (the other way round, the schema's condition of train.max_steps has it). */
 static rv_status steps_before_epochs(rv_config *c) {
     const rv_yaml_node *train = rv_yaml_get(rv_yaml_root(c->yaml), "train");
     if (!train || train->kind != RV_YAML_MAP) return RV_OK;

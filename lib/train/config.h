@@ -30,8 +30,8 @@ RV_API void rv_config_destroy(rv_config *c);
  *  RV_EUSAGE with the mistakes that come of it, or RV_ENOMEM: the configuration can then only be destroyed. */
 RV_API rv_status rv_config_set_steps(rv_config *c, int64_t steps);
 /** Say (rv_info) which keys of the files were left out or changed because an assignment made them impossible
- * (vocab_size of a tokenizer that became char, a warm-up longer than a run that was made short, or than its epochs are; what files give in
- * vain is a mistake), and which data files were found elsewhere than they were written. */
+ *  (vocab_size of a tokenizer that became char, a warm-up longer than a run that was made short, or than its epochs
+ *  are; what files give in vain is a mistake), and which data files were found elsewhere than they were written. */
 RV_API void rv_config_tell(const rv_config *c);
 
 /** Numbers. rv_config_int of a key that is set to `auto` (runtime.threads) is 0. */

@@ -407,7 +407,9 @@ void rv__config_resolve_section(rv_config *c, const char *section) {
         for (int i = 0; i < rv__schema_size; i++) {
             const char *path = rv__schema[i].path;
             if (!first_row(i) || strncmp(path, section, n) || (path[n] && path[n] != '.')) continue;
-            if (pass == 0) c->value[i] = (rv__value){0};
-            else resolve(c, i);
+            if (pass == 0)
+                c->value[i] = (rv__value){0};
+            else
+                resolve(c, i);
         }
 }

@@ -44,8 +44,8 @@ RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *
 /** Compare the configuration with the one in the checkpoint: RV_ECKPT that names all keys of task, seed, model and
  *  tokenizer that differ. */
 RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
-/** RV_EUSAGE that names all keys of task, model and tokenizer in which the configuration of a trained model, with what a command
- *  line assigns, is not the checkpoint's: they would have no effect, or make another model of its weights. */
+/** RV_EUSAGE that names all keys of task, model and tokenizer in which the configuration of a trained model, with what
+ *  a command line assigns, is not the checkpoint's: they would have no effect, or make another model of its weights. */
 RV_API rv_status rv_run_check_assigned(const rv_config *config, const rv_checkpoint *saved);
 /** Warn of what may change and changes results: all keys of data and train that differ, and the learning rate if it
  *  jumps by them. train.epochs has become train.max_steps by now. */

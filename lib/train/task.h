@@ -16,7 +16,7 @@ typedef struct rv_task rv_task;
 
 enum { RV_METRICS_MAX = 8 };
 typedef struct {
-    const char *name; /**< as in the configuration: loss, ppl, bpc, bpb, honest_loss, bleu, chrf, accuracy; and bleu_lc */
+    const char *name; /**< as in the configuration, and bleu_lc */
     double value;
 } rv_metric;
 typedef struct {
@@ -74,8 +74,9 @@ typedef struct {
      *  measured, all of it; otherwise as a validation in training may be, cheaper (train.validate_*). Leaves the training
      *  cursor and state as they were. */
     rv_status (*evaluate)(rv_tape *tape, rv_task *task, rv_subset subset, bool final, rv_metrics_result *out);
-    /** Whether evaluate could begin: RV_EDATA with the remedy when there is no such part, or too little of it; `watched`, before training: or when the
-     *  metric that stops it early cannot be measured, or the test part could not be. A warning names other metrics that cannot. */
+    /** Whether evaluate could begin: RV_EDATA with the remedy when there is no such part, or too little of it;
+     *  `watched`, before training: or when the metric that stops it early cannot be measured, or the test part could
+     *  not be. A warning names other metrics that cannot. */
     rv_status (*check)(rv_task *task, rv_subset subset, bool watched);
     /** Each example of a part (a language model's are spans of the text), in the data's order; translated as
      *  decode.* says. Errors: the sink's, and as evaluate. */

@@ -100,15 +100,17 @@ void rv__argmax(const rv_lm *lm, const rv_tensor *logits, int64_t B, int64_t T, 
         }
 }
 
-rv_status rv__score_targets(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
-                            const rv_memory *memory, const double **nats, const int32_t **best) {
+rv_status rv__score_targets(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T,
+                            rv_decoder_state *state, const rv_memory *memory, const double **nats,
+                            const int32_t **best) {
     double *n = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *n);
     int32_t *b = rv_tape_alloc(tape, (size_t)(B * T) * sizeof *b);
     *nats = n, *best = b;
     return n && b && rv_lm_score(tape, lm, x, y, B, T, state, memory, n, b) ? RV_OK : rv_tape_status(tape);
 }
 
-void rv__score_sum_rows(const double *nats, const int32_t *best, const int32_t *y, int64_t B, int64_t T, rv__score *score) {
+void rv__score_sum_rows(const double *nats, const int32_t *best, const int32_t *y, int64_t B, int64_t T,
+                        rv__score *score) {
     for (int64_t b = 0; b < B; b++) {
         score[b] = (rv__score){0};
         for (int64_t i = b * T; i < (b + 1) * T; i++) {
@@ -120,8 +122,8 @@ void rv__score_sum_rows(const double *nats, const int32_t *best, const int32_t *
     }
 }
 
-rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
-                         const rv_memory *memory, rv__score *score) {
+rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T,
+                         rv_decoder_state *state, const rv_memory *memory, rv__score *score) {
     const double *nats;
     const int32_t *best;
     RV_TRY(rv__score_targets(tape, lm, x, y, B, T, state, memory, &nats, &best));

@@ -48,10 +48,12 @@ typedef struct {
     int64_t tokens, correct; /* targets, and those that were the most probable id */
 } rv__score;
 /* Each target alone, as rv_lm_score, in memory of the tape. */
-rv_status rv__score_targets(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,
-                            const rv_memory *memory, const double **nats, const int32_t **best);
+rv_status rv__score_targets(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T,
+                            rv_decoder_state *state, const rv_memory *memory, const double **nats,
+                            const int32_t **best);
 /* The sums of each row. */
-void rv__score_sum_rows(const double *nats, const int32_t *best, const int32_t *y, int64_t B, int64_t T, rv__score *score);
+void rv__score_sum_rows(const double *nats, const int32_t *best, const int32_t *y, int64_t B, int64_t T,
+                        rv__score *score);
 /* Score each of the B rows of ids x against the targets y (B, T), teacher-forced (rv_lm_score), into score (B): a row's depends on that
  * row alone. */
 rv_status rv__score_rows(rv_tape *tape, rv_lm *lm, const int32_t *x, const int32_t *y, int64_t B, int64_t T, rv_decoder_state *state,

@@ -214,9 +214,11 @@ static rv_status require_part(const lm_task *t, rv_subset subset, const rv_split
     return rv__no_part(subset);
 }
 
-/* The windows of the first `batches` batches of a pass, in the order of the text: *score gets *n of them, for rv_free. Those that the
- * last batch, or a shorter stream, does not fill have no tokens. Where spans are wanted (or NULL), each target goes to its own. */
-static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int64_t batches, rv__spans *spans, rv__score **score, int64_t *n) {
+/* The windows of the first `batches` batches of a pass, in the order of the text: *score gets *n of them, for rv_free.
+ * Those that the last batch, or a shorter stream, does not fill have no tokens. Where spans are wanted (or NULL), each
+ * target goes to its own. */
+static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int64_t batches, rv__spans *spans,
+                               rv__score **score, int64_t *n) {
     const rv_decoder_kind *kind = rv_lm_get_config(t->lm)->decoder.kind;
     const int64_t B = t->B, T = t->T;
     rv_decoder_state *state = pass->carry ? rv_lm_state_create(t->lm, B, T) : NULL;
@@ -246,7 +248,8 @@ static rv_status score_windows(rv_tape *tape, lm_task *t, rv_lm_pass *pass, int6
 }
 
 /* Scores of a part, or of its first `most` batches (0: all). */
-static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int64_t most, rv__spans *spans, rv__score **score, int64_t *n) {
+static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int64_t most, rv__spans *spans,
+                            rv__score **score, int64_t *n) {
     rv_lm_pass pass;
     *score = NULL;
     RV_TRY(rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass));
@@ -290,7 +293,8 @@ static rv_status evaluate(rv_tape *tape, rv_task *task, rv_subset subset, bool f
     rv__score *score;
     int64_t n;
     RV_TRY(require_part(t, subset, &part));
-    rv_status status = score_part(tape, t, part, final ? 0 : rv_config_int(t->config, "train.validate_batches"), NULL, &score, &n);
+    rv_status status =
+        score_part(tape, t, part, final ? 0 : rv_config_int(t->config, "train.validate_batches"), NULL, &score, &n);
     if (status == RV_OK) {
         rv__score all = rv__score_sum(n, score);
         double loss = all.nats / (double)all.tokens;
@@ -354,9 +358,11 @@ static rv_status restore(rv_task *task, const rv_checkpoint *saved) {
     rv_real *now = rv_lm_get_config(t->lm)->decoder.kind->state_data(t->state, &n);
     const rv_ck_item *kept = rv_checkpoint_find(saved, "/data/carried_state");
     if (kept && rv_ck_count(kept) != n)
-        return rv_error(RV_ECKPT, "the state that train.batch.sampling contiguous carries is of %lld sequences, and a batch is now of %lld; "
-                                  "set train.batch back, or give the experiment another name or checkpoint.dir",
-                        (long long)(rv_ck_count(kept) * t->B / n), (long long)t->B);
+        return rv_error(
+            RV_ECKPT,
+            "the state that train.batch.sampling contiguous carries is of %lld sequences, and a batch is now of %lld; "
+            "set train.batch back, or give the experiment another name or checkpoint.dir",
+            (long long)(rv_ck_count(kept) * t->B / n), (long long)t->B);
     RV_TRY(rv_checkpoint_read(saved, "/data/carried_state", sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64, n, now));
     memcpy(t->kept, now, (size_t)n * sizeof *now);
     return RV_OK;

@@ -97,7 +97,8 @@ static rv_status warn_of_data(const rv_trained *t) {
         if (strcmp(now.item[i].path, path) || !memcmp(now.item[i].data, &then, sizeof then)) continue;
         char names[2048];
         name_data(t->config, names, sizeof names);
-        rv_warn("%s was trained on other data: the text of %s, or how it is cut into parts, has changed since; figures and parts of it are not "
+        rv_warn("%s was trained on other data: the text of %s, or how it is cut into parts, has changed since; figures "
+                "and parts of it are not "
                 "those of the run",
                 t->path, names);
     }

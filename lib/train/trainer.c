@@ -270,7 +270,8 @@ static rv_status loop(run *r) {
             if (status != RV_OK) break;
             r->s.unvalidated = r->s.step % r->validate_every == 0 || r->s.step == r->max_steps;
         }
-        rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss, (double)(r->s.tokens - tokens0) / (rv_now() - t0));
+        rv_progress_update(bar, r->s.step, "loss %.4f, %.3g tokens/s", r->s.running_loss,
+                           (double)(r->s.tokens - tokens0) / (rv_now() - t0));
         bool best = false;
         rv_run_state before = r->s;
         if (r->s.unvalidated) status = validate(r, &best);
@@ -395,7 +396,9 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     }
     r->s.stopped = out_of_patience(r); /* the patience may have been raised since */
     if (r->s.stopped) rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to go on", (long long)r->s.step);
-    else if (complete(r)) rv_info("the run is complete: it has done %lld of %lld steps; raise %s to go on", (long long)r->s.step, (long long)r->max_steps, r->length_key);
+    else if (complete(r))
+        rv_info("the run is complete: it has done %lld of %lld steps; raise %s to go on", (long long)r->s.step,
+                (long long)r->max_steps, r->length_key);
     else rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
     return RV_OK;
 }

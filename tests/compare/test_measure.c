@@ -97,8 +97,9 @@ typedef struct {
 static rv_status collect(void *ctx, int64_t i, const rv_example *e) {
     collector *c = ctx;
     cr_assert_eq(i, c->n++);
-    fprintf(c->f, "%lld %lld %lld %lld %lld %a %s\n", (long long)e->source_tokens, (long long)e->source_words, (long long)e->tokens, (long long)e->correct,
-            (long long)e->bytes, e->nats, e->hypothesis ? e->hypothesis : "");
+    fprintf(c->f, "%lld %lld %lld %lld %lld %a %s\n", (long long)e->source_tokens, (long long)e->source_words,
+            (long long)e->tokens, (long long)e->correct, (long long)e->bytes, e->nats,
+            e->hypothesis ? e->hypothesis : "");
     c->tokens += e->tokens;
     c->correct += e->correct;
     c->bytes += e->bytes;

@@ -237,9 +237,12 @@ Test(report, how_much_hangs_on_the_rate, .init = setup, .fini = teardown) {
         const char *alpha, *beta, *says; /* losses at rates 0.01, 0.1 and 1 */
     } cases[] = {
         {"0.9, 0.8, 0.9", "0.7, 0.5, 0.6", ""},
-        {"0.9, 0.8, 0.9", "0.7, 0.5, 0.85", "one step on the grid away, at a learning rate of 1, the trial of beta was behind that of alpha"},
-        {"0.9, 0.8, 0.9", "0.9, 0.5, 0.6", "one step on the grid away, at a learning rate of 0.01, the trial of beta was behind that of alpha"},
-        {"0.9, 0.8, 0.9", "0.7, 0.5, null", "one step on the grid away, at a learning rate of 1, the trial of beta was behind that of alpha"},
+        {"0.9, 0.8, 0.9", "0.7, 0.5, 0.85",
+         "one step on the grid away, at a learning rate of 1, the trial of beta was behind that of alpha"},
+        {"0.9, 0.8, 0.9", "0.9, 0.5, 0.6",
+         "one step on the grid away, at a learning rate of 0.01, the trial of beta was behind that of alpha"},
+        {"0.9, 0.8, 0.9", "0.7, 0.5, null",
+         "one step on the grid away, at a learning rate of 1, the trial of beta was behind that of alpha"},
         {"0.9, 0.4, 0.9", "0.9, 0.5, 0.9", ""}, /* the trials favour the other one anyway */
     };
     usual();
@@ -251,9 +254,11 @@ Test(report, how_much_hangs_on_the_rate, .init = setup, .fini = teardown) {
             json_t *tried = json_array();
             for (double lr = 0.01; lr < 2; lr *= 10) {
                 const char *loss = strtok_r(rest, ", ", &rest);
-                json_array_append_new(tried, json_pack("{s:f, s:o}", "lr", lr, "loss", *loss == 'n' ? json_null() : json_real(atof(loss))));
+                json_array_append_new(tried, json_pack("{s:f, s:o}", "lr", lr, "loss",
+                                                       *loss == 'n' ? json_null() : json_real(atof(loss))));
             }
-            json_array_append_new(rows, json_pack("{s:s, s:f, s:o}", "model", k ? "beta" : "alpha", "lr", 0.1, "tried", tried));
+            json_array_append_new(
+                rows, json_pack("{s:s, s:f, s:o}", "model", k ? "beta" : "alpha", "lr", 0.1, "tried", tried));
         }
         in.plan = json_pack("{s:{s:b, s:o}}", "tuning", "equal", 1, "models", rows);
         json_t *r = report();

@@ -375,15 +375,18 @@ Test(tokenizer, bpe_of_tinyshakespeare) {
 }
 
 /* The bytes that each id says, as "1 2 3"; `canonical` is what they are of. */
-static void check_text(rv_tokenizer_spec spec, const char *train_on, const char *text, const char *expected, const char *canonical) {
-    rv_tokenizer *tok = train(spec, train_on, strlen(train_on)), *bytes = train((rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, "", 0);
+static void check_text(rv_tokenizer_spec spec, const char *train_on, const char *text, const char *expected,
+                       const char *canonical) {
+    rv_tokenizer *tok = train(spec, train_on, strlen(train_on)),
+                 *bytes = train((rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, "", 0);
     int32_t *ids;
     rv_tokens_text t, same;
     int64_t n;
     char buf[256] = "";
     cr_assert_eq(rv_tokenizer_encode(tok, text, strlen(text), &ids, &n), RV_OK, "%s", rv_error_message());
     cr_assert_eq(rv_tokenizer_text(tok, text, strlen(text), ids, n, true, &t), RV_OK);
-    for (int64_t i = 0; i < n; i++) snprintf(buf + strlen(buf), sizeof buf - strlen(buf), "%s%u", i ? " " : "", t.length[i]);
+    for (int64_t i = 0; i < n; i++)
+        snprintf(buf + strlen(buf), sizeof buf - strlen(buf), "%s%u", i ? " " : "", t.length[i]);
     cr_expect_str_eq(buf, expected);
     cr_expect_eq(t.first_bytes, t.length[0]);
     free(ids);
@@ -402,11 +405,15 @@ static void check_text(rv_tokenizer_spec spec, const char *train_on, const char 
 Test(tokenizer, bytes_of_each_id) {
     check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR}, "a\u00e9\u20ac", "\u20aca\u00e9", "3 1 2", "\u20aca\u00e9");
     /* <unk> says what it stands for; a rare one is left out. */
-    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .min_frequency = 2}, "aab\u20ac", "a\u20acb\u20ac", "1 3 1 3", "a\u20acb\u20ac");
-    check_text((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 258}, "abab abab abab", "abab c", "4 1 1", "abab c");
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .min_frequency = 2}, "aab\u20ac", "a\u20acb\u20ac",
+               "1 3 1 3", "a\u20acb\u20ac");
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 258}, "abab abab abab", "abab c", "4 1 1",
+               "abab c");
     /* Blanks are one between two words; those elsewhere, and more of them, no token says. */
-    check_text((rv_tokenizer_spec){.type = RV_TOKENS_WORD}, "one two", "  one \t two  \n unseen  \u00e9 ", "3 4 1 6 3", "one two\nunseen \u00e9");
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_WORD}, "one two", "  one \t two  \n unseen  \u00e9 ", "3 4 1 6 3",
+               "one two\nunseen \u00e9");
     check_text((rv_tokenizer_spec){.type = RV_TOKENS_WORD}, "one two", "one two\n\none", "3 4 1 1 3", "one two\n\none");
     /* The normalised text: U+FB01 is two letters in nfkc. */
-    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .normalization = RV_NORMAL_NFKC, .lowercase = true}, "fi k", "\ufb01K", "1 1 1", "fik");
+    check_text((rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .normalization = RV_NORMAL_NFKC, .lowercase = true}, "fi k",
+               "\ufb01K", "1 1 1", "fik");
 }

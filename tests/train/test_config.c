@@ -177,13 +177,19 @@ Test(config, few_keys_are_required) {
     cr_expect_eq(rv_config_int(c, "model.encoder.num_layers"), 1);
     cr_expect_eq(rv_config_int(c, "train.batch.size"), 4096);
     rv_config_destroy(c);
-    fails("name: n\ntask: translation\ndata: {dataset: d}\nmodel:\n  encoder: {num_layers: 0}\n  decoder: {type: rnn, hidden_size: 32}\ntrain: {optimizer: {type: sgd}}\n", 0, NULL,
-          "exp.yaml:5:3: model.encoder.type is missing: rnn or transformer (recurrence or attention)\n"
-          "exp.yaml:5:3: model.encoder.hidden_size is missing: a whole number in [1, 65536] (width of a layer's state)\n"
-          "exp.yaml:5:25: model.encoder.num_layers: expected a whole number in [1, 1000], got '0'\n"
-          "exp.yaml:6:3: model.decoder.cell is missing: rnn, lstm or gru (recurrent cell [Elman 1990; Hochreiter 1997; Cho 2014])\n"
-          "exp.yaml:7:1: train.max_steps is missing: a whole number in [0, 1000000000000] (updates in all; or give train.epochs)\n"
-          "exp.yaml:7:9: train.optimizer.lr is missing: a number in [0, 1000000] (learning rate per update, before the schedule)");
+    fails(
+        "name: n\ntask: translation\ndata: {dataset: d}\nmodel:\n  encoder: {num_layers: 0}\n  decoder: {type: rnn, "
+        "hidden_size: 32}\ntrain: {optimizer: {type: sgd}}\n",
+        0, NULL,
+        "exp.yaml:5:3: model.encoder.type is missing: rnn or transformer (recurrence or attention)\n"
+        "exp.yaml:5:3: model.encoder.hidden_size is missing: a whole number in [1, 65536] (width of a layer's state)\n"
+        "exp.yaml:5:25: model.encoder.num_layers: expected a whole number in [1, 1000], got '0'\n"
+        "exp.yaml:6:3: model.decoder.cell is missing: rnn, lstm or gru (recurrent cell [Elman 1990; Hochreiter 1997; "
+        "Cho 2014])\n"
+        "exp.yaml:7:1: train.max_steps is missing: a whole number in [0, 1000000000000] (updates in all; or give "
+        "train.epochs)\n"
+        "exp.yaml:7:9: train.optimizer.lr is missing: a number in [0, 1000000] (learning rate per update, before the "
+        "schedule)");
 }
 
 /* One assignment to the sound file and the mistake that it makes, after "command line '...': ". */
@@ -200,7 +206,8 @@ Test(config, one_mistake_each) {
         {"train.optimizer.betas=[0.9]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got a list"},
         {"train.optimizer.betas=[0.9, 1]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got '1'"},
         {"metrics=[loss, loss]", "metrics: 'loss' is listed twice; remove one"},
-        {"metrics=[loss, bleu]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'bleu'"},
+        {"metrics=[loss, bleu]",
+         "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'bleu'"},
         {"metrics=[]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got a list"},
         {"metrics=loss", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'loss'"},
         {"train.optimizer=adam", "train.optimizer: expected a map, got 'adam'"},

@@ -102,7 +102,8 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir) {
     static const char sentences[] = "report.attention.sentences";
     pictures = rv_config_has(r->config[i], sentences) ? (int)rv_config_int(r->config[i], sentences) : PICTURES;
     if (pictures > r->pictures) r->pictures = pictures;
-    if (finished && !diverged) RV_TRY(measure(dir, r->config[i], step, pictures));
+    if (finished && !diverged)
+        RV_TRY(measure(dir, r->config[i], step, pictures));
     else rv_warn("%s: the run %s; it is shown without what is measured at the end", dir, diverged ? "diverged" : "is not finished");
     r->run[i] = (rv_report_run){
         .path = dir,
