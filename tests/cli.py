@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The command as a user meets it: what it prints, what it returns, what it leaves behind.   cli.py RAVEL"""
-import fcntl, filecmp, json, math, os, pty, random, re, resource, signal, struct, subprocess, termios, time, unittest
+import fcntl, filecmp, json, math, os, pty, re, resource, signal, struct, subprocess, termios, time, unittest
 
-from command import BASE, LSTM, RAVEL, InAFolder, beside_unknown, ravel
+from command import BASE, LSTM, RAVEL, WithText, beside_unknown, ravel
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 GPT = "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 32}}"
@@ -19,12 +19,9 @@ def wait_for(there, seconds=60):
     return there()
 
 
-class Cli(InAFolder):
+class Cli(WithText):
     def setUp(self):
         super().setUp()
-        random.seed(2)
-        with open("text", "w") as f: f.write("".join(random.choice(["to be ", "or not ", "that is\n", "the question. "]) for _ in range(600)))
-        self.write("lstm.yaml", BASE % LSTM)
         self.write("gpt.yaml", BASE % GPT)
 
     def test_help_of_every_command_has_an_example(self):
@@ -106,59 +103,6 @@ class Cli(InAFolder):
         self.check(ravel("train", "lstm.yaml"), 0)
         self.check(ravel("train", "lstm.yaml", "train.max_steps=30"), 0, "resuming from .* after step 20", "done: step 30")
 
-    def test_epochs(self):
-        """Passes over the training part become steps once the data are read; no window is seen more or less often."""
-        with open("text") as f: text = f.read()
-        self.write("epochs.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: 3"))
-        windows = (len(text) * 9 // 10 - 1) // 16
-        shuffled = "train.batch.sampling=shuffled", "train.lr_scheduler={type: cosine, warmup_steps: 2}"
-        steps = -(-3 * windows // 4)
-        for accumulate in 1, 3:
-            name = f"shuffled-{accumulate}"
-            r = ravel("train", "epochs.yaml", f"name={name}", *shuffled, f"train.accumulate={accumulate}")
-            updates = -(-steps // accumulate)
-            self.check(r, 0, f"train.epochs 3: {updates} steps", f"done: step {updates}, epoch 3,")
-            with open(f"runs/{name}/experiment.yaml") as f: resolved = f.read()
-            self.assertRegex(resolved, f"(?m)^  max_steps: {updates}$")
-            self.assertRegex(resolved, f"(?m)^    total_steps: {updates}$")
-            self.assertNotIn("epochs:", resolved)
-        # The cursor stands where the last pass ends, but for what a full batch takes of the next one.
-        info = self.parsed("ckpt", "info", "runs/shuffled-1", "--json")
-        self.assertEqual(info["step"], steps)
-        # Complete; then longer; and as steps, which is the same.
-        self.check(ravel("train", "epochs.yaml", "name=shuffled-1", *shuffled), 0,
-                   "run is complete.*raise train.epochs")
-        more = ravel("train", "epochs.yaml", "name=shuffled-1", *shuffled, "train.epochs=4")
-        longer = -(-4 * windows // 4)
-        self.check(more, 0, rf"trained with train.max_steps {steps} \(from now on {longer}\)",
-                   f"done: step {longer}, epoch 4,")
-        # One of two keys, of which an assignment wins.
-        self.check(ravel("train", "epochs.yaml", "name=few", "train.max_steps=5"), 0, "train.epochs .* is left out",
-                   "done: step 5")
-        self.check(ravel("train", "lstm.yaml", "name=many", "train.epochs=1", *shuffled), 0,
-                   "train.max_steps .* is left out",
-                   f"done: step {-(-windows // 4)}, epoch 1,")
-        self.check(ravel("train", "epochs.yaml", "train.epochs=1", "train.max_steps=5"), 2,
-                   "max_steps .*only without train.epochs")
-        self.write("both.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: 3\n  max_steps: 20"))
-        self.check(ravel("train", "both.yaml"), 2, "both.yaml:7:3: train.max_steps .*only without train.epochs")
-        self.write("neither.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: null"))
-        self.check(ravel("train", "neither.yaml"), 2, "train.max_steps is missing.*or give train.epochs")
-        r = ravel("train", "epochs.yaml", "name=dry", "--dry-run", *shuffled)
-        self.check(r, 0)
-        self.assertRegex(r.stdout, f"minutes for {steps} steps")
-        # A pass of random windows draws as many targets as there are; one of contiguous ones reads each stream once.
-        random_steps = -(-3 * (len(text) * 9 // 10) // (4 * 16))
-        r = ravel("train", "epochs.yaml", "name=random")
-        self.check(r, 0)
-        self.assertLessEqual(abs(int(re.search(r"train.epochs 3: (\d+) steps", r.stderr)[1]) - random_steps), 1)
-        r = ravel("train", "epochs.yaml", "name=carried", "train.batch.sampling=contiguous", "train.epochs=2")
-        self.check(r, 0, "done: step .*, epoch 2,")
-        stop = int(re.search(r"done: step (\d+)", r.stderr)[1])
-        r = ravel("train", "epochs.yaml", "name=short", "train.batch.sampling=contiguous",
-                  f"train.max_steps={stop - 1}")
-        self.check(r, 0, "done: step .*, epoch 1,")
-
     def test_data_errors(self):
         self.check(ravel("train", "lstm.yaml", "data.path=absent"), 3, "absent")
         with open("bytes", "wb") as f: f.write(b"abc\xff\xfe" * 100)
@@ -181,14 +125,16 @@ class Cli(InAFolder):
             self.assertFalse(os.path.exists("runs/test/metrics.jsonl"))
 
         self.check(ravel("train", "lstm.yaml", "data={path: few, train_fraction: 0.5, test_fraction: 0.01}",
-                         "train.batch={size: 30, length: 4, sampling: contiguous}"), 3, "the test part: .* 31 are needed")
+                         "train.batch={size: 30, length: 4, sampling: contiguous}"),
+                   3, "the test part: .* 31 are needed")
 
     def test_a_text_in_three_parts(self):
         """The end is neither trained nor validated on, and is what a test measures."""
         with open("text") as f: text = f.read()
         n, held = len(text), int(0.2 * len(text))
         self.check(ravel("train", "-q", "lstm.yaml",
-                         "data=!replace {path: text, train_fraction: 0.7, test_fraction: 0.2}", "tokenizer.type=byte"), 0)
+                         "data=!replace {path: text, train_fraction: 0.7, test_fraction: 0.2}",
+                         "tokenizer.type=byte"), 0)
         tokens = {part: self.parsed("eval", "--json", "--split", part, "runs/test")["tokens"]
                   for part in ("train", "valid", "test")}
         self.assertEqual(tokens, {"train": int(0.7 * n) - 1, "valid": n - held - int(0.7 * n) - 1, "test": held - 1})
@@ -198,12 +144,6 @@ class Cli(InAFolder):
                          json.loads(ravel("eval", "--json", "--split", "test", "runs/test").stdout)["loss"])
         self.check(ravel("train", "lstm.yaml", "data=!replace {path: text, test_fraction: 0.1}"), 2,
                    "data.train_fraction 0.9 and data.test_fraction 0.1 leave nothing")
-
-    def test_no_steps_under_any_schedule(self):
-        for i, kind in enumerate(("cosine", "linear", "step, step_size: 3", "noam", "plateau")):
-            self.check(ravel("train", "lstm.yaml", f"name=none{i}", "train.max_steps=0",
-                             f"train.lr_scheduler={{type: {kind}}}"), 0, "after step 0")
-        self.check(ravel("train", "lstm.yaml", "train.lr_scheduler={type: cosine, total_steps: 0}"), 2, "total_steps 0")
 
     def test_no_steps_leave_the_model_as_it_begins(self):
         self.check(ravel("train", "-q", "lstm.yaml", "train.max_steps=0"), 0)
@@ -339,12 +279,15 @@ class Cli(InAFolder):
 
     def test_a_comparison_of_few_steps(self):
         self.write("warm.yaml",
-                   "include: lstm.yaml\ntokenizer: {type: word, vocab_size: 9}\ntrain: {lr_scheduler: {type: linear, warmup_steps: 10}}\n")
+                   "include: lstm.yaml\ntokenizer: {type: word, vocab_size: 9}\n"
+                   "train: {lr_scheduler: {type: linear, warmup_steps: 10}}\n")
         self.write("cmp.yaml",
-                   "compare: {name: cmp, models: {a: warm.yaml, b: {file: warm.yaml, set: {tokenizer.type: char}}}, seeds: [1, 2], budget: {train_steps: 2}}\n")
+                   "compare: {name: cmp, models: {a: warm.yaml, b: {file: warm.yaml, set: {tokenizer.type: char}}}, "
+                   "seeds: [1, 2], budget: {train_steps: 2}}\n")
         r = ravel("compare", "cmp.yaml", "--dry-run")
         self.check(r, 0,
-                   r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, or with tokenizer.type word$")
+                   r"(?m)^tokenizer.vocab_size \(warm.yaml:2:25\) is left out: it applies only with tokenizer.type bpe, "
+                   r"or with tokenizer.type word$")
         self.assertEqual(len(re.findall(r"train.lr_scheduler.warmup_steps is cut from 10 \(warm.yaml:3:\d+\) to 1: the schedule has 2 steps", r.stderr)), 2)
         notes = beside_unknown(r.stderr)
         self.assertEqual(len(notes), 3, notes)

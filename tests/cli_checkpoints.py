@@ -59,7 +59,8 @@ class Checkpoints(InAFolder):
         self.assertNotIn("learned nothing", ravel("train", "a.yaml", "name=few", "train.max_steps=1").stderr)
         norms = ["model.encoder=!replace {type: transformer, num_layers: 3, num_heads: 2, hidden_size: 16, norm: none}", "train.clip_grad_norm=1"]
         self.write("reg.yaml",
-                   "name: reg\ntask: regression\ndata: {generator: adding, max_length: 10}\nmodel: {encoder: {type: rnn, cell: lstm, hidden_size: 8}, pooling: last}\n"
+                   "name: reg\ntask: regression\ndata: {generator: adding, max_length: 10}\n"
+                   "model: {encoder: {type: rnn, cell: lstm, hidden_size: 8}, pooling: last}\n"
                                "train: {batch: {size: 10}, max_steps: 20, optimizer: {type: sgd, lr: 1e-2}, validate_every: 10}\n")
         self.assertNotIn("learned nothing", ravel("train", "reg.yaml").stderr)
         self.check(ravel("train", "reg.yaml", "name=norms", "train.optimizer.lr=1", *norms), 0,

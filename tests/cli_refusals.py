@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What would do nothing, or something else than was meant, is refused.   cli_refusals.py RAVEL"""
-import os, random, unittest
+import os, unittest
 
-from command import BASE, LSTM, InAFolder, ravel
+from command import BASE, WithText, ravel
 
 ADDING_WITHOUT_NORM = """name: nan
 task: regression
@@ -22,13 +22,9 @@ COMPARISON = """compare:
 """
 
 
-class Refusals(InAFolder):
+class Refusals(WithText):
     def setUp(self):
         super().setUp()
-        random.seed(2)
-        phrases = ["to be ", "or not ", "that is\n", "the question. "]
-        self.write("text", "".join(random.choice(phrases) for _ in range(600)))
-        self.write("lstm.yaml", BASE % LSTM)
         self.write("gpt.yaml", BASE % "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 16}}")
 
     def test_a_trained_model_is_what_it_is(self):

@@ -293,7 +293,8 @@ class Translate(Command):
             self.check(new, 0)
             self.assertEqual("columns: [1, 2]" in new.stdout, name == "three", new.stdout)
         self.check(ravel("ckpt", "diff", "--only", "/model", "runs/two", "runs/three"), 0)
-        wrong = {"[1]": "2 whole numbers", "[1, 2, 3]": "2 whole numbers", "[2, 2]": "listed twice", "[0, 1]": r"\[1, 1000\]"}
+        wrong = {"[1]": "2 whole numbers", "[1, 2, 3]": "2 whole numbers", "[2, 2]": "listed twice",
+                 "[0, 1]": r"\[1, 1000\]"}
         for bad, why in wrong.items():
             self.check(ravel("train", "attends.yaml", *more[:-1], "data.columns=" + bad), 2, why)
         self.check(ravel("train", "attends.yaml", "data.columns=[1, 2]"), 2, "without data.src")

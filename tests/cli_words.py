@@ -69,7 +69,8 @@ class Words(InAFolder):
         self.assertIsNone(m["bpc"])
         letters = ravel("train", "w.yaml", "name=letters", "tokenizer={type: char, min_frequency: 500}")
         self.check(letters, 0,
-                   "bpc is not measured: .* unknown characters, whose letters <unk> does not say .tokenizer.type bpe and byte")
+                   "bpc is not measured: .* unknown characters, whose letters <unk> does not say "
+                   ".tokenizer.type bpe and byte")
 
     def test_blanks_that_words_do_not_say_are_no_characters(self):
         """The same words ten blanks apart have the same bits per character and byte."""

@@ -1,5 +1,5 @@
 """What tests of the command share: running it, and looking at what it says. The test script's first argument is the command."""
-import json, os, re, subprocess, sys, tempfile, unittest
+import json, os, random, re, subprocess, sys, tempfile, unittest
 
 RAVEL = os.path.abspath(sys.argv.pop(1))
 LSTM = "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 32}, embedding_dim: 16}"
@@ -46,3 +46,13 @@ class InAFolder(Command):
         self.addCleanup(folder.cleanup)
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(folder.name)
+
+
+class WithText(InAFolder):
+    """With a text and an LSTM's experiment in it."""
+    def setUp(self):
+        super().setUp()
+        random.seed(2)
+        phrases = ["to be ", "or not ", "that is\n", "the question. "]
+        self.write("text", "".join(random.choice(phrases) for _ in range(600)))
+        self.write("lstm.yaml", BASE % LSTM)

@@ -152,7 +152,8 @@ class Pages(unittest.TestCase):
         words = self.draw(r)[1].words()
         self.assertIn("Training step: bottleneck and transformer are not distinguishable by their time.", words)
         self.assertRegex(words,
-                         r"Training step: bottleneck costs less time than \w+ at 64, 256 tokens; at other lengths they are not distinguishable.")
+                         r"Training step: bottleneck costs less time than \w+ at 64, 256 tokens; "
+                         r"at other lengths they are not distinguishable.")
         self.assertIn("Meanwhile other programs used 0.10 CPUs on average, 0.40 in the worst round.", words)
 
     def test_a_leaking_mask_is_told(self):

@@ -212,9 +212,10 @@ rv_status rv__seal_read(const char *path, int n, const rv_ck_item *items, void *
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return rv_error(RV_ECKPT, "%s: cannot open: %s", path, strerror(errno));
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    rv_status status = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) ? rv_error(RV_ECKPT, "a folder; name a file in it")
-                       : fstat(fd, &st) || !S_ISREG(st.st_mode)   ? rv_error(RV_ECKPT, "not a regular file")
-                                                                  : read_in_child(name, n, items, to, largest);
+    const mode_t mode = fstat(fd, &st) ? 0 : st.st_mode;
+    rv_status status = S_ISREG(mode)   ? read_in_child(name, n, items, to, largest)
+                       : S_ISDIR(mode) ? rv_error(RV_ECKPT, "a folder; name a file in it")
+                                       : rv_error(RV_ECKPT, "not a regular file");
     close(fd);
     return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", path);
 }

@@ -122,33 +122,34 @@ static void warn_of_rare_words(const rv_config *config, const rv_checkpoint *sav
             rv_checkpoint_path(saved));
 }
 
-rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
-    static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
-    const char *path = rv_checkpoint_path(saved);
-    char text[TEXT];
+/* The same with what a checkpoint was trained with. */
+static rv_status differences_from(const rv_checkpoint *saved, const rv_config *now, const char *word,
+                                  const char *const *sections, char out[TEXT]) {
     rv_config *then;
     RV_TRY(saved_config(saved, &then));
-    rv_status status = differences(then, config, "the experiment says", fixed, text);
+    rv_status status = differences(then, now, word, sections, out);
     rv_config_destroy(then);
-    if (status == RV_OK && *text)
-        status = rv_error(
-            RV_ECKPT,
-            "%s was trained with %s; put the experiment back, or give the changed one another name or checkpoint.dir",
-            path, text);
     return status;
+}
+
+rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
+    static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
+    char text[TEXT];
+    RV_TRY(differences_from(saved, config, "the experiment says", fixed, text));
+    if (!*text) return RV_OK;
+    return rv_error(RV_ECKPT,
+                    "%s was trained with %s; put the experiment back, or give the changed one another name or "
+                    "checkpoint.dir",
+                    rv_checkpoint_path(saved), text);
 }
 
 rv_status rv_run_check_assigned(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const fixed[] = {"task", "model", "tokenizer", NULL};
     char text[TEXT];
-    rv_config *then;
-    RV_TRY(saved_config(saved, &then));
-    rv_status status = differences(then, config, "assigned", fixed, text);
-    rv_config_destroy(then);
-    if (status == RV_OK && *text)
-        status = rv_error(RV_EUSAGE, "%s is trained, with %s; what it is cannot be assigned any more: leave that out",
-                          rv_checkpoint_path(saved), text);
-    return status;
+    RV_TRY(differences_from(saved, config, "assigned", fixed, text));
+    if (!*text) return RV_OK;
+    return rv_error(RV_EUSAGE, "%s is trained, with %s; what it is cannot be assigned any more: leave that out",
+                    rv_checkpoint_path(saved), text);
 }
 
 rv_status rv_run_tell_changes(const rv_config *config, const rv_checkpoint *saved) {

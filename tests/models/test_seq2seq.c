@@ -434,8 +434,8 @@ Test(seq2seq, work) {
     close_model(&f);
 }
 
-/* Of T targets masked self-attention makes T (T + 1) / 2 scores of width D in each layer, and as many sums; all else is in
- * proportion to T. No targets: no such work. */
+/* Of T targets masked self-attention makes T (T + 1) / 2 scores of width D in each layer, and as many sums; all else is
+ * in proportion to T. No targets: no such work. */
 Test(seq2seq, work_of_masked_attention) {
     fixture f = open_model(BLOCKS, 6, 12);
     const rv_transformer_config *t = &rv_seq2seq_get_config(f.m)->lm.decoder.transformer;

@@ -21,9 +21,12 @@ static double peak_mb(void) {
 
 /* Who asked waits for an answer: where there is none to give, this process ends. */
 static rv_status say(json_t *o) {
-    const bool said = o && json_dumpf(o, stdout, JSON_REAL_PRECISION(9)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
+    const bool said =
+        o && json_dumpf(o, stdout, JSON_REAL_PRECISION(9)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
     json_decref(o);
-    return said ? RV_OK : rv_error(RV_EINTERNAL, "cannot tell what the workload took: no memory, or a number that is not finite");
+    return said ? RV_OK
+                : rv_error(RV_EINTERNAL,
+                           "cannot tell what the workload took: no memory, or a number that is not finite");
 }
 
 static rv_status run(rv_workload_run *r, int steps) {
@@ -57,7 +60,8 @@ rv_status rv__serve(const rv_workload *w, int threads) {
     char line[32];
     rv_set_threads(threads);
     RV_TRY(rv__workload_open(w, &r));
-    rv_status status = say(json_pack("{s:b, s:I, s:f}", "ready", 1, "parameters", (json_int_t)rv__workload_params(r), "flops", rv__workload_flops(r)));
+    rv_status status = say(json_pack("{s:b, s:I, s:f}", "ready", 1, "parameters", (json_int_t)rv__workload_params(r),
+                                     "flops", rv__workload_flops(r)));
     while (status == RV_OK && fgets(line, sizeof line, stdin) && atoi(line) > 0) status = run(r, atoi(line));
     rv__workload_close(r);
     return status;
