@@ -367,10 +367,32 @@ class Cli(WithText):
 
     def test_full_disk(self):
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (90000, 90000))
-        r = subprocess.run([RAVEL, "train", "lstm.yaml", "train.max_steps=40"], capture_output=True, text=True, preexec_fn=limit)
-        self.check(r, 4, "failed save 1 of 3", "failed save 2 of 3")
-        self.assertFalse([f for f in os.listdir("runs/test") if "tmp" in f])
+        r = subprocess.run([RAVEL, "train", "lstm.yaml"], capture_output=True, text=True, preexec_fn=limit)
+        self.check(r, 4, "saving was tried before training: runs/test/.*File too large")
+        self.assertFalse([f for f in os.listdir("runs/test") if "h5" in f])
         self.check(ravel("train", "lstm.yaml"), 0, "done: step 20")
+
+    def test_disk_that_fills_up(self):
+        command = [RAVEL, "train", "lstm.yaml", "train.max_steps=1000000", "train.log_every=1000", "checkpoint.every=5"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+            for _ in range(600):
+                if os.path.exists("runs/test/step-000000005.h5"): break
+                time.sleep(0.1)
+            resource.prlimit(p.pid, resource.RLIMIT_FSIZE, (90000, 90000))
+            out, err = p.communicate(timeout=120)
+        self.check(subprocess.CompletedProcess(command, p.returncode, out, err), 4, "failed save 1 of 3",
+                   "failed save 2 of 3")
+        self.assertFalse([f for f in os.listdir("runs/test") if "tmp" in f])
+        self.check(ravel("ckpt", "verify", "runs/test"), 0)
+
+    def test_folder_that_cannot_be(self):
+        """--dry-run, which makes nothing, tells it, too."""
+        for more in [], ["--dry-run"]:
+            for folder in "/dev/null/x/y", "text/x", "text":
+                self.check(ravel("train", "lstm.yaml", f"checkpoint.dir={folder}", *more), 2,
+                           "cannot write in .*Not a directory .choose another checkpoint.dir")
+        self.check(ravel("train", "lstm.yaml", "checkpoint.dir=a/b/", "--dry-run"), 0)
+        self.assertFalse(os.path.exists("a"))
 
     def test_forced_instruction_sets(self):
         losses = set()

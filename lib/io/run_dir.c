@@ -105,17 +105,40 @@ bool rv_run_dir_is_comparison(const char *path) {
     return snprintf(plan, sizeof plan, "%s/plan.json", path) < (int)sizeof plan && !access(plan, F_OK);
 }
 
+rv_status rv_run_dir_can_open(const char *path) {
+    enum { MOST = sizeof((rv_run_dir *)0)->path - 1 };
+    char part[MOST + 1];
+    struct stat st;
+    if (!*path || strlen(path) > MOST) return rv_error(RV_EUSAGE, "checkpoint.dir must be 1 to %d bytes long", MOST);
+    snprintf(part, sizeof part, "%s", path);
+    /* Of a folder that is to be made, its nearest parent that is there. */
+    while (stat(part, &st) && errno == ENOENT && strcmp(part, ".") && strcmp(part, "/")) {
+        char *slash = strrchr(part, '/');
+        if (slash && slash > part)
+            *slash = 0;
+        else
+            snprintf(part, sizeof part, "%s", slash ? "/" : ".");
+    }
+    const bool there = !stat(part, &st);
+    if (there && !S_ISDIR(st.st_mode))
+        errno = ENOTDIR;
+    else if (there && !access(part, W_OK | X_OK))
+        return RV_OK;
+    return rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir or compare.dir)", part,
+                    strerror(errno));
+}
+
 rv_status rv_run_dir_open(const char *path, rv_run_dir **out) {
     *out = NULL;
+    RV_TRY(rv_run_dir_can_open(path));
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;
     rv_run_dir *run = calloc(1, sizeof *run);
     if (!run) return rv_error(RV_ENOMEM, "no memory for a run's folder");
     run->lock = -1;
-    rv_status st = n && n < sizeof run->path ? RV_OK : rv_error(RV_EUSAGE, "checkpoint.dir must be 1 to %zu bytes long", sizeof run->path - 1);
-    if (st == RV_OK) memcpy(run->path, path, n), st = make_parents(run->path);
+    memcpy(run->path, path, n);
+    rv_status st = make_parents(run->path);
     if (st == RV_OK) st = take_lock(run);
-    if (st == RV_OK && access(run->path, W_OK | X_OK)) st = rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path, strerror(errno));
     if (st != RV_OK) {
         rv_run_dir_close(run);
         return st;
@@ -163,6 +186,15 @@ rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_c
     if (f.error) rv__file_remove(again);
     rv__file_fsync_dir(&f, path);
     return f.error ? rv_error(RV_ECKPT, "%s: cannot be replaced: %s: %s", path, f.what, strerror(f.error)) : RV_OK;
+}
+
+rv_status rv_run_dir_try_saving(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items) {
+    char path[RV_PATH_MAX];
+    rv_run_dir_file(run, "try.h5", path);
+    unlink(path); /* of a process that was killed here */
+    rv_status status = rv_checkpoint_save(path, step, n, items, NULL);
+    rv__file_remove(path);
+    return status;
 }
 
 static int ascending(const void *a, const void *b) {

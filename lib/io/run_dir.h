@@ -14,6 +14,8 @@ typedef struct rv_run_dir rv_run_dir;
 RV_API rv_status rv_run_dir_open(const char *path, rv_run_dir **out);
 /** Pid of the process that has a folder's lock; 0 if none has it (or there is no such folder), -1 if it cannot be told which. */
 RV_API long rv_run_dir_owner(const char *path);
+/** RV_EUSAGE if rv_run_dir_open could not make or write the folder; makes nothing, and takes no lock. */
+RV_API rv_status rv_run_dir_can_open(const char *path);
 /** NULL is allowed. */
 RV_API void rv_run_dir_close(rv_run_dir *run);
 RV_API const char *rv_run_dir_path(const rv_run_dir *run);
@@ -25,6 +27,8 @@ RV_API void rv_run_dir_file(const rv_run_dir *run, const char *name, char out[RV
  *  with exit code 4. The latest good checkpoint is never touched by a failure. */
 RV_API rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]);
 enum { RV_SAVE_ATTEMPTS = 3 };
+/** Write the same to a file of the folder that is removed again: whether saving works at all, before a run's first step. */
+RV_API rv_status rv_run_dir_try_saving(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items);
 /** The same in the place of that step's file, which is whole at every moment: for a state that has moved on without a step. */
 RV_API rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items);
 

@@ -32,7 +32,7 @@ static const rv_field fields[] = {
     {0},
 };
 
-rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, bool again) {
+rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, rv_save_mode mode) {
     rv_items items = {0};
     const rv_params *ps = parts->params;
     for (int i = 0; i < ps->n; i++) rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, ps->p[i]->t.x, "/model/%s", ps->p[i]->name);
@@ -49,8 +49,12 @@ rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, bool again) {
         rv_items_add_text(&items, "/config/resolved", resolved, strlen(resolved));
         status = rv_items_status(&items);
     }
-    if (status == RV_OK)
-        status = again ? rv_run_dir_save_again(dir, parts->state->step, items.n, items.item) : rv_run_dir_save(dir, parts->state->step, items.n, items.item, NULL);
+    if (status == RV_OK) {
+        const int64_t step = parts->state->step;
+        status = mode == RV_SAVE_NEW     ? rv_run_dir_save(dir, step, items.n, items.item, NULL)
+                 : mode == RV_SAVE_AGAIN ? rv_run_dir_save_again(dir, step, items.n, items.item)
+                                         : rv_run_dir_try_saving(dir, step, items.n, items.item);
+    }
     free(resolved);
     rv_items_free(&items);
     return status;

@@ -36,8 +36,13 @@ typedef struct {
     rv_run_state *state;
 } rv_run_parts;
 
-/** Write a checkpoint of the run into its folder. again: in the place of the one that this step has. */
-RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, bool again);
+typedef enum {
+    RV_SAVE_NEW,
+    RV_SAVE_AGAIN, /**< in the place of the checkpoint that this step has */
+    RV_SAVE_TRY    /**< nothing stays: whether it works */
+} rv_save_mode;
+/** Write a checkpoint of the run into its folder. */
+RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, rv_save_mode mode);
 /** Load parameters (and with optimiser and state where parts has them) from an open checkpoint. RV_ECKPT names the
  *  tensor that is missing, left over or of another shape. */
 RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved);

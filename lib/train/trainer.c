@@ -147,7 +147,7 @@ static rv_status save(run *r, bool last) {
     rv_status status = rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
     if (status != RV_OK) return rv_error_context(status, "after step %lld: ", (long long)r->s.step);
     rv_metrics_sync(r->metrics);
-    status = rv_run_save(&parts, r->dir, again);
+    status = rv_run_save(&parts, r->dir, again ? RV_SAVE_AGAIN : RV_SAVE_NEW);
     if (status == RV_OK) {
         r->saved_step = r->s.step;
         r->saved_unvalidated = r->s.unvalidated;
@@ -158,6 +158,13 @@ static rv_status save(run *r, bool last) {
     if (status != RV_ECKPT || last || ++r->failed_saves >= RV_SAVE_ATTEMPTS) return status;
     rv_warn("%s; training goes on (failed save %d of %d)", rv_error_message(), r->failed_saves, RV_SAVE_ATTEMPTS);
     return RV_OK;
+}
+
+/* A folder on which a checkpoint has no room is found out before hours of training. */
+static rv_status try_saving(run *r) {
+    rv_run_parts parts = parts_of(r);
+    rv_status status = rv_run_save(&parts, r->dir, RV_SAVE_TRY);
+    return status == RV_OK ? status : rv_error_context(status, "saving was tried before training: ");
 }
 
 /* The settings that make a run diverge, as they are: what the remedy is about. */
@@ -483,6 +490,7 @@ static rv_status run_it(run *r) {
     if (rv_run_dir_is_comparison(dir))
         return rv_error(RV_EUSAGE, "%s is the folder of a comparison; choose another name or checkpoint.dir", dir);
     if (r->options->dry_run) {
+        RV_TRY(rv_run_dir_can_open(dir));
         RV_TRY(prepare(r, NULL));
         return dry_run(r);
     }
@@ -500,6 +508,7 @@ static rv_status run_it(run *r) {
     RV_TRY(write_config(r));
     if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
     rv_stop_install();
+    if (!complete(r)) RV_TRY(try_saving(r));
     RV_TRY(loop(r));
     return finish(r);
 }
