@@ -229,9 +229,12 @@ class Checker:
     def check_tuning(self):
         for m in (self.report.get("tuning") or {}).get("models", []):
             best = [t for t in m["tried"] if t["loss"] is not None]
-            if best: self.same(f"learning rate of {m['model']}", m["lr"], min(best, key=lambda t: t["loss"])["lr"])
+            if best:
+                least = min(best, key=lambda t: t["loss"])
+                self.same(f"learning rate of {m['model']}", m["lr"], least["lr"])
+                self.true(f"values of {m['model']}", m.get("with") == least.get("with"))
             if m["lr"] is not None:
-                tried = sorted(m["tried"], key=lambda t: t["lr"])
+                tried = sorted((t for t in m["tried"] if t.get("with") == m.get("with")), key=lambda t: t["lr"])
                 i = j = next(k for k, t in enumerate(tried) if t["lr"] == m["lr"])
                 most = tried[i]["loss"] + 0.1 * abs(tried[i]["loss"])
                 works = lambda k: 0 <= k < len(tried) and tried[k]["loss"] is not None and tried[k]["loss"] <= most
@@ -289,7 +292,7 @@ COMPARE = """compare:
   models: {plain: none.yaml, attention: bahdanau.yaml}
   seeds: [1, 2]
   budget: {train_steps: 60}
-  tune: {lr: [3e-3, 1e-2], train_steps: 20}
+  tune: {lr: [3e-3, 1e-2], settings: {model.dropout: [0, 0.1]}, train_steps: 20}
   quality: {length_bins: [3, 6], threshold: {metric: accuracy, value: 0.2}}
   report: {resamples: 200}
 """

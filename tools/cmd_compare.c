@@ -56,7 +56,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static const char *const kinds[] = {"tune", "train", "cost"}, *const states[] = {"missing", "stopped", "running", "done", "diverged"};
+static const char *const kinds[] = {"tune", "train", "cost"}, *const states[] = {"missing", "stopped",  "running",
+                                                                                 "done",    "diverged", "not needed"};
 
 static void list(const rv_comparison *c, bool as_json) {
     json_t *rows = json_array();
@@ -66,10 +67,11 @@ static void list(const rv_comparison *c, bool as_json) {
         long pid;
         rv_cell_info cell = rv_comparison_cell(c, i);
         rv_cell_state now = rv_cell_look(c, i, &step, &pid);
-        char detail[64] = "", rate[64] = "";
+        char detail[64] = "", rate[128] = "";
         if (now == RV_CELL_RUNNING && pid > 0) snprintf(detail, sizeof detail, ", pid %ld", pid);
         if (now == RV_CELL_STOPPED) snprintf(detail, sizeof detail, " at step %lld of %lld", (long long)step, (long long)cell.steps);
-        if (cell.kind == RV_CELL_TUNE) snprintf(rate, sizeof rate, "lr=%g", cell.lr);
+        if (cell.kind == RV_CELL_TUNE)
+            snprintf(rate, sizeof rate, "lr=%g%s%s", cell.lr, *cell.with ? " " : "", cell.with);
         if (!as_json) {
             printf("%5d %-6s %-20s %-32s %6lld  %s%s\n", i, kinds[cell.kind], cell.model, *rate ? rate : cell.setting, (long long)cell.seed, states[now], detail);
             continue;
@@ -77,6 +79,7 @@ static void list(const rv_comparison *c, bool as_json) {
         json_t *row = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:s}", "cell", i, "kind", kinds[cell.kind], "model", cell.model, "setting", cell.setting, "seed",
                                 (json_int_t)cell.seed, "state", states[now], "path", cell.path);
         if (cell.kind == RV_CELL_TUNE) json_object_set_new(row, "lr", json_real(cell.lr));
+        if (*cell.with) json_object_set_new(row, "with", json_string(cell.with));
         if (now == RV_CELL_STOPPED) json_object_set_new(row, "step", json_integer(step));
         if (now == RV_CELL_RUNNING && pid > 0) json_object_set_new(row, "pid", json_integer(pid));
         json_array_append_new(rows, row);
@@ -104,9 +107,16 @@ static void print_plan(const rv_comparison *c) {
                (long long)json_integer_value(json_object_get(b, "tokens")), widths ? widths : "", json_is_true(json_object_get(row, "met")) ? "" : "  NOT MATCHED");
         free(widths);
     }
-    int of[3] = {0};
-    for (int n = 1; n <= rv_comparison_cells(c); n++) of[rv_comparison_cell(c, n).kind]++;
-    printf("%d cells: %d trials of learning rates, %d trainings, %d measurements of cost; in %s\n", rv_comparison_cells(c), of[0], of[1], of[2], c->dir);
+    int of[3] = {0}, beyond = 0;
+    for (int n = 1; n <= rv_comparison_cells(c); n++) {
+        of[rv_comparison_cell(c, n).kind]++;
+        beyond += rv_comparison_cell(c, n).beyond != 0;
+    }
+    char perhaps[96] = "";
+    if (beyond)
+        snprintf(perhaps, sizeof perhaps, " (%d of them only where the best is at the end of those listed)", beyond);
+    printf("%d cells: %d trials of learning rates%s, %d trainings, %d measurements of cost; in %s\n",
+           rv_comparison_cells(c), of[0], perhaps, of[1], of[2], c->dir);
 }
 
 static rv_status one_cell(const rv_comparison *c, const arguments *a) {

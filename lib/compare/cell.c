@@ -1,6 +1,4 @@
 /* One cell: what the disk says of it, and running it to its end. */
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +7,6 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/compare_private.h"
-#include "compare/report_data_private.h"
 #include "compare/cost.h"
 #include "compare/measure.h"
 #include "data/files.h"
@@ -27,10 +24,27 @@ static bool is_text(const json_t *o, const char *key, const char *text) {
     return s && !strcmp(s, text);
 }
 
-static bool complete(const rv_cell_info *cell) {
+bool rv__cell_complete(const rv_cell_info *cell) {
     char path[RV_PATH_MAX];
     outcome_path(cell, path);
     return !access(path, F_OK);
+}
+
+bool rv__cell_diverged(const rv_cell_info *cell) {
+    char path[RV_PATH_MAX];
+    json_t *outcome = NULL;
+    if (cell->kind == RV_CELL_COST || !rv__cell_complete(cell)) return false;
+    outcome_path(cell, path);
+    const bool diverged = rv_json_read(path, &outcome) == RV_OK && is_text(outcome, "status", "diverged");
+    json_decref(outcome);
+    return diverged;
+}
+
+/* A rate beyond those listed that turned out to be of no use. */
+static bool not_needed(const rv_comparison *c, const rv_cell_info *cell) {
+    rv__wanted wanted;
+    int missing;
+    return cell->beyond && rv__beyond_wanted(c, cell->beyond, &wanted, &missing) == RV_OK && wanted == RV__NOT_WANTED;
 }
 
 /* The folder whose lock stands for the cell: measurements of cost have one for all, since they want the machine for themselves. */
@@ -43,16 +57,12 @@ rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, lo
     rv_cell_info cell = rv_comparison_cell(c, number);
     char path[RV_PATH_MAX];
     lock_path(c, &cell, path);
-    long owner = complete(&cell) ? 0 : rv_run_dir_owner(path);
+    const bool complete = rv__cell_complete(&cell);
+    long owner = complete ? 0 : rv_run_dir_owner(path);
     if (pid) *pid = owner;
     if (step) *step = -1;
-    if (complete(&cell)) {
-        json_t *outcome = NULL;
-        outcome_path(&cell, path);
-        bool diverged = cell.kind != RV_CELL_COST && rv_json_read(path, &outcome) == RV_OK && is_text(outcome, "status", "diverged");
-        json_decref(outcome);
-        return diverged ? RV_CELL_DIVERGED : RV_CELL_DONE;
-    }
+    if (complete) return rv__cell_diverged(&cell) ? RV_CELL_DIVERGED : RV_CELL_DONE;
+    if (not_needed(c, &cell)) return RV_CELL_NOT_NEEDED;
     int64_t *steps = NULL;
     int n = 0;
     if (cell.kind != RV_CELL_COST && rv_run_dir_list(cell.path, &steps, &n) == RV_OK && n && step) *step = steps[n - 1];
@@ -63,107 +73,17 @@ rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, lo
 /* True if `other` must be complete before the cell. */
 static bool needs(const rv_cell_info *cell, const rv_cell_info *other) {
     if (cell->kind == RV_CELL_COST) return other->kind != RV_CELL_COST;
-    return cell->kind == RV_CELL_TRAIN && other->kind == RV_CELL_TUNE && !strcmp(cell->model, other->model);
+    if (cell->kind == RV_CELL_TUNE) return cell->beyond && other->kind == RV_CELL_TUNE && !other->beyond;
+    return other->kind == RV_CELL_TUNE;
 }
 
 bool rv_cell_ready(const rv_comparison *c, int number) {
     rv_cell_info cell = rv_comparison_cell(c, number);
     for (int i = 1; i < number; i++) {
         rv_cell_info other = rv_comparison_cell(c, i);
-        if (needs(&cell, &other) && !complete(&other)) return false;
+        if (needs(&cell, &other) && !rv__cell_complete(&other) && !not_needed(c, &other)) return false;
     }
     return true;
-}
-
-/* ---- learning rates */
-
-/* The best validation loss of a trial; infinite if it diverged or has none. */
-static rv_status best_loss(const rv_cell_info *cell, double *best) {
-    char path[RV_PATH_MAX + 16];
-    snprintf(path, sizeof path, "%s/metrics.jsonl", cell->path);
-    *best = INFINITY;
-    FILE *f = fopen(path, "r");
-    if (!f) return rv_error(RV_EDATA, "%s: %s", path, strerror(errno));
-    char *line = NULL;
-    size_t size = 0;
-    while (getline(&line, &size, f) > 0) {
-        json_t *row = json_loads(line, 0, NULL);
-        const json_t *loss = json_object_get(row, "loss");
-        const char *kind = json_string_value(json_object_get(row, "kind"));
-        if (kind && !strcmp(kind, "valid") && json_is_number(loss) && json_number_value(loss) < *best) *best = json_number_value(loss);
-        json_decref(row);
-    }
-    free(line);
-    fclose(f);
-    return RV_OK;
-}
-
-/* A model's row of "tuning"; lr null while trials are missing or if all diverged. */
-static rv_status tuned(const rv_comparison *c, const char *model, json_t **out, int *missing) {
-    json_t *tried = json_array();
-    double best = INFINITY, lr = NAN;
-    *missing = 0;
-    for (int i = 1; i <= rv_comparison_cells(c); i++) {
-        rv_cell_info cell = rv_comparison_cell(c, i);
-        if (cell.kind != RV_CELL_TUNE || strcmp(cell.model, model)) continue;
-        rv_cell_state state = rv_cell_look(c, i, NULL, NULL);
-        double loss = INFINITY;
-        if (state == RV_CELL_DONE) {
-            rv_status status = best_loss(&cell, &loss);
-            if (status != RV_OK) {
-                json_decref(tried);
-                return status;
-            }
-        } else if (state != RV_CELL_DIVERGED && !*missing) *missing = i;
-        if (loss < best) best = loss, lr = cell.lr;
-        json_array_append_new(tried, json_pack("{s:f, s:o, s:b}", "lr", cell.lr, "loss", rv_json_number(loss),
-                                               "diverged", (int)(state == RV_CELL_DIVERGED)));
-    }
-    *out = json_pack("{s:s, s:o, s:o, s:o}", "model", model, "lr", rv_json_number(lr), "tried", tried, "window",
-                     rv__rate_window(lr, tried));
-    return RV_OK;
-}
-
-static rv_status all_diverged(const rv_comparison *c, const char *model) {
-    return rv_error(RV_EDIVERGED, "%s: every learning rate of compare.tune.lr diverged with the model '%s'; list lower ones, or set train.clip_grad_norm in its file",
-                    rv_config_where(c->config, "compare.tune.lr"), model);
-}
-
-rv_status rv_comparison_tuning(const rv_comparison *c, json_t **out) {
-    const json_t *tuning = json_object_get(c->plan, "tuning"), *models = json_object_get(c->plan, "models");
-    *out = NULL;
-    if (!json_is_object(tuning)) return RV_OK;
-    json_t *rows = json_array(), *row;
-    *out = json_pack("{s:O, s:O, s:o}", "steps", json_object_get(tuning, "steps"), "equal", json_object_get(tuning, "equal"), "models", rows);
-    for (size_t i = 0; i < json_array_size(models); i++) {
-        int missing;
-        rv_status status = tuned(c, json_string_value(json_object_get(json_array_get(models, i), "model")), &row, &missing);
-        if (status != RV_OK) {
-            json_decref(*out);
-            *out = NULL;
-            return status;
-        }
-        json_array_append_new(rows, row);
-    }
-    return RV_OK;
-}
-
-/* The assignment of the learning rate that won. */
-static rv_status tuned_rate(const rv_comparison *c, const rv_cell_info *cell, json_t *set) {
-    if (!json_is_object(json_object_get(c->plan, "tuning")) || cell->kind != RV_CELL_TRAIN) return RV_OK;
-    json_t *row;
-    int missing;
-    RV_TRY(tuned(c, cell->model, &row, &missing));
-    char text[32];
-    double lr = json_number_value(json_object_get(row, "lr"));
-    bool any = json_is_number(json_object_get(row, "lr"));
-    json_decref(row);
-    if (missing)
-        return rv_error(RV_EUSAGE, "cell %d needs the trials of its model's learning rate first: ravel compare %s --cell %d, and the others of kind tune", cell->number, c->file, missing);
-    if (!any) return all_diverged(c, cell->model);
-    rv__number_text(lr, text);
-    rv__assign(set, "train.optimizer.lr=%s", text);
-    return RV_OK;
 }
 
 /* ---- running */
@@ -187,7 +107,7 @@ static const json_t *model_of(const rv_comparison *c, const char *label) {
 
 static rv_status configure(const rv_comparison *c, const rv_cell_info *cell, int threads, rv_config **out) {
     json_t *more = json_array();
-    rv_status status = tuned_rate(c, cell, more);
+    rv_status status = cell->kind == RV_CELL_TRAIN ? rv__tuned(c, cell, more) : RV_OK;
     if (cell->kind != RV_CELL_COST) rv__assign(more, "checkpoint.dir='%s'", cell->path);
     if (threads > 0) rv__assign(more, "runtime.threads=%d", threads);
     if (status == RV_OK) status = rv__model_config(model_of(c, cell->model), json_object_get(cell->entry, "set"), more, out);
@@ -233,7 +153,7 @@ static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int thr
     snprintf(message, sizeof message, "%s", status == RV_EDIVERGED ? rv_error_message() : "");
     rv_run_dir *dir;
     RV_TRY(hold(cell, &dir));
-    if (complete(cell)) {
+    if (rv__cell_complete(cell)) {
         status = RV_OK;
     } else if (status == RV_EDIVERGED) {
         rv_warn("%s", message);
@@ -285,9 +205,29 @@ static rv_status cost(const rv_comparison *c, const rv_cell_info *cell) {
     return status;
 }
 
+/* *run: a rate beyond those listed is wanted, which hangs on the trials of these. */
+static rv_status ask_beyond(const rv_comparison *c, const rv_cell_info *cell, bool *run) {
+    rv__wanted wanted;
+    int missing;
+    RV_TRY(rv__beyond_wanted(c, cell->beyond, &wanted, &missing));
+    *run = wanted == RV__WANTED;
+    if (wanted == RV__NOT_KNOWN)
+        return rv_error(RV_EUSAGE,
+                        "cell %d needs the trials of the learning rates that are listed first: "
+                        "ravel compare %s --cell %d, and the others of kind tune",
+                        cell->number, c->file, missing);
+    if (!*run)
+        rv_info("cell %d is not needed: no model is best at the %s of the learning rates listed", cell->number,
+                cell->beyond < 0 ? "least" : "greatest");
+    return RV_OK;
+}
+
 rv_status rv_cell_run(const rv_comparison *c, int number, int threads) {
     rv_cell_info cell = rv_comparison_cell(c, number);
-    if (complete(&cell)) return RV_OK;
+    if (rv__cell_complete(&cell)) return RV_OK;
+    bool run = true;
+    if (cell.beyond) RV_TRY(ask_beyond(c, &cell, &run));
+    if (!run) return RV_OK;
     if (cell.kind == RV_CELL_COST) return cost(c, &cell);
     rv_set_threads(threads);
     return train(c, &cell, threads);

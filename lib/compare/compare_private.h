@@ -17,6 +17,25 @@ void rv__assign(json_t *list, const char *fmt, ...) RV_PRINTF(2, 3);
 /* The shortest text that reads back as x. */
 void rv__number_text(double x, char out[32]);
 
+/* Every combination of the values that a key (a map of key.path: [value, ...]) lists, the last one changing fastest:
+ * [{"setting": label, "set": ["key=value"]}], one with nothing in it where the key is not given. */
+rv_status rv__combinations(const rv_config *config, const char *key, json_t *out);
+
+/* ---- cells and trials */
+
+bool rv__cell_complete(const rv_cell_info *cell);
+bool rv__cell_diverged(const rv_cell_info *cell);
+
+typedef enum { RV__NOT_WANTED, RV__WANTED, RV__NOT_KNOWN } rv__wanted;
+/* Whether rates below (-1) or above (1) those listed are to be tried: where the best one of any model is the least or
+ * the greatest of them. Not known before all of these are tried; *missing: one that is not, else 0. */
+rv_status rv__beyond_wanted(const rv_comparison *c, int side, rv__wanted *wanted, int *missing);
+/* A cell of such a rate, 0: none is planned. */
+int rv__beyond_planned(const rv_comparison *c, int side);
+/* Add the assignments of a training that its model's trials have chosen. RV_EUSAGE where some are missing, RV_EDIVERGED
+ * where all diverged. */
+rv_status rv__tuned(const rv_comparison *c, const rv_cell_info *cell, json_t *set);
+
 /* ---- matching */
 
 enum { RV__WIDTHS = 12 };

@@ -33,10 +33,10 @@ void rv__number_text(double x, char out[32]) {
 
 /* ---- reading */
 
-static rv_status problem(const rv_yaml_node *at, const char *what) {
+static rv_status problem(const rv_yaml_node *at, const char *key, const char *what) {
     char where[1024];
     rv_yaml_where(at, where, sizeof where);
-    return rv_error(RV_EUSAGE, "%s: %s", where, what);
+    return rv_error(RV_EUSAGE, "%s: %s: %s", where, key, what);
 }
 
 static bool label_ok(const char *s) {
@@ -66,33 +66,36 @@ static rv_status read_model(const rv_yaml_node *n, json_t *models) {
     json_t *set = json_array();
     json_t *model = json_pack("{s:s, s:s, s:o}", "model", n->key->text, "file", "", "set", set);
     json_array_append_new(models, model);
-    if (!label_ok(n->key->text)) return problem(n->key, "a model's label is 1 to 48 letters, digits, '.', '_' and '-'");
+    if (!label_ok(n->key->text))
+        return problem(n->key, "compare.models", "a model's label is 1 to 48 letters, digits, '.', '_' and '-'");
     if (n->kind == RV_YAML_MAP) {
         for (const rv_yaml_node *e = n->first; e; e = e->next) {
             if (!strcmp(e->key->text, "set") && e->kind == RV_YAML_MAP) RV_TRY(assignments(e, set));
-            else if (strcmp(e->key->text, "file")) return problem(e->key, "compare.models: expected LABEL: FILE.yaml or LABEL: {file: FILE.yaml, set: {key.path: value}}");
+            else if (strcmp(e->key->text, "file"))
+                return problem(e->key, "compare.models",
+                               "expected LABEL: FILE.yaml or LABEL: {file: FILE.yaml, set: {key.path: value}}");
         }
         file = rv_yaml_get(n, "file");
-        if (!file) return problem(n->key, "compare.models: missing 'file' (the model's experiment file)");
+        if (!file) return problem(n->key, "compare.models", "missing 'file' (the model's experiment file)");
     }
-    if (file->kind != RV_YAML_SCALAR || !file->len) return problem(file, "compare.models: expected the path of an experiment file");
+    if (file->kind != RV_YAML_SCALAR || !file->len)
+        return problem(file, "compare.models", "expected the path of an experiment file");
     char path[RV_PATH_MAX];
     RV_TRY(beside(file, path));
     if (access(path, R_OK)) {
         char what[RV_PATH_MAX + 128];
         snprintf(what, sizeof what, "model '%s': cannot read %s: %s", n->key->text, path, strerror(errno));
-        return problem(file, what);
+        return problem(file, "compare.models", what);
     }
     json_object_set_new(model, "file", json_string(path));
     return RV_OK;
 }
 
-/* Every combination of the listed values, the last key changing fastest. */
-static rv_status read_settings(const rv_config *config, json_t *settings) {
+rv_status rv__combinations(const rv_config *config, const char *key, json_t *settings) {
     json_array_append_new(settings, json_pack("{s:s, s:[]}", "setting", "", "set"));
-    for (int i = 0; i < rv_config_map_count(config, "compare.settings"); i++) {
-        const rv_yaml_node *n = rv_config_map_at(config, "compare.settings", i);
-        if (n->kind != RV_YAML_LIST || !n->count) return problem(n, "compare.settings: expected a list of values");
+    for (int i = 0; i < rv_config_map_count(config, key); i++) {
+        const rv_yaml_node *n = rv_config_map_at(config, key, i);
+        if (n->kind != RV_YAML_LIST || !n->count) return problem(n, key, "expected a list of values");
         json_t *next = json_array();
         for (size_t s = 0; s < json_array_size(settings); s++) {
             for (const rv_yaml_node *v = n->first; v; v = v->next) {
@@ -107,9 +110,35 @@ static rv_status read_settings(const rv_config *config, json_t *settings) {
         json_array_clear(settings);
         json_array_extend(settings, next);
         json_decref(next);
-        if (json_array_size(settings) > SETTINGS_MAX) return problem(n, "compare.settings: more than 256 combinations");
+        if (json_array_size(settings) > SETTINGS_MAX) return problem(n, key, "more than 256 combinations");
     }
     return RV_OK;
+}
+
+/* The other values that trials choose among: what changes neither the model's size nor how much it is trained on. */
+static rv_status read_trials(const rv_comparison *c) {
+    static const char key[] = "compare.tune.settings";
+    static const struct {
+        const char *key, *why;
+    } elsewhere[] = {{"train.optimizer.lr", "compare.tune.lr lists the rates"},
+                     {"train.max_steps", "compare.budget says how long the models are trained"},
+                     {"train.epochs", "compare.budget says how long the models are trained"},
+                     {"train.batch", "another batch is another budget; make it one of compare.settings"},
+                     {"train.accumulate", "another batch is another budget; make it one of compare.settings"}};
+    for (int i = 0; i < rv_config_map_count(c->config, key); i++) {
+        const rv_yaml_node *at = rv_config_map_at(c->config, key, i)->key;
+        if (strncmp(at->text, "train.", 6) && strncmp(at->text, "model.", 6))
+            return problem(at, key, "keys of train and model can be tuned, and no others");
+        for (size_t k = 0; k < sizeof elsewhere / sizeof *elsewhere; k++) {
+            const size_t n = strlen(elsewhere[k].key);
+            if (!strncmp(at->text, elsewhere[k].key, n) && (!at->text[n] || at->text[n] == '.'))
+                return problem(at, key, elsewhere[k].why);
+        }
+        for (int k = 0; k < rv_config_map_count(c->config, "compare.settings"); k++)
+            if (!strcmp(rv_config_map_key(c->config, "compare.settings", k), at->text))
+                return problem(at, key, "compare.settings lists it, too; a key is compared or tuned");
+    }
+    return rv__combinations(c->config, key, c->trials);
 }
 
 rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out) {
@@ -154,6 +183,26 @@ static rv_status check_threshold(const rv_comparison *c, const rv_config *model,
                     metric);
 }
 
+/* Every model with every value that trials choose among. */
+static rv_status check_trials(const rv_comparison *c) {
+    const json_t *first = json_object_get(json_array_get(c->settings, 0), "set");
+    json_t *model, *trial;
+    size_t m, t;
+    json_array_foreach (c->models, m, model)
+        json_array_foreach (c->trials, t, trial) {
+            rv_config *config;
+            const char *name = json_string_value(json_object_get(trial, "setting"));
+            const rv_status status =
+                *name ? rv__model_config(model, first, json_object_get(trial, "set"), &config) : RV_OK;
+            if (*name && status == RV_OK) rv_config_destroy(config);
+            if (status != RV_OK)
+                return rv_error_context(status, "%s: model '%s' cannot be tried with %s:\n",
+                                        rv_config_where(c->config, "compare.tune.settings"),
+                                        json_string_value(json_object_get(model, "model")), name);
+        }
+    return RV_OK;
+}
+
 static rv_status ask(rv_comparison *c) {
     char *text = rv_config_resolved(c->config), key[80];
     if (!text) return RV_ENOMEM;
@@ -161,6 +210,7 @@ static rv_status ask(rv_comparison *c) {
     free(text);
     size_t m, s;
     json_t *model, *setting;
+    RV_TRY(check_trials(c));
     json_array_foreach(c->models, m, model) {
         const char *label = json_string_value(json_object_get(model, "model"));
         const rv_yaml_node *at = rv_config_map_at(c->config, "compare.models", (int)m);
@@ -212,7 +262,8 @@ static rv_status read_file(rv_comparison *c, int n, const char *const *overrides
     if (used >= (int)sizeof c->dir) return rv_error(RV_EUSAGE, "%s: compare.dir is too long", c->file);
     if (strpbrk(c->dir, "'\n") || strstr(c->dir, "${")) return rv_error(RV_EUSAGE, "%s: compare.dir must not have quotes, line ends or ${ in it", c->file);
     for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++) RV_TRY(read_model(rv_config_map_at(c->config, "compare.models", i), c->models));
-    RV_TRY(read_settings(c->config, c->settings));
+    RV_TRY(rv__combinations(c->config, "compare.settings", c->settings));
+    RV_TRY(read_trials(c));
     RV_TRY(check_reference(c));
     return ask(c);
 }
@@ -223,6 +274,7 @@ void rv_comparison_close(rv_comparison *c) {
     json_decref(c->plan);
     json_decref(c->models);
     json_decref(c->settings);
+    json_decref(c->trials);
     json_decref(c->asked);
     json_decref(c->overrides);
     free(c);
@@ -233,6 +285,7 @@ rv_status rv_comparison_open(const char *file, int n_overrides, const char *cons
     if (!c) return rv_error(RV_ENOMEM, "no memory for a comparison");
     c->models = json_array();
     c->settings = json_array();
+    c->trials = json_array();
     c->asked = json_object();
     c->overrides = json_array();
     for (int i = 0; i < n_overrides; i++) json_array_append_new(c->overrides, json_string(overrides[i]));
@@ -252,6 +305,9 @@ static bool same_line(const json_t *then, const json_t *now) {
     return json_equal(then, now) || (a && b && !strcmp(a, "    type: sentences") && !strcmp(b, "    type: sequences"));
 }
 
+/* A key's default that plans of earlier versions do not have, and do not need: theirs lists what is tried. */
+static bool came_later(const json_t *line) { return !strcmp(json_string_value(line), "    extend: true"); }
+
 /* The first line in which what was asked then differs from now. */
 static rv_status compare_asked(const rv_comparison *c, const char *path) {
     const char *key, *nothing = "nothing there";
@@ -260,9 +316,16 @@ static rv_status compare_asked(const rv_comparison *c, const char *path) {
         json_t *then = json_object_get(then_all, key);
         const size_t lines = json_array_size(now);
         size_t i = 0;
-        while (i < lines && same_line(json_array_get(then, i), json_array_get(now, i))) i++;
-        if (i == lines && json_array_size(then) == lines) continue;
-        const char *a = json_string_value(json_array_get(then, i)), *b = json_string_value(json_array_get(now, i));
+        size_t k = 0; /* the line of `then` */
+        while (i < lines) {
+            if (same_line(json_array_get(then, k), json_array_get(now, i)))
+                k++;
+            else if (!came_later(json_array_get(now, i)))
+                break;
+            i++;
+        }
+        if (i == lines && json_array_size(then) == k) continue;
+        const char *a = json_string_value(json_array_get(then, k)), *b = json_string_value(json_array_get(now, i));
         return rv_error(RV_EUSAGE, "%s was made from another configuration; %s: '%s' then, '%s' now. Put %s back, give the comparison another name, or remove %s", path, key,
                         a ? a + strspn(a, " ") : nothing, b ? b + strspn(b, " ") : nothing, c->file, c->dir);
     }
@@ -326,15 +389,20 @@ rv_cell_info rv_comparison_cell(const rv_comparison *c, int number) {
     const char *kind = json_string_value(json_object_get(e, "kind"));
     rv_cell_info info = {
         .number = number,
-        .kind = !strcmp(kind, "tune") ? RV_CELL_TUNE : !strcmp(kind, "train") ? RV_CELL_TRAIN : RV_CELL_COST,
+        .kind = !strcmp(kind, "tune")    ? RV_CELL_TUNE
+                : !strcmp(kind, "train") ? RV_CELL_TRAIN
+                                         : RV_CELL_COST,
         .model = json_string_value(json_object_get(e, "model")),
         .setting = json_string_value(json_object_get(e, "setting")),
         .seed = json_integer_value(json_object_get(e, "seed")),
         .steps = json_integer_value(json_object_get(e, "steps")),
         .tokens = json_integer_value(json_object_get(e, "tokens")),
         .lr = json_number_value(json_object_get(e, "lr")),
+        .with = json_string_value(json_object_get(e, "with")),
+        .beyond = (int)json_integer_value(json_object_get(e, "beyond")),
         .entry = e,
     };
+    if (!info.with) info.with = "";
     snprintf(info.path, sizeof info.path, "%s/%s", c->dir, json_string_value(json_object_get(e, "path")));
     return info;
 }

@@ -7,7 +7,9 @@
  *              set: what the comparison says, and matched widths; defaults: what the model has by default
  *    "settings": [label], "seeds", "match", "budget" as in report.json, "tuning": {"steps", "tokens", "lr": [...], "equal"} or null
  *    "cells":  [{"cell", "kind": "tune|train|cost", "model", "setting", "seed", "lr", "steps", "tokens", "path", "set"}]
- *  in the order in which they are run: trials of learning rates, trainings, costs. */
+ *  in the order in which they are run: trials of learning rates, trainings, costs. Of a trial also "with", the other
+ *  values that are tried, "take", what a training takes over from it, and "beyond": -1 or 1 of a rate below or above
+ *  those listed, which is tried only where one of these comes out best at that end. */
 #ifndef RV_COMPARE_COMPARISON_H
 #define RV_COMPARE_COMPARISON_H
 
@@ -25,6 +27,7 @@ typedef struct {
     json_t *models;              /**< [{"model", "file", "set"}] as the file says */
     json_t *settings;            /**< [{"setting", "set"}] */
     json_t *asked;
+    json_t *trials;              /**< [{"setting", "set"}] of compare.tune.settings */
     json_t *overrides;           /**< ["compare.key=value"] of the command line */
 } rv_comparison;
 
@@ -41,17 +44,26 @@ typedef struct {
     rv_cell_kind kind;
     const char *model, *setting;
     int64_t seed, steps, tokens; /**< seed: of a cost cell, its round */
-    double lr;  /**< of a trial */
+    double lr;                   /**< of a trial, */
+    const char *with;            /**< as are the other values that it tries; "" */
+    int beyond;                  /**< -1, 1: a rate below or above those listed */
     char path[RV_PATH_MAX]; /**< its folder; of a cost cell, its file */
     const json_t *entry;
 } rv_cell_info;
 RV_API int rv_comparison_cells(const rv_comparison *c);
 RV_API rv_cell_info rv_comparison_cell(const rv_comparison *c, int number);
 
-typedef enum { RV_CELL_MISSING, RV_CELL_STOPPED, RV_CELL_RUNNING, RV_CELL_DONE, RV_CELL_DIVERGED } rv_cell_state;
+typedef enum {
+    RV_CELL_MISSING,
+    RV_CELL_STOPPED,
+    RV_CELL_RUNNING,
+    RV_CELL_DONE,
+    RV_CELL_DIVERGED,
+    RV_CELL_NOT_NEEDED /**< a trial beyond the rates listed, none of which came out best at that end */
+} rv_cell_state;
 /** What the disk says of a cell. *step: checkpoint it would go on from, or -1; *pid: who runs it, or 0. Either may be NULL. */
 RV_API rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, long *pid);
-/** True if what a cell needs is complete: of a training, its model's trials; of a measurement of cost, all that trains. */
+/** True if what a cell needs is complete: of a training, the trials; of a measurement of cost, all that trains. */
 RV_API bool rv_cell_ready(const rv_comparison *c, int number);
 /** Run a cell to its end, or on from where it stopped, with so many threads (0: all). A diverged training is an outcome and RV_OK. RV_EUSAGE if it
  *  needs other cells first or another process runs it; errors of rv_train, rv_measure_run; what rv_stop_requested says. */

@@ -160,17 +160,27 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
         check_line(p, false, "Learning rates: not tuned.", "Each model is trained at the rate its file gives it.");
     if (!tuning) return;
     bool equal = json_is_true(json_object_get(tuning, "equal"));
-    size_t tried = json_array_size(json_object_get(json_array_get(json_object_get(tuning, "models"), 0), "tried"));
-    const char *at = edges(p, tuning);
+    const json_t *first = json_array_get(json_object_get(tuning, "models"), 0), *rate;
+    const bool others = json_object_get(first, "with") != NULL;
+    const char *at = edges(p, tuning), *beyond = "";
+    size_t tried = json_array_size(json_object_get(first, "tried")), i;
+    json_array_foreach (json_object_get(tuning, "beyond"), i, rate)
+        beyond = rv__page_format(p, "%s%s%s", beyond, i ? " and " : "", rv__page_given(p, json_number_value(rate)));
+    if (*beyond)
+        beyond = rv__page_format(p,
+                                 " The rate %s was tried as well, with all models, since one was best at the end of "
+                                 "the rates listed.",
+                                 beyond);
     check_line(
         p, equal && !*at,
         !equal ? "Learning rates: NOT equal effort."
         : *at  ? "Learning rates: at the edge."
                : "Learning rates: equal effort.",
         rv__page_format(
-            p, "%zu rates tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.",
-            tried, rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
-            *at ? " the least or the greatest of them: another may be better" : ""));
+            p, "%zu %s tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.%s",
+            tried, others ? "combinations of a rate and other values" : "rates",
+            rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
+            *at ? " the least or the greatest of them: another may be better" : "", beyond));
 }
 
 static void match_table(rv__page *p, const json_t *match) {

@@ -6,42 +6,75 @@
 
 #include "compare/page_private.h"
 
-static double rate(const json_t *tuning, size_t model, size_t k) {
-    return rv__page_real(
-        json_array_get(json_object_get(json_array_get(json_object_get(tuning, "models"), model), "tried"), k), "lr");
+/* Whether the table's row, a model with other values that were tried, is that of a trial. */
+static bool of_row(const json_t *trial, const json_t *with) {
+    return !with || json_equal(json_object_get(trial, "with"), with);
 }
 
-/* Whether all models tried the same rates in the same order: then the rate is the column's head. */
-static bool same_rates(const json_t *tuning, size_t most) {
-    for (size_t m = 0; m < json_array_size(json_object_get(tuning, "models")); m++)
-        for (size_t k = 0; k < most; k++)
-            if (!(rate(tuning, m, k) >= rate(tuning, 0, k) && rate(tuning, m, k) <= rate(tuning, 0, k))) return false;
-    return true;
+static int rising(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* All rates that any model tried, once each; *n: how many. */
+static double *all_rates(rv__page *p, const json_t *models, size_t *n) {
+    const json_t *row, *t;
+    size_t i, k, most = 0;
+    json_array_foreach (models, i, row) most += json_array_size(json_object_get(row, "tried"));
+    double *rate = rv__page_alloc(p, (most + 1) * sizeof *rate);
+    *n = 0;
+    if (!rate) return NULL;
+    size_t all = 0;
+    json_array_foreach (models, i, row)
+        json_array_foreach (json_object_get(row, "tried"), k, t) rate[all++] = rv__page_real(t, "lr");
+    qsort(rate, all, sizeof *rate, rising);
+    for (k = 0; k < all; k++)
+        if (!*n || rate[k] > rate[*n - 1]) rate[(*n)++] = rate[k];
+    return rate;
+}
+
+static const json_t *trial_at(const json_t *row, const json_t *with, double lr) {
+    const json_t *t;
+    size_t i;
+    json_array_foreach (json_object_get(row, "tried"), i, t)
+        if (of_row(t, with) && !(rv__page_real(t, "lr") < lr) && !(rv__page_real(t, "lr") > lr)) return t;
+    return NULL;
+}
+
+static void table_row(rv__page *p, rv__page_table *t, const json_t *row, const json_t *with, size_t n,
+                      const double *rate) {
+    const char *model = rv__page_string(row, "model");
+    const bool chosen = !with || json_equal(with, json_object_get(row, "with"));
+    rv__page_cell(t, with ? rv__page_format(p, "%s, %s", model, json_string_value(with)) : model);
+    rv__page_cell(t, chosen ? rv__page_given(p, rv__page_real(row, "lr")) : "\xe2\x80\x93");
+    for (size_t k = 0; k < n; k++) {
+        const json_t *trial = trial_at(row, with, rate[k]);
+        rv__page_cell(t, !trial ? "\xe2\x80\x93"
+                         : json_is_true(json_object_get(trial, "diverged"))
+                             ? "diverged"
+                             : rv__page_number(p, rv__page_real(trial, "loss")));
+    }
 }
 
 static void tuning_table(rv__page *p, const json_t *tuning) {
-    const json_t *row, *tried;
-    size_t i, k, most = 0;
-    json_array_foreach (json_object_get(tuning, "models"), i, row)
-        if (json_array_size(json_object_get(row, "tried")) > most)
-            most = json_array_size(json_object_get(row, "tried"));
-    rv__page_table t = rv__page_table_begin(p, 2 + (int)most);
+    const json_t *models = json_object_get(tuning, "models"), *row, *trial;
+    size_t i, k, n;
+    const double *rate = all_rates(p, models, &n);
+    if (!rate) return;
+    rv__page_table t = rv__page_table_begin(p, 2 + (int)n);
     rv__page_cell(&t, "model");
     rv__page_cell(&t, "chosen rate");
-    bool same = same_rates(tuning, most);
-    for (k = 0; k < most; k++)
-        rv__page_cell(&t, same ? rv__page_format(p, "rate %s", rv__page_given(p, rate(tuning, 0, k))) : "rate: loss");
-    json_array_foreach (json_object_get(tuning, "models"), i, row) {
-        rv__page_cell(&t, rv__page_string(row, "model"));
-        rv__page_cell(&t, rv__page_given(p, rv__page_real(row, "lr")));
-        for (k = 0; k < most; k++) {
-            tried = json_array_get(json_object_get(row, "tried"), k);
-            double loss = rv__page_real(tried, "loss");
-            const char *text = json_is_true(json_object_get(tried, "diverged")) ? "diverged" : rv__page_number(p, loss);
-            rv__page_cell(&t, same ? text
-                              : tried
-                                  ? rv__page_format(p, "%s: %s", rv__page_given(p, rv__page_real(tried, "lr")), text)
-                                  : "\xe2\x80\x93");
+    for (k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "rate %s", rv__page_given(p, rate[k])));
+    json_array_foreach (models, i, row) {
+        const json_t *tried = json_object_get(row, "tried");
+        if (!json_object_get(json_array_get(tried, 0), "with")) {
+            table_row(p, &t, row, NULL, n, rate);
+            continue;
+        }
+        json_array_foreach (tried, k, trial) { /* all values of the first rate, which all rates have */
+            const json_t *with = json_object_get(trial, "with");
+            if (k && rv__page_real(trial, "lr") != rv__page_real(json_array_get(tried, 0), "lr")) break;
+            table_row(p, &t, row, with, n, rate);
         }
     }
     rv__page_table_end(&t, "Validation loss that each learning rate came to");
@@ -58,16 +91,18 @@ static int by_rate(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* A model's trials by rising rate; a diverged one is a gap. */
+/* A model's trials by rising rate, with the other values that it took; a diverged one is a gap. */
 static rv_series line_of(rv__page *p, const json_t *row) {
     const json_t *tried = json_object_get(row, "tried"), *t;
-    const size_t n = json_array_size(tried);
+    const size_t most = json_array_size(tried);
     const char *model = rv__page_string(row, "model");
-    trial *all = rv__page_alloc(p, n * sizeof *all);
-    double *xy = rv__page_alloc(p, 2 * n * sizeof *xy);
-    size_t i;
+    trial *all = rv__page_alloc(p, most * sizeof *all);
+    double *xy = rv__page_alloc(p, 2 * most * sizeof *xy);
+    size_t i, n = 0;
     if (!all || !xy) return (rv_series){0};
-    json_array_foreach (tried, i, t) all[i] = (trial){rv__page_real(t, "lr"), rv__page_real(t, "loss")};
+    json_array_foreach (tried, i, t)
+        if (of_row(t, json_object_get(row, "with")))
+            all[n++] = (trial){rv__page_real(t, "lr"), rv__page_real(t, "loss")};
     qsort(all, n, sizeof *all, by_rate);
     for (i = 0; i < n; i++) xy[i] = all[i].lr, xy[n + i] = all[i].loss;
     return (rv_series){.label = model, .colour = rv__page_colour(p, model), .n = (int)n, .x = xy, .y = xy + n};

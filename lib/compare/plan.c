@@ -18,6 +18,7 @@
 #include "train/translation_task.h"
 
 /* Of a model's time: steps, and seconds after which the least are enough. */
+static const double RATE_MOST = 1e6; /* as the schema has it */
 enum { WARMUP_STEPS = 3, STEPS_LEAST = 9, STEPS_MOST = 200 };
 static const double SECONDS = 0.5;
 
@@ -457,43 +458,117 @@ static json_t *cell_set(const json_t *setting, const char *name, int64_t seed, b
     return set;
 }
 
+/* A setting in the name of a folder: itself where that is short and harmless, else its number. */
+static void setting_name(const char *setting, size_t number, char out[96]) {
+    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=- ";
+    if (strlen(setting) > 64 || strspn(setting, harmless) < strlen(setting))
+        snprintf(out, 96, "-setting%zu", number);
+    else
+        snprintf(out, 96, "%s%s", *setting ? "-" : "", setting);
+    for (char *s = out; *s; s++)
+        if (*s == ' ') *s = ',';
+}
+
+/* With other values a model must be as large, and trained on as much, as without: so it was matched and is budgeted. */
+static rv_status check_trial(const planner *p, const member *m, const json_t *trial, const json_t *set, budget *spent) {
+    const char *name = json_string_value(json_object_get(trial, "setting"));
+    built b;
+    RV_TRY(build(m->entry, set, NULL, m->vocabulary, false, &b));
+    const int64_t parameters = rv_params_count(b.params);
+    discard(&b);
+    if (parameters != m->size.parameters)
+        return rv_error(
+            RV_EUSAGE,
+            "%s: compare.tune.settings: with %s the model '%s' has %" PRId64 " parameters instead of %" PRId64
+            "; what changes a model's size is compared, not tuned: make it one of compare.settings",
+            rv_config_where(p->config, "compare.tune.settings"), name, m->label, parameters, m->size.parameters);
+    RV_TRY(
+        spend(p, "compare.tune", m->entry, set, rv_config_int(p->config, "compare.tune.seed"), m->vocabulary, spent));
+    if (spent->steps != m->tune.steps || spent->tokens != m->tune.tokens)
+        return rv_error(RV_EUSAGE,
+                        "%s: compare.tune.settings: with %s the model '%s' is trained on other batches; make it one of "
+                        "compare.settings",
+                        rv_config_where(p->config, "compare.tune.settings"), name, m->label);
+    return RV_OK;
+}
+
+/* A trial of one rate with some other values. */
+static rv_status add_trial(planner *p, const member *m, double lr, int beyond, size_t number) {
+    const json_t *trial = json_array_get(p->c->trials, number), *values = json_object_get(trial, "set");
+    const char *setting = json_string_value(json_object_get(json_array_get(p->c->settings, 0), "setting"));
+    const char *with = json_string_value(json_object_get(trial, "setting"));
+    const int64_t seed = rv_config_int(p->config, "compare.tune.seed");
+    char text[32], folder[96], count[32] = "", name[160], path[256];
+    rv__number_text(lr, text);
+    setting_name(with, number + 1, folder);
+    if (*with) snprintf(count, sizeof count, "-setting%zu", number + 1);
+    snprintf(name, sizeof name, "tune-%s-%s%s", m->label, text, count);
+    snprintf(path, sizeof path, "cells/tune-%s-%s%s", m->label, text, folder);
+    json_t *take = json_copy((json_t *)values), *set = cell_set(first_setting(p), name, seed, m->tune);
+    rv__assign(take, "train.optimizer.lr=%s", text);
+    json_array_extend(set, take);
+    const rv_status status = add_cell(p, "tune", m, setting, seed, m->tune, set, path);
+    json_t *cell = json_array_get(p->cells, json_array_size(p->cells) - 1);
+    if (status == RV_OK)
+        json_object_update_new(cell, json_pack("{s:f, s:s, s:O}", "lr", lr, "with", with, "take", take));
+    if (status == RV_OK && beyond) json_object_set_new(cell, "beyond", json_integer(beyond));
+    json_decref(take);
+    return status;
+}
+
+static rv_status add_trials(planner *p, const member *m, double lr, int beyond) {
+    for (size_t i = 0; i < json_array_size(p->c->trials); i++) RV_TRY(add_trial(p, m, lr, beyond, i));
+    return RV_OK;
+}
+
+/* The rate beyond the last one on a side, as far from it as that is from its neighbour, in two digits; 0 where there is
+ * no neighbour or no such rate. */
+static double rate_beyond(const rv_config *c, int side) {
+    double last = 0, before = 0;
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < rv_config_count(c, "compare.tune.lr"); i++) {
+            const double lr = rv_config_real_at(c, "compare.tune.lr", i);
+            double *at = k ? &before : &last;
+            if (k && side * (lr - last) >= 0) continue;
+            if (*at == 0 || side * (lr - *at) > 0) *at = lr;
+        }
+    char text[32];
+    snprintf(text, sizeof text, "%.1e", before > 0 ? last / before * last : 0);
+    const double lr = strtod(text, NULL);
+    return lr <= RATE_MOST && side * (lr - last) > 0 ? lr : 0;
+}
+
 static rv_status add_tuning(planner *p) {
     const rv_config *c = p->config;
     bool tokens;
     int64_t amount;
     json_object_set_new(p->plan, "tuning", json_null());
     if (!budget_of(c, "compare.tune", &tokens, &amount)) return RV_OK;
-    int64_t seed = rv_config_int(c, "compare.tune.seed");
     json_t *rates = json_array();
-    const char *setting = json_string_value(json_object_get(json_array_get(p->c->settings, 0), "setting"));
+    for (int i = 0; i < rv_config_count(c, "compare.tune.lr"); i++)
+        json_array_append_new(rates, json_real(rv_config_real_at(c, "compare.tune.lr", i)));
     for (int i = 0; i < p->n; i++) {
         member *m = &p->m[i];
-        RV_TRY(spend(p, "compare.tune", m->entry, first_setting(p), seed, m->vocabulary, &m->tune));
-        for (int r = 0; r < rv_config_count(c, "compare.tune.lr"); r++) {
-            double lr = rv_config_real_at(c, "compare.tune.lr", r);
-            char text[32], name[128], path[160];
-            rv__number_text(lr, text);
-            snprintf(name, sizeof name, "tune-%s-%s", m->label, text);
-            snprintf(path, sizeof path, "cells/%s", name);
-            json_t *set = cell_set(first_setting(p), name, seed, m->tune);
-            rv__assign(set, "train.optimizer.lr=%s", text);
-            RV_TRY(add_cell(p, "tune", m, setting, seed, m->tune, set, path));
-            json_object_set_new(json_array_get(p->cells, json_array_size(p->cells) - 1), "lr", json_real(lr));
-            if (!i) json_array_append_new(rates, json_real(lr));
+        budget spent;
+        RV_TRY(spend(p, "compare.tune", m->entry, first_setting(p), rv_config_int(c, "compare.tune.seed"),
+                     m->vocabulary, &m->tune));
+        for (size_t t = 0; t < json_array_size(p->c->trials) && json_array_size(p->c->trials) > 1; t++) {
+            json_t *trial = json_array_get(p->c->trials, t), *set = json_copy(first_setting(p));
+            json_array_extend(set, json_object_get(trial, "set"));
+            const rv_status status = check_trial(p, m, trial, set, &spent);
+            json_decref(set);
+            RV_TRY(status);
         }
+        for (int r = 0; r < rv_config_count(c, "compare.tune.lr"); r++)
+            RV_TRY(add_trials(p, m, rv_config_real_at(c, "compare.tune.lr", r), 0));
+    }
+    for (int side = -1; side <= 1; side += 2) {
+        const double lr = rv_config_bool(c, "compare.tune.extend") ? rate_beyond(c, side) : 0;
+        for (int i = 0; i < p->n && lr > 0; i++) RV_TRY(add_trials(p, &p->m[i], lr, side));
     }
     json_object_set_new(p->plan, "tuning", json_pack("{s:I, s:I, s:b, s:o}", "steps", (json_int_t)p->m[0].tune.steps, "tokens", (json_int_t)p->m[0].tune.tokens, "equal",
                                                      (int)equal_tokens(p, true), "lr", rates));
     return RV_OK;
-}
-
-/* A setting in the name of a folder: itself where that is short and harmless, else its number. */
-static void setting_name(const char *setting, size_t number, char out[96]) {
-    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=- ";
-    if (strlen(setting) > 64 || strspn(setting, harmless) < strlen(setting)) snprintf(out, 96, "-setting%zu", number);
-    else snprintf(out, 96, "%s%s", *setting ? "-" : "", setting);
-    for (char *s = out; *s; s++)
-        if (*s == ' ') *s = ',';
 }
 
 static rv_status add_training(planner *p) {

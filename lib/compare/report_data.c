@@ -168,43 +168,37 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step) {
     return low ? l->train[low - 1] : (rv__train_point){0};
 }
 
-bool rv__rate_at_edge(const json_t *entry) {
-    const double lr = rv__json_double(entry, "lr");
-    bool lower = false, higher = false;
-    const json_t *tried;
+/* The trial with the rate nearest to lr on one side of it, of those with the values that the entry took. */
+static const json_t *next_rate(const json_t *entry, double lr, int side) {
+    const json_t *best = NULL, *t, *with = json_object_get(entry, "with");
     size_t i;
-    json_array_foreach(json_object_get(entry, "tried"), i, tried) {
-        lower |= rv__json_double(tried, "lr") < lr;
-        higher |= rv__json_double(tried, "lr") > lr;
-    }
-    return isfinite(lr) && !(lower && higher);
-}
-
-/* The trial with the rate nearest to lr on one side of it. */
-static const json_t *next_rate(double lr, const json_t *tried, int side) {
-    const json_t *best = NULL, *t;
-    size_t i;
-    json_array_foreach (tried, i, t) {
+    json_array_foreach (json_object_get(entry, "tried"), i, t) {
         const double rate = rv__json_double(t, "lr"), at = rv__json_double(best, "lr");
+        if (with && !json_equal(with, json_object_get(t, "with"))) continue;
         if (side * (rate - lr) > 0 && (!best || side * (at - rate) > 0)) best = t;
     }
     return best;
 }
 
 const json_t *rv__rate_beside(const json_t *entry, int side) {
-    return next_rate(rv__json_double(entry, "lr"), json_object_get(entry, "tried"), side);
+    return next_rate(entry, rv__json_double(entry, "lr"), side);
 }
 
-json_t *rv__rate_window(double lr, const json_t *tried) {
-    double end[2] = {lr, lr}, loss = NAN;
+bool rv__rate_at_edge(const json_t *entry) {
+    return isfinite(rv__json_double(entry, "lr")) && !(rv__rate_beside(entry, -1) && rv__rate_beside(entry, 1));
+}
+
+json_t *rv__rate_window(const json_t *entry) {
+    const double lr = rv__json_double(entry, "lr");
+    double end[2] = {lr, lr}, loss = INFINITY;
     const json_t *t;
     size_t i;
-    json_array_foreach (tried, i, t)
-        if (rv__json_double(t, "lr") >= lr && rv__json_double(t, "lr") <= lr) loss = rv__json_double(t, "loss");
+    if (!isfinite(lr)) return json_null();
+    json_array_foreach (json_object_get(entry, "tried"), i, t) loss = fmin(loss, rv__json_double(t, "loss"));
     for (int k = 0; k < 2; k++)
-        while ((t = next_rate(end[k], tried, k ? 1 : -1)) && rv__json_double(t, "loss") - loss <= 0.1 * fabs(loss))
+        while ((t = next_rate(entry, end[k], k ? 1 : -1)) && rv__json_double(t, "loss") - loss <= 0.1 * fabs(loss))
             end[k] = rv__json_double(t, "lr");
-    return isfinite(lr) ? json_pack("{s:f, s:f}", "low", end[0], "high", end[1]) : json_null();
+    return json_pack("{s:f, s:f}", "low", end[0], "high", end[1]);
 }
 
 /* ---- metrics */

@@ -46,9 +46,9 @@ double rv__json_double(const json_t *o, const char *key);
 /* Of a model's entry in "tuning": whether the rate it took is the least or the greatest of those tried. */
 bool rv__rate_at_edge(const json_t *entry);
 
-/* Of the rates tried next to each other around `lr`, the least and the greatest that come to a loss within 10 % of
- * lr's: {"low", "high"}; null where there is no rate. */
-json_t *rv__rate_window(double lr, const json_t *tried);
+/* Of the rates tried next to each other around the one it took, with the other values that it took, the least and the
+ * greatest that come to a loss within 10 % of that one's: {"low", "high"}; null where there is no rate. */
+json_t *rv__rate_window(const json_t *entry);
 /* The trial at the rate next to the entry's own, below (-1) or above (1) it; NULL at the edge. */
 const json_t *rv__rate_beside(const json_t *entry, int side);
 

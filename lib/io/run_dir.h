@@ -27,7 +27,7 @@ RV_API void rv_run_dir_file(const rv_run_dir *run, const char *name, char out[RV
  *  with exit code 4. The latest good checkpoint is never touched by a failure. */
 RV_API rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]);
 enum { RV_SAVE_ATTEMPTS = 3 };
-/** Write the same to a file of the folder that is removed again: whether saving works at all, before a run's first step. */
+/** Write the same to a file of the folder that is removed again: whether saving works, before a run's first step. */
 RV_API rv_status rv_run_dir_try_saving(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items);
 /** The same in the place of that step's file, which is whole at every moment: for a state that has moved on without a step. */
 RV_API rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items);

@@ -55,8 +55,8 @@ TestSuite(plan, .init = setup, .fini = teardown);
 Test(plan, cells_in_order) {
     rv_comparison *c = plan("compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  settings: "
                             "{train.batch.length: [8, 16], model.dropout: [0, 0.1]}\n"
-                            "  seeds: [3, 4]\n  budget: {train_steps: 7}\n  tune: {lr: [1e-3, 0.5], train_tokens: 200, "
-                            "seed: 9}\n  cost: {sequence_length: [8], rounds: 3}\n");
+                            "  seeds: [3, 4]\n  budget: {train_steps: 7}\n  tune: {lr: [1e-3, 0.5], extend: false, "
+                            "train_tokens: 200, seed: 9}\n  cost: {sequence_length: [8], rounds: 3}\n");
     cr_assert_eq(rv_comparison_cells(c), 2 * 2 + 4 * 2 * 2 + 3 * 2);
     rv_cell_info trial = rv_comparison_cell(c, 2);
     cr_expect(trial.kind == RV_CELL_TUNE && trial.lr == 0.5 && trial.seed == 9 && !strcmp(trial.model, "a"));

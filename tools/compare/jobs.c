@@ -37,7 +37,9 @@ typedef struct {
 
 void rv__cell_title(const rv_cell_info *cell, char *text, size_t size) {
     if (cell->kind == RV_CELL_COST) snprintf(text, size, "%s, cost, round %lld", cell->model, (long long)cell->seed);
-    else if (cell->kind == RV_CELL_TUNE) snprintf(text, size, "%s, trial of learning rate %g", cell->model, cell->lr);
+    else if (cell->kind == RV_CELL_TUNE)
+        snprintf(text, size, "%s, trial of learning rate %g%s%s", cell->model, cell->lr, *cell->with ? ", " : "",
+                 cell->with);
     else snprintf(text, size, "%s%s%s, seed %lld", cell->model, *cell->setting ? ", " : "", cell->setting, (long long)cell->seed);
 }
 
@@ -129,7 +131,8 @@ static bool reap(state *s) {
         long owner;
         rv_cell_state now = rv_cell_look(s->c, j.cell, NULL, &owner);
         int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-        if (now == RV_CELL_DONE || now == RV_CELL_DIVERGED) note_done(s, j.cell, rv_now() - j.start);
+        if (now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED)
+            note_done(s, j.cell, rv_now() - j.start);
         else if (now != RV_CELL_RUNNING && !(s->stopping && (exit_code == 75 || exit_code == 130 || exit_code < 0))) fail(s, &j, status);
         break; /* another process was quicker to take the cell: it is looked at again later */
     }
@@ -146,7 +149,7 @@ static rv_status start(state *s, bool *waiting) {
         rv_cell_state now = rv_cell_look(s->c, i, NULL, NULL);
         bool mine = false;
         for (int r = 0; r < s->n_running; r++) mine |= s->running[r].cell == i;
-        if (!mine && (now == RV_CELL_DONE || now == RV_CELL_DIVERGED)) {
+        if (!mine && (now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED)) {
             note_done(s, i, -1);
             continue;
         }
@@ -167,7 +170,7 @@ int rv__jobs_run(const rv_comparison *c, const rv__jobs_options *options) {
     rv_stop_install();
     for (int i = 1; i <= s.total; i++) { /* done before: the time that is left does not count them */
         rv_cell_state now = rv_cell_look(c, i, NULL, NULL);
-        s.done += s.complete[i] = now == RV_CELL_DONE || now == RV_CELL_DIVERGED;
+        s.done += s.complete[i] = now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED;
     }
     s.bar = rv_progress_start("comparing", "cells", s.done, s.total);
     bool waiting = true;
