@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What would do nothing, or something else than was meant, is refused.   cli_refusals.py RAVEL"""
-import os, unittest
+import os, subprocess, unittest
 
-from command import BASE, WithText, ravel
+from command import BASE, RAVEL, WithText, ravel
 
 ADDING_WITHOUT_NORM = """name: nan
 task: regression
@@ -34,6 +34,12 @@ class Refusals(WithText):
             for key in "tokenizer.type=byte", "model.embedding_dim=8", "model.decoder.cell=gru":
                 self.check(ravel(*command, "runs/test", key), 2, key.split("=")[0] + ".*cannot be assigned any more")
             self.check(ravel(*command, "runs/test", "runtime.threads=2"), 0)
+
+    def test_output_that_cannot_be_written(self):
+        for command in ["--help"], ["--version"], ["help", "train"], ["ckpt", "info", "--help"]:
+            with open("/dev/full", "w") as full:
+                r = subprocess.run([RAVEL, *command], stdout=full, stderr=subprocess.PIPE, text=True)
+            self.assertEqual((r.returncode, r.stderr), (1, "ravel: cannot write to standard output\n"), command)
 
     def test_a_diverged_model_is_not_measured(self):
         self.write("adding.yaml", ADDING_WITHOUT_NORM)

@@ -265,6 +265,9 @@ class Translate(Command):
         self.assertGreater(wrong["balanced"]["aer"], 0.5)
         self.write("short", links[0] + "\n")
         self.check(ravel("eval", "runs/attends", "--split", "test", "--gold", "short"), 3, "1 lines for 37")
+        self.write("beyond", "\n".join(links[:4] + [f"0-0 {words[4]}p0"] + links[5:]) + "\n")
+        self.check(ravel("eval", "runs/attends", "--split", "test", "--gold", "beyond"), 3,
+                   f"beyond:5: the link {words[4]}p0 is beyond the sentence pair, which has {words[4]} and")
         self.check(ravel("eval", "runs/attends", "--split", "test", "--alignment"), 2, "--gold")
         self.check(ravel("eval", "runs/bottle", "--split", "test", "--gold", "gold"), 2, "attention")
         self.check(ravel("eval", "runs/attends", "--by-length", "4,2"), 2, "rising")

@@ -28,10 +28,20 @@ int rv__tool_finish(rv_status status) {
     return rv_exit_code(status);
 }
 
+static bool parsing;
+
+/* argp itself ends the process after --help, with success. */
+static void finish_help(void) {
+    if (parsing && rv__tool_finish(RV_OK)) _exit(1);
+}
+
 void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input) {
     argp_err_exit_status = 2;
     setenv("ARGP_HELP_FMT", "no-dup-args-note,rmargin=120", 0); /* no boilerplate, and examples that can be pasted */
+    atexit(finish_help);
+    parsing = true;
     argp_parse(argp, argc, argv, 0, NULL, input);
+    parsing = false;
 }
 
 static void help(FILE *to) {
@@ -75,11 +85,11 @@ int main(int argc, char **argv) {
         name = argv[1];
     } else if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         help(stdout);
-        return 0;
+        return rv__tool_finish(RV_OK);
     }
     if (!strcmp(name, "--version")) {
         printf("ravel %s\n", RV_VERSION);
-        return 0;
+        return rv__tool_finish(RV_OK);
     }
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name)) continue;

@@ -5,16 +5,28 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "train/task_common.h"
 #include "train/translate_attention.h"
 
-static rv_status load_gold(const rv_config *config, rv_subset subset, const char *path, rv_links *gold) {
+/* Where the gold links are from, for messages. */
+typedef struct {
+    rv_links links;
+    char path[512];
+} gold_links;
+
+static rv_status load(const char *path, gold_links *gold) {
+    snprintf(gold->path, sizeof gold->path, "%s", path);
+    return rv_links_load(path, &gold->links);
+}
+
+static rv_status load_gold(const rv_config *config, rv_subset subset, const char *path, gold_links *gold) {
     static const char *const roles[] = {"train.align", "valid.align", "test.align"};
-    if (path) return rv_links_load(path, gold);
+    if (path) return load(path, gold);
     if (!rv_config_has(config, "data.dataset")) return rv_error(RV_EUSAGE, "name the file with the gold alignments (--gold FILE, lines such as '0-0 1-2')");
     rv_dataset *ds;
     RV_TRY(rv_dataset_resolve(rv_config_text(config, "data.dataset"), &ds));
     rv_status status = rv_dataset_require(ds, roles[subset], &path);
-    if (status == RV_OK) status = rv_links_load(path, gold);
+    if (status == RV_OK) status = load(path, gold);
     rv_dataset_destroy(ds);
     return status;
 }
@@ -36,7 +48,24 @@ static rv_status align(const rv_attention_weights *w, const int32_t *target_word
     return RV_OK;
 }
 
-static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int64_t i, rv_links **lists, rv_gold_alignment *out) {
+/* Links of other sentences, or counted from 1, would be misses and no more. The lines are whole where ids were cut. */
+static rv_status check_links(const gold_links *gold, const rv_pairs *p, int64_t i, int32_t sources, int32_t targets) {
+    const int64_t lines[] = {rv__words_of(p->src[i].bytes), rv__words_of(p->tgt[i].bytes)};
+    const int64_t words[] = {lines[0] > sources ? lines[0] : sources, lines[1] > targets ? lines[1] : targets};
+    for (int64_t k = gold->links.start[i]; k < gold->links.start[i + 1]; k++) {
+        const rv_link *l = &gold->links.link[k];
+        if (l->source >= words[0] || l->target >= words[1])
+            return rv_error(RV_EDATA,
+                            "%s:%lld: the link %d%c%d is beyond the sentence pair, which has %lld and %lld words; they "
+                            "count from 0, source first",
+                            gold->path, (long long)i + 1, l->source, l->possible ? 'p' : '-', l->target,
+                            (long long)words[0], (long long)words[1]);
+    }
+    return RV_OK;
+}
+
+static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int64_t i, const gold_links *gold,
+                            rv_links **lists, rv_gold_alignment *out) {
     int64_t S = rv_pairs_src_length(p, i), T = rv_pairs_tgt_length(p, i);
     const int32_t *src = p->src_ids + p->src_at[i];
     rv_hypothesis forced = {.ids = p->tgt_ids + p->tgt_at[i], .n = T};
@@ -56,6 +85,7 @@ static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int
     int32_t targets = rv_pieces_words(rv_translation_task_tgt_tokenizer(task), forced.ids, T, word);
     int32_t sources = rv_pieces_words(rv_translation_task_src_tokenizer(task), src, S, word + w.T);
     word[T] = word[w.T + S] = -1; /* <eos> */
+    RV_TRY(check_links(gold, p, i, sources, targets));
     return align(&w, word, word + w.T, targets, sources, mean, mean + cells, *lists);
 }
 
@@ -79,17 +109,19 @@ static rv_status count(const rv_links *lists, const rv_links *gold, rv_gold_alig
 
 rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subset, const char *gold_path, rv_gold_alignment *out) {
     const rv_pairs *p = rv_translation_task_pairs(task, subset);
-    rv_links gold = {0}, *lists = NULL;
+    gold_links gold = {0};
+    rv_links *lists = NULL;
     *out = (rv_gold_alignment){0};
     if (!p) return rv_error(RV_EUSAGE, "a task of kind %s has no sentence pairs to align", task->kind->name);
     if (!p->n) return rv_error(RV_EDATA, "the data has no such part to align");
     rv_status status = load_gold(rv_translation_task_config(task), subset, gold_path, &gold);
-    if (status == RV_OK && gold.sentences != p->n)
-        status = rv_error(RV_EDATA, "the gold alignments have %lld lines for %lld sentence pairs", (long long)gold.sentences, (long long)p->n);
-    for (int64_t i = 0; i < p->n && status == RV_OK; i++) status = align_pair(tape, task, p, i, &lists, out);
-    if (status == RV_OK) status = count(lists, &gold, out);
+    if (status == RV_OK && gold.links.sentences != p->n)
+        status = rv_error(RV_EDATA, "the gold alignments have %lld lines for %lld sentence pairs",
+                          (long long)gold.links.sentences, (long long)p->n);
+    for (int64_t i = 0; i < p->n && status == RV_OK; i++) status = align_pair(tape, task, p, i, &gold, &lists, out);
+    if (status == RV_OK) status = count(lists, &gold.links, out);
     for (int k = 0; lists && k < out->layers * out->heads + 2; k++) rv_links_free(&lists[k]);
     rv_free(lists);
-    rv_links_free(&gold);
+    rv_links_free(&gold.links);
     return status;
 }

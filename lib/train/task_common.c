@@ -67,6 +67,12 @@ double rv__replace_rare(const rv_config *c) {
     return rv_config_has(c, "train.replace_rare") ? rv_config_real(c, "train.replace_rare") : 0;
 }
 
+int64_t rv__words_of(const char *line) {
+    int64_t words = 0;
+    for (const char *s = line; *(s += strspn(s, " \t")); s += strcspn(s, " \t")) words++;
+    return words;
+}
+
 void rv__say_unknown(rv_subset subset, const char *side, int64_t unknown, int64_t tokens) {
     if (unknown)
         rv_info("%s part: %.3g %% of the %stokens are <unk> (%lld of %lld)", rv__part_name(subset), 100. * (double)unknown / (double)tokens, side,

@@ -31,6 +31,8 @@ rv_status rv__no_part(rv_subset subset);
 
 /* train.replace_rare, or 0 where it does not apply. */
 double rv__replace_rare(const rv_config *c);
+/* Words of a line, between blanks. */
+int64_t rv__words_of(const char *line);
 /* Log how much of a part's side ("", "source ", "target ") is unknown, if anything is. */
 void rv__say_unknown(rv_subset subset, const char *side, int64_t unknown, int64_t tokens);
 

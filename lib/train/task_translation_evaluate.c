@@ -82,15 +82,9 @@ static void free_texts(int64_t n, rv_text *texts) {
     rv_free(texts);
 }
 
-static int64_t words_of(const char *line) {
-    int64_t words = 0;
-    for (const char *s = line; *(s += strspn(s, " \t")); s += strcspn(s, " \t")) words++;
-    return words;
-}
-
 /* Bins of source length in words: bin i holds up to most[i] words and more than most[i - 1]; the last one the rest. */
 static int bin_of(const char *line, int edges, const int64_t *most) {
-    int64_t words = words_of(line);
+    int64_t words = rv__words_of(line);
     int bin = 0;
     while (bin < edges && words > most[bin]) bin++;
     return bin;
@@ -191,7 +185,7 @@ static rv_status give_pairs(const rv_pairs *p, const rv__score *score, const rv_
     for (int64_t i = 0; i < p->n; i++) {
         rv_example e = {
             .source_tokens = rv_pairs_src_length(p, i),
-            .source_words = words_of(p->src[i].bytes),
+            .source_words = rv__words_of(p->src[i].bytes),
             .tokens = score[i].tokens,
             .correct = score[i].correct,
             .nats = score[i].nats,
