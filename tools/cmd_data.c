@@ -1,10 +1,9 @@
 /* ravel data get|list|path|make */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/file.h"
 #include "tool.h"
 
 enum { OPT_SEED = 256, OPT_TRAIN, OPT_VALID, OPT_TEST, OPT_MIN_LENGTH, OPT_MAX_LENGTH, ARGS_MAX = 64 };
@@ -107,7 +106,7 @@ static rv_status make(const options *o) {
     if (o->test >= 0) t.test = o->test;
     if (o->min_length >= 0) t.min_length = o->min_length;
     if (o->max_length >= 0) t.max_length = o->max_length;
-    if (mkdir(o->out, 0777) && errno != EEXIST) return rv_error(RV_EDATA, "%s: cannot make the folder: %s", o->out, strerror(errno));
+    RV_TRY(rv__make_folders(o->out));
     return rv_generator_write(&t, o->out);
 }
 

@@ -7,7 +7,7 @@
 
 #include "compare/comparison.h"
 #include "compare/json_file.h"
-#include "data/files.h"
+#include "base/file.h"
 #include "report/runs.h"
 #include "tool.h"
 

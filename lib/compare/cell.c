@@ -9,7 +9,7 @@
 #include "compare/compare_private.h"
 #include "compare/cost.h"
 #include "compare/measure.h"
-#include "data/files.h"
+#include "base/file.h"
 #include "train/stop.h"
 #include "train/trainer.h"
 

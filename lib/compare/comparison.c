@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "compare/compare_private.h"
-#include "data/files.h"
+#include "base/file.h"
 #include "train/task_common.h"
 
 enum { SETTINGS_MAX = 256, ASSIGNMENTS_MAX = 256 };

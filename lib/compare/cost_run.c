@@ -18,7 +18,7 @@
 #include "base/parallel.h"
 #include "compare/cost.h"
 #include "compare/json_file.h"
-#include "data/files.h"
+#include "base/file.h"
 #include "train/stop.h"
 
 extern char **environ;

@@ -1,6 +1,6 @@
 #include "compare/json_file.h"
 
-#include "data/files.h"
+#include "base/file.h"
 
 rv_status rv_json_write(const json_t *document, const char *path) {
     FILE *f = rv__file_begin(path);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "compare/gradient_flow.h"
-#include "data/files.h"
+#include "base/file.h"
 #include "train/language_model_task.h"
 #include "train/stop.h"
 #include "train/trained.h"

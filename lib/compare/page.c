@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compare/page_private.h"
-#include "data/files.h"
+#include "base/file.h"
 
 static void draw(rv__page *p) {
     const char *name = rv__page_string(p->report, "name");

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "data/files.h"
+#include "base/file.h"
 #include "train/bleu.h"
 
 double rv__json_double(const json_t *o, const char *key) {

@@ -3,7 +3,7 @@
 #ifndef RV_DATA_CATALOG_H
 #define RV_DATA_CATALOG_H
 
-#include "data/files.h"
+#include "base/file.h"
 
 typedef struct {
     const char *folder;  /* "datasets": its name in the working directory, and below PREFIX/share/ravel */

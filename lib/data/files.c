@@ -1,75 +1,12 @@
 #include "data/files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 enum { CHUNK = 1 << 16 };
-
-rv_status rv__path(char *out, const char *fmt, ...) {
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(out, RV__PATH, fmt, ap);
-    va_end(ap);
-    return n < RV__PATH ? RV_OK : rv_error(RV_EDATA, "%.200s...: the path is longer than %d bytes", out, RV__PATH - 1);
-}
-
-rv_status rv__make_folders(const char *path) {
-    char p[RV__PATH];
-    RV_TRY(rv__path(p, "%s", path));
-    for (char *s = p + 1;; s++) {
-        if (*s && *s != '/') continue;
-        char old = *s;
-        *s = 0;
-        if (mkdir(p, 0777) && errno != EEXIST) return rv_error(RV_EDATA, "%s: cannot make the folder: %s", p, strerror(errno));
-        *s = old;
-        if (!old) return RV_OK;
-    }
-}
-
-int64_t rv__file_size(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : -1;
-}
-
-FILE *rv__file_begin(const char *path) {
-    char part[RV__PATH];
-    if (rv__path(part, "%s.new", path) != RV_OK) return NULL;
-    FILE *f = fopen(part, "wb");
-    if (!f) rv_error(RV_EDATA, "%s: cannot write: %s", part, strerror(errno));
-    return f;
-}
-
-/* The rename itself must survive a power cut. */
-static void sync_folder(const char *path) {
-    char folder[RV__PATH];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash) *slash = 0;
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY);
-    if (fd < 0) return;
-    fsync(fd); /* some file systems cannot: then there is nothing more to do */
-    close(fd);
-}
-
-rv_status rv__file_end(FILE *f, const char *path, bool keep) {
-    char part[RV__PATH];
-    rv_status status = rv__path(part, "%s.new", path);
-    bool failed = keep && (fflush(f) || ferror(f) || fsync(fileno(f)));
-    int why = errno;
-    if (fclose(f) && keep && !failed) failed = true, why = errno;
-    if (status == RV_OK && failed) status = rv_error(RV_EDATA, "%s: cannot write: %s", part, strerror(why));
-    if (status == RV_OK && keep && rename(part, path)) status = rv_error(RV_EDATA, "%s: cannot rename to %s: %s", part, path, strerror(errno));
-    if (status != RV_OK || !keep) unlink(part);
-    else sync_folder(path);
-    return status;
-}
 
 static void to_hex(EVP_MD_CTX *md, char hex[RV__SHA256_HEX]) {
     unsigned char digest[EVP_MAX_MD_SIZE];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/files.h"
+#include "base/file.h"
 #include "data/generate_private.h"
 
 enum { TRIES = 100000 };

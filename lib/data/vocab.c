@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "data/files.h"
+#include "base/file.h"
 #include "data/tokenizer_private.h"
 
 const char *const rv__special_names[RV_SPECIALS] = {"<pad>", "<bos>", "<eos>", "<unk>", "<mask>"};

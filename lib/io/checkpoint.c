@@ -11,7 +11,7 @@
 #include <xxhash.h>
 
 #include "base/arena.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/layout.h"
 #include "io/manifest.h"
 
@@ -207,6 +207,21 @@ rv_status rv_checkpoint_save(const char *path, int64_t step, int n, const rv_ck_
     free(im.order);
     free(im.items);
     return st;
+}
+
+rv_status rv_checkpoint_replace(const char *path, int64_t step, int n, const rv_ck_item *items) {
+    char *again;
+    if (asprintf(&again, "%s.again", path) < 0) return rv_error(RV_ENOMEM, "no memory");
+    unlink(again); /* of a process that was killed here */
+    rv_status status = rv_checkpoint_save(again, step, n, items, NULL);
+    rv__file f = {.fd = -1, .path = again};
+    if (status == RV_OK) {
+        rv__file_rename(&f, path, true);
+        if (f.error) rv__file_remove(again);
+        rv__file_fsync_dir(&f, path);
+    }
+    free(again);
+    return f.error ? rv_error(RV_ECKPT, "%s: cannot be replaced: %s: %s", path, f.what, strerror(f.error)) : status;
 }
 
 /* ---- loading ---- */

@@ -47,6 +47,8 @@ RV_API rv_status rv_ck_state_hash(int n, const rv_ck_item *items, char out[RV_CK
  *  between: if only the last fsync (of the directory) fails, the whole file is at `path` but may not survive a power cut.
  *  Only the arrays' bytes are referred to, not copied. `state_hash` (may be NULL) gets rv_ck_state_hash of the items. */
 RV_API rv_status rv_checkpoint_save(const char *path, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]);
+/** The same in the place of what `path` has, which is whole at every moment. */
+RV_API rv_status rv_checkpoint_replace(const char *path, int64_t step, int n, const rv_ck_item *items);
 
 typedef struct rv_checkpoint rv_checkpoint;
 /** Read a file whole and verify it: manifest, bounds, hash. Any damage, and anything that is not a regular file, is

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/file.h"
+#include "base/file.h"
 
 struct rv_metrics {
     rv__file f; /* f.error is cleared after a failed line: the next one is tried again */

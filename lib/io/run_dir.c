@@ -14,24 +14,18 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/file.h"
+#include "base/file.h"
 
 struct rv_run_dir {
     char path[RV_PATH_MAX - 256]; /* so that every name in it fits RV_PATH_MAX */
     int lock;
 };
 
-static rv_status make_parents(const char *path) {
-    char part[RV_PATH_MAX];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *p = part + 1;; p++) {
-        char c = *p;
-        if (c && c != '/') continue;
-        *p = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return rv_error(RV_EUSAGE, "cannot make the folder %s: %s (choose another checkpoint.dir or compare.dir)", part, strerror(errno));
-        if (!c) return RV_OK;
-        *p = c;
-    }
+static rv_status make_folder(const char *path) {
+    char why[1024];
+    if (rv__make_folders(path) == RV_OK) return RV_OK;
+    snprintf(why, sizeof why, "%s", rv_error_message());
+    return rv_error(RV_EUSAGE, "%s (choose another checkpoint.dir or compare.dir)", why);
 }
 
 static long read_pid(int fd) {
@@ -137,7 +131,7 @@ rv_status rv_run_dir_open(const char *path, rv_run_dir **out) {
     if (!run) return rv_error(RV_ENOMEM, "no memory for a run's folder");
     run->lock = -1;
     memcpy(run->path, path, n);
-    rv_status st = make_parents(run->path);
+    rv_status st = make_folder(run->path);
     if (st == RV_OK) st = take_lock(run);
     if (st != RV_OK) {
         rv_run_dir_close(run);
@@ -176,16 +170,9 @@ rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item
 }
 
 rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items) {
-    char path[RV_PATH_MAX], again[RV_PATH_MAX + 8];
+    char path[RV_PATH_MAX];
     step_file(run, step, path);
-    snprintf(again, sizeof again, "%s.again", path);
-    unlink(again); /* of a process that was killed here */
-    RV_TRY(rv_checkpoint_save(again, step, n, items, NULL));
-    rv__file f = {.fd = -1, .path = again};
-    rv__file_rename(&f, path, true);
-    if (f.error) rv__file_remove(again);
-    rv__file_fsync_dir(&f, path);
-    return f.error ? rv_error(RV_ECKPT, "%s: cannot be replaced: %s: %s", path, f.what, strerror(f.error)) : RV_OK;
+    return rv_checkpoint_replace(path, step, n, items);
 }
 
 rv_status rv_run_dir_try_saving(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items) {

@@ -1,9 +1,9 @@
 /* Lines against two axes, labelled where they end. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "report/chart_private.h"
 
 typedef struct {
@@ -367,18 +367,10 @@ void rv_chart_lines(FILE *f, const rv_chart *chart) {
 }
 
 rv_status rv_chart_file(const char *path, const rv_chart *chart) {
-    char part[4096];
-    if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part) return rv_error(RV_EUSAGE, "the path of a chart is too long: %.100s...", path);
-    FILE *f = fopen(part, "w");
-    if (!f) return rv_error(RV_EDATA, "cannot write %s: %s", part, strerror(errno));
+    FILE *f = rv__file_begin(path);
+    if (!f) return RV_EDATA;
     const locale_t old = rv__plain_begin();
     draw(f, chart, "broad", FILE_WIDTH - 2 * MARGIN, true);
     rv__plain_end(old);
-    const bool bad = ferror(f);
-    if (fclose(f) || bad || rename(part, path)) {
-        const int why = errno;
-        remove(part);
-        return rv_error(RV_EDATA, "cannot write %s: %s", path, strerror(why));
-    }
-    return RV_OK;
+    return rv__file_end(f, path, true);
 }

@@ -1,12 +1,10 @@
 #include "train/alignment.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/files.h"
 #include "io/checkpoint.h"
 
 /* ---- links ---- */
@@ -256,16 +254,10 @@ static rv_status describe(int64_t n, const rv_alignment *a, sentence *s, rv_ck_i
 }
 
 rv_status rv_alignment_save(const char *path, int64_t n, const rv_alignment *a) {
-    char part[RV__PATH];
-    RV_TRY(rv__path(part, "%s.new", path));
     sentence *s = calloc((size_t)n + 1, sizeof *s);
     rv_ck_item *items = calloc(3 * (size_t)n + 1, sizeof *items);
     rv_status status = s && items ? describe(n, a, s, items) : rv_error(RV_ENOMEM, "no memory for %lld alignments", (long long)n);
-    if (status == RV_OK) {
-        remove(part); /* what a dead process left; saving never overwrites */
-        status = rv_checkpoint_save(part, 0, (int)(3 * n), items, NULL);
-    }
-    if (status == RV_OK && rename(part, path)) status = rv_error(RV_ECKPT, "%s: cannot write: %s", path, strerror(errno));
+    if (status == RV_OK) status = rv_checkpoint_replace(path, 0, (int)(3 * n), items);
     for (int64_t i = 0; s && i < n; i++) free(s[i].text[0]), free(s[i].text[1]);
     free(s);
     free(items);

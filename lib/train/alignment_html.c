@@ -6,7 +6,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "data/files.h"
+#include "base/file.h"
 #include "report/chart.h"
 
 enum { CELL = 26, SMALL_CELL = 8, LABEL_MAX = 24, TEXT_MAX = 1 << 20 };

@@ -8,7 +8,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#include "io/file.h"
+#include "base/file.h"
 #include "io/run_dir.h"
 #include "io/sample.h"
 

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "base/log.h"
-#include "io/file.h"
+#include "base/file.h"
 #include "io/metrics.h"
 #include "io/sample.h"
 

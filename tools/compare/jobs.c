@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "data/files.h"
+#include "base/file.h"
 #include "tool.h"
 
 enum { JOBS_MAX = 256, ARGS_MAX = 300, POLL_US = 20000, WAIT_US = 300000 };

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "data/files.h"
+#include "base/file.h"
 
 static const char *const measured[] = {"examples.jsonl", "gradient_flow.json", "attention.json"};
 enum { MEASURED = sizeof measured / sizeof *measured, PICTURES = 2 /* where the experiment has no say */ };

@@ -1,9 +1,10 @@
 #define _GNU_SOURCE
-#include "io/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +46,12 @@ void rv__file_write(rv__file *f, const void *data, size_t n) {
         int injected = ask(RV__IO_WRITE, f->path, NULL, p, part);
         if (injected) part /= 2;
         ssize_t done = write(f->fd, p, part);
-        if (injected) latch(f, injected, "write");
-        else if (done < 0 && errno != EINTR) latch(f, errno, "write");
-        else if (done == 0) latch(f, ENOSPC, "write");
+        if (injected)
+            latch(f, injected, "write");
+        else if (done < 0 && errno != EINTR)
+            latch(f, errno, "write");
+        else if (done == 0)
+            latch(f, ENOSPC, "write");
         if (done > 0) p += done, n -= (size_t)done;
     }
 }
@@ -68,7 +72,8 @@ void rv__file_close(rv__file *f) {
 static int rename_new(const char *from, const char *to) {
     if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) return 0;
     if (errno != EINVAL && errno != ENOSYS) return errno;
-    struct stat st; /* a file system without RENAME_NOREPLACE: the run's lock keeps others away between these two calls */
+    struct stat
+        st; /* a file system without RENAME_NOREPLACE: the run's lock keeps others away between these two calls */
     if (!lstat(to, &st)) return EEXIST;
     return rename(from, to) ? errno : 0;
 }
@@ -98,4 +103,60 @@ void rv__file_fsync_dir(rv__file *f, const char *path) {
 
 void rv__file_remove(const char *path) {
     if (!ask(RV__IO_UNLINK, path, NULL, NULL, 0)) unlink(path);
+}
+
+/* ---- paths and folders */
+
+rv_status rv__path(char *out, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(out, RV__PATH, fmt, ap);
+    va_end(ap);
+    return n < RV__PATH ? RV_OK : rv_error(RV_EDATA, "%.200s...: the path is longer than %d bytes", out, RV__PATH - 1);
+}
+
+rv_status rv__make_folders(const char *path) {
+    char p[RV__PATH];
+    RV_TRY(rv__path(p, "%s", path));
+    for (char *s = p + 1;; s++) {
+        if (*s && *s != '/') continue;
+        char old = *s;
+        *s = 0;
+        if (mkdir(p, 0777) && errno != EEXIST)
+            return rv_error(RV_EDATA, "%s: cannot make the folder: %s", p, strerror(errno));
+        *s = old;
+        if (!old) return RV_OK;
+    }
+}
+
+int64_t rv__file_size(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : -1;
+}
+
+/* ---- a stream that becomes a file */
+
+FILE *rv__file_begin(const char *path) {
+    char part[RV__PATH];
+    if (rv__path(part, "%s.new", path) != RV_OK) return NULL;
+    FILE *f = fopen(part, "wb");
+    if (!f) rv_error(RV_EDATA, "%s: cannot write: %s", part, strerror(errno));
+    return f;
+}
+
+rv_status rv__file_end(FILE *stream, const char *path, bool keep) {
+    char part[RV__PATH];
+    rv_status status = rv__path(part, "%s.new", path);
+    rv__file f = {.fd = fileno(stream), .path = part};
+    if (keep && (fflush(stream) || ferror(stream))) latch(&f, errno ? errno : EIO, "write");
+    if (keep) rv__file_fsync(&f);
+    if (fclose(stream) && keep) latch(&f, errno, "close");
+    if (keep) rv__file_rename(&f, path, true);
+    if (!keep || f.error)
+        rv__file_remove(part);
+    else
+        rv__file_fsync_dir(&f, path); /* the rename itself must survive a power cut */
+    if (status == RV_OK && f.error)
+        status = rv_error(RV_EDATA, "%s: cannot write: %s: %s", path, f.what, strerror(f.error));
+    return status;
 }
