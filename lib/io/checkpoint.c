@@ -289,13 +289,18 @@ static rv_status load(rv_checkpoint *ck, int fd) {
     return RV_OK;
 }
 
-rv_status rv_checkpoint_open(const char *path, rv_checkpoint **out) {
-    *out = NULL;
+static rv_checkpoint *create(const char *path) {
     rv_checkpoint *ck = calloc(1, sizeof *ck);
-    if (!ck || !(ck->path = strdup(path))) {
-        free(ck);
-        return rv_error(RV_ENOMEM, "%s: no memory", path);
-    }
+    if (ck && (ck->path = strdup(path))) return ck;
+    free(ck);
+    rv_error(RV_ENOMEM, "%s: no memory", path);
+    return NULL;
+}
+
+rv_status rv_checkpoint_open(const char *path, rv_checkpoint **out) {
+    rv_checkpoint *ck = create(path);
+    *out = NULL;
+    if (!ck) return RV_ENOMEM;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make us wait */
     rv_status st = fd < 0 ? rv_error(RV_ECKPT, "cannot open: %s", strerror(errno)) : load(ck, fd);
     if (fd >= 0) close(fd);
@@ -306,6 +311,51 @@ rv_status rv_checkpoint_open(const char *path, rv_checkpoint **out) {
     }
     *out = ck;
     return RV_OK;
+}
+
+/* Bytes of an item, which begins at a multiple of 64 as in a file. */
+static size_t room_of(const rv_ck_item *it) {
+    return ((size_t)rv_ck_count(it) * rv_ck_type_size(it->type) + 63) / 64 * 64;
+}
+
+/* Room for all texts and numbers, and the items that point into it. */
+static rv_status copy_items(rv_checkpoint *ck, int n, const rv_ck_item *items) {
+    size_t names = 0, bytes = 0;
+    for (int i = 0; i < n; i++) {
+        names += strlen(items[i].path) + 1;
+        bytes += room_of(&items[i]);
+    }
+    ck->items = calloc((size_t)n + 1, sizeof *ck->items);
+    ck->names = malloc(names + 1);
+    ck->file = rv_alloc(bytes + 1);
+    if (!ck->items || !ck->names || !ck->file) return rv_error(RV_ENOMEM, "%s: no memory", ck->path);
+    char *name = ck->names;
+    unsigned char *at = ck->file;
+    for (int i = 0; i < n; i++) {
+        ck->items[i] = items[i];
+        ck->items[i].path = strcpy(name, items[i].path);
+        ck->items[i].data = at;
+        if (rv_ck_count(&items[i]))
+            memcpy(at, items[i].data, (size_t)rv_ck_count(&items[i]) * rv_ck_type_size(items[i].type));
+        name += strlen(name) + 1;
+        at += room_of(&items[i]);
+    }
+    qsort(ck->items, (size_t)n, sizeof *ck->items, by_path);
+    ck->m.n = n;
+    ck->m.length = bytes;
+    return rv_ck_state_hash(n, ck->items, ck->state_hash);
+}
+
+rv_status rv_checkpoint_of(const char *what, int n, const rv_ck_item *items, rv_checkpoint **out) {
+    rv_checkpoint *ck = create(what);
+    *out = NULL;
+    if (!ck) return RV_ENOMEM;
+    const rv_status status = copy_items(ck, n, items);
+    if (status == RV_OK)
+        *out = ck;
+    else
+        rv_checkpoint_close(ck);
+    return status;
 }
 
 void rv_checkpoint_close(rv_checkpoint *ck) {

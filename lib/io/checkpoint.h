@@ -55,6 +55,9 @@ typedef struct rv_checkpoint rv_checkpoint;
  *  RV_ECKPT with a message naming file and reason; then *out is NULL. Needs memory of the file's length. The result is
  *  the caller's: rv_checkpoint_close. */
 RV_API rv_status rv_checkpoint_open(const char *path, rv_checkpoint **out);
+/** Copies of the items as if they had been saved and opened, without a file: of step 0. `what` is said in messages
+ *  instead of a path. RV_ENOMEM. */
+RV_API rv_status rv_checkpoint_of(const char *what, int n, const rv_ck_item *items, rv_checkpoint **out);
 /** NULL is allowed. The items' data go too. */
 RV_API void rv_checkpoint_close(rv_checkpoint *ck);
 RV_API const char *rv_checkpoint_path(const rv_checkpoint *ck);

@@ -48,6 +48,27 @@ Test(checkpoint, round_trip) {
     rv_checkpoint_close(ck);
 }
 
+/* Handed on in memory: the same as through a file, and no longer the caller's. */
+Test(checkpoint, without_a_file) {
+    rv_ck_item items[SAMPLE_ITEMS];
+    char paths[SAMPLE_ITEMS][RV_CK_MAX_PATH], hash[RV_CK_HASH_TEXT];
+    for (int i = 0; i < SAMPLE_ITEMS; i++) {
+        items[i] = sample[SAMPLE_ITEMS - 1 - i];
+        items[i].path = strcpy(paths[i], items[i].path);
+    }
+    rv_checkpoint *ck;
+    cr_assert_eq(rv_checkpoint_of("a vocabulary", SAMPLE_ITEMS, items, &ck), RV_OK, "%s", rv_error_message());
+    memset(paths, 'x', sizeof paths);
+    check_sample(ck);
+    cr_assert_eq(rv_ck_state_hash(SAMPLE_ITEMS, sample, hash), RV_OK);
+    cr_assert_str_eq(rv_checkpoint_state_hash(ck), hash);
+    float w[6];
+    cr_assert_eq(rv_checkpoint_read(ck, "/model/none", RV_CK_F32, 6, w), RV_ECKPT);
+    cr_assert(strstr(rv_error_message(), "a vocabulary: has no '/model/none'"), "%s", rv_error_message());
+    cr_assert_eq(rv_checkpoint_read(ck, "/model/bias", RV_CK_F32, 6, w), RV_OK);
+    rv_checkpoint_close(ck);
+}
+
 Test(checkpoint, equal_states_give_equal_files) {
     rv_ck_item reversed[SAMPLE_ITEMS];
     for (int i = 0; i < SAMPLE_ITEMS; i++) reversed[i] = sample[SAMPLE_ITEMS - 1 - i];
