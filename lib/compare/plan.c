@@ -10,17 +10,12 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/compare_private.h"
-#include "kernels/gemm.h"
-#include "optim/clip.h"
+#include "compare/plan_private.h"
 #include "train/items.h"
 #include "train/language_model_task.h"
-#include "train/optim_config.h"
 #include "train/translation_task.h"
 
-/* Of a model's time: steps, and seconds after which the least are enough. */
-static const double RATE_MOST = 1e6; /* as the schema has it */
-enum { WARMUP_STEPS = 3, STEPS_LEAST = 9, STEPS_MOST = 200 };
-static const double SECONDS = 0.5;
+static const double RATE_MOST = 1e6; /* learning rates, as the schema has it */
 
 /* What a model amounts to. */
 typedef struct {
@@ -33,21 +28,16 @@ typedef struct {
     int64_t steps, tokens;
 } budget;
 
-typedef struct {
-    rv_config *config;
-    rv_params *params;
-    rv_task *task;
-} built;
-
-static void discard(built *b) {
+static void discard(rv__built *b) {
     if (b->task) b->task->kind->destroy(b->task);
     rv_params_destroy(b->params);
     rv_config_destroy(b->config);
-    *b = (built){0};
+    *b = (rv__built){0};
 }
 
-static rv_status build(const json_t *model, const json_t *set, const json_t *more, const rv_checkpoint *saved, bool with_data, built *b) {
-    *b = (built){.params = rv_params_create()};
+static rv_status build(const json_t *model, const json_t *set, const json_t *more, const rv_checkpoint *saved,
+                       bool with_data, rv__built *b) {
+    *b = (rv__built){.params = rv_params_create()};
     rv_status status = b->params ? rv__model_config(model, set, more, &b->config) : RV_ENOMEM;
     if (status == RV_OK) status = rv_task_find(rv_config_text(b->config, "task"))->create(b->config, saved, with_data, b->params, &b->task);
     if (status != RV_OK) discard(b);
@@ -55,7 +45,7 @@ static rv_status build(const json_t *model, const json_t *set, const json_t *mor
 }
 
 /* The same model at other widths, on the data that it has, from the first batch on. */
-static rv_status rebuild(built *b, const json_t *model, const json_t *set, const json_t *more) {
+static rv_status rebuild(rv__built *b, const json_t *model, const json_t *set, const json_t *more) {
     rv_config *config = NULL;
     rv_params *params = rv_params_create();
     rv_status status = params ? rv__model_config(model, set, more, &config) : RV_ENOMEM;
@@ -82,11 +72,11 @@ static bool is_table(const char *name) {
 }
 
 /* An output layer that is the embedding multiplies, and counts as one of its own would. */
-static bool only_looked_up(const built *b, const rv_param *p) {
+static bool only_looked_up(const rv__built *b, const rv_param *p) {
     return is_table(p->name) && (!strncmp(p->name, "encoder.", 8) || !(b->task->kind->weight_flops(b->task, p) > 0));
 }
 
-static size size_of(const built *b) {
+static size size_of(const rv__built *b) {
     size s = {.parameters = rv_params_count(b->params)};
     double flops;
     int64_t positions;
@@ -103,7 +93,7 @@ static size size_of(const built *b) {
 }
 
 /* Walk through the batches of a training until it has done `amount` of tokens or steps. */
-static rv_status count_steps(const built *b, bool tokens, int64_t amount, budget *out) {
+static rv_status count_steps(const rv__built *b, bool tokens, int64_t amount, budget *out) {
     int64_t accumulate = rv_config_int(b->config, "train.accumulate"), n;
     *out = (budget){0};
     while ((tokens ? out->tokens : out->steps) < amount) {
@@ -114,81 +104,6 @@ static rv_status count_steps(const built *b, bool tokens, int64_t amount, budget
         b->task->kind->commit(b->task);
         out->steps++;
     }
-    return RV_OK;
-}
-
-/* ---- time of a step */
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(int n, double *x) {
-    qsort(x, (size_t)n, sizeof *x, ascending);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
-/* A model that is trained, to see how long that takes. */
-typedef struct {
-    built *b;
-    rv_tape *tape;
-    rv_optim *optim;
-} runner;
-
-static rv_status runner_open(built *b, runner *r) {
-    *r = (runner){.b = b, .tape = rv_tape_create()};
-    RV_TRY(r->tape ? rv_params_materialise(b->params, 1) : RV_ENOMEM);
-    rv_tape_set_training(r->tape, true);
-    return rv_optim_from_config(b->config, b->params, &r->optim);
-}
-
-static void runner_close(runner *r) {
-    if (r->optim) rv_optim_destroy(r->optim);
-    rv_tape_destroy(r->tape);
-}
-
-static rv_status time_step(runner *r, uint64_t step, double *per_token) {
-    const rv_task_kind *kind = r->b->task->kind;
-    double t0 = rv_now(), norm;
-    int64_t tokens;
-    const rv_real one = 1;
-    rv_params_zero_grad(r->b->params);
-    rv_tape_reset(r->tape);
-    rv_tape_seed(r->tape, 1, step);
-    RV_TRY(kind->next_batch(r->b->task, &tokens));
-    RV_TRY(rv_backward_from(r->tape, kind->loss(r->tape, r->b->task), &one));
-    rv_params_finish_grad(r->b->params);
-    RV_TRY(rv_grad_norm(r->b->params, &norm));
-    rv_optim_step(r->optim, 0, 1);
-    kind->commit(r->b->task);
-    *per_token = (rv_now() - t0) / (double)tokens;
-    return RV_OK;
-}
-
-/* Seconds of a training step per token on all threads: *first those of b, and with `other`, *ratio: how many times as long that takes. Both are
- * medians over steps; with two models these take turns on batches of the same number, so that what else the machine does, and how long
- * a batch's sequences are, touches both. */
-static rv_status time_steps(built *b, built *other, double *first, double *ratio) {
-    double each[STEPS_MOST], ratios[STEPS_MOST], begun = 0;
-    runner r[2] = {{0}};
-    const int models = other ? 2 : 1;
-    int n = 0;
-    rv_set_threads(0);
-    rv_status status = rv_gemm_reserve();
-    for (int k = 0; k < models && status == RV_OK; k++) status = runner_open(k ? other : b, &r[k]);
-    for (int i = -WARMUP_STEPS; status == RV_OK && n < STEPS_MOST && (n < STEPS_LEAST || rv_now() - begun < SECONDS); i++) {
-        double t[2];
-        if (i == 0) begun = rv_now();
-        for (int k = 0; k < models && status == RV_OK; k++) status = time_step(&r[k], (uint64_t)(i + WARMUP_STEPS), &t[k]);
-        if (i < 0 || status != RV_OK) continue;
-        each[n] = t[0];
-        ratios[n++] = t[models - 1] / t[0];
-    }
-    for (int k = 0; k < models; k++) runner_close(&r[k]);
-    RV_TRY(status);
-    *first = median(n, each);
-    if (other) *ratio = median(n, ratios);
     return RV_OK;
 }
 
@@ -206,7 +121,7 @@ typedef struct {
     measure by;
     const char *label;
     const json_t *model, *reference_model, *set;
-    built *b, *reference; /* the latter is there by wall clock alone */
+    rv__built *b, *reference; /* the latter is there by wall clock alone */
     double target;
 } candidate;
 
@@ -223,7 +138,7 @@ static rv_status candidate_value(const candidate *c, double *value) {
         return RV_OK;
     }
     RV_TRY(rebuild(c->reference, c->reference_model, c->set, NULL));
-    RV_TRY(time_steps(c->reference, c->b, &seconds, &ratio));
+    RV_TRY(rv__time_steps(c->reference, c->b, &seconds, &ratio));
     *value = c->target * ratio;
     return RV_OK;
 }
@@ -241,7 +156,7 @@ static rv_status size_at(void *ctx, const rv__widths *widths, double *value) {
 }
 
 /* The tokenizer of a built model, as a checkpoint in memory. */
-static rv_status keep_vocabulary(const built *b, rv_checkpoint **out) {
+static rv_status keep_vocabulary(const rv__built *b, rv_checkpoint **out) {
     char dir[] = "/tmp/ravel-XXXXXX", path[64];
     if (!mkdtemp(dir)) return rv_error(RV_EDATA, "cannot make a folder in /tmp");
     snprintf(path, sizeof path, "%s/vocabulary.h5", dir);
@@ -298,7 +213,7 @@ static rv_status spend(const planner *p, const char *section, const json_t *mode
     if (!budget_of(p->config, section, &tokens, &amount)) return RV_OK;
     json_t *more = json_array();
     rv__assign(more, "seed=%" PRId64, seed);
-    built b;
+    rv__built b;
     rv_status status = build(model, set, more, vocabulary, true, &b);
     json_decref(more);
     if (status != RV_OK) return status;
@@ -308,7 +223,7 @@ static rv_status spend(const planner *p, const char *section, const json_t *mode
 }
 
 /* Build a model as its file has it; *b stays for the caller to discard, also after an error. */
-static rv_status measure_member(planner *p, member *m, built *b) {
+static rv_status measure_member(planner *p, member *m, rv__built *b) {
     RV_TRY(build(m->entry, first_setting(p), NULL, NULL, true, b));
     m->size = size_of(b);
     m->met = true;
@@ -326,7 +241,7 @@ static void warn_unmatched(const planner *p, const member *m, double target, dou
             100 * (m->value / target - 1), p->by == BY_WALL_CLOCK ? "; times vary, so a larger compare.match.tolerance may be what it takes" : "");
 }
 
-static rv_status match_member(planner *p, member *m, built *b, built *reference, double target) {
+static rv_status match_member(planner *p, member *m, rv__built *b, rv__built *reference, double target) {
     double tolerance = rv_config_real(p->config, "compare.match.tolerance");
     candidate c = {p->by, m->label, m->entry, p->m[p->reference].entry, first_setting(p), b, reference, target};
     rv_config *config;
@@ -346,20 +261,20 @@ static rv_status match_member(planner *p, member *m, built *b, built *reference,
 }
 
 /* What the others shall be like. */
-static rv_status target_of(planner *p, built *reference, double *target) {
-    if (p->by == BY_WALL_CLOCK) return time_steps(reference, NULL, target, NULL);
+static rv_status target_of(planner *p, rv__built *reference, double *target) {
+    if (p->by == BY_WALL_CLOCK) return rv__time_steps(reference, NULL, target, NULL);
     return candidate_value(&(candidate){.by = p->by, .b = reference}, target);
 }
 
 /* Every model's size, and the widths at which it is like the reference. Each loads its data once. */
-static rv_status match_members(planner *p, built *reference) {
+static rv_status match_members(planner *p, rv__built *reference) {
     member *like = &p->m[p->reference];
     RV_TRY(measure_member(p, like, reference));
     if (p->by != BY_NONE) RV_TRY(target_of(p, reference, &like->value));
     if (p->by != BY_WALL_CLOCK) discard(reference);
     if (p->by == BY_WALL_CLOCK) rv_info("matching by wall clock, on %d threads: %s takes %.3g us a token; leave the machine alone until the first cell starts", rv_threads(), like->label, 1e6 * like->value);
     for (int i = 0; i < p->n; i++) {
-        built b = {0};
+        rv__built b = {0};
         if (i == p->reference) continue;
         rv_status status = measure_member(p, &p->m[i], &b);
         if (status == RV_OK && p->by != BY_NONE) status = match_member(p, &p->m[i], &b, reference, like->value);
@@ -373,7 +288,7 @@ static rv_status match(planner *p) {
     const char *label = rv_config_has(p->config, "compare.match.reference") ? rv_config_text(p->config, "compare.match.reference") : p->m[0].label;
     for (int i = 0; i < p->n; i++)
         if (!strcmp(p->m[i].label, label)) p->reference = i;
-    built reference = {0};
+    rv__built reference = {0};
     rv_status status = match_members(p, &reference);
     discard(&reference);
     RV_TRY(status);
@@ -472,7 +387,7 @@ static void setting_name(const char *setting, size_t number, char out[96]) {
 /* With other values a model must be as large, and trained on as much, as without: so it was matched and is budgeted. */
 static rv_status check_trial(const planner *p, const member *m, const json_t *trial, const json_t *set, budget *spent) {
     const char *name = json_string_value(json_object_get(trial, "setting"));
-    built b;
+    rv__built b;
     RV_TRY(build(m->entry, set, NULL, m->vocabulary, false, &b));
     const int64_t parameters = rv_params_count(b.params);
     discard(&b);

@@ -1,0 +1,85 @@
+/* How long a model's training step takes: what plans match by, where they match by wall clock. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/parallel.h"
+#include "compare/plan_private.h"
+#include "kernels/gemm.h"
+#include "optim/clip.h"
+#include "train/optim_config.h"
+
+/* Of a model's time: steps, and seconds after which the least are enough. */
+enum { WARMUP_STEPS = 3, STEPS_LEAST = 9, STEPS_MOST = 200 };
+static const double SECONDS = 0.5;
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(int n, double *x) {
+    qsort(x, (size_t)n, sizeof *x, ascending);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+/* A model that is trained, to see how long that takes. */
+typedef struct {
+    rv__built *b;
+    rv_tape *tape;
+    rv_optim *optim;
+} runner;
+
+static rv_status runner_open(rv__built *b, runner *r) {
+    *r = (runner){.b = b, .tape = rv_tape_create()};
+    RV_TRY(r->tape ? rv_params_materialise(b->params, 1) : RV_ENOMEM);
+    rv_tape_set_training(r->tape, true);
+    return rv_optim_from_config(b->config, b->params, &r->optim);
+}
+
+static void runner_close(runner *r) {
+    if (r->optim) rv_optim_destroy(r->optim);
+    rv_tape_destroy(r->tape);
+}
+
+static rv_status time_step(runner *r, uint64_t step, double *per_token) {
+    const rv_task_kind *kind = r->b->task->kind;
+    double t0 = rv_now(), norm;
+    int64_t tokens;
+    const rv_real one = 1;
+    rv_params_zero_grad(r->b->params);
+    rv_tape_reset(r->tape);
+    rv_tape_seed(r->tape, 1, step);
+    RV_TRY(kind->next_batch(r->b->task, &tokens));
+    RV_TRY(rv_backward_from(r->tape, kind->loss(r->tape, r->b->task), &one));
+    rv_params_finish_grad(r->b->params);
+    RV_TRY(rv_grad_norm(r->b->params, &norm));
+    rv_optim_step(r->optim, 0, 1);
+    kind->commit(r->b->task);
+    *per_token = (rv_now() - t0) / (double)tokens;
+    return RV_OK;
+}
+
+rv_status rv__time_steps(rv__built *b, rv__built *other, double *first, double *ratio) {
+    double each[STEPS_MOST], ratios[STEPS_MOST], begun = 0;
+    runner r[2] = {{0}};
+    const int models = other ? 2 : 1;
+    int n = 0;
+    rv_set_threads(0);
+    rv_status status = rv_gemm_reserve();
+    for (int k = 0; k < models && status == RV_OK; k++) status = runner_open(k ? other : b, &r[k]);
+    for (int i = -WARMUP_STEPS; status == RV_OK && n < STEPS_MOST && (n < STEPS_LEAST || rv_now() - begun < SECONDS);
+         i++) {
+        double t[2];
+        if (i == 0) begun = rv_now();
+        for (int k = 0; k < models && status == RV_OK; k++)
+            status = time_step(&r[k], (uint64_t)(i + WARMUP_STEPS), &t[k]);
+        if (i < 0 || status != RV_OK) continue;
+        each[n] = t[0];
+        ratios[n++] = t[models - 1] / t[0];
+    }
+    for (int k = 0; k < models; k++) runner_close(&r[k]);
+    RV_TRY(status);
+    *first = median(n, each);
+    if (other) *ratio = median(n, ratios);
+    return RV_OK;
+}
