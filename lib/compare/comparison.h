@@ -34,8 +34,9 @@ typedef struct {
 /** Read the file and every experiment that it names, in every setting. RV_EUSAGE with file:line:column of what is wrong. */
 RV_API rv_status rv_comparison_open(const char *file, int n_overrides, const char *const *overrides, rv_comparison **out);
 RV_API void rv_comparison_close(rv_comparison *c);
-/** The plan: read from the folder, or made (models are matched, budgets become steps) and, with `keep`, written there. RV_EUSAGE
- *  when the folder's plan was made from another configuration, naming what differs; otherwise errors of the models and data. */
+/** The plan: read from the folder, or made (models are matched, budgets become steps) and, with `keep`, written there.
+ *  RV_EUSAGE when the folder's plan was made from another configuration, naming what differs; RV_EDATA when models are
+ *  matched by wall clock on a machine that does not stay equally fast; otherwise errors of the models and data. */
 RV_API rv_status rv_comparison_plan(rv_comparison *c, bool keep);
 
 typedef enum { RV_CELL_TUNE, RV_CELL_TRAIN, RV_CELL_COST } rv_cell_kind;

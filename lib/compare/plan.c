@@ -44,8 +44,7 @@ static rv_status build(const json_t *model, const json_t *set, const json_t *mor
     return status;
 }
 
-/* The same model at other widths, on the data that it has, from the first batch on. */
-static rv_status rebuild(rv__built *b, const json_t *model, const json_t *set, const json_t *more) {
+rv_status rv__rebuild(rv__built *b, const json_t *model, const json_t *set, const json_t *more) {
     rv_config *config = NULL;
     rv_params *params = rv_params_create();
     rv_status status = params ? rv__model_config(model, set, more, &config) : RV_ENOMEM;
@@ -120,8 +119,9 @@ static measure measure_of(const rv_config *c) {
 typedef struct {
     measure by;
     const char *label;
-    const json_t *model, *reference_model, *set;
-    rv__built *b, *reference; /* the latter is there by wall clock alone */
+    const json_t *model, *set;
+    rv__built *b;
+    rv__pacemaker *reference; /* by wall clock alone */
     double target;
 } candidate;
 
@@ -129,17 +129,23 @@ static void set_widths(const rv__widths *w, json_t *set) {
     for (int i = 0; i < w->n; i++) rv__assign(set, "%s=%" PRId64, w->key[i], w->width[i]);
 }
 
-/* By wall clock: the reference is timed again each time, since a machine is not equally fast for minutes. */
-static rv_status candidate_value(const candidate *c, double *value) {
-    double seconds, ratio;
-    if (c->by != BY_WALL_CLOCK) {
-        const size s = size_of(c->b);
-        *value = c->by == BY_PARAMETERS ? (double)(s.parameters - s.embedding) : s.flops_per_token;
+/* What can be computed of a model that is built. */
+static double computed_value(measure by, const rv__built *b) {
+    const size s = size_of(b);
+    return by == BY_PARAMETERS ? (double)(s.parameters - s.embedding) : s.flops_per_token;
+}
+
+/* The model built with the assignments `more`, and what it amounts to. By wall clock the reference is timed beside it
+ * each time, since a machine is not equally fast for minutes. */
+static rv_status candidate_value(const candidate *c, const json_t *more, double *value) {
+    double ratio;
+    if (c->by == BY_WALL_CLOCK) {
+        RV_TRY(rv__pace_beside(c->reference, c->b, c->model, more, &ratio));
+        *value = c->target * ratio;
         return RV_OK;
     }
-    RV_TRY(rebuild(c->reference, c->reference_model, c->set, NULL));
-    RV_TRY(rv__time_steps(c->reference, c->b, &seconds, &ratio));
-    *value = c->target * ratio;
+    RV_TRY(rv__rebuild(c->b, c->model, c->set, more));
+    *value = computed_value(c->by, c->b);
     return RV_OK;
 }
 
@@ -147,9 +153,8 @@ static rv_status size_at(void *ctx, const rv__widths *widths, double *value) {
     const candidate *c = ctx;
     json_t *more = json_array();
     set_widths(widths, more);
-    rv_status status = rebuild(c->b, c->model, c->set, more);
+    rv_status status = candidate_value(c, more, value);
     json_decref(more);
-    if (status == RV_OK) status = candidate_value(c, value);
     if (status == RV_OK && c->by == BY_WALL_CLOCK)
         rv_info("%s: %s=%" PRId64 " takes %.3g us a token, %+.1f %%", c->label, widths->key[0], widths->width[0], 1e6 * *value, 100 * (*value / c->target - 1));
     return status;
@@ -241,9 +246,9 @@ static void warn_unmatched(const planner *p, const member *m, double target, dou
             100 * (m->value / target - 1), p->by == BY_WALL_CLOCK ? "; times vary, so a larger compare.match.tolerance may be what it takes" : "");
 }
 
-static rv_status match_member(planner *p, member *m, rv__built *b, rv__built *reference, double target) {
+static rv_status match_member(planner *p, member *m, rv__built *b, rv__pacemaker *reference, double target) {
     double tolerance = rv_config_real(p->config, "compare.match.tolerance");
-    candidate c = {p->by, m->label, m->entry, p->m[p->reference].entry, first_setting(p), b, reference, target};
+    candidate c = {p->by, m->label, m->entry, first_setting(p), b, reference, target};
     rv_config *config;
     RV_TRY(rv__model_config(m->entry, c.set, NULL, &config));
     const double enough = p->by == BY_WALL_CLOCK ? tolerance : 0; /* what is computed may be as near as can be */
@@ -251,52 +256,78 @@ static rv_status match_member(planner *p, member *m, rv__built *b, rv__built *re
     rv_config_destroy(config);
     RV_TRY(status);
     set_widths(&m->widths, json_object_get(m->entry, "set"));
-    RV_TRY(rebuild(b, m->entry, c.set, NULL));
-    m->size = size_of(b);
     /* Of many measurements the best one was lucky: what the plan says is measured anew. */
-    if (p->by == BY_WALL_CLOCK) RV_TRY(candidate_value(&c, &m->value));
+    RV_TRY(candidate_value(&c, NULL, &m->value));
+    m->size = size_of(b);
     m->met = fabs(m->value / target - 1) <= tolerance;
     if (!m->met) warn_unmatched(p, m, target, tolerance);
     return RV_OK;
 }
 
-/* What the others shall be like. */
-static rv_status target_of(planner *p, rv__built *reference, double *target) {
-    if (p->by == BY_WALL_CLOCK) return rv__time_steps(reference, NULL, target, NULL);
-    return candidate_value(&(candidate){.by = p->by, .b = reference}, target);
-}
-
-/* Every model's size, and the widths at which it is like the reference. Each loads its data once. */
-static rv_status match_members(planner *p, rv__built *reference) {
-    member *like = &p->m[p->reference];
-    RV_TRY(measure_member(p, like, reference));
-    if (p->by != BY_NONE) RV_TRY(target_of(p, reference, &like->value));
-    if (p->by != BY_WALL_CLOCK) discard(reference);
-    if (p->by == BY_WALL_CLOCK) rv_info("matching by wall clock, on %d threads: %s takes %.3g us a token; leave the machine alone until the first cell starts", rv_threads(), like->label, 1e6 * like->value);
+/* The models but the reference, at widths at which they are like it. Each loads its data once. */
+static rv_status match_others(planner *p, rv__pacemaker *reference) {
     for (int i = 0; i < p->n; i++) {
         rv__built b = {0};
         if (i == p->reference) continue;
         rv_status status = measure_member(p, &p->m[i], &b);
-        if (status == RV_OK && p->by != BY_NONE) status = match_member(p, &p->m[i], &b, reference, like->value);
+        if (status == RV_OK && p->by != BY_NONE)
+            status = match_member(p, &p->m[i], &b, reference, p->m[p->reference].value);
         discard(&b);
         RV_TRY(status);
     }
     return RV_OK;
 }
 
+/* By wall clock the reference stays built, and is timed first, last and in between. */
+static rv_status match_by_wall_clock(planner *p, member *like, rv__built *b, rv__pace *pace) {
+    rv__pacemaker r = {.label = like->label,
+                       .where = rv_config_where(p->config, "compare.match.by"),
+                       .model = like->entry,
+                       .set = first_setting(p),
+                       .b = b,
+                       .tolerance = rv_config_real(p->config, "compare.match.tolerance")};
+    RV_TRY(rv__pace_first(&r));
+    like->value = r.pace.first;
+    rv_info("matching by wall clock, on %d threads: %s takes %.3g us a token; leave the machine alone until the first "
+            "cell starts",
+            rv_threads(), like->label, 1e6 * like->value);
+    RV_TRY(match_others(p, &r));
+    RV_TRY(rv__pace_alone(&r));
+    rv_info("%s took %.3g to %.3g us a token meanwhile", r.label, 1e6 * r.pace.least, 1e6 * r.pace.greatest);
+    *pace = r.pace;
+    return RV_OK;
+}
+
+/* Every model's size, and the widths at which it is like the reference; *pace: of its times, by wall clock. */
+static rv_status match_members(planner *p, rv__pace *pace) {
+    member *like = &p->m[p->reference];
+    rv__built b = {0};
+    rv_status status = measure_member(p, like, &b);
+    if (status == RV_OK && p->by == BY_WALL_CLOCK)
+        status = match_by_wall_clock(p, like, &b, pace);
+    else if (status == RV_OK && p->by != BY_NONE)
+        like->value = computed_value(p->by, &b);
+    discard(&b);
+    return status != RV_OK || p->by == BY_WALL_CLOCK ? status : match_others(p, NULL);
+}
+
 static rv_status match(planner *p) {
     const char *label = rv_config_has(p->config, "compare.match.reference") ? rv_config_text(p->config, "compare.match.reference") : p->m[0].label;
     for (int i = 0; i < p->n; i++)
         if (!strcmp(p->m[i].label, label)) p->reference = i;
-    rv__built reference = {0};
-    rv_status status = match_members(p, &reference);
-    discard(&reference);
-    RV_TRY(status);
+    rv__pace pace = {0};
+    RV_TRY(match_members(p, &pace));
     double target = p->m[p->reference].value;
-    json_t *rows = json_array();
+    json_t *rows = json_array(), *entry;
     json_object_set_new(p->plan, "match",
-                        json_pack("{s:s, s:f, s:s, s:o}", "by", rv_config_text(p->config, "compare.match.by"), "tolerance",
-                                  p->by == BY_NONE ? 0. : rv_config_real(p->config, "compare.match.tolerance"), "reference", label, "models", rows));
+                        entry = json_pack("{s:s, s:f, s:s, s:o}", "by", rv_config_text(p->config, "compare.match.by"),
+                                          "tolerance",
+                                          p->by == BY_NONE ? 0. : rv_config_real(p->config, "compare.match.tolerance"),
+                                          "reference", label, "models", rows));
+    if (pace.n)
+        json_object_set_new(
+            entry, "time",
+            json_pack("{s:f, s:f, s:f}", "first", pace.first, "least", pace.least, "greatest", pace.greatest));
     for (int i = 0; i < p->n; i++) {
         member *m = &p->m[i];
         json_t *widths = json_object();

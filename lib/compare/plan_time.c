@@ -12,6 +12,14 @@
 enum { WARMUP_STEPS = 3, STEPS_LEAST = 9, STEPS_MOST = 200 };
 static const double SECONDS = 0.5;
 
+static rv__step_clock step_clock;
+static void *step_clock_user;
+
+void rv__step_set_clock(rv__step_clock clock, void *user) {
+    step_clock = clock;
+    step_clock_user = user;
+}
+
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -41,7 +49,8 @@ static void runner_close(runner *r) {
     rv_tape_destroy(r->tape);
 }
 
-static rv_status time_step(runner *r, uint64_t step, double *per_token) {
+/* *spent grows by the seconds that it took. */
+static rv_status time_step(runner *r, uint64_t step, double *per_token, double *spent) {
     const rv_task_kind *kind = r->b->task->kind;
     double t0 = rv_now(), norm;
     int64_t tokens;
@@ -55,24 +64,25 @@ static rv_status time_step(runner *r, uint64_t step, double *per_token) {
     RV_TRY(rv_grad_norm(r->b->params, &norm));
     rv_optim_step(r->optim, 0, 1);
     kind->commit(r->b->task);
-    *per_token = (rv_now() - t0) / (double)tokens;
+    const double seconds = step_clock ? step_clock(step_clock_user, r->b->config, tokens) : rv_now() - t0;
+    *spent += seconds;
+    *per_token = seconds / (double)tokens;
     return RV_OK;
 }
 
 rv_status rv__time_steps(rv__built *b, rv__built *other, double *first, double *ratio) {
-    double each[STEPS_MOST], ratios[STEPS_MOST], begun = 0;
+    double each[STEPS_MOST], ratios[STEPS_MOST], spent = 0;
     runner r[2] = {{0}};
     const int models = other ? 2 : 1;
     int n = 0;
     rv_set_threads(0);
     rv_status status = rv_gemm_reserve();
     for (int k = 0; k < models && status == RV_OK; k++) status = runner_open(k ? other : b, &r[k]);
-    for (int i = -WARMUP_STEPS; status == RV_OK && n < STEPS_MOST && (n < STEPS_LEAST || rv_now() - begun < SECONDS);
-         i++) {
+    for (int i = -WARMUP_STEPS; status == RV_OK && n < STEPS_MOST && (n < STEPS_LEAST || spent < SECONDS); i++) {
         double t[2];
-        if (i == 0) begun = rv_now();
+        if (i == 0) spent = 0;
         for (int k = 0; k < models && status == RV_OK; k++)
-            status = time_step(&r[k], (uint64_t)(i + WARMUP_STEPS), &t[k]);
+            status = time_step(&r[k], (uint64_t)(i + WARMUP_STEPS), &t[k], &spent);
         if (i < 0 || status != RV_OK) continue;
         each[n] = t[0];
         ratios[n++] = t[models - 1] / t[0];

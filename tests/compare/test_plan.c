@@ -1,11 +1,14 @@
 /* Plans: settings, cells and their assignments, steps of a budget in tokens. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "compare/comparison.h"
+#include "compare/plan_private.h"
 #include "kernels/gemm.h"
 #include "train/task.h"
 
@@ -130,28 +133,150 @@ Test(plan, a_tied_output_layer_counts) {
     rv_comparison_close(c);
 }
 
-/* By wall clock: what is measured is in the plan that was written, and stays. Nothing here depends on how fast the machine is. */
+/* A machine that tests make up: an LSTM's step takes 45 us a token, a GRU's 2.25 us for each of its states, and from
+ * one step of the LSTM to another both take 76/45 times as long. */
+typedef struct {
+    int64_t step, slow_from, slow_to;
+    int64_t alone; /* steps of the LSTM since the last one of a GRU */
+} machine;
+
+static double made_up_time(void *user, const rv_config *model, int64_t tokens) {
+    machine *m = user;
+    const bool slow = m->step >= m->slow_from && m->step < m->slow_to;
+    const bool lstm = rv_config_is(model, "model.decoder.cell", "lstm");
+    const double us = lstm ? 45 : 2.25 * (double)rv_config_int(model, "model.decoder.hidden_size");
+    m->step += lstm;
+    m->alone = lstm ? m->alone + 1 : 0;
+    return 1e-6 * us * (double)tokens * (slow ? 76. / 45 : 1);
+}
+
+#define BY_WALL_CLOCK                                                                                                  \
+    "compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  match: {by: wall_clock, tolerance: 0.1}\n"          \
+    "  budget: {train_steps: 2}\n"
+
+/* The status of a plan by wall clock on a machine. */
+static rv_status plan_on(machine *m, rv_comparison **c) {
+    put("cmp.yaml", BY_WALL_CLOCK);
+    cr_assert_eq(rv_comparison_open("cmp.yaml", 0, NULL, c), RV_OK, "%s", rv_error_message());
+    rv__step_set_clock(made_up_time, m);
+    const rv_status status = rv_comparison_plan(*c, true);
+    rv__step_set_clock(NULL, NULL);
+    return status;
+}
+
+static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
+
+/* By wall clock: what is measured is in the plan that was written, and stays. */
 Test(plan, wall_clock) {
-    static const char yaml[] = "compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  match: {by: wall_clock, tolerance: 0.5}\n  budget: {train_steps: 2}\n";
-    rv_comparison *c = NULL, *again = NULL;
-    put("cmp.yaml", yaml);
-    cr_assert_eq(rv_comparison_open("cmp.yaml", 0, NULL, &c), RV_OK, "%s", rv_error_message());
-    cr_assert_eq(rv_comparison_plan(c, true), RV_OK, "%s", rv_error_message());
-    const json_t *rows = json_object_get(json_object_get(c->plan, "match"), "models"), *a = json_array_get(rows, 0), *b = json_array_get(rows, 1);
-    const double target = json_number_value(json_object_get(a, "value")), value = json_number_value(json_object_get(b, "value")), off = json_number_value(json_object_get(b, "off"));
-    cr_expect(target > 0 && value > 0);
-    cr_expect_float_eq(off, value / target - 1, 1e-12);
-    cr_expect_eq(json_is_true(json_object_get(b, "met")), off <= 0.5 && off >= -0.5);
-    const json_t *width = json_object_get(json_object_get(b, "widths"), "model.decoder.hidden_size");
-    char set[80];
-    snprintf(set, sizeof set, "model.decoder.hidden_size=%lld", (long long)json_integer_value(width));
+    machine steady = {0};
+    rv_comparison *c, *again = NULL;
+    cr_assert_eq(plan_on(&steady, &c), RV_OK, "%s", rv_error_message());
+    const json_t *match = json_object_get(c->plan, "match"), *rows = json_object_get(match, "models");
+    const json_t *a = json_array_get(rows, 0), *b = json_array_get(rows, 1), *time = json_object_get(match, "time");
+    cr_expect_float_eq(number(a, "value"), 45e-6, 1e-12);
+    cr_expect_float_eq(number(b, "value"), 45e-6, 1e-12);
+    cr_expect_float_eq(number(b, "off"), 0, 1e-12);
+    cr_expect(json_is_true(json_object_get(b, "met")));
+    cr_expect_gt(steady.alone, 50, "the reference is timed once more when all is matched");
+    cr_expect_float_eq(number(time, "first"), 45e-6, 1e-12);
+    cr_expect_float_eq(number(time, "least"), 45e-6, 1e-12);
+    cr_expect_float_eq(number(time, "greatest"), 45e-6, 1e-12);
+    cr_expect_eq(json_integer_value(json_object_get(json_object_get(b, "widths"), "model.decoder.hidden_size")), 20);
     const json_t *sets = json_object_get(json_array_get(json_object_get(c->plan, "models"), 1), "set");
-    cr_expect_str_eq(json_string_value(json_array_get(sets, json_array_size(sets) - 1)), set);
-    cr_assert_eq(rv_comparison_open("cmp.yaml", 0, NULL, &again), RV_OK);
-    cr_assert_eq(rv_comparison_plan(again, true), RV_OK, "%s", rv_error_message());
-    cr_expect(json_equal(c->plan, again->plan), "it is not measured again");
+    cr_expect_str_eq(json_string_value(json_array_get(sets, json_array_size(sets) - 1)),
+                     "model.decoder.hidden_size=20");
+    const int64_t steps = steady.step;
+    cr_assert_eq(plan_on(&steady, &again), RV_OK, "%s", rv_error_message());
+    cr_expect(json_equal(c->plan, again->plan) && steady.step == steps, "it is not measured again");
     rv_comparison_close(c);
     rv_comparison_close(again);
+}
+
+/* A machine that becomes slower and stays so, be it at the very end, makes no plan: the ratio of two models need not be
+ * the same on it. */
+Test(plan, wall_clock_drifts) {
+    machine steady = {0};
+    rv_comparison *c;
+    cr_assert_eq(plan_on(&steady, &c), RV_OK, "%s", rv_error_message());
+    rv_comparison_close(c);
+    const int64_t from[] = {600, steady.step - 150};
+    for (int i = 0; i < 2; i++) {
+        machine drifts = {.slow_from = from[i], .slow_to = INT64_MAX};
+        cr_assert(!system("rm -r runs"));
+        cr_expect_eq(plan_on(&drifts, &c), RV_EDATA, "%d", i);
+        const char *said = rv_error_message();
+        cr_expect(strstr(said, "cmp.yaml:4:15: ") && strstr(said, "'a', the reference, took 45 to 76 us a token") &&
+                      strstr(said, "compare.match.tolerance is 0.1") && strstr(said, "again"),
+                  "%s", said);
+        cr_expect(access("runs/x/plan.json", F_OK), "no plan is written");
+        rv_comparison_close(c);
+    }
+}
+
+/* What disturbs the machine for one measurement, be it the first, is measured again, and no plan fails for it. */
+Test(plan, wall_clock_disturbed) {
+    const machine moments[] = {
+        {.slow_from = 0, .slow_to = 150}, {.slow_from = 400, .slow_to = 550}, {.slow_from = 900, .slow_to = 1000}};
+    machine steady = {0};
+    rv_comparison *c;
+    cr_assert_eq(plan_on(&steady, &c), RV_OK, "%s", rv_error_message());
+    for (int i = 0; i < 3; i++) {
+        machine m = moments[i];
+        rv_comparison *d;
+        cr_assert(!system("rm -r runs"));
+        cr_assert_eq(plan_on(&m, &d), RV_OK, "%d: %s", i, rv_error_message());
+        cr_expect(json_equal(c->plan, d->plan), "%d", i);
+        cr_expect_gt(m.step, steady.step + 50, "%d: it is measured again", i);
+        rv_comparison_close(d);
+    }
+    rv_comparison_close(c);
+}
+
+/* Times that drift, whichever comes first, and by how much they may. */
+Test(plan, pace) {
+    static const struct {
+        double time[4], tolerance;
+        int taken;
+    } cases[] = {
+        {{1, 1, 1, 1}, 0.01, 4},    {{45, 49, 45, 49}, 0.1, 4}, {{45, 50, 76, 45}, 0.1, 2}, /* 50 is over 49.5 */
+        {{50, 45, 54, 49}, 0.1, 2}, /* 45 and 54 are both within a tenth of 50, and are not of each other */
+        {{45, 76, 76, 76}, 0.1, 1}, {{45, 76, 76, 76}, 0.7, 4},
+    };
+    cr_expect_float_eq(rv__drift(45, 76), 31. / 45, 1e-12);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rv__pace p = {0};
+        double least = INFINITY, greatest = 0;
+        int taken = 0;
+        for (int k = 0; k < 4; k++) {
+            const double t = cases[i].time[k];
+            if (!rv__pace_take(&p, t, cases[i].tolerance)) continue;
+            taken++;
+            least = fmin(least, t), greatest = fmax(greatest, t);
+        }
+        cr_expect(taken == cases[i].taken && p.n == taken, "case %zu: %d", i, taken);
+        cr_expect(p.first == cases[i].time[0] && p.least == least && p.greatest == greatest, "case %zu", i);
+    }
+}
+
+/* The clock itself: a step takes some of the time that passes, and one of a much larger model longer. */
+Test(plan, steps_take_time) {
+    static const char *const wide[] = {"model.decoder.hidden_size=256"};
+    rv__built b[2];
+    double seconds, ratio;
+    for (int i = 0; i < 2; i++) {
+        b[i].params = rv_params_create();
+        cr_assert_eq(rv_config_load_experiment("lstm.yaml", i, wide, &b[i].config), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_task_find("language_model")->create(b[i].config, NULL, true, b[i].params, &b[i].task), RV_OK);
+    }
+    const double begun = rv_now();
+    cr_assert_eq(rv__time_steps(&b[0], &b[1], &seconds, &ratio), RV_OK, "%s", rv_error_message());
+    cr_expect(seconds > 0 && 64 * seconds < rv_now() - begun, "%g s a token", seconds);
+    cr_expect_gt(ratio, 1);
+    for (int i = 0; i < 2; i++) {
+        b[i].task->kind->destroy(b[i].task);
+        rv_params_destroy(b[i].params);
+        rv_config_destroy(b[i].config);
+    }
 }
 
 /* A plan that is torn, or of something else, is an error that says what to do. */
