@@ -91,6 +91,18 @@ class Pages(unittest.TestCase):
         for name in ("differences", "fairness", "curves", "quality", "by-length", "time-to", "samples", "attention", "gradient-flow", "cost", "runs", "origin"):
             self.assertIn(name, page.anchors)
 
+    def test_a_match_by_wall_clock_says_how_steady_the_machine_was(self):
+        document = fixture_report.full()
+        document["match"].update(by="wall_clock", tolerance=0.1,
+                                 time={"first": 45e-6, "least": 44e-6, "greatest": 47e-6})
+        words = self.draw(document)[1].words()
+        self.assertIn("Times per step are within 0.82 % of those of bottleneck; allowed were 10 %. While they were "
+                      "measured, the time of bottleneck itself moved by 6.8 %.", words)
+        del document["match"]["time"]
+        words = self.draw(document)[1].words()
+        self.assertIn("allowed were 10 %. ", words)
+        self.assertNotIn("itself moved", words)
+
     def test_every_model_has_one_colour(self):
         source, _ = self.draw(fixture_report.full())
         for i, model in enumerate(fixture_report.full()["models"]):

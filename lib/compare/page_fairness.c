@@ -98,6 +98,15 @@ static void unmatched_line(rv__page *p, const json_t *match) {
                               : "Each has the size its file gives it; parameters are the same.");
 }
 
+/* By wall clock: how steady the machine was, told by the one model that is timed all the while. */
+static const char *drift(rv__page *p, const json_t *match) {
+    const json_t *time = json_object_get(match, "time");
+    const double least = rv__page_real(time, "least"), greatest = rv__page_real(time, "greatest");
+    if (!time) return "";
+    return rv__page_format(p, " While they were measured, the time of %s itself moved by %s\xc2\xa0%%.",
+                           rv__page_string(match, "reference"), rv__page_rough(p, 100 * (greatest / least - 1)));
+}
+
 static void match_line(rv__page *p, const json_t *match) {
     if (!match || rv__page_is(match, "by", "none")) {
         if (match) unmatched_line(p, match);
@@ -112,9 +121,12 @@ static void match_line(rv__page *p, const json_t *match) {
         met &= json_is_true(json_object_get(row, "met"));
     }
     check_line(p, met, met ? "Size: matched." : "Size: NOT matched.",
-               rv__page_format(p, "%s are within %s\xc2\xa0%% of those of %s; allowed were %s\xc2\xa0%%.",
-                               rv__page_is(match, "by", "parameters") ? "Parameters" : match_unit(match), rv__page_rough(p, 100 * worst),
-                               rv__page_string(match, "reference"), rv__page_given(p, 100 * rv__page_real(match, "tolerance"))));
+               rv__page_format(p, "%s are within %s\xc2\xa0%% of those of %s; allowed were %s\xc2\xa0%%.%s",
+                               rv__page_is(match, "by", "parameters")   ? "Parameters"
+                               : rv__page_is(match, "by", "wall_clock") ? "Times per step"
+                                                                        : match_unit(match),
+                               rv__page_rough(p, 100 * worst), rv__page_string(match, "reference"),
+                               rv__page_given(p, 100 * rv__page_real(match, "tolerance")), drift(p, match)));
 }
 
 static void budget_line(rv__page *p, const json_t *budget) {

@@ -58,6 +58,14 @@ static json_t *reproduce(const rv_report_input *in) {
     return list;
 }
 
+/* A part of the plan, without what the clock said where the report has no times; NULL if it is not there. */
+static json_t *planned_part(const rv_report_input *in, const char *key) {
+    const json_t *part = json_object_get(in->plan, key);
+    json_t *copy = json_is_object(part) ? json_copy((json_t *)part) : NULL;
+    if (!in->options.times) json_object_del(copy, "time");
+    return copy;
+}
+
 rv_status rv_report_build(const rv_report_input *in, json_t **out) {
     json_t *report = json_pack("{s:s, s:s, s:o, s:o, s:o}", "format", "ravel-report 1", "name", in->name, "models", texts(in->model, in->n_models), "settings",
                                texts(in->setting, in->n_settings), "seeds", seeds_of(in));
@@ -66,8 +74,7 @@ rv_status rv_report_build(const rv_report_input *in, json_t **out) {
     if (in->options.times) json_object_set_new(report, "machine", machine());
     json_object_set_new(report, "reproduce", reproduce(in));
     static const char *const planned[] = {"made_from", "match", "budget", "tuning"};
-    for (int i = 0; i < 4; i++)
-        if (json_is_object(json_object_get(in->plan, planned[i]))) json_object_set(report, planned[i], json_object_get(in->plan, planned[i]));
+    for (int i = 0; i < 4; i++) json_object_set_new(report, planned[i], planned_part(in, planned[i]));
     static rv_status (*const part[])(const rv_report_input *, json_t *) = {rv_report_runs, rv_report_quality, rv_report_gradient_flow, rv_report_cost};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         rv_status status = part[i](in, report);

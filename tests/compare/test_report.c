@@ -136,6 +136,24 @@ Test(report, no_verdict_without_a_match, .init = setup, .fini = teardown) {
     json_decref(r);
 }
 
+/* Of the plan's times nothing is left where a report has none; the plan itself keeps them. */
+Test(report, times_of_a_match, .init = setup, .fini = teardown) {
+    usual();
+    in.plan = json_loads("{\"match\": {\"by\": \"wall_clock\", \"models\": [], \"time\": {\"least\": 4e-5}}}", 0, NULL);
+    for (int times = 0; times < 2; times++) {
+        json_t *r;
+        in.options.times = times;
+        cr_assert_eq(rv_report_build(&in, &r), RV_OK, "%s", rv_error_message());
+        const json_t *match = json_object_get(r, "match");
+        cr_expect_str_eq(json_string_value(json_object_get(match, "by")), "wall_clock");
+        cr_expect_eq(json_object_get(match, "time") != NULL, times);
+        cr_expect(!json_object_get(r, "tuning"));
+        cr_expect(json_object_get(json_object_get(in.plan, "match"), "time"));
+        json_decref(r);
+    }
+    json_decref(in.plan);
+}
+
 Test(report, no_verdict_where_a_run_diverged_or_is_missing, .init = setup, .fini = teardown) {
     usual();
     run[3].outcome = RV_RUN_DIVERGED;
