@@ -5,13 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/compare_private.h"
 #include "compare/plan_private.h"
-#include "train/items.h"
 #include "train/language_model_task.h"
 #include "train/translation_task.h"
 
@@ -27,38 +25,6 @@ typedef struct {
 typedef struct {
     int64_t steps, tokens;
 } budget;
-
-static void discard(rv__built *b) {
-    if (b->task) b->task->kind->destroy(b->task);
-    rv_params_destroy(b->params);
-    rv_config_destroy(b->config);
-    *b = (rv__built){0};
-}
-
-static rv_status build(const json_t *model, const json_t *set, const json_t *more, const rv_checkpoint *saved,
-                       bool with_data, rv__built *b) {
-    *b = (rv__built){.params = rv_params_create()};
-    rv_status status = b->params ? rv__model_config(model, set, more, &b->config) : RV_ENOMEM;
-    if (status == RV_OK) status = rv_task_find(rv_config_text(b->config, "task"))->create(b->config, saved, with_data, b->params, &b->task);
-    if (status != RV_OK) discard(b);
-    return status;
-}
-
-rv_status rv__rebuild(rv__built *b, const json_t *model, const json_t *set, const json_t *more) {
-    rv_config *config = NULL;
-    rv_params *params = rv_params_create();
-    rv_status status = params ? rv__model_config(model, set, more, &config) : RV_ENOMEM;
-    if (status != RV_OK) {
-        rv_params_destroy(params);
-        return status;
-    }
-    status = b->task->kind->rebuild(b->task, config, params);
-    rv_params_destroy(b->params);
-    rv_config_destroy(b->config);
-    b->config = config;
-    b->params = params;
-    return status;
-}
 
 static bool is_table(const char *name) {
     static const char *const tables[] = {".embedding.weight", ".position.weight"};
@@ -160,22 +126,6 @@ static rv_status size_at(void *ctx, const rv__widths *widths, double *value) {
     return status;
 }
 
-/* The tokenizer of a built model, as a checkpoint in memory. */
-static rv_status keep_vocabulary(const rv__built *b, rv_checkpoint **out) {
-    char dir[] = "/tmp/ravel-XXXXXX", path[64];
-    if (!mkdtemp(dir)) return rv_error(RV_EDATA, "cannot make a folder in /tmp");
-    snprintf(path, sizeof path, "%s/vocabulary.h5", dir);
-    rv_items items = {0};
-    rv_status status = b->task->kind->save(b->task, &items);
-    if (status == RV_OK) status = rv_items_status(&items);
-    if (status == RV_OK) status = rv_checkpoint_save(path, 0, items.n, items.item, NULL);
-    if (status == RV_OK) status = rv_checkpoint_open(path, out);
-    rv_items_free(&items);
-    unlink(path);
-    rmdir(dir);
-    return status;
-}
-
 /* ---- the whole plan */
 
 typedef struct {
@@ -219,20 +169,20 @@ static rv_status spend(const planner *p, const char *section, const json_t *mode
     json_t *more = json_array();
     rv__assign(more, "seed=%" PRId64, seed);
     rv__built b;
-    rv_status status = build(model, set, more, vocabulary, true, &b);
+    rv_status status = rv__build(model, set, more, vocabulary, true, &b);
     json_decref(more);
     if (status != RV_OK) return status;
     status = count_steps(&b, tokens, amount, out);
-    discard(&b);
+    rv__discard(&b);
     return status;
 }
 
 /* Build a model as its file has it; *b stays for the caller to discard, also after an error. */
 static rv_status measure_member(planner *p, member *m, rv__built *b) {
-    RV_TRY(build(m->entry, first_setting(p), NULL, NULL, true, b));
+    RV_TRY(rv__build(m->entry, first_setting(p), NULL, NULL, true, b));
     m->size = size_of(b);
     m->met = true;
-    RV_TRY(keep_vocabulary(b, &m->vocabulary));
+    RV_TRY(rv__keep_vocabulary(b, &m->vocabulary));
     rv__widths_of(b->config, &m->widths);
     if (rv_config_has(b->config, "train.early_stopping")) {
         rv__assign(json_object_get(m->entry, "set"), "train.early_stopping=null");
@@ -272,7 +222,7 @@ static rv_status match_others(planner *p, rv__pacemaker *reference) {
         rv_status status = measure_member(p, &p->m[i], &b);
         if (status == RV_OK && p->by != BY_NONE)
             status = match_member(p, &p->m[i], &b, reference, p->m[p->reference].value);
-        discard(&b);
+        rv__discard(&b);
         RV_TRY(status);
     }
     return RV_OK;
@@ -307,7 +257,7 @@ static rv_status match_members(planner *p, rv__pace *pace) {
         status = match_by_wall_clock(p, like, &b, pace);
     else if (status == RV_OK && p->by != BY_NONE)
         like->value = computed_value(p->by, &b);
-    discard(&b);
+    rv__discard(&b);
     return status != RV_OK || p->by == BY_WALL_CLOCK ? status : match_others(p, NULL);
 }
 
@@ -419,9 +369,9 @@ static void setting_name(const char *setting, size_t number, char out[96]) {
 static rv_status check_trial(const planner *p, const member *m, const json_t *trial, const json_t *set, budget *spent) {
     const char *name = json_string_value(json_object_get(trial, "setting"));
     rv__built b;
-    RV_TRY(build(m->entry, set, NULL, m->vocabulary, false, &b));
+    RV_TRY(rv__build(m->entry, set, NULL, m->vocabulary, false, &b));
     const int64_t parameters = rv_params_count(b.params);
-    discard(&b);
+    rv__discard(&b);
     if (parameters != m->size.parameters)
         return rv_error(
             RV_EUSAGE,

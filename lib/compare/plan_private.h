@@ -1,4 +1,4 @@
-/* What making a plan and timing its models share. */
+/* What making a plan, building its models and timing them share. */
 #ifndef RV_PLAN_PRIVATE_H
 #define RV_PLAN_PRIVATE_H
 
@@ -12,8 +12,15 @@ typedef struct {
     rv_params *params;
     rv_task *task;
 } rv__built;
-/* The same model with other assignments (rv__model_config), on the data that it has, from the first batch on. */
+/* A model as its file has it, with the assignments of the lists (rv__model_config). saved: a checkpoint whose tokenizer
+ * it takes, or NULL. After an error there is nothing to discard. */
+rv_status rv__build(const json_t *model, const json_t *set, const json_t *more, const rv_checkpoint *saved,
+                    bool with_data, rv__built *b);
+/* The same model with other assignments, on the data that it has, from the first batch on. */
 rv_status rv__rebuild(rv__built *b, const json_t *model, const json_t *set, const json_t *more);
+void rv__discard(rv__built *b);
+/* Its tokenizer, as a checkpoint in memory. */
+rv_status rv__keep_vocabulary(const rv__built *b, rv_checkpoint **out);
 
 /* Seconds of a training step per token on all threads: *first those of b, and with `other` (or NULL), *ratio: how many
  * times as long that takes. Both are medians over steps; two models take turns on batches of the same number, so that
