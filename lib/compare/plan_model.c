@@ -1,8 +1,4 @@
 /* A model as a plan needs it: built from its file, and built again at other widths without reading its data again. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "compare/compare_private.h"
 #include "compare/plan_private.h"
 #include "train/items.h"
@@ -42,16 +38,10 @@ rv_status rv__rebuild(rv__built *b, const json_t *model, const json_t *set, cons
 }
 
 rv_status rv__keep_vocabulary(const rv__built *b, rv_checkpoint **out) {
-    char dir[] = "/tmp/ravel-XXXXXX", path[64];
-    if (!mkdtemp(dir)) return rv_error(RV_EDATA, "cannot make a folder in /tmp");
-    snprintf(path, sizeof path, "%s/vocabulary.h5", dir);
     rv_items items = {0};
     rv_status status = b->task->kind->save(b->task, &items);
     if (status == RV_OK) status = rv_items_status(&items);
-    if (status == RV_OK) status = rv_checkpoint_save(path, 0, items.n, items.item, NULL);
-    if (status == RV_OK) status = rv_checkpoint_open(path, out);
+    if (status == RV_OK) status = rv_checkpoint_of("the vocabulary", items.n, items.item, out);
     rv_items_free(&items);
-    unlink(path);
-    rmdir(dir);
     return status;
 }
