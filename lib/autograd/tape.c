@@ -59,6 +59,17 @@ bool rv_tape_no_grad(rv_tape *t, bool on) {
     return old;
 }
 
+rv_tape_mode rv_tape_infer(rv_tape *t) {
+    const rv_tape_mode mode = {rv_tape_no_grad(t, true), t->training};
+    t->training = false;
+    return mode;
+}
+
+void rv_tape_restore(rv_tape *t, rv_tape_mode mode) {
+    rv_tape_no_grad(t, mode.no_grad);
+    t->training = mode.training;
+}
+
 rv_status rv_tape_status(const rv_tape *t) { return t->status == RV_OK ? RV_OK : rv_error(t->status, "%s", t->message); }
 size_t rv_tape_step_bytes(const rv_tape *t) { return rv_arena_peak(t->arena); }
 size_t rv_tape_grad_bytes(const rv_tape *t) { return t->grads_cap; }

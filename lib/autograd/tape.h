@@ -59,6 +59,13 @@ RV_API void rv_tape_set_training(rv_tape *tape, bool on);
 RV_API bool rv_tape_training(const rv_tape *tape);
 /** While on, ops record nothing; values still live until reset or rewind. Returns the old setting. */
 RV_API bool rv_tape_no_grad(rv_tape *tape, bool on);
+/** Both, to be put back. */
+typedef struct {
+    bool no_grad, training;
+} rv_tape_mode;
+/** For a trained model, as in validation and decoding: nothing is recorded, and nothing dropped. Returns the mode before. */
+RV_API rv_tape_mode rv_tape_infer(rv_tape *tape);
+RV_API void rv_tape_restore(rv_tape *tape, rv_tape_mode mode);
 /** First error since reset, its message left in rv_error_message(). */
 RV_API rv_status rv_tape_status(const rv_tape *tape);
 /** Backward from a scalar: d loss/d x is ADDED to the gradient of every leaf and parameter that needs one.

@@ -142,13 +142,11 @@ static rv_status decode(rv__subject *s) {
 }
 
 rv_status rv__subject_decode(rv__subject *s) {
-    const bool training = rv_tape_training(s->tape), no_grad = rv_tape_no_grad(s->tape, true);
-    rv_tape_set_training(s->tape, false);
+    const rv_tape_mode mode = rv_tape_infer(s->tape);
     rv_tape_hold_weights(s->tape, true);
     const rv_status status = decode(s);
     rv_tape_hold_weights(s->tape, false);
-    rv_tape_set_training(s->tape, training);
-    rv_tape_no_grad(s->tape, no_grad);
+    rv_tape_restore(s->tape, mode);
     return status;
 }
 

@@ -185,11 +185,9 @@ static rv_status write_attention(rv_tape *tape, rv_task *task, int n, const char
     const rv_pairs *pairs = rv_translation_task_pairs(task, RV_SUBSET_TEST);
     if (!pairs->n) pairs = rv_translation_task_pairs(task, RV_SUBSET_VALID);
     painter p = {.tape = tape, .task = task, .pairs = pairs, .options = rv_translation_task_options(task)};
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_status status = paint_pairs(&p, pairs->n < n ? pairs->n : n, path);
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     return status;
 }
 

@@ -79,27 +79,12 @@ rv_tensor *rv_seq2seq_loss(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory
 }
 
 /* ---- decoding: nothing is recorded, nothing dropped */
-typedef struct {
-    bool no_grad, training;
-} mode;
-
-static mode enter_decoding(rv_tape *tape) {
-    mode old = {rv_tape_no_grad(tape, true), rv_tape_training(tape)};
-    rv_tape_set_training(tape, false);
-    return old;
-}
-
-static void leave_decoding(rv_tape *tape, mode old) {
-    rv_tape_set_training(tape, old.training);
-    rv_tape_no_grad(tape, old.no_grad);
-}
-
 rv_decoder_state *rv_seq2seq_state_create(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory, int64_t beam, int64_t capacity) {
     rv_decoder_state *s = rv_lm_state_create(m->lm, memory->B * beam, capacity);
     if (!s) return NULL;
-    mode old = enter_decoding(tape);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_status status = decoder_kind(m)->state_memory(tape, rv_lm_decoder(m->lm), s, memory, beam);
-    leave_decoding(tape, old);
+    rv_tape_restore(tape, mode);
     if (status == RV_OK) return s;
     rv_seq2seq_state_destroy(m, s);
     return NULL;
@@ -108,9 +93,9 @@ rv_decoder_state *rv_seq2seq_state_create(rv_tape *tape, rv_seq2seq *m, const rv
 void rv_seq2seq_state_destroy(rv_seq2seq *m, rv_decoder_state *state) { decoder_kind(m)->state_destroy(state); }
 
 rv_tensor *rv_seq2seq_step(rv_tape *tape, rv_seq2seq *m, rv_decoder_state *state, const int32_t *ids) {
-    mode old = enter_decoding(tape);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tensor *logits = rv_lm_logits(tape, m->lm, ids, decoder_kind(m)->state_rows(state), 1, state, NULL);
-    leave_decoding(tape, old);
+    rv_tape_restore(tape, mode);
     return logits;
 }
 
@@ -123,9 +108,9 @@ bool rv_seq2seq_attention(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory,
                           rv_attention_weights *out) {
     const int32_t *ids = rv_lm_arrange(tape, m->lm, tgt, B, T);
     if (!ids) return false;
-    mode old = enter_decoding(tape);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     bool ok = decoder_kind(m)->attention(tape, rv_lm_decoder(m->lm), ids, B, T, memory, out);
-    leave_decoding(tape, old);
+    rv_tape_restore(tape, mode);
     return ok;
 }
 

@@ -190,10 +190,8 @@ rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_te
 bool rv_transformer_cross_weights(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, rv_tensor *memory, const int32_t *memory_lengths,
                                   rv_real *weights) {
     RV_ASSERT(tr->config.cross);
-    bool no_grad = rv_tape_no_grad(tape, true), training = rv_tape_training(tape);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tensor *y = run_full(tape, tr, x, NULL, memory, memory_lengths, weights);
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     return y != NULL;
 }

@@ -175,11 +175,9 @@ rv_tensor *rv_transformer_step(rv_tape *tape, const rv_transformer *tr, rv_trans
             return rv_tape_fail(tape, RV_EUSAGE, "decoding: %lld positions after %d do not fit a cache of %lld; generate fewer or shorten the prompt",
                                 (long long)n, (int)c->length[b], (long long)c->capacity);
     find_places(c, n);
-    bool no_grad = rv_tape_no_grad(tape, true), training = rv_tape_training(tape);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tensor *y = rv__transformer_run(tape, tr, x, &(attending){self_cached, cross_cached, .cache = c});
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     for (int64_t b = 0; y && b < c->batch; b++) c->length[b] += counts ? counts[b] : (int32_t)n;
     return y;
 }

@@ -19,8 +19,7 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
     int32_t *history = rv_alloc((size_t)(n + o->length) * sizeof *history);
     void *scratch = rv_alloc(rv_sampler_scratch(V));
     rv_status status = RV_ENOMEM;
-    rv_tape_set_training(tape, false);
-    bool old = rv_tape_no_grad(tape, true);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_hold_weights(tape, true);
     if (!history || !scratch) goto done;
     state = whole ? NULL : rv_lm_state_create(lm, 1, capacity);
@@ -50,7 +49,7 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
     status = RV_OK;
 done:
     rv_tape_hold_weights(tape, false);
-    rv_tape_no_grad(tape, old);
+    rv_tape_restore(tape, mode);
     if (state) kind->state_destroy(state);
     rv_free(history);
     rv_free(scratch);

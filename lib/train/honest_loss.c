@@ -50,11 +50,9 @@ rv_status rv_honest_loss_measure(rv_tape *tape, rv_lm *lm, const int32_t *ids, i
     t.x = rv_alloc((size_t)(2 * t.windows * t.T) * sizeof *t.x);
     if (!t.x) return RV_ENOMEM;
     t.y = t.x + t.windows * t.T;
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_status status = measure(tape, lm, &t, out);
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     rv_free(t.x);
     return status;
 }

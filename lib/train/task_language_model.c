@@ -254,11 +254,9 @@ static rv_status score_part(rv_tape *tape, lm_task *t, const rv_split *part, int
     *score = NULL;
     RV_TRY(rv_lm_pass_make(part->ids, part->n, t->B, t->T, t->state != NULL, &pass));
     int64_t batches = rv_lm_pass_batches(&pass);
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_status status = score_windows(tape, t, &pass, most && most < batches ? most : batches, spans, score, n);
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     return status;
 }
 

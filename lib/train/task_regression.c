@@ -156,16 +156,14 @@ static rv_status run_batch(rv_tape *tape, regression_task *t, int64_t first, rv_
 
 static rv_status examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx) {
     regression_task *t = (regression_task *)task;
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_status status = RV_OK;
     for (int64_t first = 0; first < t->count[subset] && status == RV_OK; first += t->B) {
         int64_t left = t->count[subset] - first;
         rv_adding_fill(&t->part[subset], first, left < t->B ? left : t->B, false, &t->looked_at);
         status = run_batch(tape, t, first, sink, ctx);
     }
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     return status;
 }
 

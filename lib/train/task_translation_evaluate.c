@@ -161,8 +161,7 @@ rv_status rv__translation_evaluate(rv_tape *tape, rv_task *task, rv_subset subse
     const rv_config *c = rv_translation_task_config(task);
     const rv_pairs *pairs;
     RV_TRY(require_pairs(task, subset, &pairs));
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     *out = (rv_metrics_result){0};
     rv_status status = measure_loss(tape, task, pairs, out);
     rv_length_bin all = {0};
@@ -175,8 +174,7 @@ rv_status rv__translation_evaluate(rv_tape *tape, rv_task *task, rv_subset subse
             out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
         rv__add_metric(c, out, "chrf", all.chrf);
     }
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     return status;
 }
 
@@ -202,14 +200,12 @@ static rv_status give_pairs(const rv_pairs *p, const rv__score *score, const rv_
 rv_status rv__translation_examples(rv_tape *tape, rv_task *task, rv_subset subset, rv_example_sink sink, void *ctx) {
     const rv_pairs *pairs;
     RV_TRY(require_pairs(task, subset, &pairs));
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_text *texts = NULL;
     rv__score *score = rv_alloc(rv_size_mul((size_t)pairs->n, sizeof *score));
     rv_status status = score ? score_pairs(tape, task, pairs, score) : RV_ENOMEM;
     if (status == RV_OK) status = translate_pairs(tape, task, pairs, (int)rv_config_int(rv_translation_task_config(task), "decode.beam_size"), &texts);
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     if (status == RV_OK) status = give_pairs(pairs, score, texts, sink, ctx);
     free_texts(pairs->n, texts);
     rv_free(score);

@@ -236,14 +236,12 @@ rv_status rv_translate(rv_tape *tape, rv_seq2seq *model, const int32_t *src, con
     RV_ASSERT(o->beam_size >= 1 && o->n_best >= 1 && o->n_best <= o->beam_size);
     *out = (rv_translations){0};
     search s = {.o = o, .out = out};
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_hold_weights(tape, true);
     rv_status status = create(&s, lengths, B, rv_seq2seq_get_config(model)->lm.decoder.vocab_size);
     if (status == RV_OK) status = run(&s, tape, model, src, lengths, B, S);
     rv_tape_hold_weights(tape, false);
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     rv_arena_destroy(s.arena);
     if (status != RV_OK) rv_translations_free(out);
     return status;

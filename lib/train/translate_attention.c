@@ -6,8 +6,7 @@
 
 rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
                                    const rv_translate_options *o, rv_attention_weights *out) {
-    bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, true);
-    rv_tape_set_training(tape, false);
+    const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_reset(tape);
     rv_memory memory;
     int32_t *ids = rv_tape_alloc(tape, rv_size_mul((size_t)(n + h->n + 3), sizeof *ids)), *tgt = ids + n + 1;
@@ -20,8 +19,7 @@ rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32
         *length = (int32_t)n + 1;
         if (rv_seq2seq_encode(tape, model, ids, length, 1, n + 1, &memory)) rv_seq2seq_attention(tape, model, &memory, tgt, 1, h->n + 1, out);
     }
-    rv_tape_set_training(tape, training);
-    rv_tape_no_grad(tape, no_grad);
+    rv_tape_restore(tape, mode);
     return rv_tape_status(tape);
 }
 
