@@ -119,6 +119,16 @@ Test(rng, uniform_has_53_bits) {
 /* E x^m = 0, 1, 0, 3 and Var x^m = 1, 2, 15, 96 */
 Test(rng, normal) { expect_moments(rv_rng_normal, (const double[]){0, 1, 0, 3}, (const double[]){1, 2, 15, 96}); }
 
+/* Box and Muller's cosine of the same two uniform numbers, the first turned around so that it is never 0. */
+Test(rng, normal_is_box_mullers) {
+    rv_rng r = rv_rng_make(29, "normal", 0), uniform = r;
+    for (int i = 0; i < 100; i++) {
+        const double u = 1 - rv_rng_uniform(&uniform), v = rv_rng_uniform(&uniform);
+        const double got = rv_rng_normal(&r), want = sqrt(-2 * log(u)) * cos(2 * acos(-1) * v);
+        cr_assert_float_eq(got, want, 1e-13);
+    }
+}
+
 Test(rng, neighbours_are_uncorrelated) {
     enum { N = 100000 };
     rv_rng r = rv_rng_make(13, "pairs", 0);

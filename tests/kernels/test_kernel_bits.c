@@ -77,6 +77,7 @@ Test(kernel_bits, products) {
             p.packed = true;
             if (!p.g.batch) expect_product(&p);
         }
+    rv_bits_expect_regions_shared();
 }
 
 /* ---- sums of squares: of one block, of several, and of more than can wait on the stack */
@@ -143,6 +144,7 @@ Test(kernel_bits, updates) {
     } updates[] = {{"sgd", k->sgd}, {"sgd_momentum", k->sgd_momentum}, {"adam", k->adam}, {"adadelta", k->adadelta}};
     for (size_t i = 0; i < sizeof updates / sizeof *updates; i++)
         rv_bits_expect_same(updates[i].name, update, &updates[i].fn);
+    rv_bits_expect_regions_shared();
 }
 
 /* ---- the best of each row */

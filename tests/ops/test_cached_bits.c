@@ -64,4 +64,5 @@ Test(cached_bits, threads) {
         {"a block of queries over a memory", 9, false, true, false},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) rv_bits_expect_same(ways[i].name, attend, &ways[i]);
+    rv_bits_expect_regions_shared();
 }

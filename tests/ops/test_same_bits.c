@@ -42,6 +42,7 @@ static void all_samples(const void *op, rv_bits part[RV_BITS_PARTS]) {
 
 Test(same_bits, threads) {
     for (int i = 0; rv_ops[i]; i++) rv_bits_expect_same(rv_ops[i]->name, all_samples, rv_ops[i]);
+    rv_bits_expect_regions_shared();
 }
 
 static void expect_close(const char *what, int k, const rv_bits *fast, const rv_bits *base) {

@@ -23,9 +23,11 @@ enum { RV_BITS_PARTS = 2 };
 void rv_bits_drop(rv_bits part[RV_BITS_PARTS]);
 /** Do the whole work once, in parts that are empty at first; what is not needed stays empty. */
 typedef void rv_bits_run(const void *what, rv_bits part[RV_BITS_PARTS]);
-/** The work gives the same bits on 2, 3, 4 and 8 threads as on one. And each part must be able to show it: if it asks
- *  for threads and rounds numbers, others than the first do so, too; if it rounds none, it is large enough that the
- *  library gives it threads by itself. */
+/** The work gives the same bits on 2, 3, 4 and 8 threads as on one. And each part must be able to show it: if it enters
+ *  parallel regions and rounds numbers there, others than the first thread do so, too; if it rounds none, it is large
+ *  enough that the library gives it threads by itself. */
 void rv_bits_expect_same(const char *name, rv_bits_run *run, const void *what);
+/** At the end of a test: each parallel region in which numbers were rounded was shared out somewhere in it. */
+void rv_bits_expect_regions_shared(void);
 
 #endif
