@@ -20,7 +20,7 @@ rv_status rv_error(rv_status code, const char *fmt, ...) {
 }
 
 rv_status rv_error_context(rv_status code, const char *fmt, ...) {
-    char prefix[1024];
+    static _Thread_local char prefix[MESSAGE_MAX]; /* a path alone may have thousands of characters */
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(prefix, sizeof prefix, fmt, ap);

@@ -315,7 +315,8 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
     return rv_tape_status(tape);
 }
 
-/* ---- samples: heads, masks, S longer than T, rows that see nothing, more keys than a block, dropout, masks after the softmax */
+/* ---- samples: heads, masks, S longer than T, rows that see nothing, more keys than a block, dropout, masks after the
+ * softmax, and so much to do that several threads come to it */
 static const int32_t ragged[] = {5, 0};
 static const struct {
     int64_t t, s, d;
@@ -332,6 +333,7 @@ static const struct {
     {5, 5, 4, {.heads = 2, .causal = true, .mask_after = true}},
     {3, 5, 4, {.heads = 1, .causal = true, .mask_after = true, .key_lengths = ragged, .scale = 1}},
     {RV_ATTEND_QUERIES + 2, RV_ATTEND_KEYS + 2, 2, {.heads = 1, .causal = true, .mask_after = true, .dropout = 0.2}},
+    {2 * RV_ATTEND_QUERIES + 2, 2 * RV_ATTEND_KEYS + 2, 64, {.heads = 4}},
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 

@@ -8,7 +8,9 @@ enum { ALL, HN, CN };
 static const struct {
     rv_cell cell;
     rv_score score;
-    bool current, feed, states, biases, ragged, same; /* same: keys are the memory */
+    bool current, feed, states, biases, ragged;
+    bool same; /* keys are the memory */
+    bool wide; /* columns for more than one thread */
     int64_t T, out, local;
     int which;
 } sample[] = {
@@ -26,37 +28,45 @@ static const struct {
     {RV_CELL_GRU, RV_SCORE_ADDITIVE, .states = true, .T = 3, .local = 2},
     {RV_CELL_GRU, RV_SCORE_ADDITIVE, .states = true, .ragged = true, .T = 3, .which = HN},
     {RV_CELL_LSTM, RV_SCORE_DOT, .states = true, .current = true, .feed = true, .T = 4, .out = 2, .which = CN},
+    {RV_CELL_LSTM, RV_SCORE_ADDITIVE, .states = true, .T = 4, .local = 34, .wide = true},
+    {RV_CELL_GRU_RESET_BEFORE, RV_SCORE_DOT, .current = true, .feed = true, .T = 4, .out = 35, .wide = true},
 };
 
-static rv_tensor *leaf(rv_tape *tape, bool wanted, int ndim, const int64_t *dim) { return wanted ? rv_sample_leaf(tape, -1, 1, ndim, dim) : NULL; }
+static rv_tensor *leaf(rv_tape *tape, double most, bool wanted, int ndim, const int64_t *dim) {
+    return wanted ? rv_sample_leaf(tape, -most, most, ndim, dim) : NULL;
+}
 
 rv_tensor *rv__attention_recurrent_sample(rv_tape *tape, int k) {
     if (k >= (int)(sizeof sample / sizeof *sample)) return NULL;
-    const int64_t B = 2, S = 4, E = 2, H = 3, T = sample[k].T, O = sample[k].out, P = sample[k].local, GH = rv_cell_gates(sample[k].cell) * H;
+    const bool wide = sample[k].wide;
+    const double most = wide ? 0.3 : 1; /* as many as are summed up would saturate the cell */
+    const int64_t B = 2, S = wide ? 11 : 4, E = wide ? 4 : 2, H = wide ? 33 : 3, T = sample[k].T, O = sample[k].out;
+    const int64_t P = sample[k].local, GH = rv_cell_gates(sample[k].cell) * H;
     const bool additive = sample[k].score == RV_SCORE_ADDITIVE, states = sample[k].states, lstm = sample[k].cell == RV_CELL_LSTM;
-    const int64_t D = sample[k].same ? H : 4, A = additive ? 5 : H, F = sample[k].feed ? O : sample[k].current ? 0 : D;
+    const int64_t D = sample[k].same ? H : wide ? 34 : 4, A = !additive ? H : wide ? 35 : 5;
+    const int64_t F = sample[k].feed ? O : sample[k].current ? 0 : D;
     rv_attention_recurrence r = {
         .cell = sample[k].cell,
         .score = sample[k].score,
         .query_current = sample[k].current,
-        .x = leaf(tape, true, RV_DIMS(T, B, E)),
-        .memory = leaf(tape, true, RV_DIMS(B, S, D)),
+        .x = leaf(tape, most, true, RV_DIMS(T, B, E)),
+        .memory = leaf(tape, most, true, RV_DIMS(B, S, D)),
         .lengths = sample[k].ragged ? ragged : NULL,
-        .w_query = leaf(tape, additive, RV_DIMS(A, H)),
-        .v = leaf(tape, additive, RV_DIMS(A)),
-        .w_ih = leaf(tape, true, RV_DIMS(GH, E + F)),
-        .w_hh = leaf(tape, true, RV_DIMS(GH, H)),
-        .b_ih = leaf(tape, sample[k].biases, RV_DIMS(GH)),
-        .b_hh = leaf(tape, sample[k].biases, RV_DIMS(GH)),
-        .h0 = leaf(tape, states, RV_DIMS(B, H)),
-        .c0 = leaf(tape, states && lstm, RV_DIMS(B, H)),
-        .w_out = leaf(tape, O > 0, RV_DIMS(O, D + H)),
-        .feed = leaf(tape, sample[k].feed, RV_DIMS(B, O)),
-        .w_position = leaf(tape, P > 0, RV_DIMS(P, H)),
-        .v_position = leaf(tape, P > 0, RV_DIMS(P)),
+        .w_query = leaf(tape, most, additive, RV_DIMS(A, H)),
+        .v = leaf(tape, most, additive, RV_DIMS(A)),
+        .w_ih = leaf(tape, most, true, RV_DIMS(GH, E + F)),
+        .w_hh = leaf(tape, most, true, RV_DIMS(GH, H)),
+        .b_ih = leaf(tape, most, sample[k].biases, RV_DIMS(GH)),
+        .b_hh = leaf(tape, most, sample[k].biases, RV_DIMS(GH)),
+        .h0 = leaf(tape, most, states, RV_DIMS(B, H)),
+        .c0 = leaf(tape, most, states && lstm, RV_DIMS(B, H)),
+        .w_out = leaf(tape, most, O > 0, RV_DIMS(O, D + H)),
+        .feed = leaf(tape, most, sample[k].feed, RV_DIMS(B, O)),
+        .w_position = leaf(tape, most, P > 0, RV_DIMS(P, H)),
+        .v_position = leaf(tape, most, P > 0, RV_DIMS(P)),
         .window = 1.3,
     };
-    r.keys = sample[k].same ? r.memory : leaf(tape, true, RV_DIMS(B, S, A));
+    r.keys = sample[k].same ? r.memory : leaf(tape, most, true, RV_DIMS(B, S, A));
     rv_attention_sequence s = rv_attention_recurrent(tape, &r);
     if (sample[k].which == HN) return s.hn;
     if (sample[k].which == CN) return s.cn;

@@ -242,8 +242,8 @@ static void head_backward(rv_tape *tape, rv_node *node) {
 }
 
 static rv_tensor *head_sample(rv_tape *t, int k) {
-    static int32_t target[70];
-    for (int32_t i = 0; i < 70; i++) target[i] = i % 5 == 1 ? -100 : 5 * i * i % 1031; /* the same at every call */
+    static int32_t target[130];
+    for (int32_t i = 0; i < 130; i++) target[i] = i % 5 == 1 ? -100 : 5 * i * i % 1031; /* the same at every call */
     switch (k) {
     case 0: /* few classes */
         return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(1, 3)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 3)), NULL, target, -100, 0.1);
@@ -252,8 +252,11 @@ static rv_tensor *head_sample(rv_tape *t, int k) {
         return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(2, 4, 3)), rv_sample_leaf(t, -1, 1, RV_DIMS(2050, 3)),
                                        rv_sample_leaf(t, -1, 1, RV_DIMS(2050)), target, -100, 0.1);
     case 3: /* a gradient that is not 1 */
-        return rv_affine(t, rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(70, 6)), rv_sample_leaf(t, -1, 1, RV_DIMS(1031, 6)),
-                                                    rv_sample_leaf(t, -1, 1, RV_DIMS(1031)), target, -100, 0.1), -3, 1);
+        return rv_affine(t,
+                         rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(130, 24)),
+                                                 rv_sample_leaf(t, -1, 1, RV_DIMS(1031, 24)),
+                                                 rv_sample_leaf(t, -1, 1, RV_DIMS(1031)), target, -100, 0.1),
+                         -3, 1);
     }
     return NULL;
 }

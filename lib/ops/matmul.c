@@ -72,6 +72,8 @@ static rv_tensor *matmul_sample(rv_tape *t, int k) {
         rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(4, 4));
         return rv_matmul(t, x, x);
     }
+    case 5: /* whole products for a thread */
+        return rv_matmul(t, rv_sample_leaf(t, -1, 1, RV_DIMS(33, 3, 4)), rv_sample_leaf(t, -1, 1, RV_DIMS(33, 4, 3)));
     }
     return NULL;
 }

@@ -306,29 +306,47 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
 
 /* ---- for the gradient check */
 
+typedef struct {
+    bool bias, states, ragged, reverse;
+    int64_t T, H;
+    int out; /* y, hn or cn */
+} variant;
+
+static rv_tensor *build(rv_tape *tape, rv_cell cell, const variant *v) {
+    static const int32_t lengths[] = {4, 6, 0, 1};
+    int64_t H = v->H, GH = rv_cell_gates(cell) * H, I = H > 8 ? 7 : 3, B = 4;
+    rv_tensor *x = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){v->T, B, I});
+    rv_tensor *w_ih = rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){GH, I});
+    rv_tensor *w_hh = rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){GH, H});
+    rv_tensor *b_ih = v->bias ? rv_sample_leaf(tape, -1, 1, 1, &GH) : NULL;
+    rv_tensor *b_hh = v->bias ? rv_sample_leaf(tape, -1, 1, 1, &GH) : NULL;
+    rv_tensor *h0 = v->states ? rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){B, H}) : NULL;
+    rv_tensor *c0 = h0 && cell == RV_CELL_LSTM ? rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){B, H}) : NULL;
+    rv_sequence s = rv_recurrent(tape, cell, x, w_ih, w_hh, b_ih, b_hh, h0, c0, v->ragged ? lengths : NULL, v->reverse);
+    return v->out == 0 ? s.y : v->out == 1 ? s.hn : s.cn;
+}
+
 static rv_tensor *sample(rv_tape *tape, int k) {
     /* Every cell, with: everything; nothing optional; ragged; ragged and reverse, where length 0 and full length occur. */
-    enum { VARIANTS = 5, CELLS = 5 };
-    static const int32_t lengths[] = {4, 6, 0, 1};
-    static const struct {
-        bool bias, states, ragged, reverse;
-        int64_t T, H;
-        int out; /* y, hn or cn */
-    } variant[VARIANTS] = {
+    enum { VARIANTS = 5, CELLS = 5, PACKED = RV__PACK_MIN_STEPS, DIRECT = PACKED - 1, WIDE = 33 };
+    static const variant all[VARIANTS] = {
         {true, true, false, false, 6, 5, 0}, {false, false, false, true, 2, 3, 0}, {true, false, true, false, 6, 4, 0},
         {true, true, true, true, 6, 3, 0},   {true, true, true, true, 6, 3, 1},
     };
-    if (k >= VARIANTS * CELLS + 2) return NULL;
-    rv_cell cell = k < VARIANTS * CELLS ? (rv_cell)(k / VARIANTS) : RV_CELL_LSTM;
-    int v = k < VARIANTS * CELLS ? k % VARIANTS : k - VARIANTS * CELLS ? 2 : 3, which = k < VARIANTS * CELLS ? variant[v].out : 2;
-    int64_t H = variant[v].H, GH = rv_cell_gates(cell) * H, I = 3, B = 4;
-    rv_tensor *x = rv_sample_leaf(tape, -1, 1, 3, (int64_t[]){variant[v].T, B, I});
-    rv_tensor *w_ih = rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){GH, I}), *w_hh = rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){GH, H});
-    rv_tensor *b_ih = variant[v].bias ? rv_sample_leaf(tape, -1, 1, 1, &GH) : NULL, *b_hh = variant[v].bias ? rv_sample_leaf(tape, -1, 1, 1, &GH) : NULL;
-    rv_tensor *h0 = variant[v].states ? rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){B, H}) : NULL;
-    rv_tensor *c0 = h0 && cell == RV_CELL_LSTM ? rv_sample_leaf(tape, -1, 1, 2, (int64_t[]){B, H}) : NULL;
-    rv_sequence s = rv_recurrent(tape, cell, x, w_ih, w_hh, b_ih, b_hh, h0, c0, variant[v].ragged ? lengths : NULL, variant[v].reverse);
-    return which == 0 ? s.y : which == 1 ? s.hn : s.cn;
+    /* The last cell states; and units for more than one thread, in one phase and in two. */
+    static const struct {
+        rv_cell cell;
+        variant as;
+    } more[] = {
+        {RV_CELL_LSTM, {true, true, true, true, 6, 3, 2}},
+        {RV_CELL_LSTM, {true, false, true, false, 6, 4, 2}},
+        {RV_CELL_LSTM, {true, false, false, false, PACKED, WIDE, 0}},
+        {RV_CELL_GRU_RESET_BEFORE, {true, true, false, false, PACKED, WIDE, 0}},
+        {RV_CELL_GRU, {false, true, false, false, DIRECT, WIDE, 0}},
+    };
+    if (k < VARIANTS * CELLS) return build(tape, (rv_cell)(k / VARIANTS), &all[k % VARIANTS]);
+    k -= VARIANTS * CELLS;
+    return k < (int)(sizeof more / sizeof *more) ? build(tape, more[k].cell, &more[k].as) : NULL;
 }
 
 const rv_op rv__op_recurrent = {

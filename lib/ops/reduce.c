@@ -113,6 +113,7 @@ static rv_tensor *axis_sample(rv_tape *t, rv_tensor *(*f)(rv_tape *, rv_tensor *
     if (k < 3) return f(t, rv_sample_leaf(t, -1, 1, RV_DIMS(3, 4, 5)), k);
     if (k == 3) return f(t, rv_sample_leaf(t, -1, 1, RV_DIMS(601, 130)), 0);
     if (k == 4) return f(t, rv_sample_leaf(t, -1, 1, RV_DIMS(7, 10001)), -1);
+    if (k == 5) return f(t, rv_sample_leaf(t, -1, 1, RV_DIMS(3, COLUMN_ROWS + 9, 5)), 1); /* sums of several blocks */
     return NULL;
 }
 static rv_tensor *all_sample(rv_tape *t, rv_tensor *(*f)(rv_tape *, rv_tensor *), int k) {

@@ -94,6 +94,10 @@ static rv_tensor *transpose_sample(rv_tape *t, int k) {
     case 1: return rv_transpose(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 3, 2, 5)), (int[]){2, 0, 3, 1});
     case 2: return rv_transpose(t, rv_sample_leaf(t, -1, 1, RV_DIMS(3, 4, 5)), (int[]){1, 0, 2});
     case 3: return rv_transpose(t, rv_sample_leaf(t, -1, 1, RV_DIMS(217, 301)), (int[]){1, 0});
+    case 4: { /* onto a gradient that is there */
+        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(70, 70));
+        return rv_mul(t, rv_transpose(t, x, (int[]){1, 0}), x);
+    }
     }
     return NULL;
 }
@@ -154,8 +158,8 @@ static rv_tensor *slice_sample(rv_tape *t, int k) {
     case 1: return rv_slice(t, rv_sample_leaf(t, -1, 1, RV_DIMS(3, 5)), -1, 4, 5);
     case 2: return rv_slice(t, rv_sample_leaf(t, -1, 1, RV_DIMS(300, 410)), 1, 7, 300);
     case 3: { /* two of one tensor: the second adds */
-        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(3, 5));
-        return rv_mul(t, rv_slice(t, x, 1, 0, 2), rv_slice(t, x, 1, 1, 3));
+        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(70, 66));
+        return rv_mul(t, rv_slice(t, x, 1, 0, 64), rv_slice(t, x, 1, 1, 65));
     }
     }
     return NULL;

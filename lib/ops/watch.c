@@ -31,10 +31,12 @@ static void watch_backward(rv_tape *tape, rv_node *node) {
 }
 
 static rv_tensor *watch_sample(rv_tape *tape, int k) {
-    if (k > 2) return NULL;
+    if (k > 3) return NULL;
     rv_watch watch, *old = rv_tape_watch(tape, &watch);
     watch.n = 0;
-    rv_tensor *x = rv_sample_leaf(tape, -1, 1, k ? 3 : 2, (const int64_t[]){3, 4, 5}), *y = rv_watch_states(tape, x, "stream", k == 2, "sample");
+    const int64_t m = k == 3 ? 10 : 1, dim[] = {3 * m, 4 * m, 5 * m}; /* enough that threads share out the product */
+    rv_tensor *x = rv_sample_leaf(tape, -1, 1, k ? 3 : 2, dim);
+    rv_tensor *y = rv_watch_states(tape, x, "stream", k == 2, "sample");
     rv_tape_watch(tape, old);
     return rv_mul(tape, y, x);
 }

@@ -1,36 +1,32 @@
 /* Every op, forward and backward: the same bits at every thread count, and close values from every instruction set. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ops/ops.h"
+#include "support/same_bits.h"
 
-typedef struct {
-    rv_real *v; /* the output, then the gradient of each sample leaf */
-    int64_t n;
-} result;
+enum { FORWARD, BACKWARD };
 
-static void append(result *r, const rv_real *v, int64_t n) {
-    r->v = realloc(r->v, (size_t)(r->n + n + 1) * sizeof *r->v);
-    memcpy(r->v + r->n, v, (size_t)n * sizeof *v);
-    r->n += n;
-}
-
-/* False when there is no k-th sample. */
-static bool run(const rv_op *op, int k, result *r) {
-    *r = (result){NULL, 0};
+/* Of the k-th sample the output and the gradient of each leaf; false when there is none. */
+static bool run(const rv_op *op, int k, rv_bits part[RV_BITS_PARTS]) {
     rv_tape *tape = rv_tape_create();
     rv_tape_seed(tape, 5, 7);
+    rv_bits_begin();
     rv_tensor *y = op->sample(tape, k);
+    rv_bits_end(&part[FORWARD]);
     if (y) {
         rv_real *w = malloc((size_t)(rv_numel(y) + 1) * sizeof *w);
-        for (int64_t i = 0; i < rv_numel(y); i++) w[i] = (rv_real)sin((double)i);
-        append(r, y->x, rv_numel(y));
+        for (int64_t i = 0; i < rv_numel(y); i++) w[i] = (rv_real)sin((double)i + 1);
+        rv_bits_add(&part[FORWARD], y->x, rv_numel(y));
+        rv_bits_begin();
         cr_assert_eq(rv_backward_from(tape, y, w), RV_OK, "%s: %s", op->name, rv_error_message());
+        rv_bits_end(&part[BACKWARD]);
         for (int i = 0; i < rv_sample_count(tape); i++) {
             rv_tensor *t = rv_sample_get(tape, i);
-            if (t->has_grad) append(r, t->g, rv_numel(t));
+            if (t->has_grad) rv_bits_add(&part[BACKWARD], t->g, rv_numel(t));
         }
         free(w);
     } else {
@@ -40,47 +36,45 @@ static bool run(const rv_op *op, int k, result *r) {
     return y != NULL;
 }
 
+static void all_samples(const void *op, rv_bits part[RV_BITS_PARTS]) {
+    for (int k = 0; run(op, k, part); k++) continue;
+}
+
 Test(same_bits, threads) {
-    static const int threads[] = {2, 3, 4, 8};
-    for (int i = 0; rv_ops[i]; i++)
-        for (int k = 0;; k++) {
-            result one, many;
-            rv_set_threads(1);
-            if (!run(rv_ops[i], k, &one)) break;
-            for (int t = 0; t < 4; t++) {
-                rv_set_threads(threads[t]);
-                cr_assert(run(rv_ops[i], k, &many));
-                cr_assert_eq(one.n, many.n);
-                cr_expect(!memcmp(one.v, many.v, (size_t)one.n * sizeof *one.v), "%s, sample %d: %d threads give other bits than 1", rv_ops[i]->name,
-                          k, threads[t]);
-                free(many.v);
-            }
-            free(one.v);
-        }
+    for (int i = 0; rv_ops[i]; i++) rv_bits_expect_same(rv_ops[i]->name, all_samples, rv_ops[i]);
+    rv_bits_expect_regions_shared();
+}
+
+static void expect_close(const char *what, int k, const rv_bits *fast, const rv_bits *base) {
+    double largest = 0, worst = 0;
+    cr_assert_eq(fast->n, base->n);
+    for (int64_t j = 0; j < base->n; j++) {
+        const double size = fabs((double)base->v[j]);
+        largest = fmax(largest, size);
+        worst = fmax(worst, fabs((double)base->v[j] - (double)fast->v[j]) / (1 + size));
+        cr_assert(fast->v[j] == fast->v[j], "%s, sample %d: NaN", what, k);
+    }
+    cr_expect_lt(worst, 2e-5, "%s, sample %d differs from base by %g (largest value %g)", what, k, worst, largest);
 }
 
 Test(same_bits, instruction_sets) {
     static const char *const isa[] = {"avx512", "avx2"};
     for (int s = 0; s < 2; s++) {
         if (rv_select_isa(isa[s]) != RV_OK) continue;
-        for (int i = 0; rv_ops[i]; i++)
+        for (int i = 0; rv_ops[i]; i++) {
+            char what[64];
+            snprintf(what, sizeof what, "%s by %s", rv_ops[i]->name, isa[s]);
             for (int k = 0;; k++) {
-                result fast, base;
+                rv_bits fast[RV_BITS_PARTS] = {{NULL}}, base[RV_BITS_PARTS] = {{NULL}};
                 cr_assert_eq(rv_select_isa("base"), RV_OK);
-                if (!run(rv_ops[i], k, &base)) break;
+                if (!run(rv_ops[i], k, base)) break;
                 cr_assert_eq(rv_select_isa(isa[s]), RV_OK);
-                cr_assert(run(rv_ops[i], k, &fast));
-                cr_assert_eq(fast.n, base.n);
-                double largest = 0, worst = 0;
-                for (int64_t j = 0; j < base.n; j++) {
-                    largest = fmax(largest, fabs((double)base.v[j]));
-                    worst = fmax(worst, fabs((double)base.v[j] - (double)fast.v[j]) / (1 + fabs((double)base.v[j])));
-                    cr_assert(fast.v[j] == fast.v[j], "%s, sample %d: NaN", rv_ops[i]->name, k);
-                }
-                cr_expect_lt(worst, 2e-5, "%s, sample %d: %s differs from base by %g (largest value %g)", rv_ops[i]->name, k, isa[s], worst, largest);
-                free(fast.v);
-                free(base.v);
+                cr_assert(run(rv_ops[i], k, fast));
+                for (int p = 0; p < RV_BITS_PARTS; p++) expect_close(what, k, &fast[p], &base[p]);
+                rv_bits_drop(fast);
+                rv_bits_drop(base);
             }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 /* Everything that runs on several threads, for ThreadSanitizer: every op's samples forward and backward, and three
- * training steps of an LSTM and of a GPT. A plain driver; tools/check.sh builds it with clang and libomp, whose Archer
- * tells the sanitizer about barriers and the ends of regions. What it finds it reports by itself. */
+ * training steps of an LSTM and of a GPT, all of it on several threads (support/teams.c). A plain driver; tools/check.sh
+ * builds it with clang and libomp, whose Archer tells the sanitizer about barriers and the ends of regions. What it finds
+ * it reports by itself. */
 #define _GNU_SOURCE
 #include <ftw.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +12,6 @@
 #include "ravel.h"
 
 enum { THREADS = 4, STEPS = 3 };
-
-/* In place of rv_threads_for (linked with --wrap): the samples are too small for more than one thread otherwise. */
-int __wrap_rv_threads_for(double flops);
-int __wrap_rv_threads_for(double flops) { return omp_in_parallel() ? 1 : THREADS; }
 
 static int run_samples(void) {
     int samples = 0;
