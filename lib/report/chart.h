@@ -20,7 +20,7 @@ typedef struct {
     bool dashed;              /**< a second kind of the same thing (before training, 1 thread) */
     int n;
     const double *x, *y;
-    const double *low, *high; /**< a shaded band, or NULL */
+    const double *low, *high; /**< a shaded band, of a value that stands alone a bar; or NULL */
 } rv_series;
 
 typedef struct {
@@ -32,7 +32,7 @@ typedef struct {
 typedef struct {
     const char *title;             /**< what is seen, as a short sentence */
     const char *x_label, *y_label; /**< with unit */
-    bool x_log, y_log, y_from_zero;
+    bool x_log, y_log, x_from_zero, y_from_zero;
     double y_low, y_high;          /**< equal: from the data */
     int n_series;
     const rv_series *series;

@@ -58,16 +58,24 @@ static void draw(FILE *f, const char *title, const char *x_label, int n, const r
     rv__axis_range(&x, low, high, false, true, 5);
     x.from = above ? 8 : longest + 18;
     x.to = above ? width - 14 : width - number - 20;
-    rv__axis_ticks(&x, false, false);
+    for (int again = 0; again < 2; again++) { /* then the ends of the axis leave room for half a label */
+        rv__axis_ticks(&x, false, false);
+        for (int i = 0; i < x.n; i++) {
+            const double half = rv__text_width(x.label[i]) / 2;
+            x.from = fmax(x.from, half), x.to = fmin(x.to, width - half);
+        }
+    }
 
     rv__svg_begin(f, width < 480 ? "narrow" : "broad", width, bottom + (x_label ? 46 : 27), 0, title);
     for (int i = 0; i < x.n; i++) {
         const double at = rv__axis_px(&x, x.tick[i]);
-        fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/><text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", at, top, bottom, at, bottom + 18, x.label[i]);
+        fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/><text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", at, top,
+                bottom, at, bottom + 18, x.label[i]);
     }
     fprintf(f, "<path class='axis' d='M%.1f %.1fH%.1f'/>\n", x.from, bottom, x.to);
     if (x_label) {
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>", (x.from + x.to) / 2, bottom + 38);
+        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>", rv__inside(width, x_label, (x.from + x.to) / 2),
+                bottom + 38);
         rv__text(f, x_label, width);
         fputs("</text>\n", f);
     }

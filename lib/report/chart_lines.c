@@ -48,6 +48,7 @@ static void ranges(const rv_chart *c, range *x, range *y) {
     }
     if (c->y_log) y->low = fmax(y->low, lowest / 4); /* an interval that all but holds 0 would make the lines flat */
     for (int i = 0; i < c->n_marks; i++) widen(x, c->x_log, c->marks[i].x);
+    if (c->x_from_zero && !c->x_log && x->low <= x->high) x->low = fmin(x->low, 0), x->high = fmax(x->high, 0);
     if (c->y_from_zero && !c->y_log && y->low <= y->high) y->low = fmin(y->low, 0), y->high = fmax(y->high, 0);
     if (c->y_high > c->y_low && (!c->y_log || c->y_low > 0)) *y = (range){c->y_low, c->y_high};
 }
@@ -67,12 +68,6 @@ static bool powers_of_two(const rv_chart *c) {
 
 /* ---- frame ---- */
 
-/* The middle of a text that shall be in the picture. */
-static double inside(const plot *p, const char *text, double middle) {
-    const double half = fmin(rv__text_width(text), p->width) / 2;
-    return fmax(fmin(middle, p->width - half), half);
-}
-
 static void draw_axes(const plot *p) {
     FILE *f = p->f;
     for (int i = 0; i < p->y.n; i++) {
@@ -84,13 +79,18 @@ static void draw_axes(const plot *p) {
     for (int i = 0; i < p->x.n; i++) fprintf(f, "M%.1f %.1fv5", px_x(p, p->x.tick[i]), p->bottom);
     fputs("'/>\n", f);
     for (int i = 0; i < p->x.n; i++)
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", inside(p, p->x.label[i], px_x(p, p->x.tick[i])), p->bottom + 19, p->x.label[i]);
-    if (p->c->x_label) rv__paragraph(f, "quiet mid", inside(p, p->c->x_label, (p->left + p->right) / 2), p->bottom + 38, p->width, p->c->x_label);
+        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", rv__inside(p->width, p->x.label[i], px_x(p, p->x.tick[i])), p->bottom + 19, p->x.label[i]);
+    if (p->c->x_label) rv__paragraph(f, "quiet mid", rv__inside(p->width, p->c->x_label, (p->left + p->right) / 2), p->bottom + 38, p->width, p->c->x_label);
 }
 
 /* ---- series ---- */
 
-/* Bands are drawn run by run between gaps; a bound below a log axis is its lower end. */
+/* The lower end of an interval, which a log axis may have no place for. */
+static double low_of(const plot *p, const rv_series *s, int i) {
+    return p->y.log ? fmax(s->low[i], p->y.low) : s->low[i];
+}
+
+/* Bands are drawn run by run between gaps; of one value alone it is a bar. */
 static void draw_band(const plot *p, const rv_series *s) {
     if (!s->low || !s->high) return;
     for (int i = 0; i < s->n;) {
@@ -103,8 +103,11 @@ static void draw_band(const plot *p, const rv_series *s) {
                 if ((k - i) % by == 0 || k == end - 1) fprintf(p->f, "%c%.1f %.1f", k == i ? 'M' : 'L', px_x(p, s->x[k]), px_y(p, s->high[k]));
             for (int k = end - 1; k >= i; k--)
                 if ((k - i) % by == 0 || k == end - 1)
-                    fprintf(p->f, "L%.1f %.1f", px_x(p, s->x[k]), px_y(p, p->y.log ? fmax(s->low[k], p->y.low) : s->low[k]));
+                    fprintf(p->f, "L%.1f %.1f", px_x(p, s->x[k]), px_y(p, low_of(p, s, k)));
             fputs("Z'/>\n", p->f);
+        } else if (end > i) {
+            fprintf(p->f, "<path class='bar s%d' d='M%.1f %.1fV%.1f'/>\n", colour_of(s->colour), px_x(p, s->x[i]),
+                    px_y(p, low_of(p, s, i)), px_y(p, s->high[i]));
         }
         i = end > i ? end : i + 1;
     }

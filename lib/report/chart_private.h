@@ -17,6 +17,8 @@ void rv__plain_end(locale_t old);
 void rv__text(FILE *f, const char *text, double width);
 /** Room that text takes in a common wide sans-serif of RV__FONT px. */
 double rv__text_width(const char *text);
+/** The middle of a text that shall be in a picture of this width, as near to `middle` as can be. */
+double rv__inside(double width, const char *text, double middle);
 /** The first line of `text` that fits into `width` px: its bytes; the rest begins after blanks. */
 size_t rv__text_line(const char *text, double width);
 /** Lines of text of class `kind` with their first baseline at y, broken at blanks to `width` px; NULL f only counts them.

@@ -1,5 +1,6 @@
 /* Text as HTML and SVG want it, and the room it takes. */
 #define _GNU_SOURCE /* vasprintf */
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,11 @@ double rv__text_width(const char *text) {
         w += em(cp);
     }
     return w * RV__FONT;
+}
+
+double rv__inside(double width, const char *text, double middle) {
+    const double half = fmin(rv__text_width(text), width) / 2;
+    return fmax(fmin(middle, width - half), half);
 }
 
 void rv__text(FILE *f, const char *text, double width) {

@@ -249,6 +249,37 @@ Test(chart, dots_print_their_values) {
     free(page);
 }
 
+/* The first and the last tick stand at the ends of the axis, which on a phone are those of the picture. */
+Test(chart, ticks_of_dots_are_whole) {
+    for (int i = 0; i < 200; i++) {
+        const double v = pow(10, below(6) - 3) * (1 + uniform()), width = v * pow(10, -1 - below(3)) * uniform();
+        const rv_dot dots[] = {{"a run", 0, v, v - width, v + width, NULL, 0}};
+        char *page;
+        size_t size;
+        FILE *f = open_memstream(&page, &size);
+        rv_chart_dots(f, "t", "loss, nats per token, of what was never seen", 1, dots);
+        fclose(f);
+        check_pictures(page);
+        free(page);
+    }
+}
+
+Test(chart, a_value_alone_has_its_interval_as_a_bar) {
+    const double at = 20, v = 3, bounds[] = {2, 5}, zero = 0;
+    const rv_series s = {"one", 0, false, 1, &at, &v, &bounds[0], &bounds[1]};
+    const rv_chart c = {.title = "t", .x_from_zero = true, .n_series = 1, .series = &s, .points = true, .small = true};
+    char *page = draw(&c);
+    cr_expect(strstr(page, "<path class='bar s0' d='M"), "%s", page);
+    cr_expect(strstr(page, ">0</text>"), "the axis of x begins with 0");
+    free(page);
+    const rv_series below_log = {"one", 0, false, 1, &at, &v, &zero, &bounds[1]};
+    const rv_chart log = {.title = "t", .y_log = true, .n_series = 1, .series = &below_log, .small = true};
+    page = draw(&log);
+    check_pictures(page);
+    cr_expect(strstr(page, "<path class='bar s0' d='M") && !strstr(page, "9999"), "%s", page);
+    free(page);
+}
+
 Test(chart, a_file_stands_alone) {
     char path[64], text[20000] = "";
     snprintf(path, sizeof path, "/tmp/ravel-chart-%ld.svg", (long)getpid());
