@@ -7,7 +7,7 @@ RAVEL = os.path.abspath(sys.argv.pop(1))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare"))
 import fixture_report
 
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"meta", "br", "hr", "img", "link", "input", "wbr"}
 
 
 class Page(html.parser.HTMLParser):
@@ -40,7 +40,9 @@ class Page(html.parser.HTMLParser):
     def words(self): return re.sub(r"\s+", " ", "".join(self.text)).replace("\u00a0", " ")
 
 
-class Pages(unittest.TestCase):
+class Drawn(unittest.TestCase):
+    """Pages drawn in a folder of the test's own."""
+
     def setUp(self):
         self.tmp = tempfile.TemporaryDirectory()
         self.addCleanup(self.tmp.cleanup)
@@ -66,6 +68,8 @@ class Pages(unittest.TestCase):
         for bad in (r"\bnan\b", r"\binf\b", r"\(null\)"): self.assertFalse(re.search(bad, source), bad)
         return source, page
 
+
+class Pages(Drawn):
     def test_says_what_the_document_says(self):
         r = fixture_report.full()
         _, page = self.draw(r)
@@ -238,7 +242,7 @@ class Pages(unittest.TestCase):
 EXPERIMENT = """name: %s
 seed: %d
 data: {path: text}
-model: {decoder: {type: %s, num_layers: 1, hidden_size: 16%s}, embedding_dim: 16}
+model: {decoder: {type: %s, hidden_size: 16%s}, embedding_dim: 16}
 train:
   batch: {size: 4, length: 16}
   max_steps: %d
@@ -282,6 +286,8 @@ class Runs(unittest.TestCase):
         with open(os.path.join(self.tmp.name, "report/report.html")) as f: page = Page(f.read())
         self.assertEqual(page.wrong, [])
         for part in ("summary", "differences", "curves", "quality", "runs"): self.assertIn(part, page.anchors)
+        self.assertEqual(r["systems"], [{"model": "lstm", "text": "LSTM"}, {"model": "gpt", "text": "2-layer transformer"}])
+        self.assertTrue(all(x["parameters"] > 1000 for x in r["runs"]), r["runs"])
 
     def test_the_same_without_times(self):
         a, b = (self.report("--json", "--no-times", "--metrics", "loss", "runs/lstm-1", "runs/gpt") for _ in range(2))

@@ -1,5 +1,6 @@
 /* The page: head, style sheet, sections, tables. */
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 #include "report/chart_private.h"
@@ -42,6 +43,7 @@ static const char page_rules[] =
     "@container(max-width:600px){.chart svg.broad{display:none}.chart svg.narrow{display:block}}\n"
     ".chart svg.narrow,.chart svg.small{width:100%;max-width:30rem}\n"
     ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
+    ".more{display:none;margin:0 0 .3rem;font-size:.85rem;color:var(--quiet)}.table{container-type:inline-size}\n"
     ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}figure>.scroll{margin:0}\n"
     "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}\n"
     "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
@@ -54,10 +56,13 @@ static const char page_rules[] =
     ".lead{font-size:1.1rem}.verdicts,.checks{padding-left:1.2rem}.checks{list-style:none;padding-left:0}.checks li{padding-left:1.6rem;position:relative}"
     ".checks li::before{position:absolute;left:.1rem;font-weight:700}.checks .good::before{content:'✓';color:var(--c2)}.checks .bad::before{content:'!';color:var(--c1)}\n"
     ".warning{border-left:4px solid var(--c1);padding:.4rem 0 .4rem .9rem}.note{font-size:.92rem;color:var(--quiet)}summary{cursor:pointer;color:var(--quiet);margin:.5rem 0}\n"
+    ".systems{max-width:none;font-size:.92rem}.table+.note{margin-top:-1.1rem}\n"
+    "wbr{display:none}.w wbr,h1 wbr{display:inline}@media print,(max-width:600px){wbr{display:inline}}\n"
     "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\n"
     ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem 2rem;margin:1.25rem 0 1.75rem}"
     ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
+    "@media print{.more{display:none!important}}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:avoid}"
     "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
     ".row,.row:has(>:nth-child(n):nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
@@ -92,6 +97,20 @@ void rv__chart_style(FILE *f, bool variables) {
     put_rules(f, "svg .two{stroke-width:1.5;stroke-dasharray:3 3}svg .lead{fill:none;stroke-width:1.2;stroke-opacity:.6;stroke-dasharray:1 4}\n", variables);
 }
 
+/* A long name (model.encoder.hidden_size, a path) may be broken after the marks in it, so that no word is. */
+static void put_name(FILE *f, const char *text) {
+    while (*text) {
+        const size_t n = strcspn(text, "._/="), mark = text[n] ? 1 : 0;
+        rv_page_textf(f, "%.*s", (int)(n + mark), text);
+        text += n + mark;
+        if (mark && n && *text && !isdigit((unsigned char)*text)) fputs("<wbr/>", f);
+    }
+}
+
+/* Where a table as wide as its class says has no room, the page says that it scrolls: in hundreds of px, from a phone's
+ * width to that of the page. */
+enum { LEAST = 3, MOST = 10, WIDEST = 984 };
+
 void rv_page_begin(FILE *f, const char *title) {
     fputs("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'/>\n<meta name='viewport' content='width=device-width,initial-scale=1'/>\n<title>", f);
     rv_page_text(f, title);
@@ -107,8 +126,10 @@ void rv_page_begin(FILE *f, const char *title) {
     fputs(page_rules, f);
     for (int i = 0; i < RV_CHART_COLOURS; i++) fprintf(f, ".c%d{color:var(--c%d)}", i, i);
     fputc('\n', f);
+    for (int k = LEAST; k < MOST; k++) fprintf(f, "@container(max-width:%d00px){.m%d{display:block}}", k, k);
+    fprintf(f, "\n@media screen{.m%d{display:block}}\n", MOST);
     fputs("</style>\n</head>\n<body>\n<h1>", f);
-    rv_page_text(f, title);
+    put_name(f, title);
     fputs("</h1>\n", f);
 }
 
@@ -156,14 +177,30 @@ static bool wordy(int rows, int columns, const char *const *cells, int c) {
     return false;
 }
 
+static double table_width(int rows, int columns, const char *const *cells) {
+    const double size = 16 * 0.92 / RV__FONT, padding = 2 * 0.8 * 16 * 0.92;
+    double all = 0;
+    for (int c = 0; c < columns; c++) {
+        double most = 0;
+        for (int r = 0; r < rows; r++) most = fmax(most, size * rv__text_width(cells[r * columns + c]));
+        if (wordy(rows, columns, cells, c)) most = fmin(most, 15 * 16);
+        all += most + padding;
+    }
+    return all;
+}
+
 void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
     const bool named = caption && *caption;
-    fputs("<figure>", f); /* the caption outside of the box that scrolls: it stays in sight and is broken to the screen's width */
+    fputs("<figure class='table'>",
+          f); /* the caption outside of the box that scrolls: it stays in sight and is broken to the screen's width */
     if (named) {
         fputs("<figcaption>", f);
         rv_page_text(f, caption);
         fputs("</figcaption>", f);
     }
+    const double width = table_width(rows, columns, cells);
+    const int hundreds = width > WIDEST ? MOST : (int)(width / 100);
+    if (hundreds >= LEAST) fprintf(f, "<p class='more m%d'>The table goes on to the right: scroll it.</p>", hundreds);
     fputs("<div class='scroll' tabindex='0' role='region' aria-label='", f);
     rv_page_text(f, named ? caption : "table");
     fputs("'><table>", f);
@@ -172,7 +209,7 @@ void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, con
         for (int c = 0; c < columns; c++) {
             const char *tag = r ? "td" : "th scope='col'";
             fprintf(f, "<%s%s>", tag, numeric(rows, columns, cells, c) ? " class='n'" : wordy(rows, columns, cells, c) ? " class='w'" : "");
-            rv_page_text(f, cells[r * columns + c]);
+            put_name(f, cells[r * columns + c]);
             fputs(r ? "</td>" : "</th>", f);
         }
         fputs(r ? "</tr>" : "</tr></thead>", f);
