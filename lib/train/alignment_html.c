@@ -146,8 +146,10 @@ static rv_status check(const char *path, int64_t n, const rv_alignment *a) {
     if (n < 1) return rv_error(RV_EDATA, "%s: there are no sentences to show", path);
     for (int64_t i = 0; i < n; i++) {
         if (a[i].layers != a->layers || a[i].heads != a->heads || a->layers < 1 || a->heads < 1)
-            return rv_error(RV_EDATA, "%s: sentence %lld has %d layers of %d heads, the first has %d of %d: show one model at a time", path, (long long)i + 1,
-                            a[i].layers, a[i].heads, a->layers, a->heads);
+            return rv_error(
+                RV_EDATA,
+                "%s: sentence %lld: layers and heads are %d and %d, of the first %d and %d: show one model at a time",
+                path, (long long)i + 1, a[i].layers, a[i].heads, a->layers, a->heads);
         for (int64_t k = 0; k < a[i].layers * a[i].heads * a[i].T * a[i].S; k++)
             if (!(a[i].weights[k] >= 0 && a[i].weights[k] <= (rv_real)1.001))
                 return rv_error(RV_EDATA, "%s: sentence %lld: weight %g of target token %lld is not in 0..1: these are not attention weights, or the model diverged",
@@ -262,8 +264,12 @@ rv_status rv_alignment_html(const char *path, const char *model, int64_t n, cons
           "<p class='quiet'>weight 0<span class='scale'></span>1. Point at a cell for its number.",
           f);
     if (a->layers * a->heads > 1)
-        fprintf(f, " %d layers of %d heads. The sharpest head has the lowest mean entropy of its rows over %s; 0 nats is one place per token.", a->layers,
-                a->heads, n == 1 ? "this sentence" : "all sentences here");
+        fprintf(f,
+                " %d layer%s of %d head%s. The sharpest head has the lowest mean entropy of its rows over %s; 0 nats "
+                "is one "
+                "place per token.",
+                a->layers, a->layers > 1 ? "s" : "", a->heads, a->heads > 1 ? "s" : "",
+                n == 1 ? "this sentence" : "all sentences here");
     fputs("</p>\n", f);
     for (int64_t i = 0; i < n; i++) put_section(f, i + 1, &a[i], layer, head, mean);
     fputs("</body>\n</html>\n", f);
@@ -275,8 +281,9 @@ rv_status rv_alignment_svg(const char *path, const rv_alignment *a, int layer, i
     RV_TRY(check(path, 1, a));
     bool all = layer == -1 && head == -1;
     if (!all && (layer < 0 || head < 0 || layer >= a->layers || head >= a->heads))
-        return rv_error(RV_EUSAGE, "%s: there is no layer %d, head %d: the model has %d layers of %d heads, counted from 0", path, layer, head, a->layers,
-                        a->heads);
+        return rv_error(RV_EUSAGE,
+                        "%s: there is no layer %d, head %d: they are counted from 0, and there are %d and %d", path,
+                        layer, head, a->layers, a->heads);
     rv_real *mean = room_for_mean(1, a);
     if (!mean) return RV_ENOMEM;
     FILE *f = rv__file_begin(path);
