@@ -98,7 +98,10 @@ static int marks(rv__page *p, const json_t *cost, const char *phase, int threads
     json_array_foreach(crossings, i, c) {
         double at = rv__page_real(c, "length");
         if (isnan(at) || !rv__page_is(c, "phase", phase) || (int)rv__page_real(c, "threads") != threads || crossing_disturbed(cost, c)) continue;
-        mark[n++] = (rv_chart_mark){at, rv__page_format(p, "equal at %s", rv__page_number(p, round(at))), -1};
+        mark[n++] = (rv_chart_mark){at,
+                                    rv__page_format(p, "%s = %s at %s", rv__page_string(c, "a"),
+                                                    rv__page_string(c, "b"), rv__page_number(p, round(at))),
+                                    -1};
     }
     return n;
 }
@@ -155,14 +158,20 @@ static bool measured(const json_t *rows, int phase) {
 /* The phases that tables and further charts show: all, where no whole step was measured. */
 static int main_phases(const json_t *rows) { return measured(rows, 0) ? MAIN : PHASES; }
 
+/* A row for each phase, threads side by side; with one number of threads the phases stand side by side. */
 static void phase_charts(rv__page *p, const json_t *cost, int from, int to, int n_threads, const int *threads) {
+    const bool shared = n_threads == 1;
+    int n = 0;
+    for (int phase = from; phase < to; phase++) n += measured(json_object_get(cost, "rows"), phase);
+    if (shared) rv__page_charts_begin(p, n);
     for (int phase = from; phase < to; phase++) {
         if (!measured(json_object_get(cost, "rows"), phase)) continue;
-        rv_page_row_begin(p->f);
+        if (!shared) rv_page_row_begin(p->f);
         for (int k = 0; k < n_threads; k++)
             cost_chart(p, cost, phase, threads[k], "ms", rv__page_format(p, "%s, %s", phases[phase].title, threads_text(p, threads[k])), "ms", 1, true);
-        rv_page_row_end(p->f);
+        if (!shared) rv_page_row_end(p->f);
     }
+    if (shared) rv__page_charts_end(p, n);
 }
 
 static void times(rv__page *p, const json_t *cost, int n_threads, const int *threads) {
@@ -237,6 +246,13 @@ static void slopes(rv__page *p, const json_t *fits, int n_phases, int n_threads,
 
 /* ---- threads */
 
+/* An interval that holds half of all shares says nothing of the model. Nor does one that is a single end of them: no
+ * share of Amdahl's law gives such times, as where something else ran on the second core. */
+static bool share_told(const json_t *s) {
+    const double low = rv__page_real(s, "low"), high = rv__page_real(s, "high");
+    return high - low < 0.5 && high > 0 && low < 1;
+}
+
 static void share_chart(rv__page *p, const json_t *list, int phase) {
     const json_t *s;
     size_t i;
@@ -250,7 +266,8 @@ static void share_chart(rv__page *p, const json_t *list, int phase) {
         int n = 0;
         if (!column) return;
         json_array_foreach(list, i, s) {
-            if (!rv__page_is(s, "model", name) || !rv__page_is(s, "phase", phases[phase].phase)) continue;
+            if (!rv__page_is(s, "model", name) || !rv__page_is(s, "phase", phases[phase].phase) || !share_told(s))
+                continue;
             column[n] = rv__page_real(s, "sequence_length"), column[most + (size_t)n] = 100 * rv__page_real(s, "share");
             column[2 * most + (size_t)n] = 100 * rv__page_real(s, "low"), column[3 * most + (size_t)n] = 100 * rv__page_real(s, "high");
             n++;
@@ -268,6 +285,7 @@ static void serial(rv__page *p, const json_t *list, int n_phases) {
     const json_t *s, *point;
     size_t i, k;
     double longest = 0;
+    bool untold = false;
     if (!json_array_size(list)) return;
     rv__page_heading(p, "What threads can do");
     rv__page_note(p, "The serial share is the part of a step that more threads do not make faster; it limits the speed-up on any number of threads (Amdahl's law).");
@@ -287,11 +305,21 @@ static void serial(rv__page *p, const json_t *list, int n_phases) {
             double limit = rv__page_real(s, "speedup_limit");
             rv__page_cell(&t, phases[phase].title);
             rv__page_cell(&t, rv__page_string(s, "model"));
-            rv__page_cell(&t, rv__page_interval(p, 100 * rv__page_real(s, "share"), 100 * rv__page_real(s, "low"), 100 * rv__page_real(s, "high")));
-            rv__page_cell(&t, isnan(limit) ? "no limit seen" : rv__page_format(p, "%s\xc3\x97", rv__page_number(p, limit)));
+            untold |= !share_told(s);
+            if (share_told(s)) {
+                rv__page_cell(&t, rv__page_interval(p, 100 * rv__page_real(s, "share"), 100 * rv__page_real(s, "low"),
+                                                    100 * rv__page_real(s, "high")));
+                rv__page_cell(&t, isnan(limit) ? "no limit seen"
+                                               : rv__page_format(p, "%s\xc3\x97", rv__page_number(p, limit)));
+            } else
+                rv__page_cell(&t, "\xe2\x80\x93"), rv__page_cell(&t, "\xe2\x80\x93");
             rv__page_cell(&t, *measured ? measured : "\xe2\x80\x93");
         }
     rv__page_table_end(&t, rv__page_format(p, "At length %s", rv__page_number(p, longest)));
+    if (untold)
+        rv__page_note(p,
+                      "A dash: the interval of the share holds half of all there can be or more, or the times are none "
+                      "that a share explains (more threads were slower, or faster than all of them together can be).");
 }
 
 /* The same work from shapes and by the kernels' own count, at the longest length. */

@@ -197,7 +197,8 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
 
 static void match_table(rv__page *p, const json_t *match) {
     rv__page_table t = rv__page_table_begin(p, 6);
-    static const char *const head[] = {"model", "parameters", "of them embeddings", "FLOPs per token", "off", "widths"};
+    static const char *const head[] = {"model", "parameters used", "only looked up", "FLOPs per token",
+                                       "off",   "widths"};
     for (int k = 0; k < 6; k++) rv__page_cell(&t, head[k]);
     const json_t *row, *width;
     size_t i;
@@ -207,14 +208,17 @@ static void match_table(rv__page *p, const json_t *match) {
             widths = rv__page_format(p, "%s%s%s = %s", widths, *widths ? ", " : "", key, value_text(p, width));
         double off = rv__page_real(row, "off");
         rv__page_cell(&t, rv__page_string(row, "model"));
-        rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "parameters")));
+        rv__page_cell(&t,
+                      rv__page_count(p, rv__page_real(row, "parameters") - rv__page_real(row, "embedding_parameters")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "embedding_parameters")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "flops_per_token")));
         rv__page_cell(&t, isnan(off) ? "\xe2\x80\x93" : rv__page_format(p, "%.2f\xc2\xa0%%", 100 * off));
         rv__page_cell(&t, *widths ? widths : "as given");
     }
     bool none = rv__page_is(match, "by", "none");
-    rv__page_table_end(&t, none ? "Sizes" : rv__page_format(p, "Sizes, matched by %s; off: difference from %s", match_unit(match), rv__page_string(match, "reference")));
+    rv__page_table_end(&t, none ? "Sizes"
+                                : rv__page_format(p, "Sizes, matched by %s; off: how far from those of %s",
+                                                  match_unit(match), rv__page_string(match, "reference")));
 }
 
 static void budget_table(rv__page *p, const json_t *budget) {

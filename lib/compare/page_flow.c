@@ -1,5 +1,6 @@
 /* How far back the gradient reaches, before training and after it. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compare/page_private.h"
@@ -114,11 +115,26 @@ static const char *half_life(rv__page *p, const json_t *s) {
     return isnan(h) ? "no exponential fall" : rv__page_rough(p, h);
 }
 
+/* "hidden state of encoder layer 1, right to left": what the name encoder.l0_reverse.h stands for (nn/recurrent.h). */
+static const char *state_words(rv__page *p, const json_t *s) {
+    const char *name = rv__page_string(s, "state"), *layer = strstr(name, ".l"), *kind = rv__page_string(s, "kind");
+    const bool stream = !strcmp(kind, "stream");
+    const char *title = stream ? "residual stream" : rv__page_format(p, "%s state", kind);
+    char *end;
+    if (!layer) return title;
+    const char *digits = layer + strcspn(layer, "0123456789"); /* .l0 or .layers.0 */
+    const long n = strtol(digits, &end, 10);
+    if (end == digits) return title;
+    const bool reverse = !strncmp(end, "_reverse", 8);
+    return rv__page_format(p, "%s %s %.*s layer %ld%s", title, stream ? "into" : "of", (int)(layer - name), name, n + 1,
+                           reverse ? ", right to left" : "");
+}
+
 static void half_life_table(rv__page *p, const json_t *flow) {
     bool several = rv__page_n_settings(p) > 1;
     rv__page_table t = rv__page_table_begin(p, 5 + several);
     if (several) rv__page_cell(&t, "setting");
-    static const char *const head[] = {"model", "state", "kind", "half-life before training", "after training"};
+    static const char *const head[] = {"model", "state", "which is", "half-life before training", "after training"};
     for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
     const json_t *s, *other;
     size_t i, k;
@@ -132,7 +148,7 @@ static void half_life_table(rv__page *p, const json_t *flow) {
         if (several) rv__page_cell(&t, rv__page_string(s, "setting"));
         rv__page_cell(&t, rv__page_string(s, "model"));
         rv__page_cell(&t, rv__page_string(s, "state"));
-        rv__page_cell(&t, rv__page_string(s, "kind"));
+        rv__page_cell(&t, state_words(p, s));
         rv__page_cell(&t, half_life(p, s));
         rv__page_cell(&t, half_life(p, after));
     }

@@ -44,6 +44,20 @@ static int test_metrics(const json_t *runs, const char *part, const char *out[8]
     return n;
 }
 
+/* The metric that verdicts are told by stands where the table does not have to be scrolled to. */
+static void headline_first(const char *headline, const char *metric[], int n) {
+    int at = 0;
+    while (at < n && strcmp(metric[at], headline)) at++;
+    if (at == n) return;
+    memmove(metric + 1, metric, (size_t)at * sizeof *metric);
+    metric[0] = headline;
+}
+
+static const char *metric_head(rv__page *p, const char *metric) {
+    const rv__page_metric m = rv__page_metric_of(p, metric);
+    return rv__page_format(p, "%s%s", m.title, m.scale > 1 ? ", %" : "");
+}
+
 void rv__page_runs(rv__page *p) {
     const json_t *runs = rv__page_part(p, "runs"), *run;
     if (!runs) return;
@@ -54,11 +68,15 @@ void rv__page_runs(rv__page *p) {
     const char *metric[8], *part = "test";
     int n = test_metrics(runs, part, metric);
     if (!n) n = test_metrics(runs, part = "valid", metric);
+    headline_first(rv__page_headline(p), metric, n);
     rv__page_table t = rv__page_table_begin(p, 6 + several + n + 2 * timed);
-    static const char *const head[] = {"model", "seed", "status", "steps", "training tokens"};
     if (several) rv__page_cell(&t, "setting");
-    for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
-    for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_format(p, "%s%s", rv__page_metric_of(p, metric[k]).title, rv__page_metric_of(p, metric[k]).scale == 100 ? ", %" : ""));
+    rv__page_cell(&t, "model");
+    rv__page_cell(&t, "seed");
+    for (int k = 0; k < n; k++) rv__page_cell(&t, metric_head(p, metric[k]));
+    rv__page_cell(&t, "status");
+    rv__page_cell(&t, "steps");
+    rv__page_cell(&t, "training tokens");
     if (timed) {
         rv__page_cell(&t, "time");
         rv__page_cell(&t, "tokens/s");
@@ -69,10 +87,12 @@ void rv__page_runs(rv__page *p) {
         if (several) rv__page_cell(&t, rv__page_string(run, "setting"));
         rv__page_cell(&t, rv__page_string(run, "model"));
         rv__page_cell(&t, rv__page_format(p, "%lld", (long long)json_integer_value(json_object_get(run, "seed"))));
+        for (int k = 0; k < n; k++)
+            rv__page_cell(&t, rv__page_number(p, rv__page_metric_of(p, metric[k]).scale *
+                                                     rv__page_real(json_object_get(run, part), metric[k])));
         rv__page_cell(&t, rv__page_string(run, "status"));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "step")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(run, "tokens")));
-        for (int k = 0; k < n; k++) rv__page_cell(&t, rv__page_number(p, rv__page_metric_of(p, metric[k]).scale * rv__page_real(json_object_get(run, part), metric[k])));
         if (timed) {
             rv__page_cell(&t, rv__page_ms(p, 1e3 * rv__page_real(time, "seconds")));
             rv__page_cell(&t, rv__page_count(p, rv__page_real(time, "tokens_per_second")));

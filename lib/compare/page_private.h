@@ -52,7 +52,7 @@ const char *rv__page_rough(rv__page *p, double v);                              
 const char *rv__page_count(rv__page *p, double v);                              /* 9,600; 1.23 M */
 const char *rv__page_bytes(rv__page *p, double v);
 const char *rv__page_ms(rv__page *p, double v);
-const char *rv__page_range(rv__page *p, double low, double high);               /* "13.9 to 15.7" */
+const char *rv__page_range(rv__page *p, double low, double high); /* "13.9 to 15.7"; a dash where neither is known */
 const char *rv__page_interval(rv__page *p, double v, double low, double high);  /* "14.8 (13.9 to 15.7)" */
 const char *rv__page_value_of(rv__page *p, double v, double low, double high);  /* "14.8", with as many digits as its interval */
 
@@ -62,11 +62,31 @@ typedef struct {
     const char *title; /* "exact matches" */
     const char *axis;  /* "exact matches, %" */
     const char *by;    /* "beats it by 3.1 ..." */
+    const char *unit;  /* of a difference: "percentage points"; "" where it has none */
     double scale;      /* 100 for a share shown in per cent */
 } rv__page_metric;
 rv__page_metric rv__page_metric_of(const rv__page *p, const char *name);
 /* The metric that verdicts are told by: the document's first that is not the loss it was trained with. */
 const char *rv__page_headline(const rv__page *p);
+
+/* ---- what is known of a system in a setting; NaN where nothing is ---- */
+typedef struct {
+    double value, low, high;
+} rv__page_span;
+const json_t *rv__page_quality_of(const rv__page *p, const char *metric, const char *setting); /* or NULL */
+/* A metric with its interval, in the metric's scale. */
+rv__page_span rv__page_metric_span(const rv__page *p, const char *metric, const char *model, const char *setting);
+double rv__page_loss(const rv__page *p, const char *model, const char *setting);
+double rv__page_parameters(const rv__page *p, const char *model, const char *setting);
+/* The mean of a number over the model's finished runs, or if none is finished, over those that are not. `part` "" is
+ * that of the examples that they were measured on. */
+double rv__page_mean_of_runs(const rv__page *p, const char *model, const char *setting, const char *part,
+                             const char *key);
+/* The model that is better than each other one, or NULL. */
+const char *rv__page_winner(const rv__page *p, const char *metric, const char *setting);
+/* "95 %", "3 seeds" */
+const char *rv__page_level(rv__page *p, const json_t *quality);
+const char *rv__page_seeds(rv__page *p);
 
 /* ---- tables ---- */
 typedef struct {
@@ -78,6 +98,8 @@ rv__page_table rv__page_table_begin(rv__page *p, int columns);
 void rv__page_cell(rv__page_table *t, const char *text);
 /* Nothing if there is only the head. */
 void rv__page_table_end(rv__page_table *t, const char *caption);
+
+enum { RV__PAGE_PAIRS_MOST = 10 }; /* more pairs than that are told by tables alone */
 
 /* What a phase of cost is called. */
 const char *rv__page_phase(const char *phase);
@@ -92,12 +114,18 @@ const char *rv__page_join(int i, int n);
 void rv__page_chart(rv__page *p, const rv_chart *chart);
 void rv__page_heading(rv__page *p, const char *text); /* within a section */
 void rv__page_note(rv__page *p, const char *text);    /* a paragraph that explains */
+/* What a reader opens only to know more: a summary that unfolds. */
+void rv__page_fold_begin(rv__page *p, const char *summary);
+void rv__page_fold_end(rv__page *p);
 /* A row around `charts` charts, unless there is but one, which then has the whole width. */
 void rv__page_charts_begin(rv__page *p, int charts);
 void rv__page_charts_end(rv__page *p, int charts);
 
 /* ---- sections, in the order of the page ---- */
+void rv__page_sentence(rv__page *p);
+bool rv__page_systems(rv__page *p); /* whether there is anything to say */
 void rv__page_summary(rv__page *p);
+void rv__page_overview(rv__page *p); /* within it */
 void rv__page_fairness(rv__page *p);
 void rv__page_tuning(rv__page *p, const json_t *tuning); /* within it */
 void rv__page_curves(rv__page *p);

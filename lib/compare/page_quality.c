@@ -44,7 +44,7 @@ static void pair_table(rv__page *p, const json_t *quality, const char *headline,
             double needed = rv__page_real(pair, "seeds_needed"), probability = rv__page_real(pair, "p");
             double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
             if (several) rv__page_cell(&t, rv__page_string(q, "setting"));
-            if (others) rv__page_cell(&t, m.title);
+            if (others) rv__page_cell(&t, m.axis);
             rv__page_cell(&t, rv__page_format(p, "%s\xc2\xa0\xe2\x88\x92\xc2\xa0%s", a, b));
             rv__page_cell(&t, rv__page_value_of(p, d, low, high));
             rv__page_cell(&t, rv__page_range(p, low, high));

@@ -4,19 +4,7 @@
 
 #include "compare/page_private.h"
 
-enum { SENTENCES_MOST = 10 }; /* more pairs than that are told by a table */
-
 /* ---- what the sentences need to know ---- */
-
-static const char *level_text(rv__page *p, const json_t *q) {
-    double level = rv__page_real(q, "level");
-    return rv__page_format(p, "%g\xc2\xa0%%", isfinite(level) ? 100 * level : 95);
-}
-
-static const char *seeds_text(rv__page *p) {
-    size_t n = json_array_size(json_object_get(p->report, "seeds"));
-    return rv__page_format(p, "%zu seed%s", n, n == 1 ? "" : "s");
-}
 
 static const char *setting_words(rv__page *p, const char *setting) {
     return *setting ? rv__page_format(p, "With %s: ", setting) : "";
@@ -40,7 +28,8 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
     rv__page_model(p, rv__page_string(pair, a ? "a" : "b"));
     fputs(" beats ", p->f);
     rv__page_model(p, rv__page_string(pair, a ? "b" : "a"));
-    rv_page_textf(p->f, " by %s %s (%s interval %s, %s).", rv__page_value_of(p, d, low, high), m.by, level_text(p, q), rv__page_range(p, low, high), seeds_text(p));
+    rv_page_textf(p->f, " by %s %s (%s interval %s, %s).", rv__page_value_of(p, d, low, high), m.by,
+                  rv__page_level(p, q), rv__page_range(p, low, high), rv__page_seeds(p));
     beside(p, pair);
 }
 
@@ -50,7 +39,11 @@ static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
     rv__page_model(p, rv__page_string(pair, "a"));
     fputs(" and ", p->f);
     rv__page_model(p, rv__page_string(pair, "b"));
-    rv_page_textf(p->f, ": not distinguishable by %s with %s (difference %s, interval %s)", m.title, seeds_text(p), rv__page_value_of(p, d, low, high), rv__page_range(p, low, high));
+    rv_page_textf(p->f, ": not distinguishable by %s with %s", m.title, rv__page_seeds(p));
+    if (isfinite(d))
+        rv_page_textf(p->f, " (%s\xc2\xa0\xe2\x88\x92\xc2\xa0%s: %s%s%s, interval %s)", rv__page_string(pair, "a"),
+                      rv__page_string(pair, "b"), rv__page_value_of(p, d, low, high), *m.unit ? " " : "", m.unit,
+                      rv__page_range(p, low, high));
     double needed = rv__page_real(pair, "seeds_needed");
     if (needed > 0) rv_page_textf(p->f, "; if the difference is real, about %s seeds each would show it", rv__page_number(p, needed));
     fputs(".", p->f);
@@ -109,73 +102,13 @@ static void other_metrics(rv__page *p, const json_t *quality, const json_t *head
     fputs(".</li>\n", p->f);
 }
 
-static const json_t *model_row(const json_t *rows, const char *model) {
-    const json_t *row;
-    size_t i;
-    json_array_foreach(rows, i, row)
-        if (rv__page_is(row, "model", model)) return row;
-    return NULL;
-}
-
-/* The model that is better than each other one, or "none". */
-static const char *winner(const rv__page *p, const json_t *pairs) {
-    for (int k = 0; k < rv__page_n_models(p); k++) {
-        const json_t *pair;
-        size_t i;
-        int wins = 0, all = 0;
-        json_array_foreach(pairs, i, pair) {
-            bool a = rv__page_is(pair, "a", rv__page_model_name(p, k)), b = rv__page_is(pair, "b", rv__page_model_name(p, k));
-            all += a || b;
-            wins += (a && rv__page_is(pair, "verdict", "a")) || (b && rv__page_is(pair, "verdict", "b"));
-        }
-        if (all && wins == all) return rv__page_model_name(p, k);
-    }
-    return "none";
-}
-
-static const char *model_value(rv__page *p, const json_t *q, const char *model) {
-    double scale = rv__page_metric_of(p, rv__page_string(q, "metric")).scale;
-    const json_t *row = model_row(json_object_get(q, "models"), model);
-    return rv__page_interval(p, scale * rv__page_real(row, "value"), scale * rv__page_real(row, "low"), scale * rv__page_real(row, "high"));
-}
-
-/* Settings and models, whichever are more down, the best named: for more than a handful of pairs. */
-static void winners_table(rv__page *p, const json_t *quality, const char *headline) {
-    static const char last[] = "better than all others";
-    int models = rv__page_n_models(p), settings = 0;
-    const json_t **of = rv__page_alloc(p, sizeof *of * (json_array_size(quality) + 1)), *q;
-    size_t i;
-    if (!of) return;
-    json_array_foreach(quality, i, q)
-        if (rv__page_is(q, "metric", headline)) of[settings++] = q;
-    bool models_down = models >= settings;
-    rv__page_table t = rv__page_table_begin(p, models_down ? settings + 1 : models + 2);
-    rv__page_cell(&t, models_down ? "model" : "setting");
-    for (int k = 0; k < (models_down ? settings : models); k++)
-        rv__page_cell(&t, !models_down ? rv__page_model_name(p, k) : *rv__page_string(of[k], "setting") ? rv__page_string(of[k], "setting") : rv__page_metric_of(p, headline).axis);
-    if (!models_down) rv__page_cell(&t, last);
-    for (int r = 0; r < (models_down ? models : settings); r++) {
-        rv__page_cell(&t, models_down ? rv__page_model_name(p, r) : rv__page_string(of[r], "setting"));
-        for (int k = 0; k < (models_down ? settings : models); k++) rv__page_cell(&t, model_value(p, of[models_down ? k : r], rv__page_model_name(p, models_down ? r : k)));
-        if (!models_down) rv__page_cell(&t, winner(p, json_object_get(of[r], "pairs")));
-    }
-    if (models_down) rv__page_cell(&t, last);
-    for (int k = 0; models_down && k < settings; k++) rv__page_cell(&t, winner(p, json_object_get(of[k], "pairs")));
-    rv__page_table_end(&t, rv__page_format(p, "%s, %s, with intervals; pairs are compared under Quality",
-                                           rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
-}
-
 static void verdicts(rv__page *p) {
     const json_t *quality = rv__page_part(p, "quality"), *q, *pair;
     const char *headline = rv__page_headline(p);
     size_t i, k, pairs = 0;
     json_array_foreach(quality, i, q)
         if (rv__page_is(q, "metric", headline)) pairs += json_array_size(json_object_get(q, "pairs"));
-    if (!pairs) return;
-    if (pairs > SENTENCES_MOST) {
-        winners_table(p, quality, headline);
-        return;
-    }
+    if (!pairs || pairs > RV__PAGE_PAIRS_MOST) return;
     rv__page_heading(
         p, rv__page_format(p, "Which is better (%s, %s)", rv__page_metric_of(p, headline).title, rv__page_examples(p)));
     fputs("<ul class='verdicts'>\n", p->f);
@@ -212,6 +145,19 @@ static const char *told_lengths(rv__page *p, const json_t *c) {
     return text;
 }
 
+/* The ends of the lengths at which the phase was measured. */
+static double length_end(const rv__page *p, const json_t *crossing, bool longest) {
+    double end = NAN;
+    const json_t *row;
+    size_t i;
+    json_array_foreach (json_object_get(rv__page_part(p, "cost"), "rows"), i, row) {
+        if (!rv__page_is(row, "phase", rv__page_string(crossing, "phase"))) continue;
+        const double length = rv__page_real(row, "sequence_length");
+        end = longest ? fmax(end, length) : fmin(end, length); /* of NaN and a number: the number */
+    }
+    return end;
+}
+
 static void crossing(rv__page *p, const json_t *c) {
     double at = rv__page_real(c, "length"), low = rv__page_real(c, "low"), high = rv__page_real(c, "high");
     const char *below = rv__page_string(c, "cheaper_below"), *other = rv__page_is(c, "a", below) ? rv__page_string(c, "b") : rv__page_string(c, "a");
@@ -235,8 +181,12 @@ static void crossing(rv__page *p, const json_t *c) {
                 fputs("</li>\n", p->f);
         return;
     }
+    const char *from = isnan(low) ? rv__page_format(p, "< %s", rv__page_number(p, length_end(p, c, false)))
+                                  : rv__page_number(p, round(low));
+    const char *to = isnan(high) ? rv__page_format(p, "> %s", rv__page_number(p, length_end(p, c, true)))
+                                 : rv__page_number(p, round(high));
     rv_page_textf(p->f, " up to %s tokens (interval %s to %s); on longer sequences ", rv__page_number(p, round(at)),
-                  isnan(low) ? "below the shortest" : rv__page_number(p, round(low)), isnan(high) ? "beyond the longest" : rv__page_number(p, round(high)));
+                  from, to);
     rv__page_model(p, other);
     fputs(" costs less.</li>\n", p->f);
 }
@@ -287,7 +237,8 @@ static void crossings(rv__page *p) {
     int told = 0;
     json_array_foreach(list, i, c) told += worth_telling(list, c, threads, false);
     if (!told) return;
-    rv__page_heading(p, rv__page_format(p, "Which is cheaper at which length (%s thread%s)", rv__page_number(p, threads), threads > 1 ? "s" : ""));
+    rv__page_fold_begin(p, rv__page_format(p, "Which is cheaper at which length (%s thread%s)",
+                                           rv__page_number(p, threads), threads > 1 ? "s" : ""));
     fputs("<ul class='verdicts'>\n", p->f);
     for (int decode = 0; decode < 2; decode++) /* training first */
         json_array_foreach(list, i, c)
@@ -295,6 +246,7 @@ static void crossings(rv__page *p) {
                 crossing(p, c);
     disturbances(p, cost, threads);
     fputs("</ul>\n", p->f);
+    rv__page_fold_end(p);
 }
 
 /* ---- gradients ---- */
@@ -385,17 +337,16 @@ static void leaks(rv__page *p) {
     }
 }
 
-static void opening(rv__page *p) {
-    int n = rv__page_n_models(p);
-    fputs("<p class='lead'>", p->f);
-    for (int k = 0; k < n; k++) {
+/* What was compared; `named`: the systems stand above. */
+static void opening(rv__page *p, bool named) {
+    const int n = rv__page_n_models(p), settings = rv__page_n_settings(p);
+    const size_t runs = json_array_size(rv__page_part(p, "runs"));
+    fputs("<p class='note'>", p->f);
+    for (int k = 0; k < n && !named; k++) {
         fputs(rv__page_join(k, n), p->f);
         rv__page_model(p, rv__page_model_name(p, k));
     }
-    size_t runs = json_array_size(rv__page_part(p, "runs"));
-    int settings = rv__page_n_settings(p);
-    if (n > 1) fputs(" compared", p->f);
-    if (runs) rv_page_textf(p->f, "%s %s", n > 1 ? "," : ":", seeds_text(p));
+    if (runs) rv_page_textf(p->f, "%s%s", named ? "" : n > 1 ? ": " : ", ", rv__page_seeds(p));
     if (settings > 1) rv_page_textf(p->f, ", %d settings", settings);
     if (runs) rv_page_textf(p->f, ", %zu run%s", runs, runs == 1 ? "" : "s");
     fputs(".</p>\n", p->f);
@@ -415,13 +366,15 @@ static void contents(rv__page *p) {
 }
 
 void rv__page_summary(rv__page *p) {
-    opening(p);
+    rv__page_sentence(p);
+    opening(p, rv__page_systems(p));
     contents(p);
     const json_t *cost = json_object_get(p->report, "cost");
     if (!rv__page_part(p, "quality") && !rv__page_part(p, "gradient_flow") && !json_array_size(json_object_get(cost, "crossings")) && !rv__page_part(p, "runs")) return;
     rv_page_section(p->f, "summary", "What was found");
     trouble(p);
     leaks(p);
+    rv__page_overview(p);
     verdicts(p);
     crossings(p);
     half_lives(p);

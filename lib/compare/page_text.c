@@ -174,6 +174,7 @@ static int decimals_of_range(double low, double high) {
 }
 
 const char *rv__page_range(rv__page *p, double low, double high) {
+    if (isnan(low) && isnan(high)) return rv__page_number(p, low);
     if (!isfinite(low) || !isfinite(high)) return rv__page_format(p, "%s to %s", rv__page_number(p, low), rv__page_number(p, high));
     int d = decimals_of_range(low, high);
     return rv__page_format(p, "%s to %s", fixed(p, low, d), fixed(p, high, d));
@@ -196,23 +197,26 @@ static bool of_regressors(const rv__page *p) {
 }
 
 rv__page_metric rv__page_metric_of(const rv__page *p, const char *name) {
-    if (!strcmp(name, "loss") && of_regressors(p)) return (rv__page_metric){"loss", "loss", "loss, mean squared error", "in mean squared error", 1};
+    if (!strcmp(name, "loss") && of_regressors(p))
+        return (rv__page_metric){"loss",          "loss", "loss, mean squared error", "in mean squared error",
+                                 "squared error", 1};
+    static const char points[] = "percentage points", nats[] = "nats per token";
     static const rv__page_metric known[] = {
-        {"loss", "loss", "loss, nats per token", "nats per token", 1},
-        {"ppl", "perplexity", "perplexity", "in perplexity", 1},
-        {"accuracy", "tokens predicted", "tokens predicted, %", "percentage points of tokens predicted", 100},
-        {"exact", "exact matches", "exact matches, %", "percentage points of exact matches", 100},
-        {"bleu", "BLEU", "BLEU", "BLEU", 1},
-        {"bleu_lc", "BLEU, lower case", "BLEU, lower case", "BLEU, lower case", 1},
-        {"chrf", "chrF2", "chrF2", "chrF2", 1},
-        {"mse", "squared error", "mean squared error", "in mean squared error", 1},
-        {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", 1},
-        {"bpb", "bits per byte", "bits per byte", "bits per byte", 1},
-        {"bpc", "bits per character", "bits per character", "bits per character", 1},
+        {"loss", "loss", "loss, nats per token", "nats per token", nats, 1},
+        {"ppl", "perplexity", "perplexity", "in perplexity", "", 1},
+        {"accuracy", "tokens predicted", "tokens predicted, %", "percentage points of tokens predicted", points, 100},
+        {"exact", "exact matches", "exact matches, %", "percentage points of exact matches", points, 100},
+        {"bleu", "BLEU", "BLEU", "BLEU", "BLEU", 1},
+        {"bleu_lc", "BLEU, lower case", "BLEU, lower case", "BLEU, lower case", "BLEU", 1},
+        {"chrf", "chrF2", "chrF2", "chrF2", "chrF2", 1},
+        {"mse", "squared error", "mean squared error", "in mean squared error", "", 1},
+        {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", nats, 1},
+        {"bpb", "bits per byte", "bits per byte", "bits per byte", "bits per byte", 1},
+        {"bpc", "bits per character", "bits per character", "bits per character", "bits per character", 1},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i].name, name)) return known[i];
-    return (rv__page_metric){name, name, name, name, 1};
+    return (rv__page_metric){name, name, name, name, "", 1};
 }
 
 const char *rv__page_headline(const rv__page *p) {
@@ -224,6 +228,16 @@ const char *rv__page_headline(const rv__page *p) {
         json_array_foreach (quality, i, q)
             if (rv__page_is(q, "metric", first[k])) return first[k];
     return quality ? rv__page_string(json_array_get(quality, 0), "metric") : "";
+}
+
+const char *rv__page_level(rv__page *p, const json_t *quality) {
+    const double level = rv__page_real(quality, "level");
+    return rv__page_format(p, "%g\xc2\xa0%%", isfinite(level) ? 100 * level : 95);
+}
+
+const char *rv__page_seeds(rv__page *p) {
+    const size_t n = json_array_size(json_object_get(p->report, "seeds"));
+    return rv__page_format(p, "%zu seed%s", n, n == 1 ? "" : "s");
 }
 
 /* ---- tables and words ---- */
@@ -264,6 +278,13 @@ void rv__page_note(rv__page *p, const char *text) {
     rv_page_text(p->f, text);
     fputs("</p>\n", p->f);
 }
+
+void rv__page_fold_begin(rv__page *p, const char *summary) {
+    fputs("<details><summary>", p->f);
+    rv_page_text(p->f, summary);
+    fputs("</summary>\n", p->f);
+}
+void rv__page_fold_end(rv__page *p) { fputs("</details>\n", p->f); }
 
 void rv__page_charts_begin(rv__page *p, int charts) {
     if (charts > 1) rv_page_row_begin(p->f);

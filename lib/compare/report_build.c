@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/parallel.h"
-#include "compare/report.h"
+#include "compare/report_data_private.h"
 #include "kernels/kernels.h"
 
 /* What follows "model name :" in /proc/cpuinfo. */
@@ -75,7 +75,8 @@ rv_status rv_report_build(const rv_report_input *in, json_t **out) {
     json_object_set_new(report, "reproduce", reproduce(in));
     static const char *const planned[] = {"made_from", "match", "budget", "tuning"};
     for (int i = 0; i < 4; i++) json_object_set_new(report, planned[i], planned_part(in, planned[i]));
-    static rv_status (*const part[])(const rv_report_input *, json_t *) = {rv_report_runs, rv_report_quality, rv_report_gradient_flow, rv_report_cost};
+    static rv_status (*const part[])(const rv_report_input *, json_t *) = {
+        rv__report_systems, rv_report_runs, rv_report_quality, rv_report_gradient_flow, rv_report_cost};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         rv_status status = part[i](in, report);
         if (status == RV_OK) continue;

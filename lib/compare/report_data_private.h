@@ -40,6 +40,9 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step);
 /* DIR/name as JSON; NULL where there is no such file. Errors: RV_EDATA with path and line. */
 rv_status rv__run_json_read(const char *dir, const char *name, json_t **out);
 
+/* "systems" of the document. Error: RV_ENOMEM. */
+rv_status rv__report_systems(const rv_report_input *in, json_t *report);
+
 /* A number; NaN for anything else. */
 double rv__json_double(const json_t *o, const char *key);
 

@@ -145,11 +145,12 @@ static rv_status add_run(const logs *a, int i, json_t *list) {
     if (!part) part = examples.n ? "test" : "";
     json_t *step = json_object_get(measured, "step");
     json_t *o =
-        json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:o, s:o}", "cell", run->cell, "model",
+        json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:o, s:O?, s:s, s:o, s:o}", "cell", run->cell, "model",
                   run->model, "setting", run->setting, "seed", (json_int_t)run->seed, "path", run->path, "status",
                   status_name[run->outcome], "message", run->message ? run->message : "", "step", (json_int_t)end.step,
-                  "tokens", (json_int_t)end.tokens, "flops", rv_json_number(a->flops[i] * (double)end.tokens), "part",
-                  part, "test", strcmp(part, "test") ? json_object() : test_metrics(&examples), "valid",
+                  "tokens", (json_int_t)end.tokens, "flops", rv_json_number(a->flops[i] * (double)end.tokens),
+                  "parameters", json_object_get(measured, "parameters"), "part", part, "test",
+                  strcmp(part, "test") ? json_object() : test_metrics(&examples), "valid",
                   validation(log, step ? json_integer_value(step) : -1));
     if (o && a->in->options.times)
         json_object_set_new(o, "time",

@@ -69,8 +69,8 @@ static void draw(FILE *f, const char *title, const char *x_label, int n, const r
     rv__svg_begin(f, width < 480 ? "narrow" : "broad", width, bottom + (x_label ? 46 : 27), 0, title);
     for (int i = 0; i < x.n; i++) {
         const double at = rv__axis_px(&x, x.tick[i]);
-        fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/><text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", at, top,
-                bottom, at, bottom + 18, x.label[i]);
+        fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/><text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", at,
+                top, bottom, at, bottom + 18, x.label[i]);
     }
     fprintf(f, "<path class='axis' d='M%.1f %.1fH%.1f'/>\n", x.from, bottom, x.to);
     if (x_label) {

@@ -79,8 +79,11 @@ static void draw_axes(const plot *p) {
     for (int i = 0; i < p->x.n; i++) fprintf(f, "M%.1f %.1fv5", px_x(p, p->x.tick[i]), p->bottom);
     fputs("'/>\n", f);
     for (int i = 0; i < p->x.n; i++)
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n", rv__inside(p->width, p->x.label[i], px_x(p, p->x.tick[i])), p->bottom + 19, p->x.label[i]);
-    if (p->c->x_label) rv__paragraph(f, "quiet mid", rv__inside(p->width, p->c->x_label, (p->left + p->right) / 2), p->bottom + 38, p->width, p->c->x_label);
+        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>%s</text>\n",
+                rv__inside(p->width, p->x.label[i], px_x(p, p->x.tick[i])), p->bottom + 19, p->x.label[i]);
+    if (p->c->x_label)
+        rv__paragraph(f, "quiet mid", rv__inside(p->width, p->c->x_label, (p->left + p->right) / 2), p->bottom + 38,
+                      p->width, p->c->x_label);
 }
 
 /* ---- series ---- */
