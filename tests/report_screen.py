@@ -175,9 +175,15 @@ class Tables(report_page.Drawn):
         self.assertIn("class='more m3'", narrow[:narrow.index("<table>")])
         self.assertIn("@container(max-width:600px){.m6{display:block}}", source)
 
+    def test_print_keeps_a_paragraph_with_its_chart(self):
+        """As it keeps headings; that a browser does so is looked at by eye."""
+        style = re.search(r"<style>(.*?)</style>", self.draw(fixture_report.full())[0], re.S)[1]
+        self.assertIn("@media print{.more{display:none!important}p{break-inside:avoid}:is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}", style)
+
     def test_long_names_break_between_words(self):
         source, _ = self.draw(fixture_report.full())
-        self.assertIn("model.<wbr/>encoder.<wbr/>hidden_<wbr/>size", source)
+        self.assertIn("<td class='k'>model.<wbr/>encoder.<wbr/>hidden_<wbr/>size</td>", source)
+        self.assertIn("@media(max-width:600px){.k{min-width:42vw}}", source)
         self.assertNotRegex(source, r">[\d,]+\.<wbr/>")
 
 

@@ -45,8 +45,8 @@ static const char page_rules[] =
     ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
     ".more{display:none;margin:0 0 .3rem;font-size:.85rem;color:var(--quiet)}.table{container-type:inline-size}\n"
     ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}figure>.scroll{margin:0}\n"
-    "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums}\n"
-    "th,td{padding:.38rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
+    "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.25rem;font-variant-numeric:tabular-nums lining-nums}\n"
+    "th,td{padding:.375rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);white-space:nowrap}"
     "th:first-child,td:first-child{padding-left:0;position:sticky;left:0;background:var(--paper)}"
     "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}"
     "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:break-word}}\n"
@@ -57,12 +57,14 @@ static const char page_rules[] =
     ".checks li::before{position:absolute;left:.1rem;font-weight:700}.checks .good::before{content:'✓';color:var(--c2)}.checks .bad::before{content:'!';color:var(--c1)}\n"
     ".warning{border-left:4px solid var(--c1);padding:.4rem 0 .4rem .9rem}.note{font-size:.92rem;color:var(--quiet)}summary{cursor:pointer;color:var(--quiet);margin:.5rem 0}\n"
     ".systems{max-width:none;font-size:.92rem}.table+.note{margin-top:-1.1rem}\n"
-    "wbr{display:none}.w wbr,h1 wbr{display:inline}@media print,(max-width:600px){wbr{display:inline}}\n"
+    "wbr{display:none}.w wbr,h1 wbr{display:inline}@media print,(max-width:600px){wbr{display:inline}}"
+    "@media(max-width:600px){.k{min-width:42vw}}\n"
     "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\n"
     ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem 2rem;margin:1.25rem 0 1.75rem}"
     ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
-    "@media print{.more{display:none!important}}\n"
+    "@media print{.more{display:none!important}"
+    "p{break-inside:avoid}:is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}\n"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:avoid}"
     "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
     ".row,.row:has(>:nth-child(n):nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
@@ -177,22 +179,33 @@ static bool wordy(int rows, int columns, const char *const *cells, int c) {
     return false;
 }
 
+/* Room that the longest cell of a column takes on one line, px. */
+static double column_width(int rows, int columns, const char *const *cells, int c) {
+    double most = 0;
+    for (int r = 0; r < rows; r++) most = fmax(most, 16 * 0.92 / RV__FONT * rv__text_width(cells[r * columns + c]));
+    return most;
+}
+
 static double table_width(int rows, int columns, const char *const *cells) {
-    const double size = 16 * 0.92 / RV__FONT, padding = 2 * 0.8 * 16 * 0.92;
     double all = 0;
     for (int c = 0; c < columns; c++) {
-        double most = 0;
-        for (int r = 0; r < rows; r++) most = fmax(most, size * rv__text_width(cells[r * columns + c]));
-        if (wordy(rows, columns, cells, c)) most = fmin(most, 15 * 16);
-        all += most + padding;
+        const double most = column_width(rows, columns, cells, c);
+        all += (wordy(rows, columns, cells, c) ? fmin(most, 15 * 16) : most) + 2 * 0.8 * 16 * 0.92;
     }
     return all;
 }
 
+/* A column of numbers, of texts that are broken, or of names that a phone breaks to its share of the screen. */
+static const char *kind_of(int rows, int columns, const char *const *cells, int c) {
+    if (numeric(rows, columns, cells, c)) return " class='n'";
+    if (wordy(rows, columns, cells, c)) return " class='w'";
+    return !c && column_width(rows, columns, cells, c) > 0.42 * 400 ? " class='k'" : "";
+}
+
 void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
     const bool named = caption && *caption;
-    fputs("<figure class='table'>",
-          f); /* the caption outside of the box that scrolls: it stays in sight and is broken to the screen's width */
+    fputs("<figure class='table'>", f);
+    /* The caption outside of the box that scrolls: it stays in sight and is broken to the screen's width. */
     if (named) {
         fputs("<figcaption>", f);
         rv_page_text(f, caption);
@@ -208,7 +221,7 @@ void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, con
         fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
         for (int c = 0; c < columns; c++) {
             const char *tag = r ? "td" : "th scope='col'";
-            fprintf(f, "<%s%s>", tag, numeric(rows, columns, cells, c) ? " class='n'" : wordy(rows, columns, cells, c) ? " class='w'" : "");
+            fprintf(f, "<%s%s>", tag, kind_of(rows, columns, cells, c));
             put_name(f, cells[r * columns + c]);
             fputs(r ? "</td>" : "</th>", f);
         }
