@@ -170,10 +170,10 @@ class Tables(report_page.Drawn):
     def test_wide_tables_say_that_they_scroll(self):
         source, _ = self.draw(fixture_report.full())
         systems = source[source.index("The systems on"):]
-        self.assertRegex(systems[:systems.index("<table>")], r"<p class='more m[6-9]'>The table goes on to the right: scroll it\.</p>")
+        self.assertRegex(systems[:systems.index("<table>")], r"<p class='more m8\d0'>The table goes on to the right: scroll it\.</p>")
         narrow = source[source.index("Training</figcaption>"):]
-        self.assertIn("class='more m3'", narrow[:narrow.index("<table>")])
-        self.assertIn("@container(max-width:600px){.m6{display:block}}", source)
+        self.assertIn("class='more m3", narrow[:narrow.index("<table>")])
+        self.assertIn("@container(max-width:640px){.m640{display:block}}", source)
 
     def test_print_keeps_a_paragraph_with_its_chart(self):
         """As it keeps headings; that a browser does so is looked at by eye."""

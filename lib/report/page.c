@@ -109,9 +109,9 @@ static void put_name(FILE *f, const char *text) {
     }
 }
 
-/* Where a table as wide as its class says has no room, the page says that it scrolls: in hundreds of px, from a phone's
- * width to that of the page. */
-enum { LEAST = 3, MOST = 10, WIDEST = 984 };
+/* Where a table as wide as its class says (px, from a phone's width to that of the page) has no room, the page says that
+ * it scrolls. */
+enum { LEAST = 300, STEP = 20, WIDEST = 980 };
 
 void rv_page_begin(FILE *f, const char *title) {
     fputs("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'/>\n<meta name='viewport' content='width=device-width,initial-scale=1'/>\n<title>", f);
@@ -128,8 +128,8 @@ void rv_page_begin(FILE *f, const char *title) {
     fputs(page_rules, f);
     for (int i = 0; i < RV_CHART_COLOURS; i++) fprintf(f, ".c%d{color:var(--c%d)}", i, i);
     fputc('\n', f);
-    for (int k = LEAST; k < MOST; k++) fprintf(f, "@container(max-width:%d00px){.m%d{display:block}}", k, k);
-    fprintf(f, "\n@media screen{.m%d{display:block}}\n", MOST);
+    for (int w = LEAST; w < WIDEST; w += STEP) fprintf(f, "@container(max-width:%dpx){.m%d{display:block}}", w, w);
+    fprintf(f, ".m%d{display:block}\n", WIDEST);
     fputs("</style>\n</head>\n<body>\n<h1>", f);
     put_name(f, title);
     fputs("</h1>\n", f);
@@ -212,8 +212,9 @@ void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, con
         fputs("</figcaption>", f);
     }
     const double width = table_width(rows, columns, cells);
-    const int hundreds = width > WIDEST ? MOST : (int)(width / 100);
-    if (hundreds >= LEAST) fprintf(f, "<p class='more m%d'>The table goes on to the right: scroll it.</p>", hundreds);
+    if (width > LEAST)
+        fprintf(f, "<p class='more m%d'>The table goes on to the right: scroll it.</p>",
+                (int)(fmin(width, WIDEST) / STEP) * STEP);
     fputs("<div class='scroll' tabindex='0' role='region' aria-label='", f);
     rv_page_text(f, named ? caption : "table");
     fputs("'><table>", f);
