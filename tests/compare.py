@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """'ravel compare': kill -9 at random moments, processes that share a comparison, signals, mistakes. However it was stopped and
 shared out, its report, times apart, is that of a comparison that was never stopped, to the bit.   compare.py RAVEL KILLS"""
-import json, os, random, signal, subprocess, sys, tempfile, time
+import json, os, random, re, signal, subprocess, sys, tempfile, time
 
 ravel, kills = os.path.abspath(sys.argv[1]), int(sys.argv[2])
 RECURRENT = """
@@ -130,6 +130,21 @@ with tempfile.TemporaryDirectory() as tmp:
     os.chdir(tmp)
     random.seed(2)
     subprocess.run([ravel, "data", "make", "dates", "--out", "data", "--train", "200", "--valid", "20", "--test", "20"], check=True, stderr=subprocess.DEVNULL)
+
+    # What will be: every model in every setting, what is matched beside the total, the time.
+    folder("dry", COMPARISON.replace("  seeds:", "  settings: {train.batch.size: [8, 16]}\n  seeds:"))
+    code, out, err = run("dry", "--dry-run")
+    check(code == 0 and not os.path.exists("dry/runs"), f"--dry-run: {code} {err}")
+    sizes = [tuple(map(int, l.split()[1:4])) for l in out.splitlines() if re.match(r"(recurrent|transformer) +\d", l)]
+    check(len(sizes) == 4 and all(total == used + looked_up and looked_up > 0 for total, used, looked_up in sizes),
+          f"--dry-run: sizes {sizes} of {out}")
+    for said in ("train.batch.size=8\n", "train.batch.size=16\n", "off: how far from recurrent", "transformer          off "):
+        check(said in out, f"--dry-run: no {said!r} in {out}")
+    check(re.search(r"(?m)^expected: \S+ (seconds|minutes) of training on \d+ thread", out), f"--dry-run: {out}")
+    folder("costs", re.sub("  (budget|tune|quality|gradient_flow):.*\n", "", COMPARISON))
+    code, out, err = run("costs", "--dry-run")
+    check(code == 0 and "expected" not in out and len(re.findall("(?m)^(recurrent|transformer) +\\d", out)) == 2,
+          f"--dry-run of costs alone: {code} {out} {err}")
 
     # Never stopped; --list before and after; a cell that needs others; the plan's fairness.
     folder("whole")

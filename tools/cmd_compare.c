@@ -6,6 +6,7 @@
 
 #include "compare/comparison.h"
 #include "compare/cost.h"
+#include "compare/dry_run.h"
 #include "compare/jobs.h"
 #include "overrides.h"
 #include "tool.h"
@@ -24,7 +25,7 @@ static const struct argp_option options[] = {
     {"cell", OPT_CELL, "N", 0, "Run one cell (for a batch system's job arrays)", 0},
     {"jobs", 'j', "N", 0, "Cells at once; results do not depend on it (default: one per core)", 0},
     {"threads", OPT_THREADS, "N", 0, "With --cell: threads (default: one per core)", 0},
-    {"dry-run", 'n', 0, 0, "Print the plan: matched widths, sizes, steps", 0},
+    {"dry-run", 'n', 0, 0, "Print the plan: matched widths, sizes, steps, the time expected", 0},
     {"no-times", OPT_NO_TIMES, 0, 0, "Leave out of the report all that depends on the clock or the machine", 0},
     {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
     {0},
@@ -89,34 +90,6 @@ static void list(const rv_comparison *c, bool as_json) {
         printf("\n");
     }
     json_decref(rows);
-}
-
-static void print_plan(const rv_comparison *c) {
-    size_t i;
-    json_t *row;
-    const json_t *match = json_object_get(c->plan, "match"), *budget = json_object_get(json_object_get(c->plan, "budget"), "models");
-    printf("matched by %s\n%-20s %12s %12s %14s %9s %12s %14s  %s\n", json_string_value(json_object_get(match, "by")), "model", "parameters", "embeddings", "FLOPs/token", "off",
-           "steps", "tokens", "widths");
-    json_array_foreach(json_object_get(match, "models"), i, row) {
-        const json_t *b = json_array_get(budget, i), *off = json_object_get(row, "off");
-        char *widths = json_dumps(json_object_get(row, "widths"), JSON_COMPACT), percent[32] = "";
-        if (json_is_number(off)) snprintf(percent, sizeof percent, "%+.2f %%", 100 * json_number_value(off));
-        printf("%-20s %12lld %12lld %14.4g %9s %12lld %14lld  %s%s\n", json_string_value(json_object_get(row, "model")),
-               (long long)json_integer_value(json_object_get(row, "parameters")), (long long)json_integer_value(json_object_get(row, "embedding_parameters")),
-               json_number_value(json_object_get(row, "flops_per_token")), percent, (long long)json_integer_value(json_object_get(b, "steps")),
-               (long long)json_integer_value(json_object_get(b, "tokens")), widths ? widths : "", json_is_true(json_object_get(row, "met")) ? "" : "  NOT MATCHED");
-        free(widths);
-    }
-    int of[3] = {0}, beyond = 0;
-    for (int n = 1; n <= rv_comparison_cells(c); n++) {
-        of[rv_comparison_cell(c, n).kind]++;
-        beyond += rv_comparison_cell(c, n).beyond != 0;
-    }
-    char perhaps[96] = "";
-    if (beyond)
-        snprintf(perhaps, sizeof perhaps, " (%d of them only where the best is at the end of those listed)", beyond);
-    printf("%d cells: %d trials of learning rates%s, %d trainings, %d measurements of cost; in %s\n",
-           rv_comparison_cells(c), of[0], perhaps, of[1], of[2], c->dir);
 }
 
 static rv_status one_cell(const rv_comparison *c, const arguments *a) {
@@ -189,7 +162,8 @@ int rv_cmd_compare(int argc, char **argv) {
     if (status == RV_OK) status = rv_comparison_plan(c, !a.dry_run && !a.list);
     int code = 0;
     if (status == RV_OK && a.list) list(c, a.json);
-    else if (status == RV_OK && a.dry_run) print_plan(c);
+    else if (status == RV_OK && a.dry_run)
+        status = rv__dry_run(c);
     else if (status == RV_OK && a.cell) status = one_cell(c, &a);
     else if (status == RV_OK) code = rv__jobs_run(c, &(rv__jobs_options){a.jobs ? a.jobs : rv_threads(), a.over.n, a.over.text});
     if (status == RV_OK && !code && !a.list && !a.dry_run && !a.cell) status = report(c, !a.no_times);

@@ -97,7 +97,7 @@ static rv_status write_outcome(const rv_cell_info *cell, const char *status, int
     return result;
 }
 
-static const json_t *model_of(const rv_comparison *c, const char *label) {
+const json_t *rv__model_of(const rv_comparison *c, const char *label) {
     size_t i;
     json_t *m;
     json_array_foreach(json_object_get(c->plan, "models"), i, m)
@@ -110,7 +110,8 @@ static rv_status configure(const rv_comparison *c, const rv_cell_info *cell, int
     rv_status status = cell->kind == RV_CELL_TRAIN ? rv__tuned(c, cell, more) : RV_OK;
     if (cell->kind != RV_CELL_COST) rv__assign(more, "checkpoint.dir='%s'", cell->path);
     if (threads > 0) rv__assign(more, "runtime.threads=%d", threads);
-    if (status == RV_OK) status = rv__model_config(model_of(c, cell->model), json_object_get(cell->entry, "set"), more, out);
+    if (status == RV_OK)
+        status = rv__model_config(rv__model_of(c, cell->model), json_object_get(cell->entry, "set"), more, out);
     json_decref(more);
     return status;
 }
@@ -195,7 +196,7 @@ static rv_status cost(const rv_comparison *c, const rv_cell_info *cell) {
     RV_TRY(rv_run_dir_open(lock, &dir));
     rv_stop_install();
     read_spec(c->config, &spec);
-    const json_t *model = model_of(c, cell->model);
+    const json_t *model = rv__model_of(c, cell->model);
     rv_status status = configure(c, cell, 0, &config);
     if (status == RV_OK)
         status = rv_cost_run(config, cell->model, json_integer_value(json_object_get(model, "src_vocab")), json_integer_value(json_object_get(model, "tgt_vocab")), &spec, cell->path,

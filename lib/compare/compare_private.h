@@ -5,6 +5,8 @@
 #include "compare/comparison.h"
 #include "compare/json_file.h"
 
+/* A model of the plan by its label; NULL if there is none. */
+const json_t *rv__model_of(const rv_comparison *c, const char *label);
 /* The configuration of a model: its file with the assignments of the lists (JSON arrays of "key=value"; NULL: none), later ones win. */
 rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out);
 /* Add "defaults" to a model of the plan: the keys that it has by default. */

@@ -78,4 +78,11 @@ RV_API rv_status rv_comparison_report(const rv_comparison *c, bool times, json_t
 /** Build the report and write report.json and report.html into the comparison's folder; *out: the document. */
 RV_API rv_status rv_comparison_write_report(const rv_comparison *c, bool times, json_t **out);
 
+/** What a comparison will be, model by model in every setting, before anything is run:
+ *  [{"setting", "model", "parameters", "embedding_parameters", "flops_per_token", "steps", "tokens", "seconds"}]: steps
+ *  and tokens of one training, `seconds` of all its trainings and trials, after a few steps that are timed here on all
+ *  threads (0 where nothing is trained). Validations, measurements and costs come on top. Errors: of the models and
+ *  their data. The caller decrefs. */
+RV_API rv_status rv_comparison_expect(const rv_comparison *c, json_t **out);
+
 #endif

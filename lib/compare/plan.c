@@ -10,52 +10,12 @@
 #include "base/parallel.h"
 #include "compare/compare_private.h"
 #include "compare/plan_private.h"
-#include "train/language_model_task.h"
-#include "train/translation_task.h"
 
 static const double RATE_MOST = 1e6; /* learning rates, as the schema has it */
-
-/* What a model amounts to. */
-typedef struct {
-    int64_t parameters, embedding; /* of them, in tables of tokens and positions that are only looked up */
-    double flops_per_token;
-    int64_t src_vocab, tgt_vocab;
-} size;
 
 typedef struct {
     int64_t steps, tokens;
 } budget;
-
-static bool is_table(const char *name) {
-    static const char *const tables[] = {".embedding.weight", ".position.weight"};
-    size_t n = strlen(name);
-    for (int i = 0; i < 2; i++) {
-        size_t k = strlen(tables[i]);
-        if (n >= k && !strcmp(name + n - k, tables[i])) return true;
-    }
-    return false;
-}
-
-/* An output layer that is the embedding multiplies, and counts as one of its own would. */
-static bool only_looked_up(const rv__built *b, const rv_param *p) {
-    return is_table(p->name) && (!strncmp(p->name, "encoder.", 8) || !(b->task->kind->weight_flops(b->task, p) > 0));
-}
-
-static size size_of(const rv__built *b) {
-    size s = {.parameters = rv_params_count(b->params)};
-    double flops;
-    int64_t positions;
-    b->task->kind->cost(b->task, b->params, &flops, &positions);
-    s.flops_per_token = flops / (double)positions;
-    for (int i = 0; i < b->params->n; i++)
-        if (only_looked_up(b, b->params->p[i])) s.embedding += rv_numel(&b->params->p[i]->t);
-    if (rv_config_is(b->config, "task", "language_model")) s.tgt_vocab = rv_tokenizer_size(rv_lm_task_tokenizer(b->task));
-    if (rv_config_is(b->config, "task", "translation")) {
-        s.src_vocab = rv_tokenizer_size(rv_translation_task_src_tokenizer(b->task));
-        s.tgt_vocab = rv_tokenizer_size(rv_translation_task_tgt_tokenizer(b->task));
-    }
-    return s;
-}
 
 /* Walk through the batches of a training until it has done `amount` of tokens or steps. */
 static rv_status count_steps(const rv__built *b, bool tokens, int64_t amount, budget *out) {
@@ -97,7 +57,7 @@ static void set_widths(const rv__widths *w, json_t *set) {
 
 /* What can be computed of a model that is built. */
 static double computed_value(measure by, const rv__built *b) {
-    const size s = size_of(b);
+    const rv__size s = rv__size_of_model(b);
     return by == BY_PARAMETERS ? (double)(s.parameters - s.embedding) : s.flops_per_token;
 }
 
@@ -130,7 +90,7 @@ static rv_status size_at(void *ctx, const rv__widths *widths, double *value) {
 
 typedef struct {
     const char *label;
-    size size;
+    rv__size size;
     double value; /* that is matched */
     bool met;
     rv__widths widths;
@@ -180,7 +140,7 @@ static rv_status spend(const planner *p, const char *section, const json_t *mode
 /* Build a model as its file has it; *b stays for the caller to discard, also after an error. */
 static rv_status measure_member(planner *p, member *m, rv__built *b) {
     RV_TRY(rv__build(m->entry, first_setting(p), NULL, NULL, true, b));
-    m->size = size_of(b);
+    m->size = rv__size_of_model(b);
     m->met = true;
     RV_TRY(rv__keep_vocabulary(b, &m->vocabulary));
     rv__widths_of(b->config, &m->widths);
@@ -208,7 +168,7 @@ static rv_status match_member(planner *p, member *m, rv__built *b, rv__pacemaker
     set_widths(&m->widths, json_object_get(m->entry, "set"));
     /* Of many measurements the best one was lucky: what the plan says is measured anew. */
     RV_TRY(candidate_value(&c, NULL, &m->value));
-    m->size = size_of(b);
+    m->size = rv__size_of_model(b);
     m->met = fabs(m->value / target - 1) <= tolerance;
     if (!m->met) warn_unmatched(p, m, target, tolerance);
     return RV_OK;

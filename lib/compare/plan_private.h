@@ -22,6 +22,14 @@ void rv__discard(rv__built *b);
 /* Its tokenizer, as a checkpoint in memory. */
 rv_status rv__keep_vocabulary(const rv__built *b, rv_checkpoint **out);
 
+/* What a model amounts to. */
+typedef struct {
+    int64_t parameters, embedding; /* of them, in tables of tokens and positions that are only looked up */
+    double flops_per_token;
+    int64_t src_vocab, tgt_vocab;
+} rv__size;
+rv__size rv__size_of_model(const rv__built *b);
+
 /* Seconds of a training step per token on all threads: *first those of b, and with `other` (or NULL), *ratio: how many
  * times as long that takes. Both are medians over steps; two models take turns on batches of the same number, so that
  * what else the machine does, and how long a batch's sequences are, touches both. */

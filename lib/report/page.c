@@ -109,8 +109,8 @@ static void put_name(FILE *f, const char *text) {
     }
 }
 
-/* Where a table as wide as its class says (px, from a phone's width to that of the page) has no room, the page says that
- * it scrolls. */
+/* Where a table as wide as its class says (px, from a phone's width to that of the page) has no room, the page says
+ * that it scrolls. */
 enum { LEAST = 300, STEP = 20, WIDEST = 980 };
 
 void rv_page_begin(FILE *f, const char *title) {
