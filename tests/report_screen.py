@@ -164,6 +164,10 @@ class Words(report_page.Drawn):
         self.assertEqual(head[1:3], ["parameters used", "only looked up"])
         self.assertEqual(first[1:3], [f"{m['parameters'] - m['embedding_parameters']:,}", f"{m['embedding_parameters']:,}"])
         self.assertIn("off: how far from those of bottleneck", page.words())
+        r["match"]["models"][1]["off"] = -0.0041
+        self.assertEqual(rows(self.draw(r)[0], "Sizes, matched by")[2][4], "\u22120.41 %")
+        r["match"]["by"] = "none"
+        self.assertNotIn("off", rows(self.draw(r)[0], "Sizes</figcaption>")[0])
 
 
 class Tables(report_page.Drawn):

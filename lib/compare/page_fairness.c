@@ -195,27 +195,33 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
             *at ? " the least or the greatest of them: another may be better" : "", beyond));
 }
 
+static const char *percent(rv__page *p, double share) {
+    if (isnan(share)) return rv__page_number(p, share);
+    return rv__page_format(p, "%s%.2f\xc2\xa0%%", share < -5e-5 ? "\xe2\x88\x92" : "", 100 * fabs(share));
+}
+
 static void match_table(rv__page *p, const json_t *match) {
-    rv__page_table t = rv__page_table_begin(p, 6);
+    const bool none = rv__page_is(match, "by", "none");
+    rv__page_table t = rv__page_table_begin(p, 6 - none);
     static const char *const head[] = {"model", "parameters used", "only looked up", "FLOPs per token",
                                        "off",   "widths"};
-    for (int k = 0; k < 6; k++) rv__page_cell(&t, head[k]);
+    for (int k = 0; k < 6; k++)
+        if (!none || k != 4) rv__page_cell(&t, head[k]);
     const json_t *row, *width;
     size_t i;
     json_array_foreach(json_object_get(match, "models"), i, row) {
         const char *widths = "", *key;
         json_object_foreach((json_t *)json_object_get(row, "widths"), key, width)
             widths = rv__page_format(p, "%s%s%s = %s", widths, *widths ? ", " : "", key, value_text(p, width));
-        double off = rv__page_real(row, "off");
+        const double off = rv__page_real(row, "off");
         rv__page_cell(&t, rv__page_string(row, "model"));
         rv__page_cell(&t,
                       rv__page_count(p, rv__page_real(row, "parameters") - rv__page_real(row, "embedding_parameters")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "embedding_parameters")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "flops_per_token")));
-        rv__page_cell(&t, isnan(off) ? "\xe2\x80\x93" : rv__page_format(p, "%.2f\xc2\xa0%%", 100 * off));
+        if (!none) rv__page_cell(&t, percent(p, off));
         rv__page_cell(&t, *widths ? widths : "as given");
     }
-    bool none = rv__page_is(match, "by", "none");
     rv__page_table_end(&t, none ? "Sizes"
                                 : rv__page_format(p, "Sizes, matched by %s; off: how far from those of %s",
                                                   match_unit(match), rv__page_string(match, "reference")));

@@ -68,6 +68,15 @@ Test(alignment_html, many_heads) {
     cr_expect_eq(count(">·cord<"), 2);
 }
 
+Test(alignment_html, one_of_a_kind_is_no_plural) {
+    rv_alignment a = example(1, H);
+    load(rv_alignment_html(path, "m", 1, &a));
+    cr_expect_eq(count(" 1 layer of 2 heads."), 1);
+    a = example(L, 1);
+    load(rv_alignment_html(path, "m", 1, &a));
+    cr_expect_eq(count(" 2 layers of 1 head."), 1);
+}
+
 Test(alignment_html, svg) {
     rv_alignment a = example(L, H);
     load(rv_alignment_svg(path, &a, 1, 0));
