@@ -28,7 +28,8 @@ rv__size rv__size_of_model(const rv__built *b) {
     s.flops_per_token = flops / (double)positions;
     for (int i = 0; i < b->params->n; i++)
         if (only_looked_up(b, b->params->p[i])) s.embedding += rv_numel(&b->params->p[i]->t);
-    if (rv_config_is(b->config, "task", "language_model")) s.tgt_vocab = rv_tokenizer_size(rv_lm_task_tokenizer(b->task));
+    if (rv_config_is(b->config, "task", "language_model"))
+        s.tgt_vocab = rv_tokenizer_size(rv_lm_task_tokenizer(b->task));
     if (rv_config_is(b->config, "task", "translation")) {
         s.src_vocab = rv_tokenizer_size(rv_translation_task_src_tokenizer(b->task));
         s.tgt_vocab = rv_tokenizer_size(rv_translation_task_tgt_tokenizer(b->task));
