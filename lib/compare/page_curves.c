@@ -43,7 +43,7 @@ static bool wants_log(int n, const rv_series *series) {
 }
 
 static void curve_chart(rv__page *p, const json_t *curve, int axis, bool small) {
-    rv__page_metric m = rv__page_metric_of(p, rv__page_string(curve, "metric"));
+    rv_metric_kind m = rv__page_metric_of(p, rv__page_string(curve, "metric"));
     rv_series *series;
     int n = series_of(p, curve, axes[axis].key, m.scale, &series);
     if (!n) return;

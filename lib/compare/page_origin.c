@@ -54,7 +54,7 @@ static void headline_first(const char *headline, const char *metric[], int n) {
 }
 
 static const char *metric_head(rv__page *p, const char *metric) {
-    const rv__page_metric m = rv__page_metric_of(p, metric);
+    const rv_metric_kind m = rv__page_metric_of(p, metric);
     return rv__page_format(p, "%s%s", m.title, m.scale > 1 ? ", %" : "");
 }
 

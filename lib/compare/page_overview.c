@@ -189,7 +189,7 @@ static bool worth_drawing(const rv__page *p, const char *metric, const cost_axis
 /* A mark with its interval for each system of which both are known. */
 static void picture(rv__page *p, const char *metric, const cost_axis *x) {
     const int models = rv__page_n_models(p);
-    const rv__page_metric m = rv__page_metric_of(p, metric);
+    const rv_metric_kind m = rv__page_metric_of(p, metric);
     rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)models);
     rv__page_span *y = rv__page_alloc(p, sizeof *y * (size_t)models);
     if (!series || !y) return;

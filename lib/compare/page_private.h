@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "report/chart.h"
+#include "train/metric.h"
 
 /* A chart that was written to a file. */
 typedef struct rv__page_figure {
@@ -57,15 +58,8 @@ const char *rv__page_interval(rv__page *p, double v, double low, double high);  
 const char *rv__page_value_of(rv__page *p, double v, double low, double high);  /* "14.8", with as many digits as its interval */
 
 /* ---- what a metric is called ---- */
-typedef struct {
-    const char *name;
-    const char *title; /* "exact matches" */
-    const char *axis;  /* "exact matches, %" */
-    const char *by;    /* "beats it by 3.1 ..." */
-    const char *unit;  /* of a difference: "percentage points"; "" where it has none */
-    double scale;      /* 100 for a share shown in per cent */
-} rv__page_metric;
-rv__page_metric rv__page_metric_of(const rv__page *p, const char *name);
+/* Of a regression, whose loss has no tokens, the loss under other names; of a name that is not known, that name. */
+rv_metric_kind rv__page_metric_of(const rv__page *p, const char *name);
 /* The metric that verdicts are told by: the document's first that is not the loss it was trained with. */
 const char *rv__page_headline(const rv__page *p);
 

@@ -8,7 +8,7 @@
 /* ---- metrics over models ---- */
 
 static void dots(rv__page *p, const json_t *q) {
-    rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
+    rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     const json_t *models = json_object_get(q, "models"), *row;
     int n = (int)json_array_size(models);
     rv_dot *dot = rv__page_alloc(p, sizeof *dot * (size_t)n);
@@ -37,7 +37,7 @@ static void pair_table(rv__page *p, const json_t *quality, const char *headline,
     const json_t *q, *pair;
     size_t i, k;
     json_array_foreach(quality, i, q) {
-        rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
+        rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
         if (rv__page_is(q, "metric", headline) == others) continue;
         json_array_foreach(json_object_get(q, "pairs"), k, pair) {
             const char *a = rv__page_string(pair, "a"), *b = rv__page_string(pair, "b"), *v = rv__page_string(pair, "verdict");
@@ -70,7 +70,7 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
     rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)models);
     double(*row)[4] = rv__page_alloc(p, sizeof *row * (size_t)settings);
     if (!series || !row) return;
-    rv__page_metric m = rv__page_metric_of(p, metric);
+    rv_metric_kind m = rv__page_metric_of(p, metric);
     double most = 0, least = INFINITY;
     for (int k = 0; k < models; k++) {
         const char *name = rv__page_model_name(p, k);
@@ -171,7 +171,7 @@ static double bin_middle(const json_t *bins, int i) {
 }
 
 /* Models across, lengths down: the page is higher than wide. */
-static void length_table(rv__page *p, const json_t *part, rv__page_metric m) {
+static void length_table(rv__page *p, const json_t *part, rv_metric_kind m) {
     const json_t *bins = json_object_get(part, "bins"), *models = json_object_get(part, "models"), *row;
     size_t i, n = json_array_size(bins);
     rv__page_table t = rv__page_table_begin(p, (int)json_array_size(models) + 2);
@@ -194,7 +194,7 @@ static void length_table(rv__page *p, const json_t *part, rv__page_metric m) {
     rv__page_table_end(&t, rv__page_format(p, "%s by length%s%s", m.axis, *rv__page_string(part, "setting") ? ", " : "", rv__page_string(part, "setting")));
 }
 
-static void length_chart(rv__page *p, const json_t *part, rv__page_metric m, bool small) {
+static void length_chart(rv__page *p, const json_t *part, rv_metric_kind m, bool small) {
     const json_t *bins = json_object_get(part, "bins"), *models = json_object_get(part, "models"), *row;
     int n = (int)json_array_size(bins), n_models = (int)json_array_size(models);
     double *x = rv__page_alloc(p, sizeof *x * (size_t)n);
@@ -223,7 +223,7 @@ static void length_chart(rv__page *p, const json_t *part, rv__page_metric m, boo
 }
 
 /* "bottleneck from 98.2 to 41.0": the two ends say whether length hurts. */
-static void length_sentence(rv__page *p, const json_t *part, rv__page_metric m) {
+static void length_sentence(rv__page *p, const json_t *part, rv_metric_kind m) {
     const json_t *bins = json_object_get(part, "bins"), *models = json_object_get(part, "models"), *row;
     size_t i, last = json_array_size(bins);
     if (last < 2) return;
@@ -319,7 +319,7 @@ static void threshold_chart(rv__page *p, const json_t *rows, const char *axis, c
 void rv__page_time_to(rv__page *p) {
     const json_t *part = rv__page_part(p, "time_to"), *rows = json_object_get(part, "rows");
     if (!json_array_size(rows)) return;
-    rv__page_metric m = rv__page_metric_of(p, rv__page_string(part, "metric"));
+    rv_metric_kind m = rv__page_metric_of(p, rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
     rv_page_section(p->f, "time-to", "Steps until solved");
     rv__page_note(p, rv__page_format(p, "Solved means: %s on the validation part reached %s%s. The step is that of the first validation at which it did.", m.title,

@@ -6,7 +6,7 @@
 
 /* "its loss is 2.68 nats per token (95 % interval 2.61 to 2.75)" */
 static void value_text(rv__page *p, const char *metric, const char *model) {
-    const rv__page_metric m = rv__page_metric_of(p, metric);
+    const rv_metric_kind m = rv__page_metric_of(p, metric);
     const char *setting = rv__page_setting(p, 0);
     const rv__page_span v = rv__page_metric_span(p, metric, model, setting);
     const double value = isnan(v.value) && !strcmp(metric, "loss") ? rv__page_loss(p, model, setting) : v.value;

@@ -19,7 +19,7 @@ static void beside(rv__page *p, const json_t *pair) {
 }
 
 static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
-    rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
+    rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
     if (d < 0) {
         double swap = low;
@@ -34,7 +34,7 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
 }
 
 static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
-    rv__page_metric m = rv__page_metric_of(p, rv__page_string(q, "metric"));
+    rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
     double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
     rv__page_model(p, rv__page_string(pair, "a"));
     fputs(" and ", p->f);

@@ -1,4 +1,5 @@
 /* The page's document, numbers as text, and tables. */
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -196,38 +197,30 @@ static bool of_regressors(const rv__page *p) {
     return json_object_get(json_object_get(json_array_get(rv__page_part(p, "runs"), 0), "test"), "mse") != NULL;
 }
 
-rv__page_metric rv__page_metric_of(const rv__page *p, const char *name) {
-    if (!strcmp(name, "loss") && of_regressors(p))
-        return (rv__page_metric){"loss",          "loss", "loss, mean squared error", "in mean squared error",
-                                 "squared error", 1};
-    static const char points[] = "percentage points", nats[] = "nats per token";
-    static const rv__page_metric known[] = {
-        {"loss", "loss", "loss, nats per token", "nats per token", nats, 1},
-        {"ppl", "perplexity", "perplexity", "in perplexity", "", 1},
-        {"accuracy", "tokens predicted", "tokens predicted, %", "percentage points of tokens predicted", points, 100},
-        {"exact", "exact matches", "exact matches, %", "percentage points of exact matches", points, 100},
-        {"bleu", "BLEU", "BLEU", "BLEU", "BLEU", 1},
-        {"bleu_lc", "BLEU, lower case", "BLEU, lower case", "BLEU, lower case", "BLEU", 1},
-        {"chrf", "chrF2", "chrF2", "chrF2", "chrF2", 1},
-        {"mse", "squared error", "mean squared error", "in mean squared error", "", 1},
-        {"honest_loss", "honest loss", "honest loss, nats per token", "nats of honest loss per token", nats, 1},
-        {"bpb", "bits per byte", "bits per byte", "bits per byte", "bits per byte", 1},
-        {"bpc", "bits per character", "bits per character", "bits per character", "bits per character", 1},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(known[i].name, name)) return known[i];
-    return (rv__page_metric){name, name, name, name, "", 1};
+rv_metric_kind rv__page_metric_of(const rv__page *p, const char *name) {
+    const rv_metric_kind *known = rv_metric_find(name);
+    if (!known) return (rv_metric_kind){.name = name, .title = name, .axis = name, .by = name, .unit = "", .scale = 1};
+    if (strcmp(name, "loss") || !of_regressors(p)) return *known;
+    rv_metric_kind squared = *known;
+    squared.axis = "loss, mean squared error";
+    squared.by = "in mean squared error";
+    squared.unit = "squared error";
+    return squared;
 }
 
+/* The least rank: first of what is written or answered; then of language models, whose tokens right say less than their
+ * loss. */
 const char *rv__page_headline(const rv__page *p) {
-    /* Of what is written or answered; then of language models, whose tokens right say less than their loss. */
-    static const char *const first[] = {"exact", "bleu", "chrf", "mse", "bpb", "loss"};
     const json_t *quality = rv__page_part(p, "quality"), *q;
+    const char *best = quality ? rv__page_string(json_array_get(quality, 0), "metric") : "";
+    int rank = INT_MAX;
     size_t i;
-    for (size_t k = 0; k < sizeof first / sizeof *first; k++)
-        json_array_foreach (quality, i, q)
-            if (rv__page_is(q, "metric", first[k])) return first[k];
-    return quality ? rv__page_string(json_array_get(quality, 0), "metric") : "";
+    json_array_foreach (quality, i, q) {
+        const char *metric = rv__page_string(q, "metric");
+        const int its = rv__page_metric_of(p, metric).headline;
+        if (its > 0 && its < rank) rank = its, best = metric;
+    }
+    return best;
 }
 
 const char *rv__page_level(rv__page *p, const json_t *quality) {

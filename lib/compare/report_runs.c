@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "compare/report_data_private.h"
-#include "train/task.h"
+#include "train/metric.h"
 
 enum { CURVE_POINTS = 100 }; /* of a training loss, each the mean of the steps that it stands for */
 
@@ -324,7 +324,7 @@ static rv_status curves(const logs *a, json_t *report) {
 /* ---- time to a threshold */
 
 static json_t *reach(const logs *a, int i, const char *metric, double threshold) {
-    const bool minimised = rv_metric_minimised(metric);
+    const bool minimised = !rv_metric_find(metric)->higher_is_better;
     json_t *step = NULL, *tokens = NULL, *line;
     double best = NAN;
     size_t k;

@@ -9,6 +9,47 @@
 
 const char rv__required[] = "required";
 
+/* Names of metrics as a key's range, each after a '|', which is left out before the first. */
+#define PICK_0(text)
+#define PICK_1(text) text
+#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, watched, compared) \
+    PICK(n, tr, lm, re, watched, compared)
+#define PICK(n, tr, lm, re, watched, compared) PICK_##tr("|" #n)
+static const char of_translation[] = ""
+#include "train/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, watched, compared) PICK_##lm("|" #n)
+static const char of_language_model[] = ""
+#include "train/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, watched, compared) PICK_##re("|" #n)
+static const char of_regression[] = ""
+#include "train/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, watched, compared) PICK_##watched(PICK_##tr("|" #n))
+static const char watched_of_translation[] = ""
+#include "train/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, watched, compared) PICK_##watched(PICK_##lm("|" #n))
+static const char watched_of_language_model[] = ""
+#include "train/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, watched, compared) PICK_##watched("|" #n)
+static const char watched[] = ""
+#include "train/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, watched, compared) PICK_##compared("|" #n)
+static const char compared[] = ""
+#include "train/metrics.def"
+    "|tokens_per_second|peak_rss|flops";
+#undef PICK
+
 #define REQUIRED rv__required
 #define NONE NULL
 #define ANY NULL

@@ -19,5 +19,3 @@ double rv_metrics_value(const rv_metrics_result *r, const char *name) {
         if (!strcmp(r->m[i].name, name)) return r->m[i].value;
     return NAN;
 }
-
-bool rv_metric_minimised(const char *name) { return strcmp(name, "accuracy") && strcmp(name, "bleu") && strcmp(name, "chrf"); }

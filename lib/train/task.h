@@ -26,8 +26,6 @@ typedef struct {
 } rv_metrics_result;
 /** The value of that name; NaN if there is none. */
 RV_API double rv_metrics_value(const rv_metrics_result *r, const char *name);
-/** True when smaller is better. */
-RV_API bool rv_metric_minimised(const char *name);
 
 /** One example as a trained model does on it: sums, so that any mean can be computed again. Texts die with the call. */
 typedef struct {
