@@ -1,4 +1,4 @@
-/* How often the intervals of comparisons hold the truth, and how often pairs without a difference get a verdict, by hand:
+/* How often the intervals of comparisons hold the truth, and how often equal models get a verdict, by hand:
  *     simulate_intervals [TRIALS [RESAMPLES]]     1,500 trials of 300 resamples take half an hour on one core
  * The figures in lib/compare/README.md are its output. */
 #include <stdio.h>
@@ -8,7 +8,10 @@
 static const double LEVEL = 0.95;
 static int trials = 2000, resamples = 400;
 
-static rv_metric_of metric_of(const sim_case *c) { return c->kind == SIM_BLEU ? sim_corpus : sim_ratio; }
+static const rv_corpus_metric *metric_of(const sim_case *c) {
+    static const rv_corpus_metric of[] = {{sim_ratio, 0, 1}, {sim_ratio, 0, INFINITY}, {sim_corpus, 0, 100}};
+    return &of[c->kind];
+}
 
 /* ---- pairs without a difference */
 
@@ -80,8 +83,6 @@ static double coverage(const sim_case *c, int seeds, double *half) {
         double *x = sim_model(c, seeds, (uint64_t)t, 1);
         rv_interval v;
         if (rv_bootstrap(seeds, c->n, x, metric_of(c), LEVEL, resamples, NULL, &v) != RV_OK) exit(1);
-        v.low = fmax(v.low, 0);
-        v.high = fmin(v.high, c->kind == SIM_NATS ? INFINITY : 1);
         held += v.low <= truth && truth <= v.high;
         *half += (v.high - v.low) / 2 / trials;
         free(x);

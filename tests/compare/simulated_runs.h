@@ -9,8 +9,8 @@
 
 /* SIM_EXACT: an example is right or wrong. SIM_NATS: a positive loss of 5 to 14 tokens. SIM_BLEU: counts of n-grams. */
 typedef enum { SIM_EXACT, SIM_NATS, SIM_BLEU } sim_kind;
-/* What a seed brings, with mean 0 and deviation 1: SIM_SKEWED is an exponential tail to the worse side. SIM_TWO: a seed is
- * good, or with probability 0.2 bad. */
+/* What a seed brings, with mean 0 and deviation 1: SIM_SKEWED is an exponential tail to the worse side. SIM_TWO: a
+ * seed is good, or with probability 0.2 bad. */
 typedef enum { SIM_NORMAL, SIM_SKEWED, SIM_TWO } sim_luck;
 
 typedef struct {
