@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Recompute the numbers of a comparison's report.json from its runs' metrics.jsonl and examples.jsonl alone, with nothing of
-ravel's, and fail on any difference above 1e-9 (relative). Intervals come from a bootstrap and are only looked at for sense.
+"""Recompute the numbers of a comparison's report.json from its runs' metrics.jsonl and examples.jsonl alone, with
+nothing of ravel's, and fail on any difference above 1e-9 (relative). Intervals of quality come from a bootstrap: they
+are looked at for sense, and none may be narrower than that of Student's t over the seeds, nor a p smaller than that
+test's.
 
   report.py FOLDER            a folder with report.json, beside or above the runs that it names
   report.py --compare RAVEL   train a tiny comparison with this command first, check its report, then check that a wrong number is found"""
@@ -53,6 +55,32 @@ def metric(name, examples):
     return bleu(examples)
 
 
+# ---- Student's t
+
+def student_within(t, degrees):
+    """P(|T| <= t): the density's integral over theta, t = sqrt(degrees) tan(theta), by Simpson's rule."""
+    end, steps = math.atan(t / math.sqrt(degrees)), 400
+    f = lambda i: math.cos(end * i / steps) ** (degrees - 1)
+    area = (f(0) + f(steps) + sum((4 if i % 2 else 2) * f(i) for i in range(1, steps))) * end / steps / 3
+    return 2 * area * math.exp(math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2)) / math.sqrt(math.pi)
+
+
+def student_quantile(level, degrees):
+    """The t with P(|T| <= t) = level."""
+    low, high = 0, 1
+    while student_within(high, degrees) < level: high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        if student_within(middle, degrees) < level: low = middle
+        else: high = middle
+    return low
+
+
+def variance_of_mean(x):
+    mean = math.fsum(x) / len(x)
+    return math.fsum((v - mean) ** 2 for v in x) / (len(x) - 1) / len(x)
+
+
 class Run:
     def __init__(self, folder, row):
         self.row = row
@@ -103,6 +131,20 @@ class Checker:
         if None in (value, low, high): return
         slack = 1e-12 * max(abs(value), abs(low), abs(high))
         self.true(f"{where}: {value} is not in its interval [{low}, {high}]", low - slack <= value <= high + slack)
+
+    def wide_enough(self, where, row, value, samples, level, least, most):
+        """An interval, and a p where there is one, of the mean of samples, or of the difference of two means."""
+        samples = [x for x in samples if len(x) > 1]
+        if row["low"] is None or not samples: return
+        variances = [variance_of_mean(x) for x in samples]
+        t = lambda level, x: student_quantile(level, len(x) - 1)
+        half = lambda level: math.sqrt(math.fsum(v * t(level, x) ** 2 for v, x in zip(variances, samples)))
+        reach = half(level) * (1 - 1e-6)
+        self.true(where + f": narrower than Student's t over seeds, +- {reach}",
+                  row["low"] <= max(least, value - reach) + 1e-12 and row["high"] >= min(most, value + reach) - 1e-12)
+        if row.get("p") and row["p"] < 1:
+            self.true(where + f": p {row['p']} is smaller than that of Student's t",
+                      half(1 - row["p"]) <= abs(value) * (1 + 1e-6))
 
     def group(self, model, setting, done=True):
         found = [r for r in self.runs if r.row["model"] == model and r.row["setting"] == setting]
@@ -176,6 +218,7 @@ class Checker:
                 self.same(where, m["value"], value[m["model"]])
                 self.inside(where, m["value"], m["low"], m["high"])
                 if m["low"] is not None: self.true(where + ": an interval outside of what can be", RANGE[name][0] <= m["low"] and m["high"] <= RANGE[name][1])
+                self.wide_enough(where, m, m["value"], [each], q["level"], *RANGE[name])
             for p in q["pairs"]: self.check_pair(q, p)
 
     def check_pair(self, q, p):
@@ -187,6 +230,9 @@ class Checker:
             x, y = side(a), side(b)
             self.same(where, p["difference"], math.fsum(x) / len(x) - math.fsum(y) / len(y), scale=max(map(abs, x + y)))
             self.inside(where, p["difference"], p["low"], p["high"])
+            least, most = RANGE[q["metric"]]
+            seeds = [[i - j for i, j in zip(x, y)]] if len(x) == len(y) else [x, y]
+            self.wide_enough(where, p, p["difference"], seeds, q["level"], least - most, most - least)
         excludes = p["low"] is not None and (p["low"] > 0 or p["high"] < 0)
         if p["verdict"] in ("a", "b"):
             self.true(where + ": a verdict although the interval holds 0", excludes)

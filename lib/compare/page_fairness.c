@@ -5,7 +5,7 @@
 #include "compare/page_private.h"
 #include "compare/report_data_private.h"
 
-enum { SEEDS_ENOUGH = 5 }; /* from which on intervals hold what they promise (lib/compare/README.md) */
+enum { SEEDS_ENOUGH = 5 }; /* from which on what happens to every other seed is among them (95 %) */
 
 /* A setting's value as one would write it. */
 static const char *value_text(rv__page *p, const json_t *v) {
@@ -259,8 +259,10 @@ static void fair(rv__page *p) {
     else if (seeds)
         check_line(
             p, seeds >= SEEDS_ENOUGH, rv__page_format(p, "Chance: %zu seeds.", seeds),
-            rv__page_format(p, "Intervals cover initial weights, the order of the data and the choice of examples%s.",
-                            seeds < SEEDS_ENOUGH ? "; from so few seeds they are rough" : ""));
+            rv__page_format(p,
+                            "Intervals cover initial weights, the order of the data and the choice of examples. What "
+                            "happens to up to %.0f %% of all seeds may have happened to none of these.",
+                            100 * (1 - pow(0.05, 1 / (double)seeds))));
     fputs("</ul>\n", p->f);
     if (match) match_table(p, match);
     if (budget) budget_table(p, budget);

@@ -149,8 +149,13 @@ static void method(rv__page *p) {
     rv__page_heading(p, "How these numbers are made");
     fputs("<dl class='method'>\n", p->f);
     if (rv__page_part(p, "quality")) {
-        fact(p, "interval", "Seeds and, within them, test examples are drawn again with replacement many times; the interval holds the middle part of what the metric then "
-                            "comes to (hierarchical percentile bootstrap). Models are compared on the same examples (paired).");
+        fact(
+            p, "interval",
+            "Test examples are drawn again with replacement many times, the same for all models and seeds (paired "
+            "bootstrap); how far seeds move the mean is told by Student's t over them. An interval reaches to the root "
+            "of the sum of the two squares, so none is narrower than that of a t test over seeds. Near the most or the "
+            "least that a metric can be, one model's reaches further away from it: that a few seeds are all good does "
+            "not mean that all are.");
         fact(p, "verdict", "A model beats another only if the interval of their difference leaves out 0. There is no verdict if budgets or tuning were not equal.");
         fact(p, "seeds needed", "How many seeds per model a two-sided paired t test would need to find the difference seen, with power 0.8.");
     }

@@ -216,15 +216,18 @@ static double bleu(const double s[RV_SUMS]) {
 }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
-    {"loss", false, 0, INFINITY, 2, {RV__NATS, RV__TOKENS}, ratio},
-    {"ppl", false, 1, INFINITY, 2, {RV__NATS, RV__TOKENS}, perplexity},
-    {"bpb", false, 0, INFINITY, 2, {RV__NATS, RV__BYTES}, bits},
-    {"accuracy", true, 0, 1, 2, {RV__CORRECT, RV__TOKENS}, ratio},
-    {"exact", true, 0, 1, 2, {RV__EXACT, RV__EXAMPLES}, ratio},
-    {"bleu", true, 0, 100, 10,
+    {"loss", false, {ratio, 0, INFINITY}, 2, {RV__NATS, RV__TOKENS}},
+    {"ppl", false, {perplexity, 1, INFINITY}, 2, {RV__NATS, RV__TOKENS}},
+    {"bpb", false, {bits, 0, INFINITY}, 2, {RV__NATS, RV__BYTES}},
+    {"accuracy", true, {ratio, 0, 1}, 2, {RV__CORRECT, RV__TOKENS}},
+    {"exact", true, {ratio, 0, 1}, 2, {RV__EXACT, RV__EXAMPLES}},
+    {"bleu",
+     true,
+     {bleu, 0, 100},
+     10,
      {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7,
-      RV__BLEU + 8, RV__BLEU + 9}, bleu},
-    {"mse", false, 0, INFINITY, 2, {RV__SQUARES, RV__EXAMPLES}, ratio},
+      RV__BLEU + 8, RV__BLEU + 9}},
+    {"mse", false, {ratio, 0, INFINITY}, 2, {RV__SQUARES, RV__EXAMPLES}},
 };
 
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
@@ -237,5 +240,5 @@ double rv__metric_value(const rv__metric_kind *m, const rv__examples *e) {
     double sums[RV_SUMS] = {0};
     for (int64_t i = 0; i < e->n; i++)
         for (int k = 0; k < m->columns; k++) sums[k] += e->sums[i * RV_SUMS + m->column[k]];
-    return m->of(sums);
+    return m->corpus.of(sums);
 }

@@ -59,9 +59,8 @@ const json_t *rv__rate_beside(const json_t *entry, int side);
 typedef struct {
     const char *name;
     bool higher_is_better;
-    double least, most; /* that it can be */
-    int columns, column[10]; /* the sums it needs, in the order in which `of` takes them */
-    rv_metric_of of;
+    rv_corpus_metric corpus;
+    int columns, column[10]; /* the sums it needs, in the order in which `corpus` takes them */
 } rv__metric_kind;
 enum { RV__METRIC_KINDS = 7 };
 extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];

@@ -69,10 +69,9 @@ static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__me
     if (!rv__measured_by(d, g, m)) return RV_OK;
     double *x = gather(d, g, m, r, n);
     if (!*n) return RV_OK;
-    rv_status status = x ? rv_bootstrap(g->n, *n, x, m->of, d->in->options.level, d->in->options.resamples, each, out) : RV_ENOMEM;
+    const rv_report_options *o = &d->in->options;
+    rv_status status = x ? rv_bootstrap(g->n, *n, x, &m->corpus, o->level, o->resamples, each, out) : RV_ENOMEM;
     rv_free(x);
-    if (out->low < m->least) out->low = m->least; /* stretched beyond what can be */
-    if (out->high > m->most) out->high = m->most;
     return status;
 }
 
@@ -110,10 +109,12 @@ static rv_status compare(const rv__quality *d, const char *setting, const rv__gr
     const int models = d->in->n_models, enough = (int)fmin(1.5 * models * (models - 1) / (1 - level), 1e6);
     const int resamples = d->in->options.resamples > enough ? d->in->options.resamples : enough;
     rv_status status = of_a && of_b && each ? RV_OK : RV_ENOMEM;
-    if (status == RV_OK) status = rv_bootstrap_pair(left->n, right->n, n, of_a, of_b, m->of, level, resamples, &out->difference, &out->p);
+    if (status == RV_OK)
+        status = rv_bootstrap_pair(left->n, right->n, n, of_a, of_b, &m->corpus, level, resamples, &out->difference,
+                                   &out->p);
     if (status == RV_OK && x->n > 1) {
-        status = rv_bootstrap(x->n, n, of_a, m->of, level, 0, each, &alone);
-        if (status == RV_OK) status = rv_bootstrap(x->n, n, of_b, m->of, level, 0, each + x->n, &alone);
+        status = rv_bootstrap(x->n, n, of_a, &m->corpus, level, 0, each, &alone);
+        if (status == RV_OK) status = rv_bootstrap(x->n, n, of_b, &m->corpus, level, 0, each + x->n, &alone);
         for (int i = 0; i < x->n; i++) each[i] -= each[x->n + i];
         if (status == RV_OK) out->needed = rv_seeds_needed(x->n, each, level);
     }

@@ -13,20 +13,28 @@ typedef struct {
 /** Sums of one example; a metric is a function of their sums over a corpus (a mean, BLEU). */
 enum { RV_SUMS = 17 };
 typedef double (*rv_metric_of)(const double sums[RV_SUMS]);
+/** A metric and what it can be; infinite where nothing bounds it. */
+typedef struct {
+    rv_metric_of of;
+    double least, most;
+} rv_corpus_metric;
 
-/** Percentile interval of the metric of one model over seeds and examples: x is (seeds, n, RV_SUMS); a resample draws seeds (one fewer
- *  than there are, so that the spread of their mean is right) and then examples, the same for every seed [Koehn 2004; hierarchical
- *  bootstrap]. Its distances from the value are stretched by Student's t over the normal quantile, by how many seeds the spread is
- *  known from: plain percentiles of 3 seeds would hold the truth far too seldom. value: the mean over seeds of the metric on all
- *  examples. each (seeds) gets that metric per seed, or NULL. With one seed it covers examples only. Bounds are NaN where the metric
- *  is not finite. Work: resamples x seeds x n x (1 + the last sum that is used); 5 seeds, 1,000 examples and 1,000 resamples take
- *  10 ms. */
-RV_API rv_status rv_bootstrap(int seeds, int64_t n, const double *x, rv_metric_of metric, double level, int resamples, double *each, rv_interval *out);
+/** Interval of the metric of one model over seeds and examples: x is (seeds, n, RV_SUMS). Examples are drawn again with
+ *  replacement, the same for every seed [Koehn 2004]; what seeds move comes from Student's t over them; the interval
+ *  reaches to the root of the sum of the squares of both [Banerjee 1960; Zou and Donner 2008], and near a bound of the
+ *  metric further (stats_bounds.c). It lies within the bounds. value: the mean over seeds of the metric on all examples.
+ *  each (seeds) gets that metric per seed, or NULL. With one seed it covers examples only. Bounds of the interval are NaN
+ *  where the metric is not finite or without resamples. What it holds, by simulation: README.md. Work: resamples x seeds
+ *  x n x (1 + the last sum that is used); 5 seeds, 1,000 examples and 1,000 resamples take 10 ms. */
+RV_API rv_status rv_bootstrap(int seeds, int64_t n, const double *x, const rv_corpus_metric *metric, double level,
+                              int resamples, double *each, rv_interval *out);
 /** The same of metric(a) - metric(b) on the same examples; *p: two-sided, the level 1 - p being the one whose interval
- *  just leaves 0 out; no smaller than 2 / (resamples + 1). Seeds are paired
- *  when both have as many (the same seeds), else resampled apart. */
-RV_API rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const double *a, const double *b, rv_metric_of metric, double level, int resamples,
-                                   rv_interval *difference, double *p);
+ *  just leaves 0 out; no smaller than 2 / (resamples + 1). Seeds are paired when both have as many (the same seeds), else
+ *  each model's count by themselves. Neither is the interval narrower nor p smaller than those of Student's t over the
+ *  seeds (paired; else Welch's), where there is more than one. */
+RV_API rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const double *a, const double *b,
+                                   const rv_corpus_metric *metric, double level, int resamples, rv_interval *difference,
+                                   double *p);
 /** Seeds per model that a two-sided paired t test at this level needs to find the difference seen, with power 0.8, from the
  *  differences per seed; -1: cannot be told (fewer than 2 seeds, or no difference at all). */
 RV_API int64_t rv_seeds_needed(int n, const double *difference, double level);

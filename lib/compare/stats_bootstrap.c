@@ -1,75 +1,101 @@
 /* Intervals of metrics over seeds and examples, and how many seeds a difference needs.
  *
- * A resample draws examples, and of k seeds k - 1, with replacement: the variance of a mean of k - 1 draws of k values is that of
- * the mean, s^2 / k, without bias. With few seeds, percentiles are too near all the same, since the spread itself is hardly known;
- * so their distances from the value are stretched by the ratio of Student's t to the normal quantile, with the degrees of freedom that
- * the shares of seeds and of examples in the variance give [Satterthwaite 1946]. With many seeds, or one, that ratio is near 1. */
+ * Examples are drawn again with replacement, the same for every seed and both models, and what the mean over seeds
+ * then comes to says how far the choice of examples moves it (percentiles, stretched by Student's t over the normal
+ * quantile). Seeds are not drawn again: with two to five of them percentiles know next to nothing of their spread,
+ * and Student's t does. The interval reaches to the root of the sum of the two squares, each source with its own
+ * quantile: with normal seeds that holds at least the level, whatever the shares [Banerjee 1960; "MOVER", Zou and Donner
+ * 2008], and is never narrower than either of them alone. */
 #include <math.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "compare/stats.h"
+#include "compare/stats_private.h"
 
 enum { SEED = 1, MOST_DEGREES = 1000 };
 
+/* Seeds that one spread is estimated from: those of one model, or the differences of two models with the same seeds. */
 typedef struct {
     int seeds;
-    const double *x;     /* (seeds, n, RV_SUMS) */
-    int32_t *drawn;      /* how often each seed is in the resample */
-    int draws;
-    double value;        /* mean over seeds, all examples */
-    double mean_variance; /* of that mean, by the spread of seeds; 0 with one */
-} side;
+    double *all, *now; /* (seeds): the metric, or its difference, on all examples and on a resample */
+    double value;      /* mean of `all` */
+    double variance;   /* of that mean, by the spread of seeds; 0 with one */
+    double noise;      /* the part of it that examples make, which move each seed by itself */
+} group;
 
 typedef struct {
-    int sides;
-    side s[2];
-    bool paired;         /* the sides' seeds are drawn together */
+    int models, groups, width;
+    int seeds[2];       /* of each model */
+    const double *x[2]; /* (seeds, n, RV_SUMS) of each model */
+    double *sums;       /* (n, seeds of both, width): the same without the columns behind the last that is used */
+    double *total;      /* (seeds of both, width) of the examples as often as they count */
+    group g[2];
     int64_t n;
-    int width;           /* sums that are not all 0 */
-    rv_metric_of metric;
-    int32_t *times;      /* how often each example is in the resample */
-    double *value;       /* of each resample */
+    const rv_corpus_metric *metric;
+    int32_t *times; /* how often each example is in the resample */
+    double *value;  /* of each resample */
     int resamples;
+    double share; /* of the reach of examples, what is left without `noise` */
 } bootstrap;
 
 /* ---- one resample */
 
-static void draw(rv_rng *rng, int64_t n, int64_t draws, int32_t *times) {
+static void draw(rv_rng *rng, int64_t n, int32_t *times) {
     memset(times, 0, (size_t)n * sizeof *times);
     /* Four 32-bit numbers a block; the bias of scaling them is below n / 2^32. */
-    for (int64_t i = 0; i < draws; i += 4) {
+    for (int64_t i = 0; i < n; i += 4) {
         uint32_t u[4];
         rv_rng_block(rng->key, rng->step, rng->next++, u);
-        for (int64_t k = 0; k < 4 && i + k < draws; k++) times[(uint64_t)u[k] * (uint64_t)n >> 32]++;
+        for (int64_t k = 0; k < 4 && i + k < n; k++) times[(uint64_t)u[k] * (uint64_t)n >> 32]++;
     }
 }
 
-/* The metric of one seed on the examples as often as `times` says; NULL: once each. */
-static double metric_of_seed(const bootstrap *b, const side *s, int seed, const int32_t *times) {
-    double sums[RV_SUMS] = {0};
-    const double *x = s->x + (int64_t)seed * b->n * RV_SUMS;
-    for (int64_t i = 0; i < b->n; i++, x += RV_SUMS) {
-        const double k = times ? times[i] : 1;
-        if (k == 0) continue;
-        for (int c = 0; c < b->width; c++) sums[c] += k * x[c];
+/* One row of all seeds after the other, so that their sums grow side by side. */
+static void add_up(const bootstrap *b) {
+    const int columns = (b->seeds[0] + b->seeds[1]) * b->width;
+    const double *x = b->sums;
+    double *restrict total = b->total;
+    memset(total, 0, (size_t)columns * sizeof *total);
+    for (int64_t i = 0; i < b->n; i++, x += columns) {
+        const double times = b->times[i];
+        for (int c = 0; c < columns; c++) total[c] += times * x[c];
     }
-    return b->metric(sums);
+}
+
+static double metric_of_seed(const bootstrap *b, int model, int seed) {
+    double sums[RV_SUMS] = {0};
+    const int at = model * b->seeds[0] + seed;
+    memcpy(sums, b->total + (int64_t)at * b->width, (size_t)b->width * sizeof *sums);
+    return b->metric->of(sums);
+}
+
+/* Each seed of a group, and their mean. */
+static double measure_group(const bootstrap *b, int at, double *out) {
+    const bool differences = b->models == 2 && b->groups == 1;
+    const int seeds = b->g[at].seeds;
+    double mean = 0;
+    for (int i = 0; i < seeds; i++) {
+        out[i] = metric_of_seed(b, at, i);
+        if (differences) out[i] -= metric_of_seed(b, 1, i);
+        mean += out[i] / seeds;
+    }
+    return mean;
 }
 
 static double resample(bootstrap *b, int r) {
-    rv_rng examples = rv_rng_make(SEED, "bootstrap examples", (uint64_t)r), seeds = rv_rng_make(SEED, "bootstrap seeds", (uint64_t)r);
-    double mean[2] = {0};
-    draw(&examples, b->n, b->n, b->times);
-    for (int k = 0; k < b->sides; k++) {
-        side *s = &b->s[k];
-        if (k && b->paired) memcpy(s->drawn, b->s[0].drawn, (size_t)s->seeds * sizeof *s->drawn);
-        else draw(&seeds, s->seeds, s->draws, s->drawn);
-        for (int i = 0; i < s->seeds; i++)
-            if (s->drawn[i]) mean[k] += s->drawn[i] * metric_of_seed(b, s, i, b->times) / s->draws;
+    rv_rng examples = rv_rng_make(SEED, "bootstrap examples", (uint64_t)r);
+    double value = 0;
+    draw(&examples, b->n, b->times);
+    add_up(b);
+    for (int k = 0; k < b->groups; k++) {
+        group *g = &b->g[k];
+        const double mean = measure_group(b, k, g->now), pairs = g->seeds > 1 ? g->seeds * (g->seeds - 1.) : 1;
+        for (int i = 0; i < g->seeds; i++)
+            g->noise += pow(g->now[i] - g->all[i] - (mean - g->value), 2) / pairs / b->resamples;
+        value += k ? -mean : mean;
     }
-    return mean[0] - mean[1];
+    return value;
 }
 
 /* ---- from resamples to an interval */
@@ -91,35 +117,39 @@ static double normal_within(double level) {
     return high;
 }
 
-/* Degrees of freedom of the resamples' variance: components of k - 1 each for seeds, n - 1 for examples. seeds: the variance of the
- * value by seeds, split over so many groups of so many seeds. */
-static int degrees(const bootstrap *b, double total) {
-    double seeds = 0, below = 0;
-    const int groups = b->paired ? 1 : b->sides;
-    for (int k = 0; k < groups; k++) {
-        const double v = b->s[k].mean_variance;
-        seeds += v;
-        if (b->s[k].seeds > 1) below += v * v / (b->s[k].seeds - 1);
-    }
-    const double examples = total > seeds ? total - seeds : 0, all = seeds + examples;
-    if (b->n > 1) below += examples * examples / (double)(b->n - 1);
-    const double d = below > 0 ? all * all / below : MOST_DEGREES;
-    return d < 1 ? 1 : d > MOST_DEGREES ? MOST_DEGREES : (int)d;
+/* What examples move each seed by itself is in the spread of seeds already: `share` takes it out of the examples'
+ * part. */
+static void find_share(bootstrap *b) {
+    const double examples = variance(b->resamples, b->value), noise = b->g[0].noise + b->g[1].noise;
+    b->share = examples > noise ? sqrt(1 - noise / examples) : 0;
 }
 
-static rv_interval interval(const bootstrap *b, double value, int degrees, double level) {
+/* How far seeds and examples reach together, where examples alone reach `examples`. It is no less than that: two seeds
+ * that agree by luck do not make few examples many. */
+static double reach(const bootstrap *b, double examples, double level) {
+    double squares = b->share * b->share * examples * examples;
+    for (int k = 0; k < b->groups; k++)
+        if (b->g[k].seeds > 1)
+            squares += b->g[k].variance * pow(rv_student_quantile((1 + level) / 2, b->g[k].seeds - 1), 2);
+    return fmax(sqrt(squares), examples);
+}
+
+static rv_interval interval(const bootstrap *b, double value, double level) {
+    const int degrees = b->n > MOST_DEGREES ? MOST_DEGREES : b->n > 1 ? (int)b->n - 1 : 1;
     const double stretch = fmax(1, rv_student_quantile((1 + level) / 2, degrees) / normal_within(level));
-    return (rv_interval){value, value + stretch * (rv_quantile(b->resamples, b->value, (1 - level) / 2) - value),
-                         value + stretch * (rv_quantile(b->resamples, b->value, (1 + level) / 2) - value)};
+    const double low = rv_quantile(b->resamples, b->value, (1 - level) / 2),
+                 high = rv_quantile(b->resamples, b->value, (1 + level) / 2);
+    return (rv_interval){value, value - reach(b, stretch * fmax(0, value - low), level),
+                         value + reach(b, stretch * fmax(0, high - value), level)};
 }
 
 /* The p at which the interval of level 1 - p would just leave 0 out, no smaller than the resamples can tell. */
-static double p_value(const bootstrap *b, double value, int degrees) {
+static double p_value(const bootstrap *b, double value) {
     double low = 2. / (b->resamples + 1), high = 1;
     if (value == 0) return 1;
     for (int i = 0; i < 40 && high - low > 1e-9; i++) {
         const double p = sqrt(low * high);
-        const rv_interval at = interval(b, value, degrees, 1 - p);
+        const rv_interval at = interval(b, value, 1 - p);
         *(at.low > 0 || at.high < 0 ? &high : &low) = p;
     }
     return high;
@@ -127,75 +157,95 @@ static double p_value(const bootstrap *b, double value, int degrees) {
 
 /* ---- all of it */
 
-/* The value on all examples, and each seed's (or NULL). */
-static rv_status measure(bootstrap *b, double *each) {
-    const bool together = b->paired && b->sides == 2;
-    const int most = b->s[0].seeds > b->s[1].seeds ? b->s[0].seeds : b->s[1].seeds;
-    double *of_seed = rv_alloc((size_t)most * 2 * sizeof *of_seed);
-    if (!of_seed) return RV_ENOMEM;
-    for (int k = 0; k < b->sides; k++) {
-        side *s = &b->s[k];
-        double *m = of_seed + k * most;
-        for (int i = 0; i < s->seeds; i++) m[i] = metric_of_seed(b, s, i, NULL), s->value += m[i] / s->seeds;
-        s->mean_variance = variance(s->seeds, m) / s->seeds;
-    }
-    if (each) memcpy(each, of_seed, (size_t)b->s[0].seeds * sizeof *each);
-    for (int i = 0; together && i < most; i++) of_seed[i] -= of_seed[most + i];
-    if (together) b->s[0].mean_variance = variance(most, of_seed) / most;
-    rv_free(of_seed);
-    return RV_OK;
-}
-
+/* The columns that are not all 0, so that a resample reads no others. */
 static int used_width(const bootstrap *b) {
     int width = 1;
-    for (int k = 0; k < b->sides; k++)
-        for (int64_t i = 0; i < b->s[k].seeds * b->n; i++)
+    for (int k = 0; k < b->models; k++)
+        for (int64_t i = 0; i < b->seeds[k] * b->n; i++)
             for (int c = RV_SUMS - 1; c >= width; c--)
-                if (b->s[k].x[i * RV_SUMS + c] != 0) width = c + 1;
+                if (b->x[k][i * RV_SUMS + c] != 0) width = c + 1;
     return width;
 }
 
+static rv_status take_memory(bootstrap *b) {
+    const int seeds = b->seeds[0] + b->seeds[1];
+    b->width = used_width(b);
+    b->sums = rv_alloc(rv_size_mul((size_t)(b->n * seeds), (size_t)b->width * sizeof *b->sums));
+    b->total = rv_alloc((size_t)(seeds * (b->width + 2) + b->resamples) * sizeof *b->total);
+    b->times = rv_alloc((size_t)b->n * sizeof *b->times);
+    if (!b->sums || !b->total || !b->times) return RV_ENOMEM;
+    double *room = b->total + seeds * b->width, *to = b->sums;
+    for (int k = 0; k < b->models; k++) {
+        b->g[k] = (group){.seeds = b->seeds[k], .all = room, .now = room + b->seeds[k]};
+        room += 2 * b->seeds[k];
+    }
+    b->value = room;
+    for (int64_t i = 0; i < b->n; i++)
+        for (int k = 0; k < b->models; k++)
+            for (int s = 0; s < b->seeds[k]; s++, to += b->width)
+                memcpy(to, b->x[k] + (s * b->n + i) * RV_SUMS, (size_t)b->width * sizeof *to);
+    return RV_OK;
+}
+
+/* On all examples. */
+static double measure(bootstrap *b) {
+    double value = 0;
+    for (int64_t i = 0; i < b->n; i++) b->times[i] = 1;
+    add_up(b);
+    for (int k = 0; k < b->groups; k++) {
+        group *g = &b->g[k];
+        g->value = measure_group(b, k, g->all);
+        g->variance = variance(g->seeds, g->all) / g->seeds;
+        value += k ? -g->value : g->value;
+    }
+    return value;
+}
+
 static rv_status run(bootstrap *b, double level, double *each, rv_interval *out, double *p) {
-    const int seeds = b->s[0].seeds + b->s[1].seeds;
     *out = (rv_interval){NAN, NAN, NAN};
     if (p) *p = NAN;
-    b->width = used_width(b);
-    RV_TRY(measure(b, each));
-    out->value = b->s[0].value - b->s[1].value;
-    if (!isfinite(out->value) || b->resamples < 1) return RV_OK;
-    b->value = rv_alloc((size_t)b->resamples * sizeof *b->value);
-    b->times = rv_alloc((size_t)(b->n + seeds) * sizeof *b->times);
-    rv_status status = b->value && b->times ? RV_OK : RV_ENOMEM;
-    bool finite = true;
-    for (int r = 0; r < b->resamples && status == RV_OK; r++) {
-        b->s[0].drawn = b->times + b->n;
-        b->s[1].drawn = b->s[0].drawn + b->s[0].seeds;
-        b->value[r] = resample(b, r);
-        finite = finite && isfinite(b->value[r]);
+    const rv_status status = take_memory(b);
+    if (status == RV_OK) {
+        const double value = out->value = measure(b);
+        bool finite = isfinite(value) && b->resamples > 0;
+        if (each) memcpy(each, b->g[0].all, (size_t)b->seeds[0] * sizeof *each);
+        for (int r = 0; r < b->resamples && finite; r++) finite = isfinite(b->value[r] = resample(b, r));
+        if (finite) {
+            find_share(b);
+            *out = interval(b, value, level);
+            if (p) *p = p_value(b, value);
+        }
     }
-    if (status == RV_OK && finite) {
-        const int d = degrees(b, variance(b->resamples, b->value));
-        const double value = out->value;
-        *out = interval(b, value, d, level);
-        if (p) *p = p_value(b, value, d);
-    }
-    rv_free(b->value);
+    rv_free(b->sums);
+    rv_free(b->total);
     rv_free(b->times);
     return status;
 }
 
-static side side_of(int seeds, const double *x) { return (side){.seeds = seeds, .x = x, .draws = seeds > 1 ? seeds - 1 : 1}; }
-
-rv_status rv_bootstrap(int seeds, int64_t n, const double *x, rv_metric_of metric, double level, int resamples, double *each, rv_interval *out) {
-    bootstrap b = {.sides = 1, .s = {side_of(seeds, x)}, .n = n, .metric = metric, .resamples = resamples};
-    return run(&b, level, each, out, NULL);
+rv_status rv_bootstrap(int seeds, int64_t n, const double *x, const rv_corpus_metric *metric, double level,
+                       int resamples, double *each, rv_interval *out) {
+    bootstrap b = {
+        .models = 1, .groups = 1, .seeds = {seeds}, .x = {x}, .n = n, .metric = metric, .resamples = resamples};
+    RV_TRY(run(&b, level, each, out, NULL));
+    if (isfinite(out->low)) *out = rv__within_bounds(metric, seeds, n, level, *out);
+    return RV_OK;
 }
 
-rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const double *a, const double *b, rv_metric_of metric, double level, int resamples,
-                            rv_interval *difference, double *p) {
-    bootstrap both = {.sides = 2, .s = {side_of(seeds_a, a), side_of(seeds_b, b)}, .paired = seeds_a == seeds_b, .n = n, .metric = metric,
+rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const double *a, const double *b,
+                            const rv_corpus_metric *metric, double level, int resamples, rv_interval *difference,
+                            double *p) {
+    bootstrap both = {.models = 2,
+                      .groups = seeds_a == seeds_b ? 1 : 2,
+                      .seeds = {seeds_a, seeds_b},
+                      .x = {a, b},
+                      .n = n,
+                      .metric = metric,
                       .resamples = resamples};
-    return run(&both, level, NULL, difference, p);
+    const double range = metric->most - metric->least;
+    RV_TRY(run(&both, level, NULL, difference, p));
+    if (difference->low < -range) difference->low = -range;
+    if (difference->high > range) difference->high = range;
+    return RV_OK;
 }
 
 int64_t rv_seeds_needed(int n, const double *difference, double level) {

@@ -54,7 +54,9 @@ static int rising(const void *a, const void *b) {
 
 double rv_quantile(int n, double *x, double q) {
     if (n < 1) return NAN;
-    qsort(x, (size_t)n, sizeof *x, rising);
+    int risen = 1; /* many quantiles of the same numbers: sorted once */
+    while (risen < n && x[risen - 1] <= x[risen]) risen++;
+    if (risen < n) qsort(x, (size_t)n, sizeof *x, rising);
     const double at = q * (n - 1);
     const int i = (int)at < n - 1 ? (int)at : n - 1;
     if (i == n - 1 || x[i] == x[i + 1]) return x[i]; /* equal ones may be infinite */
