@@ -10,7 +10,7 @@ import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
 MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb"}
-RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "loss": (0, math.inf),
+RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "chrf": (0, 100), "loss": (0, math.inf),
          "mse": (0, math.inf), "ppl": (1, math.inf)}
 
 
@@ -39,6 +39,18 @@ def bleu(examples):
     return brevity * math.exp(logs / 4)
 
 
+def chrf(examples):
+    """Popovic 2015 from summed counts of 1- to 6-grams; orders that one side does not have are left out."""
+    each = [e["chrf"] for e in examples]
+    hyp, ref, match = ([sum(c[key][k] for c in each) for k in range(6)] for key in ("hyp", "ref", "match"))
+    if not ref[0]: return math.nan
+    orders = [k for k in range(6) if hyp[k] and ref[k]]
+    if not orders: return 0
+    precision = math.fsum(match[k] / hyp[k] for k in orders) / len(orders)
+    recall = math.fsum(match[k] / ref[k] for k in orders) / len(orders)
+    return 100 * 5 * precision * recall / (4 * precision + recall) if precision + recall else 0
+
+
 def metric(name, examples):
     if not examples: return math.nan
     total = lambda key: math.fsum(e.get(key, 0) for e in examples)
@@ -52,7 +64,7 @@ def metric(name, examples):
         return total("nats") / bytes_ / math.log(2) if bytes_ else math.nan
     if name == "exact": return total("exact") / len(examples)
     if name == "mse": return total("squared_error") / len(examples)
-    return bleu(examples)
+    return chrf(examples) if name == "chrf" else bleu(examples)
 
 
 # ---- Student's t
@@ -382,7 +394,7 @@ def self_test(ravel):
         assert not wrong and checker.checked > 300, checker.checked
         for part in "curves", "time_to", "quality", "by_length", "tuning": assert checker.report.get(part), f"no {part}"
         # A report with any one of its values changed is found out.
-        for part, keys in ("runs", ("loss", "bleu", "exact", "tokens", "flops")), ("curves", ("mean", "tokens")), ("quality", ("value", "per_seed", "difference")), ("by_length", ("value", "examples")), ("time_to", ("step", "best")):
+        for part, keys in ("runs", ("loss", "bleu", "chrf", "exact", "tokens", "flops")), ("curves", ("mean", "tokens")), ("quality", ("value", "per_seed", "difference")), ("by_length", ("value", "examples")), ("time_to", ("step", "best")):
             for key in keys:
                 paths = [p for p in spoil(checker.report[part], (part,)) if key in p]
                 assert paths, (part, key)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "compare/gradient_flow.h"
+#include "compare/report_data_private.h"
 #include "base/file.h"
 #include "train/language_model_task.h"
 #include "train/stop.h"
@@ -67,6 +68,11 @@ static json_t *describe(int64_t i, const rv_example *e) {
         json_object_set_new(o, "bleu", json_pack("{s:o, s:o, s:I, s:I}", "counts", counts(RV_BLEU_ORDER, e->bleu.counts), "totals",
                                                  counts(RV_BLEU_ORDER, e->bleu.totals), "hyp_len", (json_int_t)e->bleu.hyp_len, "ref_len",
                                                  (json_int_t)e->bleu.ref_len));
+    if (e->hypothesis)
+        json_object_set_new(o, "chrf",
+                            json_pack("{s:o, s:o, s:o}", "hyp", counts(RV__CHRF_ORDER, e->chrf.hyp), "ref",
+                                      counts(RV__CHRF_ORDER, e->chrf.ref), "match",
+                                      counts(RV__CHRF_ORDER, e->chrf.match)));
     if (e->regression) {
         double off = e->prediction - e->target;
         json_object_set_new(o, "squared_error", rv_json_number(off * off));

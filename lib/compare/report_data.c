@@ -9,7 +9,6 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "train/bleu.h"
 
 double rv__json_double(const json_t *o, const char *key) {
     const json_t *v = json_object_get(o, key);
@@ -76,13 +75,13 @@ static rv_status take_example(void *ctx, json_t *line) {
     example_reader *r = ctx;
     rv__examples *e = r->e;
     static const char *const keys[] = {"source_tokens", "source_words"};
-    RV_TRY(grow(&e->sums, e->n, &r->room[2], RV_SUMS * sizeof *e->sums));
+    RV_TRY(grow(&e->sums, e->n, &r->room[2], RV__COLUMNS * sizeof *e->sums));
     for (int k = 0; k < 2; k++) {
         RV_TRY(grow(&e->length[k], e->n, &r->room[k], sizeof *e->length[k]));
         e->length[k][e->n] = whole(line, keys[k]);
     }
-    double *s = e->sums + e->n * RV_SUMS;
-    memset(s, 0, RV_SUMS * sizeof *s);
+    double *s = e->sums + e->n * RV__COLUMNS;
+    memset(s, 0, RV__COLUMNS * sizeof *s);
     s[RV__TOKENS] = (double)whole(line, "tokens");
     s[RV__CORRECT] = (double)whole(line, "correct");
     s[RV__BYTES] = (double)whole(line, "bytes");
@@ -91,6 +90,7 @@ static rv_status take_example(void *ctx, json_t *line) {
     s[RV__EXACT] = (double)whole(line, "exact");
     s[RV__EXAMPLES] = 1;
     const json_t *bleu = json_object_get(line, "bleu"), *squared = json_object_get(line, "squared_error");
+    const json_t *chrf = json_object_get(line, "chrf");
     if (squared) s[RV__SQUARES] = rv__json_double(line, "squared_error");
     for (int k = 0; bleu && k < RV_BLEU_ORDER; k++) {
         s[RV__BLEU + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "counts"), (size_t)k));
@@ -98,9 +98,14 @@ static rv_status take_example(void *ctx, json_t *line) {
     }
     s[RV__BLEU + 2 * RV_BLEU_ORDER] = (double)whole(bleu, "hyp_len");
     s[RV__BLEU + 2 * RV_BLEU_ORDER + 1] = (double)whole(bleu, "ref_len");
+    static const char *const ngrams[] = {"hyp", "ref", "match"};
+    for (int k = 0; chrf && k < 3 * RV__CHRF_ORDER; k++)
+        s[RV__CHRF + k] = (double)json_integer_value(
+            json_array_get(json_object_get(chrf, ngrams[k / RV__CHRF_ORDER]), (size_t)(k % RV__CHRF_ORDER)));
     e->predictions |= s[RV__TOKENS] > 0;
     e->bytes |= s[RV__BYTES] > 0;
     e->texts |= bleu != NULL;
+    e->chrf |= chrf != NULL;
     e->numbers |= squared != NULL;
     if (e->n++ < r->keep) json_array_append(e->first, line);
     return RV_OK;
@@ -215,30 +220,44 @@ static double bleu(const double s[RV_SUMS]) {
     return b.ref_len ? rv_bleu_from_stats(&(rv_bleu_options){0}, &b).score : NAN;
 }
 
+static double chrf(const double s[RV_SUMS]) {
+    rv_chrf_stats c = {0};
+    int64_t *const of[] = {c.hyp, c.ref, c.match};
+    for (int k = 0; k < 3 * RV__CHRF_ORDER; k++) of[k / RV__CHRF_ORDER][k % RV__CHRF_ORDER] = (int64_t)s[k];
+    return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
+}
+
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
-    {"loss", false, {ratio, 0, INFINITY}, 2, {RV__NATS, RV__TOKENS}},
-    {"ppl", false, {perplexity, 1, INFINITY}, 2, {RV__NATS, RV__TOKENS}},
-    {"bpb", false, {bits, 0, INFINITY}, 2, {RV__NATS, RV__BYTES}},
-    {"accuracy", true, {ratio, 0, 1}, 2, {RV__CORRECT, RV__TOKENS}},
-    {"exact", true, {ratio, 0, 1}, 2, {RV__EXACT, RV__EXAMPLES}},
-    {"bleu",
-     true,
-     {bleu, 0, 100},
-     10,
-     {RV__BLEU, RV__BLEU + 1, RV__BLEU + 2, RV__BLEU + 3, RV__BLEU + 4, RV__BLEU + 5, RV__BLEU + 6, RV__BLEU + 7,
-      RV__BLEU + 8, RV__BLEU + 9}},
-    {"mse", false, {ratio, 0, INFINITY}, 2, {RV__SQUARES, RV__EXAMPLES}},
+    {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},     {"ppl", perplexity, 2, {RV__NATS, RV__TOKENS}},
+    {"bpb", bits, 2, {RV__NATS, RV__BYTES}},        {"accuracy", ratio, 2, {RV__CORRECT, RV__TOKENS}},
+    {"exact", ratio, 2, {RV__EXACT, RV__EXAMPLES}}, {"bleu", bleu, 2 * RV_BLEU_ORDER + 2, {RV__BLEU}},
+    {"chrf", chrf, 3 * RV__CHRF_ORDER, {RV__CHRF}}, {"mse", ratio, 2, {RV__SQUARES, RV__EXAMPLES}},
 };
+
+rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m) {
+    const rv_metric_kind *known = rv_metric_find(m->name);
+    return (rv_corpus_metric){m->of, known->least, known->most};
+}
 
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     const int c = m->column[0];
     if (m->column[1] == RV__BYTES) return e->bytes;
-    return c == RV__SQUARES ? e->numbers : c == RV__EXACT || c >= RV__BLEU ? e->texts : e->predictions;
+    return c == RV__SQUARES                  ? e->numbers
+           : c == RV__CHRF                   ? e->chrf
+           : c == RV__EXACT || c == RV__BLEU ? e->texts
+                                             : e->predictions;
+}
+
+void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
+    const double *of = e->sums + i * RV__COLUMNS;
+    for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 
 double rv__metric_value(const rv__metric_kind *m, const rv__examples *e) {
-    double sums[RV_SUMS] = {0};
-    for (int64_t i = 0; i < e->n; i++)
-        for (int k = 0; k < m->columns; k++) sums[k] += e->sums[i * RV_SUMS + m->column[k]];
-    return m->corpus.of(sums);
+    double sums[RV_SUMS] = {0}, one[RV_SUMS];
+    for (int64_t i = 0; i < e->n; i++) {
+        rv__metric_sums(m, e, i, one);
+        for (int k = 0; k < m->columns; k++) sums[k] += one[k];
+    }
+    return m->of(sums);
 }

@@ -5,16 +5,33 @@
 #include "compare/json_file.h"
 #include "compare/report.h"
 #include "compare/stats.h"
+#include "train/bleu.h"
+#include "train/chrf.h"
+#include "train/metric.h"
 
-/* The sums of an example, in this order; then BLEU's counts and totals of each order, and the two lengths. */
-enum { RV__NATS, RV__TOKENS, RV__CORRECT, RV__BYTES, RV__EXACT, RV__EXAMPLES, RV__SQUARES, RV__BLEU };
+/* The sums of an example, in this order: after those of single numbers BLEU's counts and totals of each order and the two
+ * lengths; then chrF's n-grams of the hypothesis, of the reference and of both, of each order. */
+enum { RV__CHRF_ORDER = 6 };
+enum {
+    RV__NATS,
+    RV__TOKENS,
+    RV__CORRECT,
+    RV__BYTES,
+    RV__EXACT,
+    RV__EXAMPLES,
+    RV__SQUARES,
+    RV__BLEU,
+    RV__CHRF = RV__BLEU + 2 * RV_BLEU_ORDER + 2,
+    RV__COLUMNS = RV__CHRF + 3 * RV__CHRF_ORDER
+};
 
 /* examples.jsonl. */
 typedef struct {
     int64_t n;
-    double *sums;       /* (n, RV_SUMS) */
+    double *sums;       /* (n, RV__COLUMNS) */
     int64_t *length[2]; /* of the source, in tokens and in words */
-    bool predictions, bytes, texts, numbers; /* which sums mean something: 3 of them; bytes; exact, BLEU; squares */
+    /* Which sums mean something: 3 of them; bytes; exact, BLEU; chrF, which earlier versions did not have; squares. */
+    bool predictions, bytes, texts, chrf, numbers;
     json_t *first;      /* the first few lines as they are */
 } rv__examples;
 /* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, RV_ENOMEM. */
@@ -58,12 +75,16 @@ const json_t *rv__rate_beside(const json_t *entry, int side);
 /* Metrics of examples. */
 typedef struct {
     const char *name;
-    bool higher_is_better;
-    rv_corpus_metric corpus;
-    int columns, column[10]; /* the sums it needs, in the order in which `corpus` takes them */
+    rv_metric_of of;
+    int columns,
+        column[2]; /* the sums it needs, in the order in which `of` takes them; more than 2: from the first on */
 } rv__metric_kind;
-enum { RV__METRIC_KINDS = 7 };
+enum { RV__METRIC_KINDS = 8 };
 extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];
+/* With what it can be, for intervals. */
+rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m);
+/* What an example brings to it. */
+void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums);
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e);
 /* Of all examples. */
 double rv__metric_value(const rv__metric_kind *m, const rv__examples *e);

@@ -55,7 +55,7 @@ static double *gather(const rv__quality *d, const rv__group *g, const rv__metric
         double *to = x + (int64_t)k * *n * RV_SUMS;
         for (int64_t i = 0; i < first->n; i++) {
             if (!within(first, i, r)) continue;
-            for (int c = 0; c < m->columns; c++) to[c] = e->sums[i * RV_SUMS + m->column[c]];
+            rv__metric_sums(m, e, i, to);
             to += RV_SUMS;
         }
     }
@@ -70,7 +70,8 @@ static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__me
     double *x = gather(d, g, m, r, n);
     if (!*n) return RV_OK;
     const rv_report_options *o = &d->in->options;
-    rv_status status = x ? rv_bootstrap(g->n, *n, x, &m->corpus, o->level, o->resamples, each, out) : RV_ENOMEM;
+    const rv_corpus_metric metric = rv__corpus_metric(m);
+    rv_status status = x ? rv_bootstrap(g->n, *n, x, &metric, o->level, o->resamples, each, out) : RV_ENOMEM;
     rv_free(x);
     return status;
 }
@@ -104,17 +105,18 @@ static rv_status compare(const rv__quality *d, const char *setting, const rv__gr
     double *of_a = gather(d, left, m, &EVERYTHING, &n), *of_b = gather(d, right, m, &EVERYTHING, &same);
     double *each = rv_alloc((size_t)(2 * left->n) * sizeof *each);
     rv_interval alone;
+    const rv_corpus_metric metric = rv__corpus_metric(m);
     const double level = d->in->options.level;
     /* p is no smaller than 2 / (resamples + 1): enough of them for a verdict under the adjustment for so many pairs. */
     const int models = d->in->n_models, enough = (int)fmin(1.5 * models * (models - 1) / (1 - level), 1e6);
     const int resamples = d->in->options.resamples > enough ? d->in->options.resamples : enough;
     rv_status status = of_a && of_b && each ? RV_OK : RV_ENOMEM;
     if (status == RV_OK)
-        status = rv_bootstrap_pair(left->n, right->n, n, of_a, of_b, &m->corpus, level, resamples, &out->difference,
-                                   &out->p);
+        status =
+            rv_bootstrap_pair(left->n, right->n, n, of_a, of_b, &metric, level, resamples, &out->difference, &out->p);
     if (status == RV_OK && x->n > 1) {
-        status = rv_bootstrap(x->n, n, of_a, &m->corpus, level, 0, each, &alone);
-        if (status == RV_OK) status = rv_bootstrap(x->n, n, of_b, &m->corpus, level, 0, each + x->n, &alone);
+        status = rv_bootstrap(x->n, n, of_a, &metric, level, 0, each, &alone);
+        if (status == RV_OK) status = rv_bootstrap(x->n, n, of_b, &metric, level, 0, each + x->n, &alone);
         for (int i = 0; i < x->n; i++) each[i] -= each[x->n + i];
         if (status == RV_OK) out->needed = rv_seeds_needed(x->n, each, level);
     }
@@ -149,7 +151,8 @@ static json_t *describe_pair(const rv__quality *d, const rv__metric_kind *m, pai
     int64_t needed = -1;
     if (p->open && !isfinite(p->difference.low))
         snprintf(p->why, RV__WHY, "the metric is not a number on some resamples");
-    else if (p->open && excludes && p->adjusted < alpha) verdict = (p->difference.value > 0) == m->higher_is_better ? "a" : "b";
+    else if (p->open && excludes && p->adjusted < alpha)
+        verdict = (p->difference.value > 0) == rv_metric_find(m->name)->higher_is_better ? "a" : "b";
     else if (p->open) {
         verdict = "not distinguishable";
         needed = p->needed > p->seeds ? p->needed : -1;
@@ -215,7 +218,8 @@ static rv_status add_quality(const rv__quality *d, const char *setting, const rv
     json_t *models = json_array(), *pairs = json_array();
     rv_status status = describe_models(d, g, m, models);
     if (status == RV_OK) status = describe_pairs(d, setting, g, m, pairs);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:f, s:o, s:o}", "setting", setting, "metric", m->name, "higher_is_better", m->higher_is_better, "level",
+    json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:f, s:o, s:o}", "setting", setting, "metric", m->name,
+                                          "higher_is_better", (int)rv_metric_find(m->name)->higher_is_better, "level",
                                           d->in->options.level, "models", models, "pairs", pairs));
     return status;
 }

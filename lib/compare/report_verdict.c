@@ -213,7 +213,7 @@ bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__grou
         if (e->n != first->n)
             return because(why, "they were measured on %lld and %lld examples", (long long)first->n, (long long)e->n);
         for (int64_t i = 0; i < e->n && of_tokens; i++)
-            if (e->sums[i * RV_SUMS + RV__TOKENS] != first->sums[i * RV_SUMS + RV__TOKENS])
+            if (e->sums[i * RV__COLUMNS + RV__TOKENS] != first->sums[i * RV__COLUMNS + RV__TOKENS])
                 return because(why,
                                "they cut the text into different tokens, so that means over tokens do not compare");
     }
@@ -279,8 +279,8 @@ static double bytes_per_token(const rv__quality *d, const rv__group *g) {
     const rv__examples *e = &d->e[g->run[0]];
     double bytes = 0, tokens = 0;
     for (int64_t i = 0; i < e->n; i++) {
-        bytes += e->sums[i * RV_SUMS + RV__BYTES];
-        tokens += e->sums[i * RV_SUMS + RV__TOKENS];
+        bytes += e->sums[i * RV__COLUMNS + RV__BYTES];
+        tokens += e->sums[i * RV__COLUMNS + RV__TOKENS];
     }
     return bytes / tokens;
 }

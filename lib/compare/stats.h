@@ -11,7 +11,7 @@ typedef struct {
 } rv_interval;
 
 /** Sums of one example; a metric is a function of their sums over a corpus (a mean, BLEU). */
-enum { RV_SUMS = 17 };
+enum { RV_SUMS = 18 };
 typedef double (*rv_metric_of)(const double sums[RV_SUMS]);
 /** A metric and what it can be; infinite where nothing bounds it. */
 typedef struct {

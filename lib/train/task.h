@@ -10,6 +10,7 @@
 #include "nn/params.h"
 #include "train/config.h"
 #include "train/bleu.h"
+#include "train/chrf.h"
 #include "train/items.h"
 
 typedef struct rv_task rv_task;
@@ -34,7 +35,8 @@ typedef struct {
     double nats;             /**< summed over them */
     int64_t bytes;           /**< of the text that they say; 0: not known */
     const char *source, *reference, *hypothesis; /**< or NULL where the task has no such text */
-    rv_bleu_stats bleu;      /**< with a hypothesis */
+    rv_bleu_stats bleu;                          /**< with a hypothesis; */
+    rv_chrf_stats chrf;                          /**< of chrF2 */
     bool regression;         /**< the two below mean something, and tokens is 0 */
     double prediction, target;
 } rv_example;

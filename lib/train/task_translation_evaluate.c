@@ -192,6 +192,7 @@ static rv_status give_pairs(const rv_pairs *p, const rv__score *score, const rv_
             .hypothesis = texts[i].bytes,
         };
         RV_TRY(rv_bleu_count(&bo, e.hypothesis, 1, &e.reference, &e.bleu));
+        RV_TRY(rv_chrf_count(&(rv_chrf_options){0}, e.hypothesis, 1, &e.reference, &e.chrf));
         RV_TRY(sink(ctx, i, &e));
     }
     return RV_OK;

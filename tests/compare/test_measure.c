@@ -15,8 +15,9 @@
 #include "ravel.h"
 
 #define LANGUAGE_MODEL "data: {train: train.txt, valid: valid.txt, test: test.txt}\nmetrics: [loss, ppl, accuracy]"
-#define TRANSLATION                                                                                                                     \
-    "task: translation\ndata: {train: train.tsv, valid: valid.tsv, test: test.tsv, max_length: 12}\ntokenizer: {type: char}\nmetrics: [loss, bleu, accuracy]\n" \
+#define TRANSLATION                                                                                                    \
+    "task: translation\ndata: {train: train.tsv, valid: valid.tsv, test: test.tsv, max_length: 12}\ntokenizer: "       \
+    "{type: char}\nmetrics: [loss, bleu, chrf, accuracy]\n"                                                            \
     "decode: {beam_size: 3, max_length_ratio: 1, batch_size: 7}"
 
 static const struct {
@@ -92,6 +93,7 @@ typedef struct {
     int64_t n, tokens, correct, bytes;
     double nats;
     rv_bleu_stats bleu;
+    rv_chrf_stats chrf;
 } collector;
 
 static rv_status collect(void *ctx, int64_t i, const rv_example *e) {
@@ -104,7 +106,7 @@ static rv_status collect(void *ctx, int64_t i, const rv_example *e) {
     c->correct += e->correct;
     c->bytes += e->bytes;
     c->nats += e->nats;
-    if (e->hypothesis) rv_bleu_add(&c->bleu, &e->bleu);
+    if (e->hypothesis) rv_bleu_add(&c->bleu, &e->bleu), rv_chrf_add(&c->chrf, &e->chrf);
     return RV_OK;
 }
 
@@ -162,6 +164,7 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
     }
     cr_assert_eq((double)c.correct / (double)c.tokens, rv_metrics_value(&r, "accuracy"));
     if (translation) cr_assert_eq(rv_bleu_from_stats(&(rv_bleu_options){0}, &c.bleu).score, rv_metrics_value(&r, "bleu"));
+    if (translation) cr_assert_eq(rv_chrf_from_stats(&(rv_chrf_options){0}, &c.chrf), rv_metrics_value(&r, "chrf"));
     if (translation) cr_assert_eq(c.n, 23);
     cr_assert(c.correct > 0 && c.correct < c.tokens);
 
@@ -192,6 +195,7 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
             const char *h = json_string_value(json_object_get(e, "hypothesis")), *ref = json_string_value(json_object_get(e, "reference"));
             cr_assert_eq(json_integer_value(json_object_get(e, "exact")), !strcmp(h, ref));
             cr_assert_eq(json_array_size(json_object_get(json_object_get(e, "bleu"), "totals")), 4);
+            cr_assert_eq(json_array_size(json_object_get(json_object_get(e, "chrf"), "match")), 6);
         }
         json_decref(e);
     }
