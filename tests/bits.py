@@ -64,13 +64,15 @@ def main():
     p.add_argument("ravel")
     p.add_argument("what", choices=["record", "check"])
     p.add_argument("file")
-    p.add_argument("--steps", type=int, default=30)
-    p.add_argument("--isa", default="avx2,base")
+    p.add_argument("--steps", type=int)
+    p.add_argument("--isa")
     p.add_argument("--only", default="")
     a = p.parse_args()
     ravel, only = os.path.abspath(a.ravel), [o for o in a.only.split(",") if o]
+    if a.what == "check" and (a.steps or a.isa): p.error("the record says how many steps, and which instruction sets")
     if a.what == "record":
-        record = {"steps": a.steps, "isa": {isa: every(ravel, isa, a.steps, only) for isa in a.isa.split(",")}}
+        steps, isas = a.steps or 30, (a.isa or "avx2,base").split(",")
+        record = {"steps": steps, "isa": {isa: every(ravel, isa, steps, only) for isa in isas}}
         with open(a.file, "w") as f: json.dump(record, f, indent=1, sort_keys=True)
         return
     with open(a.file) as f: record = json.load(f)

@@ -59,11 +59,12 @@ RV_API void rv_tape_set_training(rv_tape *tape, bool on);
 RV_API bool rv_tape_training(const rv_tape *tape);
 /** While on, ops record nothing; values still live until reset or rewind. Returns the old setting. */
 RV_API bool rv_tape_no_grad(rv_tape *tape, bool on);
-/** Both, to be put back. */
+/** Those two switches. */
 typedef struct {
     bool no_grad, training;
 } rv_tape_mode;
-/** For a trained model, as in validation and decoding: nothing is recorded, and nothing dropped. Returns the mode before. */
+/** For a trained model, as in validation and decoding: nothing is recorded, and nothing dropped. Returns the switches
+ *  as they were, for rv_tape_restore. */
 RV_API rv_tape_mode rv_tape_infer(rv_tape *tape);
 RV_API void rv_tape_restore(rv_tape *tape, rv_tape_mode mode);
 /** First error since reset, its message left in rv_error_message(). */

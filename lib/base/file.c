@@ -72,8 +72,8 @@ void rv__file_close(rv__file *f) {
 static int rename_new(const char *from, const char *to) {
     if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) return 0;
     if (errno != EINVAL && errno != ENOSYS) return errno;
-    struct stat
-        st; /* a file system without RENAME_NOREPLACE: the run's lock keeps others away between these two calls */
+    struct stat st;
+    /* A file system without RENAME_NOREPLACE: the run's lock keeps others away between these two calls. */
     if (!lstat(to, &st)) return EEXIST;
     return rename(from, to) ? errno : 0;
 }
@@ -95,7 +95,8 @@ void rv__file_fsync_dir(rv__file *f, const char *path) {
     if (!e) {
         int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         e = fd < 0 || fsync(fd) ? errno : 0;
-        if (e == EINVAL) e = 0; /* some network file systems know no fsync of a directory */
+        /* Some network file systems know no fsync of a directory, and one that cannot be read cannot be opened. */
+        if (e == EINVAL || e == EACCES) e = 0;
         if (fd >= 0) close(fd);
     }
     latch(f, e, "fsync of the directory");
@@ -117,6 +118,7 @@ rv_status rv__path(char *out, const char *fmt, ...) {
 
 rv_status rv__make_folders(const char *path) {
     char p[RV__PATH];
+    if (!*path) return rv_error(RV_EDATA, "a folder's name must not be empty");
     RV_TRY(rv__path(p, "%s", path));
     for (char *s = p + 1;; s++) {
         if (*s && *s != '/') continue;

@@ -9,7 +9,6 @@
 #include "compare/compare_private.h"
 #include "compare/cost.h"
 #include "compare/measure.h"
-#include "base/file.h"
 #include "train/stop.h"
 #include "train/trainer.h"
 
@@ -70,18 +69,20 @@ rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, lo
     return owner ? RV_CELL_RUNNING : n ? RV_CELL_STOPPED : RV_CELL_MISSING;
 }
 
-/* True if `other` must be complete before the cell. */
-static bool needs(const rv_cell_info *cell, const rv_cell_info *other) {
+/* True if `other` must be complete before the cell. beyond: rates beyond those listed are planned, so that any model's
+ * trials decide what all models try. */
+static bool needs(const rv_cell_info *cell, const rv_cell_info *other, bool beyond) {
     if (cell->kind == RV_CELL_COST) return other->kind != RV_CELL_COST;
     if (cell->kind == RV_CELL_TUNE) return cell->beyond && other->kind == RV_CELL_TUNE && !other->beyond;
-    return other->kind == RV_CELL_TUNE;
+    return other->kind == RV_CELL_TUNE && (beyond || !strcmp(cell->model, other->model));
 }
 
 bool rv_cell_ready(const rv_comparison *c, int number) {
     rv_cell_info cell = rv_comparison_cell(c, number);
+    const bool beyond = rv__beyond_planned(c, -1) || rv__beyond_planned(c, 1);
     for (int i = 1; i < number; i++) {
         rv_cell_info other = rv_comparison_cell(c, i);
-        if (needs(&cell, &other) && !rv__cell_complete(&other) && !not_needed(c, &other)) return false;
+        if (needs(&cell, &other, beyond) && !rv__cell_complete(&other) && !not_needed(c, &other)) return false;
     }
     return true;
 }

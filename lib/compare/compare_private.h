@@ -16,6 +16,8 @@ rv_status rv__plan_make(const rv_comparison *c, json_t **out);
 
 /* Assignments "path=value" at the end of a list. */
 void rv__assign(json_t *list, const char *fmt, ...) RV_PRINTF(2, 3);
+/* The learning rate. */
+void rv__assign_rate(json_t *list, double lr);
 /* The shortest text that reads back as x. */
 void rv__number_text(double x, char out[32]);
 
@@ -28,7 +30,6 @@ rv_status rv__combinations(const rv_config *config, const char *key, json_t *out
 bool rv__cell_complete(const rv_cell_info *cell);
 bool rv__cell_diverged(const rv_cell_info *cell);
 
-typedef enum { RV__NOT_WANTED, RV__WANTED, RV__NOT_KNOWN } rv__wanted;
 /* Whether rates below (-1) or above (1) those listed are to be tried: where the best one of any model is the least or
  * the greatest of them. Not known before all of these are tried; *missing: one that is not, else 0. */
 rv_status rv__beyond_wanted(const rv_comparison *c, int side, rv__wanted *wanted, int *missing);

@@ -22,6 +22,12 @@ void rv__assign(json_t *list, const char *fmt, ...) {
     va_end(ap);
 }
 
+void rv__assign_rate(json_t *list, double lr) {
+    char text[32];
+    rv__number_text(lr, text);
+    rv__assign(list, "train.optimizer.lr=%s", text);
+}
+
 void rv__number_text(double x, char out[32]) {
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, x);
@@ -123,6 +129,9 @@ static rv_status read_trials(const rv_comparison *c) {
     } elsewhere[] = {{"train.optimizer.lr", "compare.tune.lr lists the rates"},
                      {"train.max_steps", "compare.budget says how long the models are trained"},
                      {"train.epochs", "compare.budget says how long the models are trained"},
+                     {"train.early_stopping", "every model gets the whole budget"},
+                     {"train.validate_every", "the best of more validations is better by that alone"},
+                     {"train.validate_batches", "losses of other examples do not compare"},
                      {"train.batch", "another batch is another budget; make it one of compare.settings"},
                      {"train.accumulate", "another batch is another budget; make it one of compare.settings"}};
     for (int i = 0; i < rv_config_map_count(c->config, key); i++) {
@@ -183,22 +192,24 @@ static rv_status check_threshold(const rv_comparison *c, const rv_config *model,
                     metric);
 }
 
-/* Every model with every value that trials choose among. */
-static rv_status check_trials(const rv_comparison *c) {
-    const json_t *first = json_object_get(json_array_get(c->settings, 0), "set");
-    json_t *model, *trial;
-    size_t m, t;
-    json_array_foreach (c->models, m, model)
+/* A model with every value that trials choose among, in every setting that it is then trained in. */
+static rv_status check_trials(const rv_comparison *c, const json_t *model) {
+    json_t *setting, *trial;
+    size_t s, t;
+    json_array_foreach (c->settings, s, setting)
         json_array_foreach (c->trials, t, trial) {
             rv_config *config;
-            const char *name = json_string_value(json_object_get(trial, "setting"));
+            const char *with = json_string_value(json_object_get(trial, "setting"));
+            const char *name = json_string_value(json_object_get(setting, "setting"));
+            if (!*with) continue;
             const rv_status status =
-                *name ? rv__model_config(model, first, json_object_get(trial, "set"), &config) : RV_OK;
-            if (*name && status == RV_OK) rv_config_destroy(config);
+                rv__model_config(model, json_object_get(setting, "set"), json_object_get(trial, "set"), &config);
             if (status != RV_OK)
-                return rv_error_context(status, "%s: model '%s' cannot be tried with %s:\n",
+                return rv_error_context(status, "%s: model '%s'%s%s cannot be tried with %s:\n",
                                         rv_config_where(c->config, "compare.tune.settings"),
-                                        json_string_value(json_object_get(model, "model")), name);
+                                        json_string_value(json_object_get(model, "model")),
+                                        *name ? " in the setting " : "", name, with);
+            rv_config_destroy(config);
         }
     return RV_OK;
 }
@@ -210,7 +221,6 @@ static rv_status ask(rv_comparison *c) {
     free(text);
     size_t m, s;
     json_t *model, *setting;
-    RV_TRY(check_trials(c));
     json_array_foreach(c->models, m, model) {
         const char *label = json_string_value(json_object_get(model, "model"));
         const rv_yaml_node *at = rv_config_map_at(c->config, "compare.models", (int)m);
@@ -241,6 +251,7 @@ static rv_status ask(rv_comparison *c) {
             json_object_set_new(c->asked, key, lines_of(text, false));
             free(text);
         }
+        RV_TRY(check_trials(c, model));
     }
     return RV_OK;
 }
@@ -275,6 +286,7 @@ void rv_comparison_close(rv_comparison *c) {
     json_decref(c->models);
     json_decref(c->settings);
     json_decref(c->trials);
+    free(c->beyond);
     json_decref(c->asked);
     json_decref(c->overrides);
     free(c);
@@ -286,10 +298,11 @@ rv_status rv_comparison_open(const char *file, int n_overrides, const char *cons
     c->models = json_array();
     c->settings = json_array();
     c->trials = json_array();
+    c->beyond = calloc(2, sizeof *c->beyond);
     c->asked = json_object();
     c->overrides = json_array();
     for (int i = 0; i < n_overrides; i++) json_array_append_new(c->overrides, json_string(overrides[i]));
-    rv_status status = rv__path(c->file, "%s", file);
+    rv_status status = c->beyond ? rv__path(c->file, "%s", file) : rv_error(RV_ENOMEM, "no memory for a comparison");
     if (status == RV_OK) status = read_file(c, n_overrides, overrides);
     if (status == RV_OK) return RV_OK;
     rv_comparison_close(c);

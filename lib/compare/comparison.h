@@ -19,6 +19,9 @@
 #include "io/run_dir.h"
 #include "train/config.h"
 
+/** Whether a learning rate beyond those listed is to be tried. */
+typedef enum { RV__NOT_KNOWN, RV__WANTED, RV__NOT_WANTED } rv__wanted;
+
 typedef struct {
     rv_config *config;           /**< the comparison's file */
     char file[RV_PATH_MAX];      /**< its path */
@@ -28,6 +31,7 @@ typedef struct {
     json_t *settings;            /**< [{"setting", "set"}] */
     json_t *asked;
     json_t *trials;              /**< [{"setting", "set"}] of compare.tune.settings */
+    rv__wanted *beyond;          /**< [2], below and above: what is known by now */
     json_t *overrides;           /**< ["compare.key=value"] of the command line */
 } rv_comparison;
 
@@ -45,9 +49,9 @@ typedef struct {
     rv_cell_kind kind;
     const char *model, *setting;
     int64_t seed, steps, tokens; /**< seed: of a cost cell, its round */
-    double lr;                   /**< of a trial, */
-    const char *with;            /**< as are the other values that it tries; "" */
-    int beyond;                  /**< -1, 1: a rate below or above those listed */
+    double lr;                   /**< of a trial: its learning rate */
+    const char *with;            /**< of a trial: the other values, "model.dropout=0.1"; "": none */
+    int beyond;                  /**< of a trial: -1, 1 for a rate below or above those listed */
     char path[RV_PATH_MAX]; /**< its folder; of a cost cell, its file */
     const json_t *entry;
 } rv_cell_info;
@@ -64,9 +68,11 @@ typedef enum {
 } rv_cell_state;
 /** What the disk says of a cell. *step: checkpoint it would go on from, or -1; *pid: who runs it, or 0. Either may be NULL. */
 RV_API rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, long *pid);
-/** True if what a cell needs is complete: of a training, the trials; of a measurement of cost, all that trains. */
+/** True if what a cell needs is complete: of a training, the trials; of a trial beyond the rates listed, those of the
+ *  rates listed; of a measurement of cost, all that trains. */
 RV_API bool rv_cell_ready(const rv_comparison *c, int number);
-/** Run a cell to its end, or on from where it stopped, with so many threads (0: all). A diverged training is an outcome and RV_OK. RV_EUSAGE if it
+/** Run a cell to its end, or on from where it stopped, with so many threads (0: all). A diverged training is an outcome and RV_OK;
+ *  of one that is not needed nothing is done, which is RV_OK, too. RV_EUSAGE if it
  *  needs other cells first or another process runs it; errors of rv_train, rv_measure_run; what rv_stop_requested says. */
 RV_API rv_status rv_cell_run(const rv_comparison *c, int number, int threads);
 

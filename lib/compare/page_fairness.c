@@ -173,15 +173,16 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
     if (!tuning) return;
     bool equal = json_is_true(json_object_get(tuning, "equal"));
     const json_t *first = json_array_get(json_object_get(tuning, "models"), 0), *rate;
-    const bool others = json_object_get(first, "with") != NULL;
+    const json_t *trials = json_object_get(first, "tried");
+    const bool others = json_object_get(json_array_get(trials, 0), "with") != NULL;
     const char *at = edges(p, tuning), *beyond = "";
-    size_t tried = json_array_size(json_object_get(first, "tried")), i;
+    size_t i;
     json_array_foreach (json_object_get(tuning, "beyond"), i, rate)
         beyond = rv__page_format(p, "%s%s%s", beyond, i ? " and " : "", rv__page_given(p, json_number_value(rate)));
     if (*beyond)
         beyond = rv__page_format(p,
-                                 " The rate %s was tried as well, with all models, since one was best at the end of "
-                                 "the rates listed.",
+                                 " Among them %s, beyond the rates listed: the best one of some model was the last of "
+                                 "these.",
                                  beyond);
     check_line(
         p, equal && !*at,
@@ -190,7 +191,7 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
                : "Learning rates: equal effort.",
         rv__page_format(
             p, "%zu %s tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.%s",
-            tried, others ? "combinations of a rate and other values" : "rates",
+            json_array_size(trials), others ? "combinations of a rate and other values" : "rates",
             rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
             *at ? " the least or the greatest of them: another may be better" : "", beyond));
 }

@@ -105,10 +105,10 @@ static void costs_note(rv__page *p, columns c, const decoding *d) {
     const bool several = json_array_size(rv__page_part(p, "runs")) > (size_t)rv__page_n_models(p);
     const char *text = c.time && several ? "Training time: the mean of the runs. " : "";
     if (c.decode)
-        text =
-            rv__page_format(p, "%sDecoding: %s%s tokens on %s thread%s, the median and four of five repeats.", text,
-                            isfinite(batch) ? rv__page_format(p, "%g sequences of ", batch) : "",
-                            rv__page_number(p, d->length), rv__page_number(p, d->threads), d->threads > 1 ? "s" : "");
+        text = rv__page_format(
+            p, "%sDecoding: %s%s tokens on %s thread%s: medians; the interval holds four of five repeats.", text,
+            isfinite(batch) ? rv__page_format(p, "%g sequences of ", batch) : "", rv__page_number(p, d->length),
+            rv__page_number(p, d->threads), d->threads > 1 ? "s" : "");
     if (!*text) return;
     fputs("<p class='note'>", p->f);
     rv_page_text(p->f, text);

@@ -60,7 +60,7 @@ const char *rv__page_value_of(rv__page *p, double v, double low, double high);  
 /* ---- what a metric is called ---- */
 /* Of a regression, whose loss has no tokens, the loss under other names; of a name that is not known, that name. */
 rv_metric_kind rv__page_metric_of(const rv__page *p, const char *name);
-/* The metric that verdicts are told by: the document's first that is not the loss it was trained with. */
+/* The metric that verdicts are told by: of those in the document the one of least rank in metrics.def. */
 const char *rv__page_headline(const rv__page *p);
 
 /* ---- what is known of a system in a setting; NaN where nothing is ---- */

@@ -4,7 +4,7 @@
 
 #include "compare/page_private.h"
 
-/* "its loss is 2.68 nats per token (95 % interval 2.61 to 2.75)" */
+/* "2.68 nats per token (95 % interval 2.61 to 2.75)" */
 static void value_text(rv__page *p, const char *metric, const char *model) {
     const rv_metric_kind m = rv__page_metric_of(p, metric);
     const char *setting = rv__page_setting(p, 0);
@@ -77,7 +77,7 @@ static int rest_of(rv__page *p, const json_t *pairs, const char *verdict, const 
         fputs(" and ", p->f);
         rv__page_model(p, rv__page_string(last, "b"));
     } else
-        rv_page_textf(p->f, "the other %d pairs", n);
+        rv_page_textf(p->f, "%d pairs", n);
     rv_page_text(p->f, after);
     return n;
 }
@@ -119,25 +119,6 @@ static void settings_sentence(rv__page *p, const char *metric) {
             rv_page_textf(p->f, " beats all others in %d of %d settings", n, settings);
     }
     if (!told) fputs("in no setting does one system beat all others", p->f);
-}
-
-/* Labels are their author's: what they stand for, where the systems are not all alike in it. */
-bool rv__page_systems(rv__page *p) {
-    const json_t *list = rv__page_part(p, "systems"), *s;
-    size_t i;
-    bool differ = rv__page_n_models(p) == 1;
-    json_array_foreach (list, i, s) differ |= !rv__page_is(s, "text", rv__page_string(json_array_get(list, 0), "text"));
-    if (!list || !differ) return false;
-    fputs("<dl class='systems'>\n", p->f);
-    json_array_foreach (list, i, s) {
-        fputs("<dt>", p->f);
-        rv__page_model(p, rv__page_string(s, "model"));
-        fputs("</dt><dd>", p->f);
-        rv_page_text(p->f, rv__page_string(s, "text"));
-        fputs("</dd>\n", p->f);
-    }
-    fputs("</dl>\n", p->f);
-    return true;
 }
 
 void rv__page_sentence(rv__page *p) {

@@ -77,3 +77,22 @@ const char *rv__page_winner(const rv__page *p, const char *metric, const char *s
     }
     return NULL;
 }
+
+/* Labels are their author's: what they stand for, where the systems are not all alike in it. */
+bool rv__page_systems(rv__page *p) {
+    const json_t *list = rv__page_part(p, "systems"), *s;
+    size_t i;
+    bool differ = rv__page_n_models(p) == 1;
+    json_array_foreach (list, i, s) differ |= !rv__page_is(s, "text", rv__page_string(json_array_get(list, 0), "text"));
+    if (!list || !differ) return false;
+    fputs("<dl class='systems'>\n", p->f);
+    json_array_foreach (list, i, s) {
+        fputs("<dt>", p->f);
+        rv__page_model(p, rv__page_string(s, "model"));
+        fputs("</dt><dd>", p->f);
+        rv_page_text(p->f, rv__page_string(s, "text"));
+        fputs("</dd>\n", p->f);
+    }
+    fputs("</dl>\n", p->f);
+    return true;
+}

@@ -161,6 +161,9 @@ static void windows(rv__page *p, const json_t *models) {
                                        : rv__page_format(p, "at %s alone", rv__page_given(p, low));
         text = rv__page_format(p, "%s%s%s %s", text, *text ? "; " : "", rv__page_string(row, "model"), range);
     }
+    const bool others = json_object_get(json_array_get(models, 0), "with") != NULL;
+    if (others)
+        rv__page_note(p, "Drawn, and in the ranges below, are the trials with the other values that each model took.");
     if (*text)
         rv__page_note(p, rv__page_format(p, "Rates tried whose loss is within 10\xc2\xa0%% of the best: %s.", text));
 }

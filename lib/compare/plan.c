@@ -310,6 +310,7 @@ static json_t *cell_set(const json_t *setting, const char *name, int64_t seed, b
     rv__assign(set, "name=%s", name);
     rv__assign(set, "seed=%" PRId64, seed);
     rv__assign(set, "train.epochs=null");
+    rv__assign(set, "train.early_stopping=null"); /* which a setting may have, too: every model gets the whole budget */
     rv__assign(set, "train.max_steps=%" PRId64, b.steps);
     return set;
 }
@@ -329,9 +330,16 @@ static void setting_name(const char *setting, size_t number, char out[96]) {
 static rv_status check_trial(const planner *p, const member *m, const json_t *trial, const json_t *set, budget *spent) {
     const char *name = json_string_value(json_object_get(trial, "setting"));
     rv__built b;
-    RV_TRY(rv__build(m->entry, set, NULL, m->vocabulary, false, &b));
+    RV_TRY(rv__build(m->entry, set, NULL, m->vocabulary, p->by == BY_FLOPS, &b));
     const int64_t parameters = rv_params_count(b.params);
+    const double flops = p->by == BY_FLOPS ? rv__size_of_model(&b).flops_per_token : m->size.flops_per_token;
     rv__discard(&b);
+    if (fabs(flops / m->size.flops_per_token - 1) > 1e-9)
+        return rv_error(RV_EUSAGE,
+                        "%s: compare.tune.settings: with %s the model '%s' takes %.4g FLOPs a token instead of %.4g, "
+                        "and is no longer matched; make it one of compare.settings",
+                        rv_config_where(p->config, "compare.tune.settings"), name, m->label, flops,
+                        m->size.flops_per_token);
     if (parameters != m->size.parameters)
         return rv_error(
             RV_EUSAGE,
@@ -361,7 +369,7 @@ static rv_status add_trial(planner *p, const member *m, double lr, int beyond, s
     snprintf(name, sizeof name, "tune-%s-%s%s", m->label, text, count);
     snprintf(path, sizeof path, "cells/tune-%s-%s%s", m->label, text, folder);
     json_t *take = json_copy((json_t *)values), *set = cell_set(first_setting(p), name, seed, m->tune);
-    rv__assign(take, "train.optimizer.lr=%s", text);
+    rv__assign_rate(take, lr);
     json_array_extend(set, take);
     const rv_status status = add_cell(p, "tune", m, setting, seed, m->tune, set, path);
     json_t *cell = json_array_get(p->cells, json_array_size(p->cells) - 1);
@@ -408,8 +416,11 @@ static rv_status add_tuning(planner *p) {
         budget spent;
         RV_TRY(spend(p, "compare.tune", m->entry, first_setting(p), rv_config_int(c, "compare.tune.seed"),
                      m->vocabulary, &m->tune));
-        for (size_t t = 0; t < json_array_size(p->c->trials) && json_array_size(p->c->trials) > 1; t++) {
-            json_t *trial = json_array_get(p->c->trials, t), *set = json_copy(first_setting(p));
+        json_t *trial;
+        size_t t;
+        json_array_foreach (p->c->trials, t, trial) {
+            if (!*json_string_value(json_object_get(trial, "setting"))) continue;
+            json_t *set = json_copy(first_setting(p));
             json_array_extend(set, json_object_get(trial, "set"));
             const rv_status status = check_trial(p, m, trial, set, &spent);
             json_decref(set);

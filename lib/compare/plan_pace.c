@@ -48,7 +48,7 @@ rv_status rv__pace_first(rv__pacemaker *r) {
             if (r->pace.n == 2) return RV_OK;
             continue;
         }
-        if (tries > TRIES) return drifted(r);
+        if (tries == TRIES) return drifted(r);
         r->pace = (rv__pace){1, seconds, seconds, seconds};
     }
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "compare/compare_private.h"
 #include "compare/report_data_private.h"
 
@@ -41,11 +40,10 @@ typedef struct {
 
 static rv_status add_trial(const rv_cell_info *cell, result *r, json_t *tried) {
     double loss = INFINITY;
-    const bool diverged = rv__cell_diverged(cell), done = rv__cell_complete(cell) && !diverged;
-    if (done)
-        RV_TRY(best_loss(cell, &loss));
-    else if (!diverged && !r->missing)
-        r->missing = cell->number;
+    /* In this order: another process may complete it in between. */
+    const bool complete = rv__cell_complete(cell), diverged = complete && rv__cell_diverged(cell);
+    if (complete && !diverged) RV_TRY(best_loss(cell, &loss));
+    if (!complete && !r->missing) r->missing = cell->number;
     if (loss < r->loss) r->loss = loss, r->best = cell->entry;
     if (!tried) return RV_OK;
     json_t *row = json_pack("{s:f, s:o, s:b}", "lr", cell->lr, "loss", rv_json_number(loss), "diverged", (int)diverged);
@@ -72,9 +70,9 @@ static size_t n_models(const rv_comparison *c) { return json_array_size(json_obj
 /* Whether a model's best rate is the last of those listed on that side. Where all diverged, lower ones may do. */
 static bool at_end(const rv_comparison *c, const result *r, int side) {
     const json_t *rate, *rates = json_object_get(json_object_get(c->plan, "tuning"), "lr");
+    if (!r->best) return side < 0;
     const double lr = rv__json_double(r->best, "lr");
     size_t i;
-    if (!r->best) return side < 0;
     json_array_foreach (rates, i, rate)
         if (side * (json_number_value(rate) - lr) > 0) return false;
     return true;
@@ -86,19 +84,27 @@ int rv__beyond_planned(const rv_comparison *c, int side) {
     return 0;
 }
 
+/* The first trial of a listed rate that is not complete; 0: none. */
+static int missing_trial(const rv_comparison *c) {
+    for (int i = 1; i <= rv_comparison_cells(c); i++) {
+        const rv_cell_info cell = rv_comparison_cell(c, i);
+        if (cell.kind == RV_CELL_TUNE && !cell.beyond && !rv__cell_complete(&cell)) return i;
+    }
+    return 0;
+}
+
 rv_status rv__beyond_wanted(const rv_comparison *c, int side, rv__wanted *wanted, int *missing) {
+    rv__wanted *known = &c->beyond[side > 0]; /* complete trials stay as they are: it is found out once */
+    *missing = *known == RV__NOT_KNOWN ? missing_trial(c) : 0;
+    *wanted = *known;
+    if (*known != RV__NOT_KNOWN || *missing) return RV_OK;
     *wanted = RV__NOT_WANTED;
-    *missing = 0;
     for (size_t i = 0; i < n_models(c); i++) {
         result r = {.loss = INFINITY};
         RV_TRY(look_at(c, model_at(c, i), 0, &r, NULL));
-        if (r.missing) {
-            *missing = r.missing;
-            *wanted = RV__NOT_KNOWN;
-            return RV_OK;
-        }
         if (at_end(c, &r, side)) *wanted = RV__WANTED;
     }
+    *known = *wanted;
     return RV_OK;
 }
 
@@ -142,7 +148,8 @@ static rv_status beyond(const rv_comparison *c, json_t *rates) {
         const int number = rv__beyond_planned(c, side);
         if (!number) continue;
         RV_TRY(rv__beyond_wanted(c, side, &wanted, &missing));
-        if (wanted == RV__WANTED) json_array_append_new(rates, json_real(rv_comparison_cell(c, number).lr));
+        const rv_cell_info cell = rv_comparison_cell(c, number);
+        if (wanted == RV__WANTED && rv__cell_complete(&cell)) json_array_append_new(rates, json_real(cell.lr));
     }
     return RV_OK;
 }
@@ -183,10 +190,12 @@ rv_status rv__tuned(const rv_comparison *c, const rv_cell_info *cell, json_t *se
     RV_TRY(look_at_all(c, cell->model, &r, NULL));
     if (r.missing)
         return rv_error(RV_EUSAGE,
-                        "cell %d needs the trials of its model's learning rate first: ravel compare %s --cell %d, and "
+                        "cell %d needs trials of learning rates first: ravel compare %s --cell %d, and "
                         "the others of kind tune",
                         cell->number, c->file, r.missing);
     if (!r.best) return all_diverged(c, cell->model);
-    json_array_extend(set, json_object_get(r.best, "take"));
-    return RV_OK;
+    const json_t *take = json_object_get(r.best, "take");
+    if (!take)
+        rv__assign_rate(set, rv__json_double(r.best, "lr")); /* the plan is of a version that tuned nothing else */
+    return !take || json_array_extend(set, (json_t *)take) == 0 ? RV_OK : rv_error(RV_ENOMEM, "no memory for a cell");
 }

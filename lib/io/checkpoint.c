@@ -217,9 +217,9 @@ rv_status rv_checkpoint_replace(const char *path, int64_t step, int n, const rv_
     rv__file f = {.fd = -1, .path = again};
     if (status == RV_OK) {
         rv__file_rename(&f, path, true);
-        if (f.error) rv__file_remove(again);
         rv__file_fsync_dir(&f, path);
     }
+    if (status != RV_OK || f.error) rv__file_remove(again); /* it may be there: its own last fsync is what failed */
     free(again);
     return f.error ? rv_error(RV_ECKPT, "%s: cannot be replaced: %s: %s", path, f.what, strerror(f.error)) : status;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "data/dataset.h"
 #include "train/task_common.h"
 #include "train/translate_attention.h"
@@ -11,7 +12,7 @@
 /* Where the gold links are from, for messages. */
 typedef struct {
     rv_links links;
-    char path[512];
+    char path[RV__PATH];
 } gold_links;
 
 static rv_status load(const char *path, gold_links *gold) {

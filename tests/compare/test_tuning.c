@@ -58,7 +58,7 @@ static rv_comparison *planned(const char *tune) {
     return c;
 }
 
-/* The trial of a model; NULL: as many as there are. */
+/* The trial of a model. */
 static rv_cell_info trial(const rv_comparison *c, const char *model, double lr, const char *with) {
     for (int i = 1; i <= rv_comparison_cells(c); i++) {
         rv_cell_info cell = rv_comparison_cell(c, i);
@@ -212,6 +212,47 @@ Test(tuning, other_values) {
     rv_comparison_close(c);
 }
 
+/* A plan of a version that tuned rates alone goes on: its best rate is taken over. */
+Test(tuning, a_plan_of_an_earlier_version) {
+    rv_comparison *c = planned("lr: [1e-3, 1e-2], extend: false");
+    for (int i = 1; i <= 4; i++) {
+        json_t *cell = (json_t *)rv_comparison_cell(c, i).entry;
+        json_object_del(cell, "take");
+        json_object_del(cell, "with");
+    }
+    for (int i = 0; i < 2; i++) done(c, i ? "b" : "a", 1e-3, "", 2), done(c, i ? "b" : "a", 1e-2, "", 1);
+    const int training = rv_comparison_cells(c) - 1;
+    cr_assert_eq(rv_cell_run(c, training, 1), RV_OK, "%s", rv_error_message());
+    char path[RV_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/experiment.yaml", rv_comparison_cell(c, training).path);
+    rv_config *config;
+    cr_assert_eq(rv_config_load(path, 0, NULL, &config), RV_OK, "%s", rv_error_message());
+    cr_expect_float_eq(rv_config_real(config, "train.optimizer.lr"), 1e-2, 1e-12);
+    rv_config_destroy(config);
+    rv_comparison_close(c);
+}
+
+/* The winner's values reach the training, and what a setting says of early stopping does not: the budget is equal. */
+Test(tuning, a_training_takes_what_won) {
+    rv_comparison *c = planned("lr: [1e-3, 1e-2], extend: false, settings: {model.dropout: [0, 0.2]}}\n"
+                               "  settings: {train.early_stopping: [{patience: 0}]");
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 4; k++)
+            done(c, i ? "b" : "a", k / 2 ? 1e-2 : 1e-3, k % 2 ? "model.dropout=0.2" : "model.dropout=0",
+                 k == 1 ? 1 : 2);
+    const int training = rv_comparison_cells(c);
+    cr_assert_eq(rv_cell_run(c, training, 1), RV_OK, "%s", rv_error_message());
+    char path[RV_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/experiment.yaml", rv_comparison_cell(c, training).path);
+    rv_config *config;
+    cr_assert_eq(rv_config_load(path, 0, NULL, &config), RV_OK, "%s", rv_error_message());
+    cr_expect_float_eq(rv_config_real(config, "train.optimizer.lr"), 1e-3, 1e-12);
+    cr_expect_float_eq(rv_config_real(config, "model.dropout"), 0.2, 1e-12);
+    cr_expect(!rv_config_has(config, "train.early_stopping"));
+    rv_config_destroy(config);
+    rv_comparison_close(c);
+}
+
 /* What is not for tuning is refused where it stands. */
 Test(tuning, refusals) {
     static const struct {
@@ -221,6 +262,9 @@ Test(tuning, refusals) {
         {"train.optimizer.lr: [1, 2]", "compare.tune.lr lists the rates"},
         {"train.batch.size: [1, 2]", "another batch is another budget"},
         {"train.max_steps: [1, 2]", "compare.budget says how long"},
+        {"train.early_stopping.patience: [0, 3]", "every model gets the whole budget"},
+        {"train.validate_every: [1, 5]", "the best of more validations is better by that alone"},
+        {"train.validate_batches: [1, 5]", "losses of other examples do not compare"},
         {"model.dropout: 0.1", "compare.tune.settings: expected a list of values"},
         {"model.dropuot: [0.1]", "unknown key 'dropuot'"},
         {"model.attention.size: [8]", "model 'a' cannot be tried with model.attention.size=8"},
@@ -232,10 +276,24 @@ Test(tuning, refusals) {
         cr_expect_eq(open_with(tune, &c), RV_EUSAGE, "%s", wrong[i].settings);
         cr_expect(strstr(rv_error_message(), wrong[i].why), "%s: %s", wrong[i].settings, rv_error_message());
     }
-    cr_assert_eq(open_with("lr: [1e-3], settings: {model.decoder.num_layers: [1, 2]}", &c), RV_OK, "%s",
-                 rv_error_message());
-    cr_expect_eq(rv_comparison_plan(c, false), RV_EUSAGE);
-    cr_expect(strstr(rv_error_message(), "with model.decoder.num_layers=2 the model 'a' has"), "%s",
+    static const char *const sizes[] = {"[1, 2]", "[2]"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(tune, sizeof tune, "lr: [1e-3], settings: {model.decoder.num_layers: %s}", sizes[i]);
+        cr_assert_eq(open_with(tune, &c), RV_OK, "%s", rv_error_message());
+        cr_expect_eq(rv_comparison_plan(c, false), RV_EUSAGE, "%s", sizes[i]);
+        cr_expect(strstr(rv_error_message(), "with model.decoder.num_layers=2 the model 'a' has"), "%s",
+                  rv_error_message());
+        rv_comparison_close(c);
+    }
+    /* In a setting other than the first, too. */
+    cr_expect_eq(open_with("lr: [1e-3], settings: {train.lr_scheduler.min_lr: [0, 1e-4]}}\n"
+                           "  settings: {train.lr_scheduler: [{type: cosine}, {type: noam}]",
+                           &c),
+                 RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "type=noam") || strstr(rv_error_message(), "type: noam"), "%s",
               rv_error_message());
-    rv_comparison_close(c);
+    /* A mistake of a model's own is told as that. */
+    put("b.yaml", "include: a.yaml\nname: b\nmodel: {decoder: {cell: gruu}}\n");
+    cr_expect_eq(open_with("lr: [1e-3], settings: {model.dropout: [0, 1e-4]}", &c), RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "model 'b' cannot be used"), "%s", rv_error_message());
 }

@@ -45,11 +45,10 @@ static void print_cells(const rv_comparison *c) {
 
 static void print_time(double seconds) {
     if (!(seconds > 0)) return;
-    printf("expected: %.2g %s of training on %d thread%s; validations, the measurement of examples and costs come on "
+    const double shown = seconds < 60 ? seconds : seconds < 6000 ? seconds / 60 : seconds / 3600;
+    printf("expected: %.*f %s of training on %d thread%s; validations, the measurement of examples and costs come on "
            "top\n",
-           seconds < 60     ? seconds
-           : seconds < 6000 ? seconds / 60
-                            : seconds / 3600,
+           shown < 10 ? 1 : 0, shown,
            seconds < 60     ? "seconds"
            : seconds < 6000 ? "minutes"
                             : "hours",

@@ -95,6 +95,10 @@ static void stop_all(state *s, int sig) {
     for (int i = 0; i < s->n_running; i++) kill(s->running[i].pid, sig);
 }
 
+static bool is_over(rv_cell_state now) {
+    return now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED;
+}
+
 static void note_done(state *s, int number, double seconds) {
     if (s->complete[number]) return;
     s->complete[number] = true;
@@ -131,7 +135,7 @@ static bool reap(state *s) {
         long owner;
         rv_cell_state now = rv_cell_look(s->c, j.cell, NULL, &owner);
         int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-        if (now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED)
+        if (is_over(now))
             note_done(s, j.cell, rv_now() - j.start);
         else if (now != RV_CELL_RUNNING && !(s->stopping && (exit_code == 75 || exit_code == 130 || exit_code < 0))) fail(s, &j, status);
         break; /* another process was quicker to take the cell: it is looked at again later */
@@ -149,7 +153,7 @@ static rv_status start(state *s, bool *waiting) {
         rv_cell_state now = rv_cell_look(s->c, i, NULL, NULL);
         bool mine = false;
         for (int r = 0; r < s->n_running; r++) mine |= s->running[r].cell == i;
-        if (!mine && (now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED)) {
+        if (!mine && (is_over(now))) {
             note_done(s, i, -1);
             continue;
         }
@@ -170,7 +174,7 @@ int rv__jobs_run(const rv_comparison *c, const rv__jobs_options *options) {
     rv_stop_install();
     for (int i = 1; i <= s.total; i++) { /* done before: the time that is left does not count them */
         rv_cell_state now = rv_cell_look(c, i, NULL, NULL);
-        s.done += s.complete[i] = now == RV_CELL_DONE || now == RV_CELL_DIVERGED || now == RV_CELL_NOT_NEEDED;
+        s.done += s.complete[i] = is_over(now);
     }
     s.bar = rv_progress_start("comparing", "cells", s.done, s.total);
     bool waiting = true;
