@@ -385,6 +385,16 @@ class Cli(WithText):
         self.assertFalse([f for f in os.listdir("runs/test") if "tmp" in f])
         self.check(ravel("ckpt", "verify", "runs/test"), 0)
 
+    def test_the_users_files_stay(self):
+        self.check(ravel("train", "-q", "lstm.yaml"), 0)
+        for name in "try.h5", "try", "notes.tmp-x":
+            self.write("runs/test/" + name, name)
+        self.write("runs/test/try.tmp-999999.tmp-999999", "of a dead process")
+        self.check(ravel("train", "-q", "lstm.yaml", "train.max_steps=30"), 0)
+        for name in "try.h5", "try", "notes.tmp-x":
+            with open("runs/test/" + name) as f: self.assertEqual(f.read(), name)
+        self.assertEqual([f for f in os.listdir("runs/test") if ".tmp-" in f], ["notes.tmp-x"])
+
     def test_folder_that_cannot_be(self):
         """--dry-run, which makes nothing, tells it, too."""
         for more in [], ["--dry-run"]:

@@ -36,7 +36,7 @@ class Refusals(WithText):
             self.check(ravel(*command, "runs/test", "runtime.threads=2"), 0)
 
     def test_output_that_cannot_be_written(self):
-        for command in ["--help"], ["--version"], ["help", "train"], ["ckpt", "info", "--help"]:
+        for command in ["--help"], ["--version"], ["help", "train"], ["ckpt", "info", "--help"], ["ckpt", "--help"]:
             with open("/dev/full", "w") as full:
                 r = subprocess.run([RAVEL, *command], stdout=full, stderr=subprocess.PIPE, text=True)
             self.assertEqual((r.returncode, r.stderr), (1, "ravel: cannot write to standard output\n"), command)
@@ -77,6 +77,9 @@ class Refusals(WithText):
         resume, average = ["train", "lstm.yaml", "--resume", "runs/c"], ["ckpt", "average", "x.h5", "runs/c"]
         for command in resume, average, ["ckpt", "seal", "runs/c", "-o", "x.h5"]:
             self.check(ravel(*command), 4, "runs/c: a folder; name a ")
+        self.check(ravel("compare", "c.yaml", "--dry-run", "compare.dir=text/x"), 2, "cannot write in text/x: Not a dir")
+        self.check(ravel("compare", "c.yaml", "--dry-run", "compare.tune={lr: [1e-2, 0.01], train_steps: 1}"), 2,
+                   "compare.tune.lr lists 0.01 twice")
         self.write("c.yaml", COMPARISON % "absent.yaml")
         self.check(ravel("config", "check", "c.yaml"), 2, "c.yaml:3:.*cannot read absent.yaml")
         self.write("nothing.yaml", "name: a\n")

@@ -255,6 +255,8 @@ class Translate(Command):
         self.assertRegex(said, r"(?m)^split +test$")
         self.assertRegex(said, r"(?m)^0-100 +\d+ +\d+\.\d\d +\d+\.\d\d$")
         self.assertRegex(said, r"(?m)^101- +0 +- +-$")
+        looked_up = [l.split() for l in ravel("summary", "runs/attends").stdout.splitlines() if "embedding" in l]
+        self.assertEqual([l[-1] for l in looked_up], ["0"] * 2, "a table is looked up, and takes no FLOPs")
         # every word pairs with its mirror image
         links = [" ".join(f"{i}-{n - 1 - i}" for i in range(n)) for n in words]
         self.write("gold", "\n".join(links) + "\n")

@@ -368,5 +368,5 @@ int rv_cmd_ckpt(int argc, char **argv) {
     bool asked = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "-?");
     if (*name && !asked) fprintf(stderr, "ravel ckpt: unknown action '%s'\n", name);
     help(asked ? stdout : stderr);
-    return asked ? 0 : 2;
+    return asked ? rv__tool_finish(RV_OK) : 2;
 }

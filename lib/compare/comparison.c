@@ -147,6 +147,13 @@ static rv_status read_trials(const rv_comparison *c) {
             if (!strcmp(rv_config_map_key(c->config, "compare.settings", k), at->text))
                 return problem(at, key, "compare.settings lists it, too; a key is compared or tuned");
     }
+    static const char rates[] = "compare.tune.lr";
+    for (int i = 1; i < rv_config_count(c->config, rates); i++)
+        for (int k = 0; k < i; k++) {
+            const double a = rv_config_real_at(c->config, rates, i), b = rv_config_real_at(c->config, rates, k);
+            if (a >= b && a <= b)
+                return rv_error(RV_EUSAGE, "%s: %s lists %g twice", rv_config_where(c->config, rates), rates, a);
+        }
     return rv__combinations(c->config, key, c->trials);
 }
 
@@ -377,7 +384,10 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     snprintf(path, sizeof path, "%s/plan.json", c->dir);
     if (!access(path, F_OK)) return read_plan(c, path);
     RV_TRY(check_folder(c->dir));
-    if (!keep) return rv__plan_make(c, &c->plan);
+    if (!keep) {
+        RV_TRY(rv_run_dir_can_open(c->dir));
+        return rv__plan_make(c, &c->plan);
+    }
     /* One process plans; those that share the comparison wait for it. */
     rv_run_dir *dir = NULL;
     while (rv_run_dir_open(c->dir, &dir) != RV_OK) {

@@ -190,10 +190,11 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
         : *at  ? "Learning rates: at the edge."
                : "Learning rates: equal effort.",
         rv__page_format(
-            p, "%zu %s tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.%s",
-            json_array_size(trials), others ? "combinations of a rate and other values" : "rates",
-            rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
-            *at ? " the least or the greatest of them: another may be better" : "", beyond));
+            p,
+            "%zu %s%s%s tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.%s",
+            json_array_size(trials), others ? "combination" : "rate", json_array_size(trials) == 1 ? "" : "s",
+            others ? " of a rate and other values" : "", rv__page_count(p, rv__page_real(tuning, "steps")),
+            *at ? ", for " : "", at, *at ? " the least or the greatest of them: another may be better" : "", beyond));
 }
 
 static const char *percent(rv__page *p, double share) {

@@ -21,12 +21,15 @@ static void value_text(rv__page *p, const char *metric, const char *model) {
 /* One system has no rival: what it came to, its loss first. */
 static void alone(rv__page *p, const char *headline) {
     const char *model = rv__page_model_name(p, 0);
-    if (isnan(rv__page_loss(p, model, rv__page_setting(p, 0)))) return;
+    const bool loss = isfinite(rv__page_loss(p, model, rv__page_setting(p, 0)));
+    const bool more = *headline && strcmp(headline, "loss"); /* a regression has its squared error alone */
+    if (!loss && !more) return;
     fputs("<p class='lead'>", p->f);
     rv__page_model(p, model);
     fputs(": ", p->f);
-    value_text(p, "loss", model);
-    if (*headline && strcmp(headline, "loss")) fputs(", ", p->f), value_text(p, headline, model);
+    if (loss) value_text(p, "loss", model);
+    if (loss && more) fputs(", ", p->f);
+    if (more) value_text(p, headline, model);
     rv_page_textf(p->f, ", on the %s.", rv__page_examples(p));
     fputs("</p>\n", p->f);
 }

@@ -221,6 +221,19 @@ static rv_status match_members(planner *p, rv__pace *pace) {
     return status != RV_OK || p->by == BY_WALL_CLOCK ? status : match_others(p, NULL);
 }
 
+/* With what trials choose among: nobody can say that it was not asked for. */
+static rv_status list_defaults(const planner *p, const member *m) {
+    json_t *set = json_copy(first_setting(p));
+    const size_t trials = json_array_size(p->c->trials);
+    if (rv_config_has(p->config, "compare.tune")) {
+        rv__assign_rate(set, rv_config_real_at(p->config, "compare.tune.lr", 0));
+        json_array_extend(set, json_object_get(json_array_get(p->c->trials, trials - 1), "set"));
+    }
+    const rv_status status = rv__list_defaults(m->entry, set);
+    json_decref(set);
+    return status;
+}
+
 static rv_status match(planner *p) {
     const char *label = rv_config_has(p->config, "compare.match.reference") ? rv_config_text(p->config, "compare.match.reference") : p->m[0].label;
     for (int i = 0; i < p->n; i++)
@@ -249,7 +262,7 @@ static rv_status match(planner *p) {
         json_object_set_new(row, "met", json_boolean(m->met));
         json_object_set_new(row, "widths", widths);
         json_array_append_new(rows, row);
-        RV_TRY(rv__list_defaults(m->entry, first_setting(p)));
+        RV_TRY(list_defaults(p, m));
         json_object_set_new(m->entry, "src_vocab", json_integer(m->size.src_vocab));
         json_object_set_new(m->entry, "tgt_vocab", json_integer(m->size.tgt_vocab));
     }

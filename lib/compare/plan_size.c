@@ -1,23 +1,11 @@
 /* How large a model is that a plan has built. */
-#include <string.h>
-
 #include "compare/plan_private.h"
 #include "train/language_model_task.h"
 #include "train/translation_task.h"
 
-static bool is_table(const char *name) {
-    static const char *const tables[] = {".embedding.weight", ".position.weight"};
-    size_t n = strlen(name);
-    for (int i = 0; i < 2; i++) {
-        size_t k = strlen(tables[i]);
-        if (n >= k && !strcmp(name + n - k, tables[i])) return true;
-    }
-    return false;
-}
-
 /* An output layer that is the embedding multiplies, and counts as one of its own would. */
 static bool only_looked_up(const rv__built *b, const rv_param *p) {
-    return is_table(p->name) && (!strncmp(p->name, "encoder.", 8) || !(b->task->kind->weight_flops(b->task, p) > 0));
+    return p->t.ndim >= 2 && !(b->task->kind->weight_flops(b->task, p) > 0);
 }
 
 rv__size rv__size_of_model(const rv__built *b) {

@@ -81,10 +81,11 @@ static void remove_stale(const rv_run_dir *run) {
     DIR *d = opendir(run->path);
     if (!d) return;
     for (struct dirent *e; (e = readdir(d));) {
-        const char *mark = strstr(e->d_name, ".tmp-");
+        const char *mark = NULL; /* the last one: a temporary may be of a temporary */
+        for (const char *s = e->d_name; (s = strstr(s, ".tmp-")); s += 5) mark = s + 5;
         if (!mark) continue;
         char *end;
-        long pid = strtol(mark + 5, &end, 10);
+        long pid = strtol(mark, &end, 10);
         if (*end || pid <= 0 || (pid != getpid() && (!kill((pid_t)pid, 0) || errno == EPERM))) continue;
         char path[RV_PATH_MAX];
         rv_run_dir_file(run, e->d_name, path);
@@ -176,9 +177,9 @@ rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_c
 }
 
 rv_status rv_run_dir_try_saving(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items) {
-    char path[RV_PATH_MAX];
-    rv_run_dir_file(run, "try.h5", path);
-    unlink(path); /* of a process that was killed here */
+    char name[32], path[RV_PATH_MAX];
+    snprintf(name, sizeof name, "try.tmp-%ld", (long)getpid()); /* a name that goes with the process */
+    rv_run_dir_file(run, name, path);
     rv_status status = rv_checkpoint_save(path, step, n, items, NULL);
     rv__file_remove(path);
     return status;

@@ -132,6 +132,8 @@ static double flops_of(const rv_seq2seq *m, const rv_param *p, double S, double 
     return each * T;
 }
 
+double rv_seq2seq_weight_flops(const rv_seq2seq *m, const rv_param *p) { return flops_of(m, p, 1, 1); }
+
 double rv_seq2seq_flops(const rv_seq2seq *m, const rv_params *params, int64_t B, int64_t S, int64_t T) {
     const rv_encoder_config *e = &m->config.encoder;
     const rv_decoder_config *d = &m->config.lm.decoder;

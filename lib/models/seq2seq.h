@@ -50,6 +50,8 @@ RV_API rv_status rv_seq2seq_state_reorder(rv_seq2seq *m, rv_decoder_state *state
 RV_API bool rv_seq2seq_attention(rv_tape *tape, rv_seq2seq *m, const rv_memory *memory, const int32_t *tgt, int64_t B, int64_t T,
                                  rv_attention_weights *out);
 
+/** FLOPs that a weight adds to the forward pass for one source and one target token; 0 if it is only looked up. */
+RV_API double rv_seq2seq_weight_flops(const rv_seq2seq *m, const rv_param *p);
 /** Forward FLOPs of a batch of B sentences with S source and T target positions, two per multiply-add. */
 RV_API double rv_seq2seq_flops(const rv_seq2seq *m, const rv_params *params, int64_t B, int64_t S, int64_t T);
 

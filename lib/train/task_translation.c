@@ -292,7 +292,7 @@ static void cost(const rv_task *task, const rv_params *params, double *flops, in
 }
 
 static double weight_flops(const rv_task *task, const rv_param *p) {
-    return rv_lm_weight_flops(rv_seq2seq_lm(((const translation_task *)task)->model), p);
+    return rv_seq2seq_weight_flops(((const translation_task *)task)->model, p);
 }
 
 /* ---- checkpoints */

@@ -253,6 +253,19 @@ Test(tuning, a_training_takes_what_won) {
     rv_comparison_close(c);
 }
 
+/* Nobody can say that what trials choose among was not asked for. */
+Test(tuning, what_is_tuned_is_asked_for) {
+    static const char *const asked[] = {"model.dropout", "train.optimizer.weight_decay", "train.optimizer.lr"};
+    rv_comparison *c =
+        planned("lr: [1e-3], settings: {model.dropout: [0, 0.1], train.optimizer.weight_decay: [0, 0.1]}");
+    const json_t *defaults = json_object_get(json_array_get(json_object_get(c->plan, "models"), 1), "defaults"), *key;
+    size_t i;
+    cr_expect_gt(json_array_size(defaults), 5);
+    json_array_foreach (defaults, i, key)
+        for (int k = 0; k < 3; k++) cr_expect_str_neq(json_string_value(key), asked[k]);
+    rv_comparison_close(c);
+}
+
 /* What is not for tuning is refused where it stands. */
 Test(tuning, refusals) {
     static const struct {
