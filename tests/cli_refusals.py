@@ -77,7 +77,8 @@ class Refusals(WithText):
         resume, average = ["train", "lstm.yaml", "--resume", "runs/c"], ["ckpt", "average", "x.h5", "runs/c"]
         for command in resume, average, ["ckpt", "seal", "runs/c", "-o", "x.h5"]:
             self.check(ravel(*command), 4, "runs/c: a folder; name a ")
-        self.check(ravel("compare", "c.yaml", "--dry-run", "compare.dir=text/x"), 2, "cannot write in text/x: Not a dir")
+        self.check(ravel("compare", "c.yaml", "--dry-run", "compare.dir=text/x"), 2,
+                   "cannot write in text/x: Not a dir")
         self.check(ravel("compare", "c.yaml", "--dry-run", "compare.tune={lr: [1e-2, 0.01], train_steps: 1}"), 2,
                    "compare.tune.lr lists 0.01 twice")
         self.write("c.yaml", COMPARISON % "absent.yaml")

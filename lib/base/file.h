@@ -1,5 +1,5 @@
-/* Paths, folders, and files that are whole or not there at all: the system calls of everything that must survive a crash,
- * with a hook through which tests let any of them fail, and log what reaches the disk in which order. */
+/* Paths, folders, and files that are whole or not there at all: the system calls of everything that must survive a
+ * crash, with a hook through which tests let any of them fail, and log what reaches the disk in which order. */
 #ifndef RV_BASE_FILE_H
 #define RV_BASE_FILE_H
 
@@ -20,7 +20,8 @@ typedef enum {
 } rv__io_op;
 
 /* Called before each operation; an errno to fail with, or 0 to go on. `path` is the file (of a rename, the source),
- * `to` the target of a rename; data and n are what is about to be appended. A failing write leaves half of it behind. */
+ * `to` the target of a rename; data and n are what is about to be appended. A failing write leaves half of it behind.
+ * */
 typedef int (*rv__io_hook)(void *user, rv__io_op op, const char *path, const char *to, const void *data, size_t n);
 void rv__io_set_hook(rv__io_hook hook, void *user); /* NULL: none */
 

@@ -71,9 +71,9 @@ RV_API rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *s
 /** True if what a cell needs is complete: of a training, the trials; of a trial beyond the rates listed, those of the
  *  rates listed; of a measurement of cost, all that trains. */
 RV_API bool rv_cell_ready(const rv_comparison *c, int number);
-/** Run a cell to its end, or on from where it stopped, with so many threads (0: all). A diverged training is an outcome and RV_OK;
- *  of one that is not needed nothing is done, which is RV_OK, too. RV_EUSAGE if it
- *  needs other cells first or another process runs it; errors of rv_train, rv_measure_run; what rv_stop_requested says. */
+/** Run a cell to its end, or on from where it stopped, with so many threads (0: all). A diverged training is an outcome
+ *  and RV_OK; of one that is not needed nothing is done, which is RV_OK, too. RV_EUSAGE if it needs other cells first
+ *  or another process runs it; errors of rv_train, rv_measure_run; what rv_stop_requested says. */
 RV_API rv_status rv_cell_run(const rv_comparison *c, int number, int threads);
 
 /** "tuning" of report.json from the trials that are complete; the rate of a model whose trials all diverged, or of which some are missing,

@@ -9,8 +9,8 @@
 #include "train/chrf.h"
 #include "train/metric.h"
 
-/* The sums of an example, in this order: after those of single numbers BLEU's counts and totals of each order and the two
- * lengths; then chrF's n-grams of the hypothesis, of the reference and of both, of each order. */
+/* The sums of an example, in this order: after those of single numbers BLEU's counts and totals of each order and the
+ * two lengths; then chrF's n-grams of the hypothesis, of the reference and of both, of each order. */
 enum { RV__CHRF_ORDER = 6 };
 enum {
     RV__NATS,

@@ -22,16 +22,16 @@ typedef struct {
 /** Interval of the metric of one model over seeds and examples: x is (seeds, n, RV_SUMS). Examples are drawn again with
  *  replacement, the same for every seed [Koehn 2004]; what seeds move comes from Student's t over them; the interval
  *  reaches to the root of the sum of the squares of both [Banerjee 1960; Zou and Donner 2008], and near a bound of the
- *  metric further (stats_bounds.c). It lies within the bounds. value: the mean over seeds of the metric on all examples.
- *  each (seeds) gets that metric per seed, or NULL. With one seed it covers examples only. Bounds of the interval are NaN
- *  where the metric is not finite or without resamples. What it holds, by simulation: README.md. Work: resamples x seeds
- *  x n x (1 + the last sum that is used); 5 seeds, 1,000 examples and 1,000 resamples take 10 ms. */
+ *  metric further (stats_bounds.c). It lies within the bounds. value: the mean over seeds of the metric on all
+ *  examples. each (seeds) gets that metric per seed, or NULL. With one seed it covers examples only. Bounds of the
+ *  interval are NaN where the metric is not finite or without resamples. What it holds, by simulation: README.md. Work:
+ *  resamples x seeds x n x (1 + the last sum that is used); 5 seeds, 1,000 examples and 1,000 resamples take 10 ms. */
 RV_API rv_status rv_bootstrap(int seeds, int64_t n, const double *x, const rv_corpus_metric *metric, double level,
                               int resamples, double *each, rv_interval *out);
 /** The same of metric(a) - metric(b) on the same examples; *p: two-sided, the level 1 - p being the one whose interval
- *  just leaves 0 out; no smaller than 2 / (resamples + 1). Seeds are paired when both have as many (the same seeds), else
- *  each model's count by themselves. Neither is the interval narrower nor p smaller than those of Student's t over the
- *  seeds (paired; else Welch's), where there is more than one. */
+ *  just leaves 0 out; no smaller than 2 / (resamples + 1). Seeds are paired when both have as many (the same seeds),
+ *  else each model's count by themselves. Neither is the interval narrower nor p smaller than those of Student's t over
+ *  the seeds (paired; else Welch's), where there is more than one. */
 RV_API rv_status rv_bootstrap_pair(int seeds_a, int seeds_b, int64_t n, const double *a, const double *b,
                                    const rv_corpus_metric *metric, double level, int resamples, rv_interval *difference,
                                    double *p);

@@ -1,11 +1,10 @@
-/* Intervals of metrics over seeds and examples, and how many seeds a difference needs.
- *
- * Examples are drawn again with replacement, the same for every seed and both models, and what the mean over seeds
- * then comes to says how far the choice of examples moves it (percentiles, stretched by Student's t over the normal
- * quantile). Seeds are not drawn again: with two to five of them percentiles know next to nothing of their spread,
- * and Student's t does. The interval reaches to the root of the sum of the two squares, each source with its own
- * quantile: with normal seeds that holds at least the level, whatever the shares [Banerjee 1960; "MOVER", Zou and Donner
- * 2008], and is never narrower than either of them alone. */
+/* Intervals of metrics over seeds and examples, and how many seeds a difference needs.  Examples are drawn again with
+ * replacement, the same for every seed and both models, and what the mean over seeds then comes to says how far the
+ * choice of examples moves it (percentiles, stretched by Student's t over the normal quantile). Seeds are not drawn
+ * again: with two to five of them percentiles know next to nothing of their spread, and Student's t does. The interval
+ * reaches to the root of the sum of the two squares, each source with its own quantile: with normal seeds that holds at
+ * least the level, whatever the shares [Banerjee 1960; "MOVER", Zou and Donner 2008], and is never narrower than either
+ * of them alone. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* What runs on several threads beside the ops: products of every kind, optimisers' updates, sums of squares, the best of
- * each row. The same bits at every thread count, however small the work. */
+/* What runs on several threads beside the ops: products of every kind, optimisers' updates, sums of squares, the best
+ * of each row. The same bits at every thread count, however small the work. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,8 @@ static void multiply(const void *what, rv_bits part[RV_BITS_PARTS]) {
     rv_free(a), rv_free(b), rv_free(c), rv_free(bias), rv_free(pre), rv_free(packed);
 }
 
-/* Few rows, few columns, more than one block of K, many small products (whole ones go to a thread), some larger ones. */
+/* Few rows, few columns, more than one block of K, many small products (whole ones go to a thread), some larger ones.
+ * */
 static const rv_gemm shapes[] = {
     {.m = 5, .n = 70, .k = 9},
     {.m = 70, .n = 3, .k = 40},

@@ -1,7 +1,7 @@
 /* Everything that runs on several threads, for ThreadSanitizer: every op's samples forward and backward, and three
- * training steps of an LSTM and of a GPT, all of it on several threads (support/teams.c). A plain driver; tools/check.sh
- * builds it with clang and libomp, whose Archer tells the sanitizer about barriers and the ends of regions. What it finds
- * it reports by itself. */
+ * training steps of an LSTM and of a GPT, all of it on several threads (support/teams.c). A plain driver;
+ * tools/check.sh builds it with clang and libomp, whose Archer tells the sanitizer about barriers and the ends of
+ * regions. What it finds it reports by itself. */
 #define _GNU_SOURCE
 #include <ftw.h>
 #include <stdio.h>
