@@ -11,6 +11,7 @@ typedef struct {
     int64_t tokens;   /* that it was trained on */
     double fall;      /* of the validation loss, as a share of it, if it went on falling for as long as the line through the last ones is; NaN: not known */
     double fall_low;  /* the least that the line's interval allows */
+    double valid;     /* its least validation loss; infinite without any */
     json_t *measured; /* measured.json, or NULL */
 } rv__run_facts;
 

@@ -9,6 +9,7 @@
 
 static const double TOKENS_EQUAL = 0.01;  /* relative */
 static const double STILL_FALLING = 0.02; /* of the loss */
+static const double WORSE = 0.1;          /* of the trial's loss: what seeds may differ by */
 enum { VALIDATIONS_LEAST = 3 };
 
 bool rv__belongs(const rv_report_run *r, const char *model, const char *setting) {
@@ -47,6 +48,10 @@ rv_status rv__run_facts_read(const rv_report_run *run, double level, rv__run_fac
     RV_TRY(rv__run_log_read(run->path, &log));
     out->tokens = log.n ? log.train[log.n - 1].tokens : 0;
     find_fall(&log, level, out);
+    const json_t *line;
+    size_t i;
+    out->valid = INFINITY;
+    json_array_foreach (log.valid, i, line) out->valid = fmin(out->valid, rv__json_double(line, "loss"));
     rv__run_log_free(&log);
     return rv__run_json_read(run->path, "measured.json", &out->measured);
 }
@@ -258,6 +263,16 @@ static bool still_improving(const rv__quality *d, const rv__group *g) {
     return mean > STILL_FALLING && low > 0;
 }
 
+/* Its trainings, which go on for longer, end behind the trial that chose their rate. */
+static bool worse_than_trial(const rv__quality *d, const rv__group *g) {
+    const json_t *t, *tried = json_object_get(plan_entry(d, "tuning", g->model), "tried");
+    double best = INFINITY, mean = 0;
+    size_t i;
+    json_array_foreach (tried, i, t) best = fmin(best, rv__json_double(t, "loss"));
+    for (int k = 0; k < g->n; k++) mean += d->facts[g->run[k]].valid / g->n;
+    return isfinite(best) && mean - best > WORSE * fabs(best);
+}
+
 /* "WHAT of a REST" or "WHAT of a and b REST", for those of the two of which it is so. */
 static void say_of(const rv__quality *d, const rv__group *a, const rv__group *b,
                    bool (*so)(const rv__quality *, const rv__group *), const char *what, const char *rest,
@@ -296,6 +311,10 @@ static void say_text(const rv__quality *d, const rv__group *a, const rv__group *
 void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
     say_of(d, a, b, still_improving, "only at this budget, at whose end the loss", "was still falling", why);
     say_of(d, a, b, at_edge, "the learning rate", "is at the edge of those tried, another may be better", why);
+    say_of(d, a, b, worse_than_trial, "the trainings",
+           "ended at a greater validation loss than the trial that chose the learning rate: it is too high for them, "
+           "or its trial was lucky",
+           why);
     say_text(d, a, b, why);
     say_part(d, a, why);
 }

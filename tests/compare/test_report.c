@@ -249,6 +249,22 @@ Test(report, what_a_verdict_rests_on_stands_beside_it, .init = setup, .fini = te
     json_decref(in.plan);
 }
 
+/* A rate that is too high for the whole budget may win a short trial. */
+Test(report, trainings_behind_their_trial, .init = setup, .fini = teardown) {
+    usual();
+    for (int k = 0; k < 2; k++) { /* the runs' least validation losses are between these */
+        in.plan =
+            json_pack("{s:{s:b, s:[{s:s, s:f, s:[{s:f, s:f}, {s:f}, {s:f}]}]}}", "tuning", "equal", 1, "models",
+                      "model", "beta", "lr", 0.1, "tried", "lr", 0.1, "loss", k ? 1e-3 : 1e3, "lr", 0.01, "lr", 1.);
+        json_t *r = report();
+        const char *why = json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why"));
+        cr_expect_eq(strstr(why, "the trainings of beta ended at a greater validation loss than the trial") != NULL, k,
+                     "%s", why);
+        json_decref(r);
+        json_decref(in.plan);
+    }
+}
+
 /* Beta wins; its trial one step away on the grid was, or was not, behind alpha's best one. */
 Test(report, how_much_hangs_on_the_rate, .init = setup, .fini = teardown) {
     static const struct {
