@@ -421,7 +421,8 @@ static rv_status add_tuning(planner *p) {
     int64_t amount;
     json_object_set_new(p->plan, "tuning", json_null());
     if (!budget_of(c, "compare.tune", &tokens, &amount)) return RV_OK;
-    json_t *rates = json_array();
+    json_t *rates = json_array(), *tuning = json_pack("{s:o}", "lr", rates);
+    json_object_set_new(p->plan, "tuning", tuning);
     for (int i = 0; i < rv_config_count(c, "compare.tune.lr"); i++)
         json_array_append_new(rates, json_real(rv_config_real_at(c, "compare.tune.lr", i)));
     for (int i = 0; i < p->n; i++) {
@@ -446,8 +447,9 @@ static rv_status add_tuning(planner *p) {
         const double lr = rv_config_bool(c, "compare.tune.extend") ? rate_beyond(c, side) : 0;
         for (int i = 0; i < p->n && lr > 0; i++) RV_TRY(add_trials(p, &p->m[i], lr, side));
     }
-    json_object_set_new(p->plan, "tuning", json_pack("{s:I, s:I, s:b, s:o}", "steps", (json_int_t)p->m[0].tune.steps, "tokens", (json_int_t)p->m[0].tune.tokens, "equal",
-                                                     (int)equal_tokens(p, true), "lr", rates));
+    json_object_set_new(tuning, "steps", json_integer(p->m[0].tune.steps));
+    json_object_set_new(tuning, "tokens", json_integer(p->m[0].tune.tokens));
+    json_object_set_new(tuning, "equal", json_boolean(equal_tokens(p, true)));
     return RV_OK;
 }
 
