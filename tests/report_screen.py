@@ -169,6 +169,33 @@ class Words(report_page.Drawn):
         r["match"]["by"] = "none"
         self.assertNotIn("off", rows(self.draw(r)[0], "Sizes</figcaption>")[0])
 
+    def test_what_was_planned_in_the_first_setting(self):
+        """Models are matched, budgets counted and rates tried there; a page of several settings says so."""
+        for settings, there in (("",), ""), (("data.max_length=8", "data.max_length=16"), ", in the first setting"):
+            words = self.draw(fixture_report.full(settings=settings))[1].words()
+            for said in "Sizes%s, matched by", "Training%s model steps", "3 rates tried per model%s, with 300 steps":
+                self.assertIn(said % there, words)
+
+    def test_what_trials_tried(self):
+        r = fixture_report.full()
+        r["tuning"]["beyond"] = [1e-4, 9e-3]
+        self.assertIn("Among them 0.0001 and 0.009, beyond the rates listed", self.draw(r)[1].words())
+        for m in r["tuning"]["models"]:
+            m["with"] = "model.dropout=0.1"
+            m["tried"] = [dict(t, **{"with": w}, loss=t["loss"] and t["loss"] + 1 * (w != m["with"]))
+                          for t in m["tried"] for w in ("model.dropout=0", "model.dropout=0.1")]
+        source, page = self.draw(r)
+        self.assertIn("6 combinations of a rate and other values tried per model", page.words())
+        self.assertIn("the trials with the other values that each model took", page.words())
+        table = rows(source, "Validation loss that each learning rate came to")
+        self.assertEqual([row[:2] for row in table[1:3]], [["bottleneck, model.dropout=0", "\u2013"],
+                                                           ["bottleneck, model.dropout=0.1", "0.003"]])
+        self.assertEqual([row[3] for row in table[1:3]], ["1.80", "0.800"])
+        for m in r["tuning"]["models"]:
+            m["tried"] = [{"lr": m["lr"], "loss": 1.0, "diverged": False}]
+            del m["with"]
+        self.assertIn("1 rate tried per model, with 300 steps", self.draw(r)[1].words())
+
 
 class Tables(report_page.Drawn):
     def test_wide_tables_say_that_they_scroll(self):

@@ -167,6 +167,11 @@ static const char *edges(rv__page *p, const json_t *tuning) {
     return names;
 }
 
+/* Models are matched, and their rates tried, in the first setting; in another, sizes and steps may differ. */
+static const char *where_planned(const rv__page *p) {
+    return rv__page_n_settings(p) > 1 ? ", in the first setting" : "";
+}
+
 static void tuning_line(rv__page *p, const json_t *tuning) {
     if (!tuning && rv__page_part(p, "budget") && rv__page_n_models(p) > 1)
         check_line(p, false, "Learning rates: not tuned.", "Each model is trained at the rate its file gives it.");
@@ -224,8 +229,9 @@ static void match_table(rv__page *p, const json_t *match) {
         if (!none) rv__page_cell(&t, percent(p, off));
         rv__page_cell(&t, *widths ? widths : "as given");
     }
-    rv__page_table_end(&t, none ? "Sizes"
-                                : rv__page_format(p, "Sizes, matched by %s; off: how far from those of %s",
+    const char *title = rv__page_format(p, "Sizes%s", where_planned(p));
+    rv__page_table_end(&t, none ? title
+                                : rv__page_format(p, "%s, matched by %s; off: how far from those of %s", title,
                                                   match_unit(match), rv__page_string(match, "reference")));
 }
 
@@ -241,7 +247,7 @@ static void budget_table(rv__page *p, const json_t *budget) {
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "steps")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "tokens")));
     }
-    rv__page_table_end(&t, "Training");
+    rv__page_table_end(&t, rv__page_format(p, "Training%s", where_planned(p)));
 }
 
 static void fair(rv__page *p) {

@@ -415,6 +415,23 @@ static double rate_beyond(const rv_config *c, int side) {
     return lr <= RATE_MOST && side * (lr - last) > 0 ? lr : 0;
 }
 
+/* Whether every model can be trained at a rate: a schedule's least rate, say, may lie above it. What hinders one of them
+ * is told, and no model tries it. */
+static bool all_can_try(const planner *p, double lr) {
+    bool can = true;
+    for (int i = 0; i < p->n && can; i++)
+        for (size_t t = 0; t < json_array_size(p->c->trials) && can; t++) {
+            json_t *set = json_copy(json_object_get(json_array_get(p->c->trials, t), "set"));
+            rv_config *config = NULL;
+            rv__assign_rate(set, lr);
+            can = rv__model_config(p->m[i].entry, first_setting(p), set, &config) == RV_OK;
+            rv_config_destroy(config);
+            json_decref(set);
+            if (!can) rv_info("no learning rate of %g is tried beyond those listed: %s", lr, rv_error_message());
+        }
+    return can;
+}
+
 static rv_status add_tuning(planner *p) {
     const rv_config *c = p->config;
     bool tokens;
@@ -445,7 +462,8 @@ static rv_status add_tuning(planner *p) {
     }
     for (int side = -1; side <= 1; side += 2) {
         const double lr = rv_config_bool(c, "compare.tune.extend") ? rate_beyond(c, side) : 0;
-        for (int i = 0; i < p->n && lr > 0; i++) RV_TRY(add_trials(p, &p->m[i], lr, side));
+        const bool tried = lr > 0 && all_can_try(p, lr);
+        for (int i = 0; i < p->n && tried; i++) RV_TRY(add_trials(p, &p->m[i], lr, side));
     }
     json_object_set_new(tuning, "steps", json_integer(p->m[0].tune.steps));
     json_object_set_new(tuning, "tokens", json_integer(p->m[0].tune.tokens));

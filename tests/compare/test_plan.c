@@ -9,33 +9,15 @@
 #include "base/log.h"
 #include "compare/comparison.h"
 #include "compare/plan_private.h"
+#include "compare/two_models.h"
 #include "kernels/gemm.h"
 #include "train/task.h"
 
-static char dir[] = "/tmp/ravel-plan-XXXXXX";
-
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(name, "w");
-    cr_assert(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-/* A folder with a text of 2000 characters and two models on it. */
 static void setup(void) {
-    cr_assert(mkdtemp(dir) && !chdir(dir));
-    FILE *f = fopen("text", "w");
-    for (int i = 0; i < 2000; i++) fputc(i % 40 == 39 ? '\n' : 'a' + i % 7, f);
-    fclose(f);
+    enter_folder();
     put("lstm.yaml", "name: lstm\ndata: {path: text}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 16}, embedding_dim: 8}\n"
                      "train: {batch: {size: 4, length: 16}, max_steps: 5, accumulate: 2, optimizer: {type: adam, lr: 1e-3}, validate_every: 5, early_stopping: {patience: 1}}\n");
     put("gru.yaml", "include: lstm.yaml\nname: gru\nmodel: {decoder: {cell: gru}}\ntrain: {accumulate: 1, batch: {size: 2}}\n");
-}
-
-static void teardown(void) {
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    cr_assert(!system(command));
 }
 
 static rv_comparison *plan(const char *yaml) {

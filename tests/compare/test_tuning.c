@@ -8,34 +8,17 @@
 #include <unistd.h>
 
 #include "compare/comparison.h"
+#include "compare/two_models.h"
 #include "kernels/gemm.h"
 #include "train/task.h"
 
-static char dir[] = "/tmp/ravel-tuning-XXXXXX";
-
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(name, "w");
-    cr_assert(f, "%s", name);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void setup(void) {
-    cr_assert(mkdtemp(dir) && !chdir(dir));
-    FILE *f = fopen("text", "w");
-    for (int i = 0; i < 2000; i++) fputc(i % 40 == 39 ? '\n' : 'a' + i % 7, f);
-    fclose(f);
+    enter_folder();
     put("a.yaml",
         "name: a\ndata: {path: text}\n"
         "model: {decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 16}, embedding_dim: 8}\n"
         "train: {batch: {size: 4, length: 16}, max_steps: 5, optimizer: {type: adamw, lr: 1e-3}, validate_every: 5}\n");
     put("b.yaml", "include: a.yaml\nname: b\nmodel: {decoder: {cell: gru}}\n");
-}
-
-static void teardown(void) {
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    cr_assert(!system(command));
 }
 
 TestSuite(tuning, .init = setup, .fini = teardown);
@@ -185,6 +168,15 @@ Test(tuning, no_rate_beyond) {
     rv_comparison_close(c);
 }
 
+/* A rate at which a model cannot be trained is tried by none; the rates listed are. */
+Test(tuning, no_rate_that_a_schedule_refuses) {
+    put("b.yaml", "include: a.yaml\nname: b\ntrain: {lr_scheduler: {type: cosine, min_lr: 5e-4}}\n");
+    rv_comparison *c = planned("lr: [1e-3, 1e-2]");
+    cr_expect_eq(rv_comparison_cells(c), 2 * 3 + 2);
+    cr_expect_eq(trial(c, "a", 0.1, "").beyond, 1);
+    rv_comparison_close(c);
+}
+
 /* Every combination at every rate, also beyond; the winner's values are what a training takes. */
 Test(tuning, other_values) {
     rv_comparison *c =
@@ -212,6 +204,16 @@ Test(tuning, other_values) {
     rv_comparison_close(c);
 }
 
+/* Run a training; the configuration that it was trained with. */
+static rv_config *trained(const rv_comparison *c, int number) {
+    cr_assert_eq(rv_cell_run(c, number, 1), RV_OK, "%s", rv_error_message());
+    char path[RV_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/experiment.yaml", rv_comparison_cell(c, number).path);
+    rv_config *config;
+    cr_assert_eq(rv_config_load(path, 0, NULL, &config), RV_OK, "%s", rv_error_message());
+    return config;
+}
+
 /* A plan of a version that tuned rates alone goes on: its best rate is taken over. */
 Test(tuning, a_plan_of_an_earlier_version) {
     rv_comparison *c = planned("lr: [1e-3, 1e-2], extend: false");
@@ -221,12 +223,7 @@ Test(tuning, a_plan_of_an_earlier_version) {
         json_object_del(cell, "with");
     }
     for (int i = 0; i < 2; i++) done(c, i ? "b" : "a", 1e-3, "", 2), done(c, i ? "b" : "a", 1e-2, "", 1);
-    const int training = rv_comparison_cells(c) - 1;
-    cr_assert_eq(rv_cell_run(c, training, 1), RV_OK, "%s", rv_error_message());
-    char path[RV_PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/experiment.yaml", rv_comparison_cell(c, training).path);
-    rv_config *config;
-    cr_assert_eq(rv_config_load(path, 0, NULL, &config), RV_OK, "%s", rv_error_message());
+    rv_config *config = trained(c, rv_comparison_cells(c) - 1);
     cr_expect_float_eq(rv_config_real(config, "train.optimizer.lr"), 1e-2, 1e-12);
     rv_config_destroy(config);
     rv_comparison_close(c);
@@ -240,12 +237,7 @@ Test(tuning, a_training_takes_what_won) {
         for (int k = 0; k < 4; k++)
             done(c, i ? "b" : "a", k / 2 ? 1e-2 : 1e-3, k % 2 ? "model.dropout=0.2" : "model.dropout=0",
                  k == 1 ? 1 : 2);
-    const int training = rv_comparison_cells(c);
-    cr_assert_eq(rv_cell_run(c, training, 1), RV_OK, "%s", rv_error_message());
-    char path[RV_PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/experiment.yaml", rv_comparison_cell(c, training).path);
-    rv_config *config;
-    cr_assert_eq(rv_config_load(path, 0, NULL, &config), RV_OK, "%s", rv_error_message());
+    rv_config *config = trained(c, rv_comparison_cells(c));
     cr_expect_float_eq(rv_config_real(config, "train.optimizer.lr"), 1e-3, 1e-12);
     cr_expect_float_eq(rv_config_real(config, "model.dropout"), 0.2, 1e-12);
     cr_expect(!rv_config_has(config, "train.early_stopping"));
