@@ -173,8 +173,8 @@ class Words(report_page.Drawn):
         """Models are matched, budgets counted and rates tried there; a page of several settings says so."""
         for settings, there in (("",), ""), (("data.max_length=8", "data.max_length=16"), ", in the first setting"):
             words = self.draw(fixture_report.full(settings=settings))[1].words()
-            for said in "Sizes%s, matched by", "Training%s model steps", "3 rates tried per model%s, with 300 steps":
-                self.assertIn(said % there, words)
+            for said in "Sizes%s, matched by", "Training%s modelstepstraining tokens", "3 rates tried per model%s, with 300 steps":
+                self.assertIn(said % there, words.replace("The table goes on to the right: scroll it.", ""))
 
     def test_what_trials_tried(self):
         r = fixture_report.full()

@@ -196,9 +196,10 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
                : "Learning rates: equal effort.",
         rv__page_format(
             p,
-            "%zu %s%s%s tried per model with %s steps each; the one with the lowest validation loss was taken%s%s%s.%s",
+            "%zu %s%s%s tried per model%s, with %s steps each; the one with the lowest validation loss was taken"
+            "%s%s%s.%s",
             json_array_size(trials), others ? "combination" : "rate", json_array_size(trials) == 1 ? "" : "s",
-            others ? " of a rate and other values" : "", rv__page_count(p, rv__page_real(tuning, "steps")),
+            others ? " of a rate and other values" : "", where_planned(p), rv__page_count(p, rv__page_real(tuning, "steps")),
             *at ? ", for " : "", at, *at ? " the least or the greatest of them: another may be better" : "", beyond));
 }
 
