@@ -138,7 +138,8 @@ with tempfile.TemporaryDirectory() as tmp:
     sizes = [tuple(map(int, l.split()[1:4])) for l in out.splitlines() if re.match(r"(recurrent|transformer) +\d", l)]
     check(len(sizes) == 4 and all(total == used + looked_up and looked_up > 0 for total, used, looked_up in sizes),
           f"--dry-run: sizes {sizes} of {out}")
-    for said in ("train.batch.size=8\n", "train.batch.size=16\n", "off: how far from recurrent", "transformer          off "):
+    for said in ("train.batch.size=8\n", "train.batch.size=16\n", "off: how far from recurrent",
+                 "transformer          off "):
         check(said in out, f"--dry-run: no {said!r} in {out}")
     check(re.search(r"(?m)^expected: \S+ (seconds|minutes) of training on \d+ thread", out), f"--dry-run: {out}")
     folder("costs", re.sub("  (budget|tune|quality|gradient_flow):.*\n", "", COMPARISON))

@@ -10,7 +10,8 @@ import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
 MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb"}
-RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "chrf": (0, 100), "loss": (0, math.inf),
+RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "chrf": (0, 100),
+         "loss": (0, math.inf),
          "mse": (0, math.inf), "ppl": (1, math.inf)}
 
 
@@ -394,7 +395,9 @@ def self_test(ravel):
         assert not wrong and checker.checked > 300, checker.checked
         for part in "curves", "time_to", "quality", "by_length", "tuning": assert checker.report.get(part), f"no {part}"
         # A report with any one of its values changed is found out.
-        for part, keys in ("runs", ("loss", "bleu", "chrf", "exact", "tokens", "flops")), ("curves", ("mean", "tokens")), ("quality", ("value", "per_seed", "difference")), ("by_length", ("value", "examples")), ("time_to", ("step", "best")):
+        for part, keys in ("runs", ("loss", "bleu", "chrf", "exact", "tokens", "flops")), ("curves", ("mean", "tokens")), \
+                ("quality", ("value", "per_seed", "difference")), ("by_length", ("value", "examples")), \
+                ("time_to", ("step", "best")):
             for key in keys:
                 paths = [p for p in spoil(checker.report[part], (part,)) if key in p]
                 assert paths, (part, key)

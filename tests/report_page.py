@@ -286,7 +286,8 @@ class Runs(unittest.TestCase):
         with open(os.path.join(self.tmp.name, "report/report.html")) as f: page = Page(f.read())
         self.assertEqual(page.wrong, [])
         for part in ("summary", "differences", "curves", "quality", "runs"): self.assertIn(part, page.anchors)
-        self.assertEqual(r["systems"], [{"model": "lstm", "text": "LSTM"}, {"model": "gpt", "text": "2-layer transformer"}])
+        self.assertEqual(r["systems"], [{"model": "lstm", "text": "LSTM"},
+                                        {"model": "gpt", "text": "2-layer transformer"}])
         self.assertTrue(all(x["parameters"] > 1000 for x in r["runs"]), r["runs"])
 
     def test_the_same_without_times(self):

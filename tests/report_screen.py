@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What readers wished of a report's page: the verdict on the first screen, words that say what they mean, nothing cut and
+"""What readers wished of a report's page: the verdict on the first screen, words that say what they mean, nothing
+cut and
 nothing shown that says nothing.   report_screen.py RAVEL"""
 import copy, re, unittest
 
@@ -25,7 +26,8 @@ class FirstScreen(report_page.Drawn):
         r = fixture_report.full()
         source, page = self.draw(r)
         head, *table = rows(source, "The systems on")
-        self.assertEqual(head, ["system", "exact matches, %", "loss, nats per token", "parameters", "training time", "decoding, ms"])
+        self.assertEqual(head, ["system", "exact matches, %", "loss, nats per token", "parameters",
+                               "training time", "decoding, ms"])
         self.assertEqual([row[0] for row in table], r["models"])
         exact, loss = (next(q for q in r["quality"] if q["metric"] == m) for m in ("exact", "loss"))
         for row, e, l, m in zip(table, exact["models"], loss["models"], r["match"]["models"]):
@@ -37,7 +39,8 @@ class FirstScreen(report_page.Drawn):
             self.assertEqual(row[3], f"{m['parameters']:,}")
         done = [x["time"]["seconds"] for x in r["runs"] if x["model"] == "bottleneck" and x["status"] == "done"]
         self.assertEqual(table[0][4], f"{sum(done) / len(done):.1f} s")  # the run that diverged is in no mean
-        decode = next(c for c in r["cost"]["rows"] if c["model"] == "bahdanau" and c["phase"] == "decode" and c["threads"] == 2 and c["sequence_length"] == 64)
+        decode = next(c for c in r["cost"]["rows"] if (c["model"], c["phase"], c["threads"]) == ("bahdanau", "decode", 2)
+                      and c["sequence_length"] == 64)
         self.assertTrue(table[1][5].startswith(f"{decode['ms']:.1f} ("), table[1])
         self.assertIn("Decoding: 8 sequences of 64 tokens on 2 threads", page.words())
 
@@ -60,7 +63,8 @@ class FirstScreen(report_page.Drawn):
         def lead(r): return re.search(r"<p class='lead'>(.*?)</p>", self.draw(r)[0], re.S)
         def words(r): return re.sub(r"<[^>]*>", "", lead(r)[1]).replace("\u00a0", " ")
         r = fixture_report.full()
-        self.assertEqual(words(r), "By exact matches on the test examples, bahdanau beats bottleneck; transformer beats bottleneck; "
+        self.assertEqual(words(r), "By exact matches on the test examples, bahdanau beats bottleneck; "
+                                   "transformer beats bottleneck; "
                                    "bahdanau and transformer are not distinguishable.")
         pairs(r, "exact", "not distinguishable")
         self.assertEqual(words(r), "By exact matches on the test examples, no two systems are distinguishable.")
@@ -77,21 +81,25 @@ class FirstScreen(report_page.Drawn):
 
     def test_one_system_begins_with_its_loss(self):
         source, page = self.draw(fixture_report.full(models=("lstm",)))
-        self.assertRegex(page.words(), r"^\s*recurrence-vs-attention lstm: loss 0\.\d+ nats per token \(95 % interval 0\.\d+ to 0\.\d+\), "
-                                       r"exact matches [\d.]+ % \(95 % interval [\d.]+ to [\d.]+\), on the test examples\.")
+        self.assertRegex(page.words(), r"^\s*recurrence-vs-attention lstm: loss 0\.\d+ nats per token "
+                         r"\(95 % interval 0\.\d+ to 0\.\d+\), exact matches [\d.]+ % "
+                         r"\(95 % interval [\d.]+ to [\d.]+\), on the test examples\.")
         r = fixture_report.full(models=("lstm",))
         del r["quality"]  # a run that is not finished
-        self.assertRegex(self.draw(r)[1].words(), r"^\s*recurrence-vs-attention lstm: loss 0\.\d+ nats per token, on the")
+        self.assertRegex(self.draw(r)[1].words(),
+                         r"^\s*recurrence-vs-attention lstm: loss 0\.\d+ nats per token, on the")
 
     def test_bullets_of_cost_are_folded(self):
         source, _ = self.draw(fixture_report.full())
-        folded = re.search(r"<details><summary>Which is cheaper at which length \(2 threads\)</summary>(.*?)</details>", source, re.S)[1]
+        folded = re.search(r"<details><summary>Which is cheaper at which length \(2 threads\)</summary>(.*?)</details>",
+                           source, re.S)[1]
         self.assertIn("up to 251 tokens", folded)
 
     def test_labels_are_explained(self):
         r = fixture_report.full()
         self.assertNotIn("class='systems'", self.draw(r)[0])
-        r["systems"] = [{"model": m, "text": t} for m, t in zip(r["models"], ("reads by GRU, one vector", "reads by GRU", "transformer"))]
+        r["systems"] = [{"model": m, "text": t} for m, t in
+                        zip(r["models"], ("reads by GRU, one vector", "reads by GRU", "transformer"))]
         self.assertIn("bottleneckreads by GRU, one vector", self.draw(r)[1].words().replace("\n", ""))
         for s in r["systems"]: s["text"] = "GRU"
         self.assertNotIn("class='systems'", self.draw(r)[0])
@@ -135,26 +143,32 @@ class Words(report_page.Drawn):
         r = fixture_report.full()
         r["cost"]["rows"] = [c for c in r["cost"]["rows"] if c["threads"] == 1]
         section = self.draw(r)[0].split("<section id='cost'>")[1]
-        self.assertRegex(section.split("<details>")[0], r"(?s)<div class='row'>\s*<figure.*Training step, 1 thread.*Decoding, 1 thread.*</div>")
+        self.assertRegex(section.split("<details>")[0],
+                         r"(?s)<div class='row'>\s*<figure.*Training step, 1 thread.*Decoding, 1 thread.*</div>")
         self.assertEqual(section.split("<details>")[0].count("<div class='row'>"), 1)
 
     def test_serial_shares_that_say_nothing(self):
         r = fixture_report.full()
-        def shares(): return {row[1]: row[2] for row in rows(self.draw(r)[0], "At length 512")[1:] if row[0] == "Training step"}
+        def shares():
+            return {row[1]: row[2] for row in rows(self.draw(r)[0], "At length 512")[1:] if row[0] == "Training step"}
         self.assertTrue(shares()["bahdanau"].startswith("43"))
         for s in r["cost"]["serial"]:
             if s["model"] == "bahdanau": s.update(low=0.1, high=0.9)
             if s["model"] == "transformer": s.update(share=1.0, low=1.0, high=1.0)
-        self.assertEqual({m: s[:2] for m, s in shares().items()}, {"bottleneck": "54", "bahdanau": "\u2013", "transformer": "\u2013"})
+        self.assertEqual({m: s[:2] for m, s in shares().items()},
+                         {"bottleneck": "54", "bahdanau": "\u2013", "transformer": "\u2013"})
         self.assertIn("A dash: the interval of the share", self.draw(r)[1].words())
 
     def test_states_are_explained(self):
         r = fixture_report.full()
-        r["gradient_flow"] = [dict(s, state="encoder.l0_reverse.h") if s["model"] == "bahdanau" else s for s in r["gradient_flow"]]
+        r["gradient_flow"] = [dict(s, state="encoder.l0_reverse.h") if s["model"] == "bahdanau" else s
+                              for s in r["gradient_flow"]]
         table = rows(self.draw(r)[0], "Half-life in tokens")
-        self.assertIn(["bahdanau", "encoder.l0_reverse.h", "hidden state of encoder layer 1, right to left", "9.0", "36"], table)
+        self.assertIn(["bahdanau", "encoder.l0_reverse.h", "hidden state of encoder layer 1, right to left", "9.0",
+                       "36"], table)
         self.assertIn(["bottleneck", "encoder.l0.c", "cell state of encoder layer 1"], [row[:3] for row in table])
-        self.assertIn(["transformer", "encoder.layers.1", "residual stream into encoder layer 2"], [row[:3] for row in table])
+        self.assertIn(["transformer", "encoder.layers.1", "residual stream into encoder layer 2"],
+                      [row[:3] for row in table])
 
     def test_matched_sizes(self):
         r = fixture_report.full()
@@ -162,7 +176,8 @@ class Words(report_page.Drawn):
         m = r["match"]["models"][0]
         head, first = rows(source, "Sizes, matched by")[:2]
         self.assertEqual(head[1:3], ["parameters used", "only looked up"])
-        self.assertEqual(first[1:3], [f"{m['parameters'] - m['embedding_parameters']:,}", f"{m['embedding_parameters']:,}"])
+        self.assertEqual(first[1:3],
+                         [f"{m['parameters'] - m['embedding_parameters']:,}", f"{m['embedding_parameters']:,}"])
         self.assertIn("off: how far from those of bottleneck", page.words())
         r["match"]["models"][1]["off"] = -0.0041
         self.assertEqual(rows(self.draw(r)[0], "Sizes, matched by")[2][4], "\u22120.41 %")
@@ -173,7 +188,8 @@ class Words(report_page.Drawn):
         """Models are matched, budgets counted and rates tried there; a page of several settings says so."""
         for settings, there in (("",), ""), (("data.max_length=8", "data.max_length=16"), ", in the first setting"):
             words = self.draw(fixture_report.full(settings=settings))[1].words()
-            for said in "Sizes%s, matched by", "Training%s modelstepstraining tokens", "3 rates tried per model%s, with 300 steps":
+            for said in "Sizes%s, matched by", "Training%s modelstepstraining tokens", \
+                    "3 rates tried per model%s, with 300 steps":
                 self.assertIn(said % there, words.replace("The table goes on to the right: scroll it.", ""))
 
     def test_what_trials_tried(self):
@@ -201,7 +217,8 @@ class Tables(report_page.Drawn):
     def test_wide_tables_say_that_they_scroll(self):
         source, _ = self.draw(fixture_report.full())
         systems = source[source.index("The systems on"):]
-        self.assertRegex(systems[:systems.index("<table>")], r"<p class='more m8\d0'>The table goes on to the right: scroll it\.</p>")
+        self.assertRegex(systems[:systems.index("<table>")],
+                         r"<p class='more m8\d0'>The table goes on to the right: scroll it\.</p>")
         narrow = source[source.index("Training</figcaption>"):]
         self.assertIn("class='more m3", narrow[:narrow.index("<table>")])
         self.assertIn("@container(max-width:640px){.m640{display:block}}", source)
@@ -209,7 +226,8 @@ class Tables(report_page.Drawn):
     def test_print_keeps_a_paragraph_with_its_chart(self):
         """As it keeps headings; that a browser does so is looked at by eye."""
         style = re.search(r"<style>(.*?)</style>", self.draw(fixture_report.full())[0], re.S)[1]
-        self.assertIn("@media print{.more{display:none!important}p{break-inside:avoid}:is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}", style)
+        self.assertIn("@media print{.more{display:none!important}p{break-inside:avoid}"
+                      ":is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}", style)
 
     def test_long_names_break_between_words(self):
         source, _ = self.draw(fixture_report.full())
