@@ -11,7 +11,7 @@ import argparse, glob, hashlib, json, os, subprocess, sys, tempfile
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Long enough to meet every part of a step, and validation; the report without what other tests look at.
 ALONE = ["train.max_steps={n}", "train.validate_every={n}", "checkpoint.every={n}", "train.early_stopping=null"]
-TOGETHER = ["compare.budget={{train_steps: {n}}}", "compare.tune=null", "compare.cost=null", "compare.seeds=[1]",
+TOGETHER = ["compare.budget={{train_steps: {n}, train_tokens: null}}", "compare.tune=null", "compare.cost=null", "compare.seeds=[1]",
             "compare.report.resamples=100"]
 
 

@@ -17,9 +17,13 @@ MAY_INCLUDE["optim"] = up_to("nn") | {"optim"}
 MAY_INCLUDE["models"] = up_to("nn") | {"models"}
 MAY_INCLUDE["data"] = up_to("tensor") | {"data"}
 MAY_INCLUDE["io"] = up_to("nn") | {"io", "optim"}
-MAY_INCLUDE["train"] = up_to("nn") | {"optim", "models", "data", "io", "report", "train"}
-MAY_INCLUDE["report"] = {"base", "report"}
-MAY_INCLUDE["compare"] = up_to("nn") | {"optim", "models", "data", "io", "train", "report", "compare"}
+MAY_INCLUDE["config"] = up_to("nn") | {"data", "io", "config"}
+MAY_INCLUDE["decode"] = up_to("nn") | {"models", "data", "decode"}
+MAY_INCLUDE["report"] = {"base", "io", "stats", "config", "report"}
+MAY_INCLUDE["stats"] = {"base", "io", "stats"}
+MAY_INCLUDE["evaluate"] = up_to("nn") | {"models", "data", "io", "report", "evaluate"}
+MAY_INCLUDE["train"] = up_to("nn") | {"optim", "models", "data", "io", "config", "decode", "evaluate", "train"}
+MAY_INCLUDE["compare"] = MAY_INCLUDE["train"] | {"stats", "report", "compare"}
 # Files with a floor of their own: the YAML reader is below everything but base.
 MAY_INCLUDE["io/yaml"] = {"base", "io"}
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "tool.h"
 
 enum { TEXT = 256 };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "overrides.h"
 #include "tool.h"
 

@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include "compare/comparison.h"
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "base/file.h"
 #include "report/runs.h"
 #include "tool.h"
+#include "report/page.h"
 
 enum { RUNS_MOST = 256, OVERRIDES_MOST = 256, OPT_NO_TIMES = 256, OPT_WORDS, OPT_FIGURES };
 

@@ -9,7 +9,7 @@
 #include "compare/compare_private.h"
 #include "compare/cost.h"
 #include "compare/measure.h"
-#include "train/stop.h"
+#include "base/stop.h"
 #include "train/trainer.h"
 
 enum { COST_BATCH = 8, COST_REPEATS = 3, COST_SECONDS = 20 }; /* sequences; fewest in a round; most that all rounds of one measurement may take */

@@ -3,7 +3,7 @@
 #define RV_COMPARE_PRIVATE_H
 
 #include "compare/comparison.h"
-#include "compare/json_file.h"
+#include "io/json_file.h"
 
 /* A model of the plan by its label; NULL if there is none. */
 const json_t *rv__model_of(const rv_comparison *c, const char *label);

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "io/run_dir.h"
-#include "train/config.h"
+#include "config/config.h"
 
 /** Whether a learning rate beyond those listed is to be tried. */
 typedef enum { RV__NOT_KNOWN, RV__WANTED, RV__NOT_WANTED } rv__wanted;

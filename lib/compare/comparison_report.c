@@ -6,6 +6,7 @@
 
 #include "compare/compare_private.h"
 #include "compare/report.h"
+#include "report/page.h"
 
 static rv_report_options options_of(const rv_config *c, bool times) {
     rv_report_options o = {

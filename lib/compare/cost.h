@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "train/config.h"
+#include "config/config.h"
 
 enum { RV_COST_LENGTHS = 32, RV_COST_THREADS = 16 };
 typedef struct {

@@ -17,9 +17,9 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "compare/cost.h"
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "base/file.h"
-#include "train/stop.h"
+#include "base/stop.h"
 
 extern char **environ;
 

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "data/pair_batch.h"
 #include "nn/init.h"
 #include "train/language_model_task.h"
 #include "train/regression_task.h"
-#include "train/stop.h"
+#include "base/stop.h"
 #include "train/translation_task.h"
 
 enum { EXAMPLES = 64, BATCH = 16 };

@@ -1,5 +1,5 @@
 #include "compare/measure.h"
-#include "compare/json_file.h"
+#include "io/json_file.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -10,10 +10,10 @@
 #include "compare/report_data_private.h"
 #include "base/file.h"
 #include "train/language_model_task.h"
-#include "train/stop.h"
+#include "base/stop.h"
 #include "train/trained.h"
-#include "train/translate_attention.h"
-#include "train/translate_text.h"
+#include "decode/translate_attention.h"
+#include "decode/translate_text.h"
 #include "train/translation_task.h"
 
 /* "DIR/name"; *there: nothing is left to do. */

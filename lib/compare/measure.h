@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "train/config.h"
+#include "config/config.h"
 
 typedef struct {
     bool gradient_flow; /**< measure it before training (the weights of the seed) and after */

@@ -1,7 +1,7 @@
 /* A model as a plan needs it: built from its file, and built again at other widths without reading its data again. */
 #include "compare/compare_private.h"
 #include "compare/plan_private.h"
-#include "train/items.h"
+#include "io/items.h"
 
 void rv__discard(rv__built *b) {
     if (b->task) b->task->kind->destroy(b->task);

@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "train/config.h"
+#include "config/config.h"
 
 typedef enum { RV_RUN_DONE, RV_RUN_DIVERGED, RV_RUN_UNFINISHED } rv_run_outcome;
 
@@ -56,11 +56,5 @@ RV_API rv_status rv_report_gradient_flow(const rv_report_input *in, json_t *repo
 RV_API rv_status rv_report_cost(const rv_report_input *in, json_t *report);          /**< "cost" */
 /** All of them, with "name", "models", "settings", "machine", "match", "budget", "tuning", "reproduce". The caller decrefs. */
 RV_API rv_status rv_report_build(const rv_report_input *in, json_t **out);
-/** Draw the page: one file, no scripts, nothing from the network, light and dark, printable. It appears whole or not at
- *  all. Errors: RV_EDATA with the path, RV_ENOMEM. */
-RV_API rv_status rv_report_page(const json_t *report, const char *path);
-/** Write the page's line charts as SVG files of their own, on a light ground, into `folder` (made if needed), named by their titles:
- *  exact-matches-by-length.svg. Errors: RV_EDATA with the path, RV_ENOMEM. */
-RV_API rv_status rv_report_figures(const json_t *report, const char *folder);
 
 #endif

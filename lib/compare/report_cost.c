@@ -7,9 +7,9 @@
 
 #include "base/arena.h"
 #include "compare/cost.h"
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "compare/report.h"
-#include "compare/stats.h"
+#include "stats/stats.h"
 
 enum { FORWARD, BACKWARD, TRAIN, DECODE, PHASES };
 static const char *const phase_name[PHASES] = {"forward", "backward", "train", "decode"};

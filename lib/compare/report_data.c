@@ -10,11 +10,6 @@
 #include "base/arena.h"
 #include "base/file.h"
 
-double rv__json_double(const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
 static int64_t whole(const json_t *o, const char *key) { return (int64_t)json_integer_value(json_object_get(o, key)); }
 
 rv_status rv__run_json_read(const char *dir, const char *name, json_t **out) {
@@ -86,12 +81,12 @@ static rv_status take_example(void *ctx, json_t *line) {
     s[RV__CORRECT] = (double)whole(line, "correct");
     s[RV__BYTES] = (double)whole(line, "bytes");
     /* A span in which no token begins has some, too. */
-    s[RV__NATS] = json_object_get(line, "nats") ? rv__json_double(line, "nats") : 0;
+    s[RV__NATS] = json_object_get(line, "nats") ? rv_json_double(line, "nats") : 0;
     s[RV__EXACT] = (double)whole(line, "exact");
     s[RV__EXAMPLES] = 1;
     const json_t *bleu = json_object_get(line, "bleu"), *squared = json_object_get(line, "squared_error");
     const json_t *chrf = json_object_get(line, "chrf");
-    if (squared) s[RV__SQUARES] = rv__json_double(line, "squared_error");
+    if (squared) s[RV__SQUARES] = rv_json_double(line, "squared_error");
     for (int k = 0; bleu && k < RV_BLEU_ORDER; k++) {
         s[RV__BLEU + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "counts"), (size_t)k));
         s[RV__BLEU + RV_BLEU_ORDER + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "totals"), (size_t)k));
@@ -143,8 +138,8 @@ static rv_status take_log_line(void *ctx, json_t *line) {
     RV_TRY(grow(&l->train, l->n, &r->room, sizeof *l->train));
     rv__train_point before = l->n ? l->train[l->n - 1] : (rv__train_point){0};
     int64_t tokens = whole(line, "tokens"), peak = whole(line, "peak_memory_bytes");
-    double seconds = (double)(tokens - before.tokens) / rv__json_double(line, "tokens_per_second");
-    l->train[l->n++] = (rv__train_point){whole(line, "step"), tokens, rv__json_double(line, "loss"), before.seconds + (isfinite(seconds) ? seconds : 0)};
+    double seconds = (double)(tokens - before.tokens) / rv_json_double(line, "tokens_per_second");
+    l->train[l->n++] = (rv__train_point){whole(line, "step"), tokens, rv_json_double(line, "loss"), before.seconds + (isfinite(seconds) ? seconds : 0)};
     if (peak > l->peak_bytes) l->peak_bytes = peak;
     return RV_OK;
 }
@@ -171,39 +166,6 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step) {
         else high = middle;
     }
     return low ? l->train[low - 1] : (rv__train_point){0};
-}
-
-/* The trial with the rate nearest to lr on one side of it, of those with the values that the entry took. */
-static const json_t *next_rate(const json_t *entry, double lr, int side) {
-    const json_t *best = NULL, *t, *with = json_object_get(entry, "with");
-    size_t i;
-    json_array_foreach (json_object_get(entry, "tried"), i, t) {
-        const double rate = rv__json_double(t, "lr"), at = rv__json_double(best, "lr");
-        if (with && !json_equal(with, json_object_get(t, "with"))) continue;
-        if (side * (rate - lr) > 0 && (!best || side * (at - rate) > 0)) best = t;
-    }
-    return best;
-}
-
-const json_t *rv__rate_beside(const json_t *entry, int side) {
-    return next_rate(entry, rv__json_double(entry, "lr"), side);
-}
-
-bool rv__rate_at_edge(const json_t *entry) {
-    return isfinite(rv__json_double(entry, "lr")) && !(rv__rate_beside(entry, -1) && rv__rate_beside(entry, 1));
-}
-
-json_t *rv__rate_window(const json_t *entry) {
-    const double lr = rv__json_double(entry, "lr");
-    double end[2] = {lr, lr}, loss = INFINITY;
-    const json_t *t;
-    size_t i;
-    if (!isfinite(lr)) return json_null();
-    json_array_foreach (json_object_get(entry, "tried"), i, t) loss = fmin(loss, rv__json_double(t, "loss"));
-    for (int k = 0; k < 2; k++)
-        while ((t = next_rate(entry, end[k], k ? 1 : -1)) && rv__json_double(t, "loss") - loss <= 0.1 * fabs(loss))
-            end[k] = rv__json_double(t, "lr");
-    return json_pack("{s:f, s:f}", "low", end[0], "high", end[1]);
 }
 
 /* ---- metrics */

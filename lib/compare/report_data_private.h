@@ -2,12 +2,13 @@
 #ifndef RV_COMPARE_REPORT_DATA_PRIVATE_H
 #define RV_COMPARE_REPORT_DATA_PRIVATE_H
 
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "compare/report.h"
-#include "compare/stats.h"
-#include "train/bleu.h"
-#include "train/chrf.h"
-#include "train/metric.h"
+#include "stats/rates.h"
+#include "stats/stats.h"
+#include "evaluate/bleu.h"
+#include "evaluate/chrf.h"
+#include "config/metric.h"
 
 /* The sums of an example, in this order: after those of single numbers BLEU's counts and totals of each order and the
  * two lengths; then chrF's n-grams of the hypothesis, of the reference and of both, of each order. */
@@ -59,18 +60,6 @@ rv_status rv__run_json_read(const char *dir, const char *name, json_t **out);
 
 /* "systems" of the document. Error: RV_ENOMEM. */
 rv_status rv__report_systems(const rv_report_input *in, json_t *report);
-
-/* A number; NaN for anything else. */
-double rv__json_double(const json_t *o, const char *key);
-
-/* Of a model's entry in "tuning": whether the rate it took is the least or the greatest of those tried. */
-bool rv__rate_at_edge(const json_t *entry);
-
-/* Of the rates tried next to each other around the one it took, with the other values that it took, the least and the
- * greatest that come to a loss within 10 % of that one's: {"low", "high"}; null where there is no rate. */
-json_t *rv__rate_window(const json_t *entry);
-/* The trial at the rate next to the entry's own, below (-1) or above (1) it; NULL at the edge. */
-const json_t *rv__rate_beside(const json_t *entry, int side);
 
 /* Metrics of examples. */
 typedef struct {

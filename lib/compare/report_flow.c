@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "compare/gradient_flow.h"
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "compare/report.h"
 
 static rv_status read_flow(const char *dir, json_t **out) {

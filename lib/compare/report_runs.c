@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "compare/report_data_private.h"
-#include "train/metric.h"
+#include "config/metric.h"
 
 enum { CURVE_POINTS = 100 }; /* of a training loss, each the mean of the steps that it stands for */
 
@@ -203,7 +203,7 @@ static rv_status valid_curve(const rv__run_log *log, const char *metric, curve *
         const json_t *line = json_array_get(log->valid, i);
         if (!json_object_get(line, metric)) continue;
         c->step[c->n] = (int64_t)json_integer_value(json_object_get(line, "step"));
-        c->y[c->n++] = rv__json_double(line, metric);
+        c->y[c->n++] = rv_json_double(line, metric);
     }
     return RV_OK;
 }
@@ -329,7 +329,7 @@ static json_t *reach(const logs *a, int i, const char *metric, double threshold)
     double best = NAN;
     size_t k;
     json_array_foreach(a->log[i].valid, k, line) {
-        const double v = rv__json_double(line, metric);
+        const double v = rv_json_double(line, metric);
         if (isnan(v)) continue;
         if (isnan(best) || (minimised ? v < best : v > best)) best = v;
         if (step || (minimised ? v > threshold : v < threshold)) continue;
@@ -356,7 +356,7 @@ static rv_status read_run(logs *a, int i) {
     json_t *measured;
     RV_TRY(rv__run_log_read(a->in->run[i].path, &a->log[i]));
     RV_TRY(rv__run_json_read(a->in->run[i].path, "measured.json", &measured));
-    a->flops[i] = 3 * rv__json_double(measured, "flops_per_token"); /* backward costs twice the forward pass */
+    a->flops[i] = 3 * rv_json_double(measured, "flops_per_token"); /* backward costs twice the forward pass */
     json_decref(measured);
     return RV_OK;
 }

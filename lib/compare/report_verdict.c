@@ -29,8 +29,8 @@ static void find_fall(const rv__run_log *log, double level, rv__run_facts *f) {
     f->fall = f->fall_low = NAN;
     for (size_t i = all - seen; i < all; i++) {
         const json_t *line = json_array_get(log->valid, i);
-        x[n] = rv__json_double(line, "step");
-        y[n] = rv__json_double(line, "loss");
+        x[n] = rv_json_double(line, "step");
+        y[n] = rv_json_double(line, "loss");
         if (!isfinite(y[n])) return;
         sum += y[n++];
     }
@@ -51,7 +51,7 @@ rv_status rv__run_facts_read(const rv_report_run *run, double level, rv__run_fac
     const json_t *line;
     size_t i;
     out->valid = INFINITY;
-    json_array_foreach (log.valid, i, line) out->valid = fmin(out->valid, rv__json_double(line, "loss"));
+    json_array_foreach (log.valid, i, line) out->valid = fmin(out->valid, rv_json_double(line, "loss"));
     rv__run_log_free(&log);
     return rv__run_json_read(run->path, "measured.json", &out->measured);
 }
@@ -125,7 +125,7 @@ static bool not_matched(const rv__quality *d, const char *model, char why[RV__WH
     const char *by = json_string_value(json_object_get(match, "by"));
     if (!json_is_false(json_object_get(entry, "met"))) return false;
     return because(why, "%s does not match in %s (off by %.1f %%)", model, by ? by : "size",
-                   100 * rv__json_double(entry, "off"));
+                   100 * rv_json_double(entry, "off"));
 }
 
 /* A system that sees the tokens it is to predict has a good loss and knows nothing. */
@@ -268,7 +268,7 @@ static bool worse_than_trial(const rv__quality *d, const rv__group *g) {
     const json_t *t, *tried = json_object_get(plan_entry(d, "tuning", g->model), "tried");
     double best = INFINITY, mean = 0;
     size_t i;
-    json_array_foreach (tried, i, t) best = fmin(best, rv__json_double(t, "loss"));
+    json_array_foreach (tried, i, t) best = fmin(best, rv_json_double(t, "loss"));
     for (int k = 0; k < g->n; k++) mean += d->facts[g->run[k]].valid / g->n;
     return isfinite(best) && mean - best > WORSE * fabs(best);
 }
@@ -325,15 +325,15 @@ void rv__rate_caveat(const rv__quality *d, const char *winner, const char *loser
     for (int k = 0; k < 2; k++) {
         size_t i;
         json_array_foreach (json_object_get(k ? l : w, "tried"), i, t)
-            best[k] = fmin(best[k], rv__json_double(t, "loss"));
+            best[k] = fmin(best[k], rv_json_double(t, "loss"));
     }
     if (!isfinite(best[0]) || !(best[0] < best[1])) return; /* the trials say something else than the verdict */
     for (int side = -1; side <= 1; side += 2) {
         if (!(t = rv__rate_beside(w, side))) continue;
-        const double loss = rv__json_double(t, "loss");
+        const double loss = rv_json_double(t, "loss");
         if (loss < best[1]) continue;
         because(why, "one step on the grid away, at a learning rate of %g, the trial of %s was behind that of %s",
-                rv__json_double(t, "lr"), winner, loser);
+                rv_json_double(t, "lr"), winner, loser);
         return;
     }
 }

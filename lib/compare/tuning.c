@@ -71,7 +71,7 @@ static size_t n_models(const rv_comparison *c) { return json_array_size(json_obj
 static bool at_end(const rv_comparison *c, const result *r, int side) {
     const json_t *rate, *rates = json_object_get(json_object_get(c->plan, "tuning"), "lr");
     if (!r->best) return side < 0;
-    const double lr = rv__json_double(r->best, "lr");
+    const double lr = rv_json_double(r->best, "lr");
     size_t i;
     json_array_foreach (rates, i, rate)
         if (side * (json_number_value(rate) - lr) > 0) return false;
@@ -132,7 +132,7 @@ static rv_status row_of(const rv_comparison *c, const char *model, json_t **out)
         json_decref(tried);
         return status;
     }
-    *out = json_pack("{s:s, s:o, s:o}", "model", model, "lr", rv_json_number(rv__json_double(r.best, "lr")), "tried",
+    *out = json_pack("{s:s, s:o, s:o}", "model", model, "lr", rv_json_number(rv_json_double(r.best, "lr")), "tried",
                      tried);
     const json_t *with = json_object_get(r.best, "with");
     if (json_string_length(with)) json_object_set(*out, "with", (json_t *)with);
@@ -196,6 +196,6 @@ rv_status rv__tuned(const rv_comparison *c, const rv_cell_info *cell, json_t *se
     if (!r.best) return all_diverged(c, cell->model);
     const json_t *take = json_object_get(r.best, "take");
     if (!take)
-        rv__assign_rate(set, rv__json_double(r.best, "lr")); /* the plan is of a version that tuned nothing else */
+        rv__assign_rate(set, rv_json_double(r.best, "lr")); /* the plan is of a version that tuned nothing else */
     return !take || json_array_extend(set, (json_t *)take) == 0 ? RV_OK : rv_error(RV_ENOMEM, "no memory for a cell");
 }

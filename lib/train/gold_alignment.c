@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "data/dataset.h"
 #include "train/task_common.h"
-#include "train/translate_attention.h"
+#include "decode/translate_attention.h"
 
 /* Where the gold links are from, for messages. */
 typedef struct {

@@ -2,7 +2,7 @@
 #ifndef RV_TRAIN_GOLD_ALIGNMENT_H
 #define RV_TRAIN_GOLD_ALIGNMENT_H
 
-#include "train/alignment.h"
+#include "evaluate/alignment.h"
 #include "train/translation_task.h"
 
 typedef struct {

@@ -5,7 +5,7 @@
 #include "models/language_model.h"
 #include "models/seq2seq.h"
 #include "models/sequence_regressor.h"
-#include "train/config.h"
+#include "config/config.h"
 
 /** The settings of a language model over `vocab_size` tokens, read from model.* (checked before: cannot fail). */
 RV_API rv_lm_config rv_lm_config_read(const rv_config *config, int64_t vocab_size);

@@ -4,7 +4,7 @@
 
 #include "optim/optim.h"
 #include "optim/schedule.h"
-#include "train/config.h"
+#include "config/config.h"
 
 /** The optimiser of train.optimizer over materialised params. */
 RV_API rv_status rv_optim_from_config(const rv_config *config, rv_params *params, rv_optim **out);

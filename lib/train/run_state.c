@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "train/items.h"
+#include "io/items.h"
 
 static const rv_ck_type real_type = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
 

@@ -8,10 +8,10 @@
 #include "autograd/tape.h"
 #include "io/checkpoint.h"
 #include "nn/params.h"
-#include "train/config.h"
-#include "train/bleu.h"
-#include "train/chrf.h"
-#include "train/items.h"
+#include "config/config.h"
+#include "evaluate/bleu.h"
+#include "evaluate/chrf.h"
+#include "io/items.h"
 
 typedef struct rv_task rv_task;
 

@@ -8,10 +8,10 @@
 #include "data/corpus.h"
 #include "data/dataset.h"
 #include "data/rare.h"
-#include "train/honest_loss.h"
+#include "evaluate/honest_loss.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"
-#include "train/stop.h"
+#include "base/stop.h"
 #include "train/task_common.h"
 #include "train/text_spans.h"
 

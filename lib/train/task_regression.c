@@ -6,7 +6,7 @@
 #include "data/batch.h"
 #include "train/model_config.h"
 #include "train/regression_task.h"
-#include "train/stop.h"
+#include "base/stop.h"
 #include "train/task_common.h"
 
 typedef struct {

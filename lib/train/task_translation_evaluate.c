@@ -2,11 +2,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "train/bleu.h"
-#include "train/chrf.h"
-#include "train/stop.h"
+#include "evaluate/bleu.h"
+#include "evaluate/chrf.h"
+#include "base/stop.h"
 #include "train/task_common.h"
-#include "train/translate_text.h"
+#include "decode/translate_text.h"
 #include "train/translation_task_private.h"
 
 /* ---- teacher-forced */

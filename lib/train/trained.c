@@ -12,8 +12,8 @@
 #include "base/parallel.h"
 #include "io/run_dir.h"
 #include "kernels/gemm.h"
-#include "train/config_private.h"
-#include "train/items.h"
+#include "config/config_private.h"
+#include "io/items.h"
 #include "train/run_state.h"
 
 static bool is_folder(const char *path) {

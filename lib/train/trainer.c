@@ -17,7 +17,7 @@
 #include "train/language_model_task.h"
 #include "train/optim_config.h"
 #include "train/run_state.h"
-#include "train/stop.h"
+#include "base/stop.h"
 #include "train/translation_task.h"
 
 typedef struct {

@@ -2,7 +2,7 @@
 #ifndef RV_TRAIN_TRAINER_H
 #define RV_TRAIN_TRAINER_H
 
-#include "train/config.h"
+#include "config/config.h"
 
 typedef struct {
     const char *resume; /**< "auto": from the run folder's latest good checkpoint, if any; "never"; or a checkpoint file */

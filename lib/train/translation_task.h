@@ -5,7 +5,7 @@
 #include "data/parallel.h"
 #include "models/seq2seq.h"
 #include "train/task.h"
-#include "train/translate.h"
+#include "decode/translate.h"
 
 /** The parts of a task of kind translation; owned by the task. For a task of another kind they are NULL, lengths 0;
  * what has nothing to say so with (rv_translation_task_shuffle_sources, rv_translation_task_options) aborts. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "train/config.h"
+#include "config/config.h"
 
 static const char *const corpus[] = {
     "name: a\nseed: 3\ntask: language_model\ndata: {path: input.txt}\nmodel:\n  decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 128}\n"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare/json_file.h"
+#include "io/json_file.h"
 #include "heap.h"
 
 /* The most memory that this process had at a time, MiB. (getrusage also counts the program that started it.) */
