@@ -5,7 +5,8 @@ some steps, and its state's hash, its validation and the comparison's report are
   bits.py RAVEL record FILE [--steps N] [--isa avx2,base] [--only shakespeare,depth]
   bits.py RAVEL check  FILE [--only ...]         RAVEL may be of another commit than the one that made FILE
 
-Run it by hand, before and after a change of shape; RAVEL_DATA_MIRROR names the folder with the real data sets."""
+Run it by hand, before and after a change of shape; RAVEL_DATA_MIRROR names the folder with the real data sets, from which
+experiments/translation/join.py has made data-cache/joined."""
 import argparse, glob, hashlib, json, os, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

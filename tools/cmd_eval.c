@@ -89,7 +89,7 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
 
 static void print_bins(const arguments *a, const rv_trained *t, const rv_length_bin *bins) {
     json_t *o = begin(a, t), *list = json_array();
-    const bool lower = rv_translation_task_lowercase(t->task);
+    const bool lower = rv_task_lowercase(t->task);
     if (!a->json)
         printf("%-14s %10s %8s %8s%s\n", "source words", "sentences", "BLEU", "chrF2", lower ? "  BLEU lc" : "");
     for (int i = 0; i <= a->edges; i++) {
@@ -150,23 +150,23 @@ static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_
 
 static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_length_bin bins[65];
-    RV_TRY(rv_translation_task_by_length(tape, t->task, subset, a->edges, a->most, bins));
+    RV_TRY(rv_task_by_length(tape, t->task, subset, (int)rv_config_int(t->config, "decode.beam_size"), a->edges, a->most, bins));
     print_bins(a, t, bins);
     return RV_OK;
 }
 
 static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_metrics_result result;
-    if ((a->edges || a->alignment || a->shuffle) && !rv_config_is(t->config, "task", "translation"))
+    if ((a->edges || a->alignment || a->shuffle) && !rv_task_translates(t->task))
         return rv_error(RV_EUSAGE, "%s is for translation; %s is of task %s", a->edges ? "--by-length" : a->alignment ? "--alignment" : "--shuffle-source", t->path,
                         rv_config_text(t->config, "task"));
     if (a->shuffle && a->alignment)
         return rv_error(RV_EUSAGE, "--shuffle-source and --alignment: the gold links are of sentences in their own order; leave one out");
-    if (a->shuffle) rv_translation_task_shuffle_sources(t->task, subset);
+    if (a->shuffle) rv_task_shuffle_sources(t->task, subset);
     if (a->alignment) return alignment(a, tape, t, subset);
     if (a->edges) return by_length(a, tape, t, subset);
-    RV_TRY(t->task->kind->check(t->task, subset, false));
-    RV_TRY(t->task->kind->evaluate(tape, t->task, subset, true, &result));
+    RV_TRY(rv_task_check(t->task, subset, false));
+    RV_TRY(rv_task_evaluate(tape, t->task, subset, true, &result));
     if (isnan(rv_metrics_value(&result, "loss")))
         return rv_error(RV_EDIVERGED,
                         "%s: the loss is not a number, because the training diverged; take an earlier checkpoint, or "

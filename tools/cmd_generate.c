@@ -85,7 +85,8 @@ static rv_status first_token(const arguments *a, rv_tokenizer *tokenizer, int32_
     rv_trained whole;
     rv_status status = rv_trained_open(a->over.path, a->over.n, a->over.text, true, &whole);
     if (status != RV_OK) return rv_error_context(status, "without --prompt a text begins as the training text may, which cannot be read: ");
-    const rv_split *train = &rv_lm_task_corpus(whole.task)->train;
+    rv_source *source = rv_task_source(whole.task);
+    const rv_split *train = source->kind->split(source, RV_SUBSET_TRAIN);
     rv_rng rng = rv_rng_make((uint64_t)a->seed, "generate.first", 0);
     const int64_t from = (int64_t)rv_rng_below(&rng, (uint64_t)train->n);
     for (int64_t k = 0; k < train->n; k++) { /* the next one that may be shown */
@@ -99,8 +100,8 @@ static rv_status first_token(const arguments *a, rv_tokenizer *tokenizer, int32_
 
 static rv_status generate(const arguments *a, rv_trained *t) {
     const rv_config *c = t->config;
-    rv_lm *lm = rv_lm_task_model(t->task);
-    rv_tokenizer *tokenizer = rv_lm_task_tokenizer(t->task);
+    rv_model *lm = rv_task_model(t->task);
+    rv_tokenizer *tokenizer = rv_task_source(t->task)->out;
     rv__text_stream s = {.tokenizer = tokenizer, .bytes = a->bytes, .last = -1};
     rv_text prompt = {0};
     int32_t *ids = NULL, first = -1;
@@ -114,7 +115,7 @@ static rv_status generate(const arguments *a, rv_trained *t) {
         .sampling = {rv_config_real(c, "generate.temperature"), rv_config_int(c, "generate.top_k"), rv_config_real(c, "generate.top_p")},
         .seed = (uint64_t)a->seed,
         .length = rv_config_int(c, "generate.length"),
-        .context = rv_lm_get_config(lm)->decoder.max_length,
+        .context = rv_model_get_config(lm)->decoder.input.max_length,
         .never = a->no_unk ? rv_tokenizer_special(tokenizer, RV_UNK) : -1,
     };
     rv_tape *tape = rv_tape_create();
@@ -148,9 +149,9 @@ int rv_cmd_generate(int argc, char **argv) {
     rv_trained t;
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, false, &t);
     if (status == RV_OK) {
-        status = rv_config_is(t.config, "task", "language_model") ? generate(&a, &t)
+        status = rv_task_source(t.task)->kind->split ? generate(&a, &t)
                                                                    : rv_error(RV_EUSAGE, "%s is of task %s; only a language model generates (%s)", t.path,
-                                                                              rv_config_text(t.config, "task"), t.task->kind->use);
+                                                                              rv_config_text(t.config, "task"), rv_task_kind_of(t.task)->use);
         rv_trained_close(&t);
     }
     return rv__tool_finish(status);

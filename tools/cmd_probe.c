@@ -98,12 +98,12 @@ static rv_status of_experiment(const arguments *a, rv_tape *tape, json_t **out) 
     json_t *before = NULL;
     rv_status status = params ? rv_experiment_load(a->over.path, a->over.n, a->over.text, &config) : RV_ENOMEM;
     if (status == RV_OK) rv_set_threads((int)rv_config_int(config, "runtime.threads"));
-    if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
+    if (status == RV_OK) status = rv_task_create(config, NULL, true, params, &task);
     if (status == RV_OK) status = rv_params_materialise(params, (uint64_t)rv_config_int(config, "seed"));
     if (status == RV_OK) status = rv_gemm_reserve();
     if (status == RV_OK) status = rv_gradient_flow(tape, task, a->length, &before);
     if (status == RV_OK) *out = json_pack("{s:o}", "before", before);
-    if (task) task->kind->destroy(task);
+    rv_task_destroy(task);
     rv_params_destroy(params);
     rv_config_destroy(config);
     return status;

@@ -19,7 +19,7 @@ static void part_name(const char *name, char *part, size_t size) {
 static void print(const rv_params *ps, rv_task *task) {
     double flops, in_weights = 0;
     int64_t positions;
-    task->kind->cost(task, ps, &flops, &positions);
+    rv_task_cost(task, ps, &flops, &positions);
     flops /= (double)positions;
     printf("%-44s %-20s %12s %16s\n", "part", "largest shape", "parameters", "FLOPs/token");
     for (int i = 0; i < ps->n;) {
@@ -32,7 +32,7 @@ static void print(const rv_params *ps, rv_task *task) {
             part_name(ps->p[i]->name, next, sizeof next);
             if (strcmp(part, next)) break;
             count += rv_numel(t);
-            part_flops += task->kind->weight_flops(task, ps->p[i]);
+            part_flops += rv_task_weight_flops(task, ps->p[i]);
             if (rv_numel(t) > largest) rv_shape_text(t, shape, sizeof shape);
             if (rv_numel(t) > largest) largest = rv_numel(t);
         }
@@ -65,9 +65,9 @@ int rv_cmd_summary(int argc, char **argv) {
     rv_task *task = NULL;
     rv_params *params = rv_params_create();
     status = params ? rv_experiment_load(a.path, a.n, a.text, &config) : RV_ENOMEM;
-    if (status == RV_OK) status = rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, params, &task);
+    if (status == RV_OK) status = rv_task_create(config, NULL, true, params, &task);
     if (status == RV_OK) print(params, task);
-    if (task) task->kind->destroy(task);
+    rv_task_destroy(task);
     rv_params_destroy(params);
     rv_config_destroy(config);
     return rv__tool_finish(status);

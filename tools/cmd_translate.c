@@ -167,7 +167,7 @@ static rv_status translate(const arguments *a, session *s) {
     }
     rv__sentences all;
     const char *split = a->split ? a->split : "test";
-    const rv_pairs *part = a->input ? NULL : rv_translation_task_pairs(s->trained.task, strcmp(split, "test") ? RV_SUBSET_VALID : RV_SUBSET_TEST);
+    const rv_pairs *part = a->input ? NULL : rv_task_pairs(s->trained.task, strcmp(split, "test") ? RV_SUBSET_VALID : RV_SUBSET_TEST);
     rv_status status = part ? rv__sentences_part(part, split, &all) : rv__sentences_load(a->input, s->src, s->most, &all);
     if (status == RV_OK) status = translate_all(s, &all);
     if (status == RV_OK) status = write_pictures(s); /* they point to the references */
@@ -177,28 +177,23 @@ static rv_status translate(const arguments *a, session *s) {
 
 /* ---- what is translated with */
 
-static bool has_attention(const rv_seq2seq *m) {
-    const rv_decoder_config *d = &rv_seq2seq_get_config(m)->lm.decoder;
-    return !strcmp(d->kind->name, "transformer") || d->reading.attend != RV_ATTEND_NONE;
-}
-
 static rv_status prepare(const arguments *a, session *s) {
     rv_trained *t = &s->trained;
-    if (!rv_config_is(t->config, "task", "translation"))
-        return rv_error(RV_EUSAGE, "%s is of task %s; only a translation model translates (%s)", t->path, rv_config_text(t->config, "task"), t->task->kind->use);
-    rv_tokenizer *tgt = rv_translation_task_tgt_tokenizer(t->task);
-    s->src = rv_translation_task_src_tokenizer(t->task);
-    s->most = rv_translation_task_max_length(t->task);
+    if (!rv_task_translates(t->task))
+        return rv_error(RV_EUSAGE, "%s is of task %s; only a translation model translates (%s)", t->path, rv_config_text(t->config, "task"), rv_task_kind_of(t->task)->use);
+    rv_tokenizer *tgt = rv_task_source(t->task)->out;
+    s->src = rv_task_source(t->task)->in;
+    s->most = rv_config_int(t->config, "data.max_length");
     s->batch = rv_config_int(t->config, "decode.batch_size");
-    s->search = rv_translation_task_options(t->task);
+    s->search = rv_task_search(t->task);
     if (a->no_unk) s->search.unk = rv_tokenizer_special(tgt, RV_UNK);
     if (a->n_best) s->search.n_best = a->n_best;
     if (s->search.n_best > s->search.beam_size)
         return rv_error(RV_EUSAGE, "--n-best %d needs as large a beam, which is %d: add --beam %d", s->search.n_best, s->search.beam_size, s->search.n_best);
     s->render = (rv__renderer){.json = a->json, .n_best = a->n_best, .replace_unk = a->replace_unk, .tape = rv_tape_create(),
-                               .model = rv_translation_task_model(t->task), .src = s->src, .tgt = tgt, .search = &s->search};
+                               .model = rv_task_model(t->task), .src = s->src, .tgt = tgt, .search = &s->search};
     if (!s->render.tape) return RV_ENOMEM;
-    if ((a->replace_unk || a->attention) && !has_attention(s->render.model))
+    if ((a->replace_unk || a->attention) && !rv_model_attends(s->render.model))
         return rv_error(RV_EUSAGE, "%s needs a model with attention over the source, and %s has none (model.attention.type: none)",
                         a->attention ? "--attention" : "--replace-unk", t->path);
     if (a->attention) RV_TRY(rv__pictures_begin(a->attention, s->pictures));

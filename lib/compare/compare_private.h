@@ -4,6 +4,7 @@
 
 #include "compare/comparison.h"
 #include "io/json_file.h"
+#include "train/model_config.h"
 
 /* A model of the plan by its label; NULL if there is none. */
 const json_t *rv__model_of(const rv_comparison *c, const char *label);
@@ -41,11 +42,10 @@ rv_status rv__tuned(const rv_comparison *c, const rv_cell_info *cell, json_t *se
 
 /* ---- matching */
 
-enum { RV__WIDTHS = 12 };
 typedef struct {
     int n;
-    const char *key[RV__WIDTHS];
-    int64_t width[RV__WIDTHS];
+    const char *key[RV_MODEL_WIDTHS];
+    int64_t width[RV_MODEL_WIDTHS];
 } rv__widths;
 /* A model's size at some widths. */
 typedef rv_status (*rv__size_of)(void *ctx, const rv__widths *widths, double *value);

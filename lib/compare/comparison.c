@@ -9,7 +9,7 @@
 
 #include "compare/compare_private.h"
 #include "base/file.h"
-#include "train/task_common.h"
+#include "train/task.h"
 
 enum { SETTINGS_MAX = 256, ASSIGNMENTS_MAX = 256 };
 
@@ -185,7 +185,7 @@ static json_t *lines_of(char *text, bool of_comparison) {
 /* What a threshold is on must be measured at validation by every model. */
 static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
     static const char key[] = "compare.quality.length_bins";
-    if (!rv_config_has(c->config, key) || !rv_config_is(model, "task", "language_model")) return RV_OK;
+    if (!rv_config_has(c->config, key) || !rv_task_find(rv_config_text(model, "task"))->source->split) return RV_OK;
     return rv_error(RV_EUSAGE,
                     "%s: %s: the examples of language models are spans of a text, which have no length; leave it out",
                     rv_config_where(c->config, key), key);
@@ -194,7 +194,7 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
     static const char key[] = "compare.quality.threshold.metric";
     const char *metric = rv_config_has(c->config, "compare.quality.threshold") ? rv_config_text(c->config, key) : "loss";
-    if (rv__wants_metric(model, metric)) return RV_OK;
+    if (rv_task_measures(model, metric)) return RV_OK;
     return rv_error(RV_EUSAGE, "%s: %s: model '%s' does not measure %s at validation; add it to the model's 'metrics', or take loss", rv_config_where(c->config, key), key, label,
                     metric);
 }

@@ -4,23 +4,20 @@
 
 #include "autograd/tape.h"
 #include "compare/cost.h"
-#include "models/seq2seq.h"
-#include "models/sequence_regressor.h"
+#include "models/model.h"
 #include "nn/params.h"
 
 typedef struct {
-    const rv_config *config;
-    int64_t B, L;                     /* sequences, and tokens of each (of source and target) */
+    int64_t B, L; /* sequences, and positions of each (of source and target) */
     double smoothing;
     rv_params *params;
-    rv_lm *lm;                        /* a language model; or */
-    rv_seq2seq *pair;                 /* an encoder-decoder; or */
-    rv_sequence_regressor *regressor; /* numbers to a number, which makes no tokens */
+    rv_model *model;
     rv_tape *tape;
-    int32_t *src, *x, *y, *lengths, *last; /* (B, L) of random tokens, (B) of L, (B) the tokens that decoding is at */
-    rv_real *numbers, *targets;       /* (B, L, 2) and (B), random; of a regressor */
-    rv_decoder_state *state;          /* of a language model that writes */
-    int64_t made;                     /* tokens that the last decode made */
+    rv_batch batch;          /* random; its arrays are below */
+    int32_t *ids[4], *last;  /* (B, L) source, in, out, and (B) labels, those that the model reads; (B) what decoding is at */
+    int32_t *lengths;        /* (B) of L */
+    rv_real *numbers, *told; /* (B, L, F) and (B, O) */
+    rv_decoder_state *state; /* of a model that writes */
 } rv__subject;
 
 rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t B, int64_t L, rv__subject *s);

@@ -7,14 +7,8 @@
 #include <string.h>
 
 #include "io/json_file.h"
-#include "data/pair_batch.h"
 #include "nn/init.h"
-#include "train/language_model_task.h"
-#include "train/regression_task.h"
 #include "base/stop.h"
-#include "train/translation_task.h"
-
-enum { EXAMPLES = 64, BATCH = 16 };
 
 /* One line of the picture: sums over examples by lag. */
 typedef struct {
@@ -113,74 +107,35 @@ static rv_status back(flow *f, rv_tensor *loss, const int32_t *lengths) {
     return collect(f, lengths);
 }
 
-/* ---- the tasks */
-
-static rv_status of_language_model(flow *f, rv_task *task, int64_t length) {
-    const rv_split *valid = &rv_lm_task_corpus(task)->valid;
-    const rv_decoder_config *d = &rv_lm_get_config(rv_lm_task_model(task))->decoder;
-    int64_t T = length > 0 ? length : rv_lm_task_length(task);
-    if (valid->n < 2) return rv_error(RV_EDATA, "gradient flow is measured on validation tokens, and there are none; name a part in data (ravel config explain data)");
-    if (d->kind == &rv__decoder_transformer && T > d->max_length) T = d->max_length; /* it has no more positions */
-    if (T > valid->n - 1) T = valid->n - 1;
-    int64_t windows = (valid->n - 1) / T;
-    f->examples = windows < EXAMPLES ? windows : EXAMPLES;
-    f->longest = T;
-    int32_t *y = rv_alloc(rv_size_mul((size_t)(BATCH * T), sizeof *y));
-    rv_status status = y ? RV_OK : RV_ENOMEM;
-    for (int64_t done = 0, B; status == RV_OK && done < f->examples; done += B) {
-        B = f->examples - done < BATCH ? f->examples - done : BATCH;
-        const int32_t *x = valid->ids + done * T;
-        for (int64_t i = 0; i < B * T; i++) y[i] = (i + 1) % T ? RV_IGNORE : x[i + 1];
+/* Few examples of the validation part. A mean over several targets: their number drops out, too. */
+static rv_status run(flow *f, rv_task *task, int64_t length) {
+    rv_model *model = rv_task_model(task);
+    rv_source *source = rv_task_source(task);
+    const rv_source_kind *kind = source->kind;
+    const int64_t most = rv_model_positions(model);
+    rv_pass *pass;
+    rv_batch b;
+    if (length <= 0) length = source->sizes.positions;
+    RV_TRY(kind->look(source, length < most ? length : most, &pass, &f->examples, &f->longest));
+    rv_status status = RV_OK;
+    while (status == RV_OK && kind->pass_next(pass, &b)) {
         rv_tape_reset(f->tape);
         status = rv_stop_requested();
-        if (status == RV_OK) status = back(f, rv_lm_loss(f->tape, rv_lm_task_model(task), x, y, B, T, NULL, NULL, 0), NULL);
+        if (status == RV_OK) status = back(f, rv_model_loss(f->tape, model, &b, NULL, 0), b.source.lengths);
     }
-    rv_free(y);
+    kind->pass_end(pass);
     return status;
 }
 
-static rv_status of_translation(flow *f, rv_task *task) {
-    rv_pairs pairs = *rv_translation_task_pairs(task, RV_SUBSET_VALID);
-    const rv_parallel tokenizers = {.src = rv_translation_task_src_tokenizer(task), .tgt = rv_translation_task_tgt_tokenizer(task)};
-    rv_seq2seq *model = rv_translation_task_model(task);
-    if (!pairs.n) return rv_error(RV_EDATA, "gradient flow is measured on validation pairs, and there are none; name a part in data (ravel config explain data)");
-    if (pairs.n > EXAMPLES) pairs.n = EXAMPLES;
-    f->examples = pairs.n;
-    f->longest = pairs.src_longest + 1; /* <eos> */
-    f->states = "encoder.";
-    rv_pair_pass *pass;
-    rv_pair_batch b;
-    rv_memory memory;
-    RV_TRY(rv_pair_pass_create(&pairs, &(rv_pair_batch_spec){.size = BATCH, .marks = rv_pair_marks_of(&tokenizers)}, &pass));
-    rv_status status = RV_OK;
-    while (status == RV_OK && rv_pair_pass_next(pass, &b)) {
-        rv_tape_reset(f->tape);
-        bool ok = rv_seq2seq_encode(f->tape, model, b.src, b.src_lengths, b.B, b.S, &memory);
-        /* A mean over the targets: their number drops out, too. */
-        status = back(f, ok ? rv_seq2seq_loss(f->tape, model, &memory, b.tgt_in, b.tgt_out, b.B, b.T, 0) : NULL, b.src_lengths);
-        if (status == RV_OK) status = rv_stop_requested();
-    }
-    rv_pair_pass_destroy(pass);
-    return status;
-}
-
-static rv_status of_regression(flow *f, rv_task *task) {
-    int64_t count = rv_regression_task_count(task, RV_SUBSET_VALID);
-    const rv_adding_batch *b;
-    f->examples = count < EXAMPLES ? count : EXAMPLES;
-    for (int64_t i = 0; i < f->examples; i++) {
-        RV_TRY(rv_regression_task_fetch(task, RV_SUBSET_VALID, i, 1, &b));
-        if (b->T > f->longest) f->longest = b->T;
-    }
-    for (int64_t i = 0; i < f->examples; i++) { /* one by one: a batch may be of any size */
-        rv_sequence_regression r;
-        RV_TRY(rv_stop_requested());
-        RV_TRY(rv_regression_task_fetch(task, RV_SUBSET_VALID, i, 1, &b));
-        rv_tape_reset(f->tape);
-        bool ok = rv_sequence_regressor_forward(f->tape, rv_regression_task_model(task), b->x, b->lengths, b->B, b->T, &r);
-        RV_TRY(back(f, ok ? rv_mse(f->tape, r.output, rv_constant(f->tape, 2, (int64_t[]){b->B, 1}, b->target)) : NULL, b->lengths));
-    }
-    return RV_OK;
+/* What the loss is of. */
+static void name_loss(const flow *f, const rv_model_config *c, char *text, size_t size) {
+    const long long n = f->longest;
+    if (!c->encoder.kind) snprintf(text, size, "loss of the last token of %lld tokens", n);
+    else if (c->decoder.kind)
+        snprintf(text, size, "the loss of the whole target; lag counts from the end of the source, in reverse directions "
+                             "from its beginning");
+    else if (c->encoder.input.numbers) snprintf(text, size, "squared error of the answer to %lld steps", n);
+    else snprintf(text, size, "loss of the class of up to %lld tokens", n);
 }
 
 /* ---- the document */
@@ -227,21 +182,11 @@ rv_status rv_gradient_flow(rv_tape *tape, rv_task *task, int64_t length, json_t 
     bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, false);
     rv_watch *old = rv_tape_watch(tape, &f->watch);
     rv_tape_set_training(tape, false);
-    const char *name = task->kind->name;
+    const rv_model_config *c = rv_model_get_config(rv_task_model(task));
     char loss[160];
-    rv_status status;
-    if (!strcmp(name, "language_model")) {
-        status = of_language_model(f, task, length);
-        snprintf(loss, sizeof loss, "loss of the last token of %lld tokens", (long long)f->longest);
-    } else if (!strcmp(name, "translation")) {
-        status = of_translation(f, task);
-        snprintf(loss, sizeof loss, "the loss of the whole target; lag counts from the end of the source, in reverse directions from its beginning");
-    } else if (!strcmp(name, "regression")) {
-        status = of_regression(f, task);
-        snprintf(loss, sizeof loss, "squared error of the answer to %lld steps", (long long)f->longest);
-    } else {
-        status = rv_error(RV_EUSAGE, "gradient flow is not measured for task %s", name);
-    }
+    if (c->encoder.kind && c->decoder.kind) f->states = "encoder.";
+    rv_status status = run(f, task, length);
+    name_loss(f, c, loss, sizeof loss);
     rv_tape_reset(tape);
     rv_tape_watch(tape, old);
     rv_tape_set_training(tape, training);

@@ -9,12 +9,11 @@
 #include "compare/gradient_flow.h"
 #include "compare/report_data_private.h"
 #include "base/file.h"
-#include "train/language_model_task.h"
 #include "base/stop.h"
 #include "train/trained.h"
 #include "decode/translate_attention.h"
 #include "decode/translate_text.h"
-#include "train/translation_task.h"
+#include "train/task.h"
 
 /* "DIR/name"; *there: nothing is left to do. */
 static rv_status locate(char path[RV__PATH], const char *dir, const char *name, bool *there) {
@@ -56,7 +55,8 @@ static rv_status cannot_write(const char *path) {
 static json_t *describe(int64_t i, const rv_example *e) {
     json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens",
                           (json_int_t)e->source_tokens, "source_words", (json_int_t)e->source_words, "tokens",
-                          (json_int_t)e->tokens, "nats", rv_json_number(e->nats), "correct", (json_int_t)e->correct);
+                          (json_int_t)e->score.tokens, "nats", rv_json_number(e->score.nats), "correct",
+                          (json_int_t)e->score.correct);
     if (e->bytes) json_object_set_new(o, "bytes", json_integer(e->bytes));
     if (e->hypothesis) {
         if (e->reference) json_object_set_new(o, "exact", json_integer(!strcmp(e->hypothesis, e->reference)));
@@ -64,20 +64,20 @@ static json_t *describe(int64_t i, const rv_example *e) {
     }
     if (e->source) json_object_set_new(o, "source", json_text(e->source));
     if (e->reference) json_object_set_new(o, "reference", json_text(e->reference));
-    if (e->hypothesis)
+    if (e->translated)
         json_object_set_new(o, "bleu", json_pack("{s:o, s:o, s:I, s:I}", "counts", counts(RV_BLEU_ORDER, e->bleu.counts), "totals",
                                                  counts(RV_BLEU_ORDER, e->bleu.totals), "hyp_len", (json_int_t)e->bleu.hyp_len, "ref_len",
                                                  (json_int_t)e->bleu.ref_len));
-    if (e->hypothesis)
+    if (e->translated)
         json_object_set_new(o, "chrf",
                             json_pack("{s:o, s:o, s:o}", "hyp", counts(RV__CHRF_ORDER, e->chrf.hyp), "ref",
                                       counts(RV__CHRF_ORDER, e->chrf.ref), "match",
                                       counts(RV__CHRF_ORDER, e->chrf.match)));
-    if (e->regression) {
-        double off = e->prediction - e->target;
+    if (e->number) {
+        const double off = e->score.prediction - e->score.target;
         json_object_set_new(o, "squared_error", rv_json_number(off * off));
-        json_object_set_new(o, "prediction", rv_json_number(e->prediction));
-        json_object_set_new(o, "target", rv_json_number(e->target));
+        json_object_set_new(o, "prediction", rv_json_number(e->score.prediction));
+        json_object_set_new(o, "target", rv_json_number(e->score.target));
     }
     return o;
 }
@@ -100,10 +100,10 @@ static rv_status write_example(void *ctx, int64_t i, const rv_example *e) {
 /* The test part if the data has one, else the validation part: *subset is the one that was used. */
 static rv_status each_example(rv_tape *tape, rv_task *task, writer *w, rv_subset *subset) {
     *subset = RV_SUBSET_TEST;
-    rv_status status = task->kind->examples(tape, task, *subset, write_example, w);
+    rv_status status = rv_task_examples(tape, task, *subset, write_example, w);
     if ((status != RV_OK && status != RV_EDATA) || w->n) return status;
     *subset = RV_SUBSET_VALID;
-    return task->kind->examples(tape, task, *subset, write_example, w);
+    return rv_task_examples(tape, task, *subset, write_example, w);
 }
 
 static rv_status write_examples(rv_tape *tape, const rv_trained *t, const char *path, rv_subset *subset) {
@@ -153,10 +153,10 @@ static rv_status paint(void *ctx, int64_t i, const rv_hypothesis *h, int count) 
     const int64_t n = rv_pairs_src_length(p->pairs, i);
     rv_attention_weights w;
     if (!count) return RV_OK; /* an empty source */
-    RV_TRY(rv_translation_attention(p->tape, rv_translation_task_model(p->task), src, n, h, &p->options, &w));
+    RV_TRY(rv_translation_attention(p->tape, rv_task_model(p->task), src, n, h, &p->options, &w));
     p->picture[i] = json_pack("{s:I, s:o, s:o, s:i, s:i, s:o}", "i", (json_int_t)i, "source",
-                              labels(rv_translation_task_src_tokenizer(p->task), src, n, p->options.eos), "target",
-                              labels(rv_translation_task_tgt_tokenizer(p->task), h->ids, h->n, p->options.eos), "layers", w.layers, "heads", w.heads,
+                              labels(rv_task_source(p->task)->in, src, n, p->options.eos), "target",
+                              labels(rv_task_source(p->task)->out, h->ids, h->n, p->options.eos), "layers", w.layers, "heads", w.heads,
                               "weights", mean_weights(&w));
     return p->picture[i] ? RV_OK : rv_error(RV_ENOMEM, "no memory for the attention of a sentence");
 }
@@ -170,8 +170,8 @@ static rv_status paint_pairs(painter *p, int64_t n, const char *path) {
         src[i] = p->pairs->src_ids + p->pairs->src_at[i];
         length[i] = rv_pairs_src_length(p->pairs, i);
     }
-    int64_t batch = rv_config_int(rv_translation_task_config(p->task), "decode.batch_size");
-    if (status == RV_OK) status = rv_translate_each(p->tape, rv_translation_task_model(p->task), src, length, n, batch, &p->options, paint, p);
+    int64_t batch = rv_config_int(rv_task_config(p->task), "decode.batch_size");
+    if (status == RV_OK) status = rv_translate_each(p->tape, rv_task_model(p->task), src, length, n, batch, &p->options, paint, p);
     json_t *list = json_array();
     for (int64_t i = 0; p->picture && i < n; i++)
         if (p->picture[i]) json_array_append_new(list, p->picture[i]);
@@ -183,14 +183,10 @@ static rv_status paint_pairs(painter *p, int64_t n, const char *path) {
     return status;
 }
 
-static bool looks_at_source(const rv_config *c) {
-    return rv_config_is(c, "task", "translation") && (rv_config_is(c, "model.decoder.type", "transformer") || !rv_config_is(c, "model.attention.type", "none"));
-}
-
 static rv_status write_attention(rv_tape *tape, rv_task *task, int n, const char *path) {
-    const rv_pairs *pairs = rv_translation_task_pairs(task, RV_SUBSET_TEST);
-    if (!pairs->n) pairs = rv_translation_task_pairs(task, RV_SUBSET_VALID);
-    painter p = {.tape = tape, .task = task, .pairs = pairs, .options = rv_translation_task_options(task)};
+    const rv_pairs *pairs = rv_task_pairs(task, RV_SUBSET_TEST);
+    if (!pairs->n) pairs = rv_task_pairs(task, RV_SUBSET_VALID);
+    painter p = {.tape = tape, .task = task, .pairs = pairs, .options = rv_task_search(task)};
     const rv_tape_mode mode = rv_tape_infer(tape);
     rv_status status = paint_pairs(&p, pairs->n < n ? pairs->n : n, path);
     rv_tape_restore(tape, mode);
@@ -201,17 +197,15 @@ static rv_status write_attention(rv_tape *tape, rv_task *task, int n, const char
 
 /* Of what is predicted: means over tokens compare only where this is the same. NULL: no tokens are. */
 static json_t *vocabulary_of(rv_task *task) {
-    const rv_tokenizer *tok = !strcmp(task->kind->name, "language_model") ? rv_lm_task_tokenizer(task)
-                              : !strcmp(task->kind->name, "translation")  ? rv_translation_task_tgt_tokenizer(task)
-                                                                          : NULL;
+    const rv_tokenizer *tok = rv_task_source(task)->out;
     return tok ? json_sprintf("%016llx", (unsigned long long)rv_tokenizer_hash(tok)) : NULL;
 }
 
 /* The text that spans are of, as the tokenizer has it: equal spans only where this is the same. NULL: there are no
  * spans. */
-static json_t *text_of(const rv_task *task, rv_subset subset) {
-    const rv_corpus *c = rv_lm_task_corpus(task);
-    const rv_split *part = !c ? NULL : subset == RV_SUBSET_TEST ? &c->test : &c->valid;
+static json_t *text_of(rv_task *task, rv_subset subset) {
+    rv_source *source = rv_task_source(task);
+    const rv_split *part = source->kind->split ? source->kind->split(source, subset) : NULL;
     return part ? json_sprintf("%016llx", (unsigned long long)part->text.hash) : NULL;
 }
 
@@ -227,7 +221,7 @@ static json_t *data_of(const rv_checkpoint *saved) {
 static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
     double flops;
     int64_t positions;
-    t->task->kind->cost(t->task, t->params, &flops, &positions);
+    rv_task_cost(t->task, t->params, &flops, &positions);
     json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
                           "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
@@ -248,7 +242,7 @@ bool rv_measured(const char *dir, const rv_config *config) {
     bool there, both;
     if (locate(path, dir, "examples.jsonl", &there) != RV_OK || locate(path, dir, "measured.json", &both) != RV_OK)
         return false;
-    if (!there || !both || !rv_config_is(config, "task", "language_model")) return there && both;
+    if (!there || !both || !rv_task_find(rv_config_text(config, "task"))->source->split) return there && both;
     json_t *measured = json_load_file(path, 0, NULL);
     const bool of_spans = json_object_get(measured, "text") != NULL;
     json_decref(measured);
@@ -272,7 +266,7 @@ static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *
     RV_TRY(measure_examples(tape, t, dir));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "attention.json", &there));
-    if (!there && o->pictures && looks_at_source(t->config)) RV_TRY(write_attention(tape, t->task, o->pictures, path));
+    if (!there && o->pictures && rv_model_attends(rv_task_model(t->task))) RV_TRY(write_attention(tape, t->task, o->pictures, path));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "gradient_flow.json", &there));
     if (there || !o->gradient_flow) return RV_OK;

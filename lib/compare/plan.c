@@ -19,14 +19,11 @@ typedef struct {
 
 /* Walk through the batches of a training until it has done `amount` of tokens or steps. */
 static rv_status count_steps(const rv__built *b, bool tokens, int64_t amount, budget *out) {
-    int64_t accumulate = rv_config_int(b->config, "train.accumulate"), n;
+    int64_t accumulate = rv_config_int(b->config, "train.accumulate");
     *out = (budget){0};
     while ((tokens ? out->tokens : out->steps) < amount) {
-        for (int64_t i = 0; i < accumulate; i++) {
-            RV_TRY(b->task->kind->next_batch(b->task, &n));
-            out->tokens += n;
-        }
-        b->task->kind->commit(b->task);
+        for (int64_t i = 0; i < accumulate; i++) out->tokens += rv_task_next(b->task)->steps;
+        rv_task_commit(b->task);
         out->steps++;
     }
     return RV_OK;

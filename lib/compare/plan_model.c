@@ -4,7 +4,7 @@
 #include "io/items.h"
 
 void rv__discard(rv__built *b) {
-    if (b->task) b->task->kind->destroy(b->task);
+    rv_task_destroy(b->task);
     rv_params_destroy(b->params);
     rv_config_destroy(b->config);
     *b = (rv__built){0};
@@ -15,8 +15,7 @@ rv_status rv__build(const json_t *model, const json_t *set, const json_t *more, 
     *b = (rv__built){.params = rv_params_create()};
     rv_status status = b->params ? rv__model_config(model, set, more, &b->config) : RV_ENOMEM;
     if (status == RV_OK)
-        status =
-            rv_task_find(rv_config_text(b->config, "task"))->create(b->config, saved, with_data, b->params, &b->task);
+        status = rv_task_create(b->config, saved, with_data, b->params, &b->task);
     if (status != RV_OK) rv__discard(b);
     return status;
 }
@@ -29,7 +28,7 @@ rv_status rv__rebuild(rv__built *b, const json_t *model, const json_t *set, cons
         rv_params_destroy(params);
         return status;
     }
-    status = b->task->kind->rebuild(b->task, config, params);
+    status = rv_task_rebuild(b->task, config, params);
     rv_params_destroy(b->params);
     rv_config_destroy(b->config);
     b->config = config;
@@ -39,7 +38,7 @@ rv_status rv__rebuild(rv__built *b, const json_t *model, const json_t *set, cons
 
 rv_status rv__keep_vocabulary(const rv__built *b, rv_checkpoint **out) {
     rv_items items = {0};
-    rv_status status = b->task->kind->save(b->task, &items);
+    rv_status status = rv_task_save(b->task, &items);
     if (status == RV_OK) status = rv_items_status(&items);
     if (status == RV_OK) status = rv_checkpoint_of("the vocabulary", items.n, items.item, out);
     rv_items_free(&items);

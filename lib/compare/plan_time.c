@@ -51,19 +51,18 @@ static void runner_close(runner *r) {
 
 /* *spent grows by the seconds that it took. */
 static rv_status time_step(runner *r, uint64_t step, double *per_token, double *spent) {
-    const rv_task_kind *kind = r->b->task->kind;
+    rv_task *task = r->b->task;
     double t0 = rv_now(), norm;
-    int64_t tokens;
     const rv_real one = 1;
     rv_params_zero_grad(r->b->params);
     rv_tape_reset(r->tape);
     rv_tape_seed(r->tape, 1, step);
-    RV_TRY(kind->next_batch(r->b->task, &tokens));
-    RV_TRY(rv_backward_from(r->tape, kind->loss(r->tape, r->b->task), &one));
+    const int64_t tokens = rv_task_next(task)->steps;
+    RV_TRY(rv_backward_from(r->tape, rv_task_loss(r->tape, task), &one));
     rv_params_finish_grad(r->b->params);
     RV_TRY(rv_grad_norm(r->b->params, &norm));
     rv_optim_step(r->optim, 0, 1);
-    kind->commit(r->b->task);
+    rv_task_commit(task);
     const double seconds = step_clock ? step_clock(step_clock_user, r->b->config, tokens) : rv_now() - t0;
     *spent += seconds;
     *per_token = seconds / (double)tokens;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compare/report_quality_private.h"
+#include "train/task.h"
 
 static const double TOKENS_EQUAL = 0.01;  /* relative */
 static const double STILL_FALLING = 0.02; /* of the loss */
@@ -169,7 +170,7 @@ static bool other_data(const rv__quality *d, const rv__group *a, const rv__group
 static bool changed_data(const rv__quality *d, const rv__group *a, const rv__group *b, char why[RV__WHY]) {
     const rv_config *c = d->in->run[a->run[0]].config;
     if (other_data(d, a, a, why) || other_data(d, b, b, why)) return true;
-    return c && rv_config_is(c, "task", "language_model") && other_data(d, a, b, why);
+    return c && rv_task_find(rv_config_text(c, "task"))->source->split && other_data(d, a, b, why);
 }
 
 /* The same number of tokens may be cut in another way: a vocabulary says which. */

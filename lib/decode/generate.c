@@ -4,17 +4,17 @@
 #include <string.h>
 
 /* Logits (V) after `n` more tokens; valid until the next reset of the tape. */
-static rv_real *feed(rv_tape *tape, rv_lm *lm, const int32_t *ids, int64_t n, rv_decoder_state *state) {
+static rv_real *feed(rv_tape *tape, rv_model *lm, const int32_t *ids, int64_t n, rv_decoder_state *state) {
     rv_tape_reset(tape);
-    rv_tensor *logits = rv_lm_logits(tape, lm, ids, 1, n, state, NULL);
-    return logits ? logits->x + rv_lm_row(lm, 1, n, 0, n - 1) * rv_dim(logits, -1) : NULL;
+    rv_tensor *logits = rv_model_logits(tape, lm, ids, 1, n, state, NULL);
+    return logits ? logits->x + rv_model_row(lm, 1, n, 0, n - 1) * rv_dim(logits, -1) : NULL;
 }
 
-rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n, const rv_generate_options *o, rv_token_sink sink, void *ctx) {
-    const rv_decoder_config *dc = &rv_lm_get_config(lm)->decoder;
+rv_status rv_generate(rv_tape *tape, rv_model *lm, const int32_t *prompt, int64_t n, const rv_generate_options *o, rv_token_sink sink, void *ctx) {
+    const rv_decoder_config *dc = &rv_model_get_config(lm)->decoder;
     const rv_decoder_kind *kind = dc->kind;
-    const bool whole = rv_lm_sees_future(lm); /* no state can be kept */
-    int64_t capacity = o->context > 1 ? o->context : n + o->length, V = dc->vocab_size;
+    const bool whole = rv_model_sees_future(lm); /* no state can be kept */
+    int64_t capacity = o->context > 1 ? o->context : n + o->length, V = dc->input.vocab_size;
     rv_decoder_state *state = NULL;
     int32_t *history = rv_alloc((size_t)(n + o->length) * sizeof *history);
     void *scratch = rv_alloc(rv_sampler_scratch(V));
@@ -22,7 +22,7 @@ rv_status rv_generate(rv_tape *tape, rv_lm *lm, const int32_t *prompt, int64_t n
     const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_hold_weights(tape, true);
     if (!history || !scratch) goto done;
-    state = whole ? NULL : rv_lm_state_create(lm, 1, capacity);
+    state = whole ? NULL : rv_model_state_create(lm, 1, capacity);
     if (!state && !whole) goto done;
     memcpy(history, prompt, (size_t)n * sizeof *history);
     rv_rng rng = rv_rng_make(o->seed, "generate", 0);

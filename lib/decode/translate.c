@@ -205,19 +205,20 @@ static bool extend_all(search *s, int64_t t) {
     return moved;
 }
 
-static rv_status run(search *s, rv_tape *tape, rv_seq2seq *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S) {
+static rv_status run(search *s, rv_tape *tape, rv_model *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S) {
     rv_memory memory;
     int64_t capacity = 0;
     for (int64_t b = 0; b < B; b++)
         if (s->limit[b] > capacity) capacity = s->limit[b];
     rv_tape_reset(tape);
-    if (!rv_seq2seq_encode(tape, model, src, lengths, B, S, &memory)) return rv_tape_status(tape);
-    rv_decoder_state *state = rv_seq2seq_state_create(tape, model, &memory, s->o->beam_size, capacity);
+    if (!rv_model_encode(tape, model, &(rv_sequences){.B = B, .T = S, .ids = src, .lengths = lengths}, &memory)) return rv_tape_status(tape);
+    rv_decoder_state *state = rv_model_state_over(tape, model, &memory, s->o->beam_size, capacity);
     if (!state) return rv_tape_status(tape) == RV_OK ? RV_ENOMEM : rv_tape_status(tape);
-    rv_status status = s->o->beam_size > 1 ? rv_seq2seq_state_reorder(model, state, s->from, s->rows) : RV_OK;
+    rv_status status = RV_OK;
+    if (s->o->beam_size > 1) rv_model_state_reorder(model, state, s->from, s->rows);
     for (int64_t t = 0; status == RV_OK; t++) {
         rv_tape_reset(tape);
-        rv_tensor *logits = rv_seq2seq_step(tape, model, state, s->ids);
+        rv_tensor *logits = rv_model_step(tape, model, state, s->ids);
         status = rv_tape_status(tape);
         if (status != RV_OK) break;
         rv_top_k(s->rows, rv_dim(logits, -1), logits->x, s->k, s->lse, s->value, s->id);
@@ -225,20 +226,20 @@ static rv_status run(search *s, rv_tape *tape, rv_seq2seq *model, const int32_t 
         if (status != RV_OK) break;
         bool moved = extend_all(s, t);
         if (!s->rows) break;
-        if (moved) status = rv_seq2seq_state_reorder(model, state, s->from, s->rows);
+        if (moved) rv_model_state_reorder(model, state, s->from, s->rows);
     }
-    rv_seq2seq_state_destroy(model, state);
+    rv_model_state_destroy(model, state);
     return status;
 }
 
-rv_status rv_translate(rv_tape *tape, rv_seq2seq *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S,
+rv_status rv_translate(rv_tape *tape, rv_model *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S,
                        const rv_translate_options *o, rv_translations *out) {
     RV_ASSERT(o->beam_size >= 1 && o->n_best >= 1 && o->n_best <= o->beam_size);
     *out = (rv_translations){0};
     search s = {.o = o, .out = out};
     const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_hold_weights(tape, true);
-    rv_status status = create(&s, lengths, B, rv_seq2seq_get_config(model)->lm.decoder.vocab_size);
+    rv_status status = create(&s, lengths, B, rv_model_get_config(model)->decoder.input.vocab_size);
     if (status == RV_OK) status = run(&s, tape, model, src, lengths, B, S);
     rv_tape_hold_weights(tape, false);
     rv_tape_restore(tape, mode);

@@ -5,7 +5,7 @@
 #ifndef RV_DECODE_TRANSLATE_H
 #define RV_DECODE_TRANSLATE_H
 
-#include "models/seq2seq.h"
+#include "models/model.h"
 
 typedef struct {
     int beam_size;          /**< at least 1 */
@@ -37,7 +37,7 @@ typedef struct {
 /** Translate src (B, S), batch-major, lengths (B) in [1, S]. Resets the tape as it goes. A sentence's result depends on
  *  that sentence and the options alone. Ties are broken by the earlier hypothesis, then the lower id. Errors:
  *  RV_EDIVERGED (logits are not finite), RV_ENOMEM. Free with rv_translations_free. */
-RV_API rv_status rv_translate(rv_tape *tape, rv_seq2seq *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S,
+RV_API rv_status rv_translate(rv_tape *tape, rv_model *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S,
                               const rv_translate_options *options, rv_translations *out);
 RV_API void rv_translations_free(rv_translations *t);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
+rv_status rv_translation_attention(rv_tape *tape, rv_model *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
                                    const rv_translate_options *o, rv_attention_weights *out) {
     const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_reset(tape);
@@ -17,7 +17,9 @@ rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32
         memcpy(ids + n + 2, h->ids, (size_t)h->n * sizeof *ids);
         int32_t *length = ids + n + 2 + h->n;
         *length = (int32_t)n + 1;
-        if (rv_seq2seq_encode(tape, model, ids, length, 1, n + 1, &memory)) rv_seq2seq_attention(tape, model, &memory, tgt, 1, h->n + 1, out);
+        const rv_sequences source = {.B = 1, .T = n + 1, .ids = ids, .lengths = length};
+        if (rv_model_encode(tape, model, &source, &memory))
+            rv_model_attention(tape, model, &memory, tgt, 1, h->n + 1, out);
     }
     rv_tape_restore(tape, mode);
     return rv_tape_status(tape);

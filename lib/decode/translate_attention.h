@@ -9,7 +9,7 @@
 /** Weights of translation h of src (n >= 1 ids without <eos>): T = h->n + 1 (the last row looks for <eos>), S = n + 1 (the
  *  last column is <eos>), B = 1. Resets the tape, which owns them. Errors: RV_EUSAGE (the model has no attention over the
  *  source), RV_ENOMEM. */
-RV_API rv_status rv_translation_attention(rv_tape *tape, rv_seq2seq *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
+RV_API rv_status rv_translation_attention(rv_tape *tape, rv_model *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
                                           const rv_translate_options *options, rv_attention_weights *out);
 
 /** Text of h with each <unk> replaced by the word of the source line that it looks at most: largest weight summed over

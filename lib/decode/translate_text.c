@@ -16,7 +16,7 @@ static int longer_first(const void *a, const void *b) {
 }
 
 /* The batch of entries [begin, end), none empty, padded to the first. ids and lengths have room for it. */
-static rv_status translate_batch(rv_tape *tape, rv_seq2seq *model, const int32_t *const *src, const entry *e, int64_t B, const rv_translate_options *o,
+static rv_status translate_batch(rv_tape *tape, rv_model *model, const int32_t *const *src, const entry *e, int64_t B, const rv_translate_options *o,
                                  int32_t *ids, int32_t *lengths, rv_translation_sink sink, void *ctx) {
     int64_t S = e[0].n + 1;
     for (int64_t b = 0; b < B; b++) {
@@ -32,7 +32,7 @@ static rv_status translate_batch(rv_tape *tape, rv_seq2seq *model, const int32_t
     return status;
 }
 
-rv_status rv_translate_each(rv_tape *tape, rv_seq2seq *model, const int32_t *const *src, const int64_t *n, int64_t sentences, int64_t batch,
+rv_status rv_translate_each(rv_tape *tape, rv_model *model, const int32_t *const *src, const int64_t *n, int64_t sentences, int64_t batch,
                             const rv_translate_options *o, rv_translation_sink sink, void *ctx) {
     if (sentences == 0) return RV_OK;
     entry *e = rv_alloc((size_t)sentences * sizeof *e);
@@ -79,7 +79,7 @@ static rv_status write_text(void *ctx, int64_t sentence, const rv_hypothesis *h,
     return RV_OK;
 }
 
-rv_status rv_translate_all(rv_tape *tape, rv_seq2seq *model, rv_tokenizer *tgt, const int32_t *const *src, const int64_t *n, int64_t sentences,
+rv_status rv_translate_all(rv_tape *tape, rv_model *model, rv_tokenizer *tgt, const int32_t *const *src, const int64_t *n, int64_t sentences,
                            int64_t batch, const rv_translate_options *options, void (*progress)(void *, int64_t), void *ctx, rv_text *out) {
     writer w = {.tokenizer = tgt, .out = out, .progress = progress, .ctx = ctx};
     memset(out, 0, (size_t)sentences * sizeof *out);

@@ -1,16 +1,15 @@
 /** Decoders: what turns token ids into hidden states, seeing only the past.
  *
- *  One kind per file, listed in models.def. A decoder declares its parameters under "decoder." and runs on ids laid
- *  out as it likes best (time_major). With a state it continues where that state stopped and leaves it advanced: the
+ *  One kind per file, listed in models.def. A decoder declares its parameters under "decoder." and lays its states out as it likes
+ *  best (time_major). With a state it continues where that state stopped and leaves it advanced: the
  *  carried hidden state of a recurrent decoder, the key/value cache of a transformer. */
 #ifndef RV_MODELS_DECODER_H
 #define RV_MODELS_DECODER_H
 
+#include "models/input.h"
 #include "models/memory.h"
-#include "nn/position.h"
 #include "nn/recurrent.h"
 #include "nn/transformer.h"
-#include "ops/ops.h"
 
 typedef struct rv_decoder_kind rv_decoder_kind;
 
@@ -50,18 +49,13 @@ typedef struct {
 
 /** What every decoder needs to know; rnn or transformer is read by the kind of that name. */
 typedef struct {
-    const rv_decoder_kind *kind;
-    int64_t memory_size, summary_size, reverse_size; /**< of the memory it reads; 0: a language model, there is none */
-    rv_reading reading;        /**< of a recurrent decoder with a memory */
-    int64_t vocab_size;
-    int64_t embedding_dim;
-    double dropout;            /**< on embeddings and on the output of a recurrent stack */
-    bool scale_embeddings;     /**< times sqrt(embedding_dim)                [Vaswani 2017, 3.4] */
-    rv_init embedding_init;
+    const rv_decoder_kind *kind; /**< NULL: the model has no decoder */
+    int64_t memory_size, reverse_size; /**< of the memory it reads, states and summary alike; 0: there is none */
+    rv_reading reading;    /**< of a recurrent decoder with a memory */
+    rv_input_config input; /**< of token ids */
+    double dropout;        /**< on the output of a recurrent stack */
     rv_rnn_config rnn;
     rv_transformer_config transformer;
-    rv_position_kind position;
-    int64_t max_length;        /**< positions that a learned table holds */
 } rv_decoder_config;
 
 typedef struct rv_decoder rv_decoder;
@@ -69,11 +63,11 @@ typedef struct rv_decoder_state rv_decoder_state;
 
 struct rv_decoder_kind {
     const char *name;
-    bool time_major; /**< ids are (T, B) and hidden states (T, B, D); else (B, T) and (B, T, D) */
+    bool time_major; /**< hidden states are (T, B, D); else (B, T, D) */
     /** NULL: RV_ENOMEM, or RV_EUSAGE when the parts do not fit each other. */
     rv_decoder *(*create)(rv_params *params, const rv_decoder_config *config);
     void (*destroy)(rv_decoder *d);
-    /** ids: B T values in the decoder's layout, kept by the caller until backward. state: NULL for a fresh start. In
+    /** ids (B, T), batch-major, copied. state: NULL for a fresh start. In
      *  training a state is a constant (truncated back-propagation). memory: NULL for a language model, and when the state
      *  holds one. NULL after an error (sticky). */
     rv_tensor *(*forward)(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory);
@@ -98,10 +92,21 @@ struct rv_decoder_kind {
     /** The state's numbers as one flat array, for checkpoints; NULL if the kind has none to save. */
     rv_real *(*state_data)(rv_decoder_state *s, int64_t *n);
     int64_t (*hidden_size)(const rv_decoder_config *config);
+    /** The most positions that it takes; INT64_MAX of a recurrence. */
+    int64_t (*positions)(const rv_decoder_config *config);
+    /** Whether it has attention weights over a memory. */
+    bool (*attends)(const rv_decoder_config *config);
+    /** Whether it reads rv_memory.summary. */
+    bool (*reads_summary)(const rv_decoder_config *config);
+    /** A position's state depends on later tokens (RV_MASK_AFTER, RV_MASK_NONE): its loss is a lie, and it cannot carry a
+     *  state. */
+    bool (*sees_future)(const rv_decoder_config *config);
+    /** Numbers that a state of one row holds: `capacity` positions so far, and what it keeps of a memory of S. */
+    int64_t (*state_numbers)(const rv_decoder_config *config, int64_t S, int64_t capacity);
     /** Multiply-adds of attention per position of T, over those that the mask leaves (0 for recurrence); weights not counted. */
-    double (*attention_macs)(const rv_decoder_config *config, int64_t T);
+    double (*attention_macs)(const rv_decoder_config *config, double T);
     /** The same of attention over S positions of a memory. */
-    double (*memory_macs)(const rv_decoder_config *config, int64_t S);
+    double (*memory_macs)(const rv_decoder_config *config, double S);
     rv_tensor *(*embedding)(const rv_decoder *d);
 };
 

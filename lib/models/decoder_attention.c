@@ -28,16 +28,20 @@ rv_status rv__attention_declare(rv_params *params, const rv_decoder_config *c, a
     RV_TRY(check(c));
     const rv_reading *r = &c->reading;
     int top = c->rnn.num_layers - 1;
-    int64_t H = c->rnn.hidden_size, D = c->memory_size, A = r->attention_size, in = top ? H : c->embedding_dim;
+    int64_t H = c->rnn.hidden_size, D = c->memory_size, A = r->attention_size, in = top ? H : c->input.size;
     if (r->attend == RV_ATTEND_BAHDANAU) in += D;
     if (r->input_feeding) in += rv__attention_output(c);
     *a = (attention_layer){.cell = rv_rnn_layer_declare(params, &c->rnn, "decoder.rnn", top, in, false)};
     if (additive(r)) {
         a->w_query = rv_params_add(params, r->init, 2, (int64_t[]){A, H}, "decoder.attention.query.weight");
         a->w_key = rv_params_add(params, r->init, 2, (int64_t[]){A, D}, "decoder.attention.key.weight");
+        rv_params_use(params, a->w_key, RV_USE_SOURCE);
         a->v = rv_params_add(params, r->vector_init, 1, &A, "decoder.attention.v");
     }
-    if (r->attend == RV_ATTEND_LUONG_GENERAL) a->w_key = rv_params_add(params, r->init, 2, (int64_t[]){H, D}, "decoder.attention.key.weight");
+    if (r->attend == RV_ATTEND_LUONG_GENERAL) {
+        a->w_key = rv_params_add(params, r->init, 2, (int64_t[]){H, D}, "decoder.attention.key.weight");
+        rv_params_use(params, a->w_key, RV_USE_SOURCE);
+    }
     if (r->local_window > 0) {
         a->w_position = rv_params_add(params, r->init, 2, (int64_t[]){H, H}, "decoder.attention.position.weight");
         a->v_position = rv_params_add(params, r->vector_init, 1, &H, "decoder.attention.position.v");

@@ -8,9 +8,10 @@ rv_status rv__bridge_declare(rv_params *params, const rv_decoder_config *c, brid
         return rv_error(RV_EUSAGE, "decoder: bridge reverse starts from the encoder's reverse direction, which it does not have; make the encoder a "
                                    "bidirectional rnn or set bridge to dense");
     if (!reverse && r->bridge != RV_BRIDGE_DENSE) return RV_OK;
-    int64_t H = c->rnn.hidden_size, in = reverse ? c->reverse_size : c->summary_size;
+    int64_t H = c->rnn.hidden_size, in = reverse ? c->reverse_size : c->memory_size;
     for (int i = 0; i < b->layers; i++) {
         b->weight[i] = rv_params_add(params, r->init, 2, (int64_t[]){H, in}, "decoder.bridge.l%d.weight", i);
+        rv_params_use(params, b->weight[i], RV_USE_EXAMPLE);
         if (!reverse) b->bias[i] = rv_params_add(params, (rv_init){RV_INIT_ZERO}, 1, &H, "decoder.bridge.l%d.bias", i);
     }
     return RV_OK;
@@ -27,7 +28,8 @@ rv_rnn_state rv__bridge_apply(rv_tape *tape, const bridge *b, const rv_memory *m
     for (int i = 0; i < b->layers; i++) switch (b->kind) {
         case RV_BRIDGE_DENSE:
         case RV_BRIDGE_REVERSE:
-            s.h[i] = rv_linear(tape, b->kind == RV_BRIDGE_DENSE ? memory->summary : memory->reverse, b->weight[i], b->bias[i], RV_ACT_TANH);
+            s.h[i] = rv_linear(tape, b->kind == RV_BRIDGE_DENSE ? memory->summary : memory->reverse, b->weight[i],
+                               b->bias[i], RV_ACT_TANH);
             break;
         case RV_BRIDGE_COPY:
             s.h[i] = beside(tape, memory->finals.h + i * directions, directions);
@@ -50,7 +52,7 @@ rv_status rv__readout_declare(rv_params *params, const rv_decoder_config *c, int
     int64_t in = c->rnn.hidden_size + context_size, out = c->reading.readout_size;
     if (out < 1) return rv_error(RV_EUSAGE, "decoder: readout_size %lld; it must be positive", (long long)out);
     if (r->kind == RV_READOUT_MAXOUT) {
-        in += c->embedding_dim;
+        in += c->input.size;
         out *= 2;
     }
     r->weight = rv_params_add(params, c->reading.init, 2, (int64_t[]){out, in}, "decoder.readout.weight");

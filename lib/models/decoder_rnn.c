@@ -3,16 +3,16 @@
  *
  * With a memory a bridge makes the first state, the last layer may attend to the memory or the summary enters every step,
  * and a readout stands between the stack and the head; a state then holds a copy of what is read, too. */
-#include <math.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "models/decoder_private.h"
 
 struct rv_decoder {
     rv_decoder_config config;
     bool attends;         /* the last layer does */
     int64_t context_size; /* of what the readout gets beside the state; 0: nothing */
-    rv_tensor *embedding;
+    rv_input *input;
     rv_rnn *rnn;          /* the layers that do not attend, or NULL */
     attention_layer attention;
     bridge bridge;
@@ -30,11 +30,12 @@ struct rv_decoder_state {
 
 static bool attends(const rv_decoder_config *c) { return c->memory_size && c->reading.attend != RV_ATTEND_NONE; }
 static bool feeds_context(const rv_decoder_config *c) { return c->memory_size && !attends(c) && c->reading.context_each_step; }
-static int64_t context_size(const rv_decoder_config *c) { return attends(c) ? c->memory_size : feeds_context(c) ? c->summary_size : 0; }
+static int64_t context_size(const rv_decoder_config *c) { return attends(c) ? c->memory_size : feeds_context(c) ? c->memory_size : 0; }
 
 static void destroy(rv_decoder *d) {
     if (!d) return;
     rv_rnn_destroy(d->rnn);
+    rv_input_destroy(d->input);
     rv_free(d);
 }
 
@@ -42,7 +43,7 @@ static bool declare(rv_params *params, rv_decoder *d) {
     const rv_decoder_config *c = &d->config;
     rv_rnn_config layers = c->rnn;
     layers.num_layers -= d->attends;
-    layers.input_size = c->embedding_dim + (d->attends ? 0 : d->context_size);
+    layers.input_size = c->input.size + (d->attends ? 0 : d->context_size);
     if (layers.num_layers || !d->attends) {
         d->rnn = rv_rnn_create(params, &layers, "decoder.rnn");
         if (!d->rnn) return false;
@@ -58,8 +59,9 @@ static rv_decoder *create(rv_params *params, const rv_decoder_config *c) {
     if (!d) return NULL;
     *d = (rv_decoder){.config = *c, .attends = attends(c), .context_size = context_size(c)};
     d->config.rnn.bidirectional = false;
-    d->embedding = rv_params_add(params, c->embedding_init, 2, (int64_t[]){c->vocab_size, c->embedding_dim}, "decoder.embedding.weight");
-    if (declare(params, d)) return d;
+    d->config.input.position = RV_POSITION_NONE;
+    d->input = rv_input_create(params, &d->config.input, false, NULL, "decoder");
+    if (d->input && declare(params, d)) return d;
     destroy(d);
     return NULL;
 }
@@ -100,10 +102,8 @@ static rv_tensor *run(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t 
                       rv_tensor **weights) {
     const rv_decoder_config *c = &d->config;
     RV_ASSERT((!state || B == state->carry->batch) && (!c->memory_size || state || memory));
-    rv_tensor *x = rv_embedding(tape, d->embedding, ids, T * B, c->scale_embeddings ? sqrt((double)c->embedding_dim) : 1);
+    rv_tensor *x = rv_input_read(tape, d->input, &(rv_sequences){.B = B, .T = T, .ids = ids}, true, NULL);
     if (!x) return NULL;
-    x = rv_reshape(tape, x, 3, (int64_t[]){T, B, c->embedding_dim});
-    x = rv_dropout(tape, x, c->dropout);
     rv_rnn_state before = {0}, after = {0};
     source from = {NULL};
     if (state) before = rv_rnn_carry_load(tape, state->carry);
@@ -249,13 +249,34 @@ static int64_t hidden_size(const rv_decoder_config *c) {
     if (!c->memory_size) return c->rnn.hidden_size;
     return rv__is_luong(c) ? rv__attention_output(c) : rv__readout_size(c, context_size(c));
 }
-static double attention_macs(const rv_decoder_config *c, int64_t T) { return 0; }
-static double memory_macs(const rv_decoder_config *c, int64_t S) {
+static int64_t positions(const rv_decoder_config *c) { return INT64_MAX; }
+static bool reads_summary(const rv_decoder_config *c) {
+    return c->memory_size && (c->reading.bridge == RV_BRIDGE_DENSE || feeds_context(c));
+}
+static bool sees_future(const rv_decoder_config *c) { return false; }
+
+static int64_t state_numbers(const rv_decoder_config *c, int64_t S, int64_t capacity) {
+    int64_t n = c->rnn.num_layers * c->rnn.hidden_size * (c->rnn.cell == RV_CELL_LSTM ? 2 : 1);
+    if (feeds_context(c)) n += c->memory_size;
+    if (!attends(c)) return n;
+    n += S * c->memory_size;
+    switch (c->reading.attend) { /* and what queries are compared with, unless these are the states */
+    case RV_ATTEND_BAHDANAU:
+    case RV_ATTEND_LUONG_CONCAT: return n + S * c->reading.attention_size;
+    case RV_ATTEND_LUONG_GENERAL: return n + S * c->rnn.hidden_size;
+    case RV_ATTEND_LUONG_DOT:
+    case RV_ATTEND_NONE: break;
+    }
+    return n;
+}
+
+static double attention_macs(const rv_decoder_config *c, double T) { return 0; }
+static double memory_macs(const rv_decoder_config *c, double S) {
     if (!attends(c)) return 0;
     bool by_vector = c->reading.attend == RV_ATTEND_BAHDANAU || c->reading.attend == RV_ATTEND_LUONG_CONCAT;
-    return (double)S * (double)(c->memory_size + (by_vector ? c->reading.attention_size : c->rnn.hidden_size));
+    return S * (double)(c->memory_size + (by_vector ? c->reading.attention_size : c->rnn.hidden_size));
 }
-static rv_tensor *embedding(const rv_decoder *d) { return d->embedding; }
+static rv_tensor *embedding(const rv_decoder *d) { return rv_input_embedding(d->input); }
 
 const rv_decoder_kind rv__decoder_rnn = {
     .name = "rnn",
@@ -273,6 +294,11 @@ const rv_decoder_kind rv__decoder_rnn = {
     .attention = attention,
     .state_data = state_data,
     .hidden_size = hidden_size,
+    .positions = positions,
+    .attends = attends,
+    .reads_summary = reads_summary,
+    .sees_future = sees_future,
+    .state_numbers = state_numbers,
     .attention_macs = attention_macs,
     .memory_macs = memory_macs,
     .embedding = embedding,

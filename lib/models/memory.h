@@ -8,10 +8,11 @@ typedef struct {
     int64_t B, S, size;
     const int32_t *lengths; /**< B valid positions, at least 1 each; the caller's */
     rv_tensor *states;      /**< (B, S, size) batch-major; at padded positions meaningless, and attended to by none */
-    /** (B, summary size): of a recurrent encoder the last layer's final state, forward beside reverse (which ends at the
-     *  first token); of a transformer the mean over the valid positions. */
-    rv_tensor *summary;
-    rv_tensor *reverse;     /**< (B, reverse size) the reverse half alone; NULL without a reverse direction */
+    rv_tensor *last;        /**< (B, size) of a recurrent encoder the last layer's final state, forward beside reverse
+                             *   (which ends at the first token); NULL of others */
+    rv_tensor *summary;     /**< (B, size) the whole sequence in one vector: `last`, or where there is none, and a decoder
+                             *   wants it, the mean over the valid positions */
+    rv_tensor *reverse;     /**< (B, reverse size) its reverse half alone; NULL without a reverse direction */
     rv_rnn_state finals;    /**< final states of all layers and directions; n = 0 for a transformer */
 } rv_memory;
 

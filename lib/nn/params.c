@@ -49,6 +49,24 @@ rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *d
     return &p->t;
 }
 
+rv_tensor *rv_params_use(rv_params *ps, rv_tensor *t, rv_use use) {
+    for (int i = ps->n - 1; i >= 0; i--) /* not there: memory ran out, and it is the spare one */
+        if (&ps->p[i]->t == t) ps->p[i]->use = use;
+    return t;
+}
+
+double rv_param_flops(const rv_param *p, double S, double T) {
+    const double once = p->t.ndim >= 2 ? 2 * (double)rv_numel(&p->t) : 0;
+    switch (p->use) {
+    case RV_USE_STEP: return once * T;
+    case RV_USE_SOURCE: return once * S;
+    case RV_USE_CROSS: return once * (T + 2 * S) / 3;
+    case RV_USE_EXAMPLE: return once;
+    case RV_USE_LOOK_UP: break;
+    }
+    return 0;
+}
+
 rv_status rv_params_materialise(rv_params *ps, uint64_t seed) {
     RV_ASSERT(!ps->x);
     if (ps->no_memory) return rv_error(RV_ENOMEM, "out of memory while the model was built");

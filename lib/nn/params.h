@@ -27,12 +27,22 @@ typedef struct {
     double b;
 } rv_init;
 
+/** What a forward pass uses a parameter for, from which its work follows (rv_params_use). */
+typedef enum {
+    RV_USE_STEP,     /**< a product at each position of what is predicted, or of the only sequence there is */
+    RV_USE_SOURCE,   /**< at each position of the source */
+    RV_USE_CROSS,    /**< a third (queries) at each predicted position, two thirds (keys, values) at each of the source */
+    RV_USE_EXAMPLE,  /**< once per example */
+    RV_USE_LOOK_UP,  /**< rows are looked up: no product */
+} rv_use;
+
 typedef struct {
     char *name;
     rv_tensor t;    /**< x and g point into the flat arrays */
     rv_init init;
     bool decay;     /**< weight decay applies (matrices; not biases and norms) */
     bool frozen;
+    rv_use use;
     int64_t offset; /**< of x in the flat array, in elements; a multiple of 16 */
 } rv_param;
 
@@ -50,6 +60,11 @@ RV_API void rv_params_destroy(rv_params *ps);
 /** Declare a tensor named by the printf-like pattern; decay is set for 2 and more dimensions. The result is owned by
  *  ps; its x is NULL until rv_params_materialise, which also reports a lack of memory here. Aborts on a name used twice. */
 RV_API rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *dim, const char *name_fmt, ...) RV_PRINTF(5, 6);
+/** Say what a tensor of ps is used for; until then it is RV_USE_STEP. Returns the tensor. */
+RV_API rv_tensor *rv_params_use(rv_params *ps, rv_tensor *t, rv_use use);
+/** FLOPs of a parameter in the forward pass over one example with S source and T predicted positions, two per
+ *  multiply-add; vectors count as none. */
+RV_API double rv_param_flops(const rv_param *p, double S, double T);
 /** Allocate, and draw initial values; each tensor's are a function of (seed, name, shape, init) only. */
 RV_API rv_status rv_params_materialise(rv_params *ps, uint64_t seed);
 /** By exact name, or NULL. */

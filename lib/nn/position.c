@@ -24,7 +24,10 @@ rv_position *rv_position_create(rv_params *ps, rv_position_kind kind, int64_t ma
     if (!p) return NULL;
     *p = (rv_position){.kind = kind, .max_length = max_length, .d = d, .fixed = {.ndim = 2, .dim = {max_length, d}}};
     p->table = &p->fixed;
-    if (kind == RV_POSITION_LEARNED) p->table = rv_params_add(ps, init, 2, (int64_t[]){max_length, d}, "%s.weight", prefix);
+    if (kind == RV_POSITION_LEARNED) {
+        p->table = rv_params_add(ps, init, 2, (int64_t[]){max_length, d}, "%s.weight", prefix);
+        rv_params_use(ps, p->table, RV_USE_LOOK_UP);
+    }
     if (kind == RV_POSITION_SINUSOIDAL) {
         p->fixed.x = rv_alloc(rv_size_mul((size_t)max_length, (size_t)d * sizeof(rv_real)));
         if (!p->fixed.x) {

@@ -35,6 +35,7 @@ static layer make_layer(rv_params *ps, const rv_transformer_config *c, const cha
     };
     if (c->cross) {
         l.cross_in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "multihead_attn.in_proj_weight", "multihead_attn.in_proj_bias");
+        rv_params_use(ps, l.cross_in.weight, RV_USE_CROSS);
         l.cross_out = make_linear(ps, c, residual, d, d, prefix, n, "multihead_attn.out_proj.weight", "multihead_attn.out_proj.bias");
     }
     l.up = make_linear(ps, c, c->init, d, c->ff_size, prefix, n, "linear1.weight", "linear1.bias");

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "data/dataset.h"
-#include "train/task_common.h"
+#include "train/source_private.h"
 #include "decode/translate_attention.h"
 
 /* Where the gold links are from, for messages. */
@@ -70,9 +70,9 @@ static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int
     int64_t S = rv_pairs_src_length(p, i), T = rv_pairs_tgt_length(p, i);
     const int32_t *src = p->src_ids + p->src_at[i];
     rv_hypothesis forced = {.ids = p->tgt_ids + p->tgt_at[i], .n = T};
-    rv_translate_options o = rv_translation_task_options(task);
+    rv_translate_options o = rv_task_search(task);
     rv_attention_weights w;
-    RV_TRY(rv_translation_attention(tape, rv_translation_task_model(task), src, S, &forced, &o, &w));
+    RV_TRY(rv_translation_attention(tape, rv_task_model(task), src, S, &forced, &o, &w));
     if (!*lists) {
         out->layers = w.layers;
         out->heads = w.heads;
@@ -83,8 +83,8 @@ static rv_status align_pair(rv_tape *tape, rv_task *task, const rv_pairs *p, int
     rv_real *mean = rv_tape_alloc(tape, 2 * cells * sizeof *mean);
     int32_t *word = rv_tape_alloc(tape, (size_t)(w.T + w.S) * sizeof *word);
     if (!mean || !word) return rv_tape_status(tape);
-    int32_t targets = rv_pieces_words(rv_translation_task_tgt_tokenizer(task), forced.ids, T, word);
-    int32_t sources = rv_pieces_words(rv_translation_task_src_tokenizer(task), src, S, word + w.T);
+    int32_t targets = rv_pieces_words(rv_task_source(task)->out, forced.ids, T, word);
+    int32_t sources = rv_pieces_words(rv_task_source(task)->in, src, S, word + w.T);
     word[T] = word[w.T + S] = -1; /* <eos> */
     RV_TRY(check_links(gold, p, i, sources, targets));
     return align(&w, word, word + w.T, targets, sources, mean, mean + cells, *lists);
@@ -109,13 +109,13 @@ static rv_status count(const rv_links *lists, const rv_links *gold, rv_gold_alig
 }
 
 rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subset, const char *gold_path, rv_gold_alignment *out) {
-    const rv_pairs *p = rv_translation_task_pairs(task, subset);
+    const rv_pairs *p = rv_task_pairs(task, subset);
     gold_links gold = {0};
     rv_links *lists = NULL;
     *out = (rv_gold_alignment){0};
-    if (!p) return rv_error(RV_EUSAGE, "a task of kind %s has no sentence pairs to align", task->kind->name);
+    if (!p) return rv_error(RV_EUSAGE, "a task of kind %s has no sentence pairs to align", rv_task_kind_of(task)->name);
     if (!p->n) return rv_error(RV_EDATA, "the data has no such part to align");
-    rv_status status = load_gold(rv_translation_task_config(task), subset, gold_path, &gold);
+    rv_status status = load_gold(rv_task_config(task), subset, gold_path, &gold);
     if (status == RV_OK && gold.links.sentences != p->n)
         status = rv_error(RV_EDATA, "the gold alignments have %lld lines for %lld sentence pairs",
                           (long long)gold.links.sentences, (long long)p->n);

@@ -3,7 +3,7 @@
 #define RV_TRAIN_GOLD_ALIGNMENT_H
 
 #include "evaluate/alignment.h"
-#include "train/translation_task.h"
+#include "train/task.h"
 
 typedef struct {
     int64_t sentences, links; /**< links: gold ones */

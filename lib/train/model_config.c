@@ -60,7 +60,6 @@ static rv_rnn_config read_rnn(part *p) {
     return (rv_rnn_config){
         .cell = cell_of(p),
         .num_layers = (int)whole(p, "num_layers"),
-        .input_size = rv_config_has(c, "model.embedding_dim") ? rv_config_int(c, "model.embedding_dim") : 0,
         .hidden_size = H,
         .bias = true,
         .dropout = rv_config_real(c, "model.dropout"),
@@ -110,40 +109,7 @@ static rv_position_kind position_of(const rv_config *c, const char *path) {
     return rv_config_is(c, path, "sinusoidal") ? RV_POSITION_SINUSOIDAL : RV_POSITION_NONE;
 }
 
-/* Decoder and head, but for what only one task has. */
-static rv_lm_config read_lm(const rv_config *c, int64_t vocab_size, int64_t max_length) {
-    part p = {.c = c, .section = "model.decoder"};
-    bool rnn = is(&p, "type", "rnn");
-    rv_init usual = pytorch_rnn_init(whole(&p, "hidden_size"));
-    rv_lm_config m = {
-        .head_bias = rv_config_bool(c, "model.head_bias"),
-        .head_init = rnn ? weights(c, usual) : transformer_init(c),
-        .head_bias_init = rnn ? usual : (rv_init){RV_INIT_ZERO, 0, 0},
-        .decoder =
-            {
-                .kind = rv_decoder_find(rv_config_text(c, "model.decoder.type")),
-                .vocab_size = vocab_size,
-                .embedding_dim = rv_config_int(c, "model.embedding_dim"),
-                .dropout = rv_config_real(c, "model.dropout"),
-                .scale_embeddings = rv_config_bool(c, "model.scale_embeddings"),
-                .embedding_init = embedding_init(c),
-                .position = position_of(c, "model.position"),
-                .max_length = max_length,
-            },
-    };
-    if (rnn) m.decoder.rnn = read_rnn(&p);
-    else m.decoder.transformer = read_transformer(&p, true);
-    return m;
-}
-
-rv_lm_config rv_lm_config_read(const rv_config *c, int64_t vocab_size) {
-    rv_lm_config m = read_lm(c, vocab_size, rv_config_int(c, "train.batch.length"));
-    m.tie_embeddings = rv_config_bool(c, "model.tie_embeddings");
-    return m;
-}
-
-/* ---- encoder-decoder */
-
+/* How a recurrent decoder reads a memory. */
 static rv_reading read_reading(const rv_config *c) {
     static const char *const bridges[] = {"dense", "reverse", "copy", "zero"}, *const readouts[] = {"state", "tanh", "maxout"}; /* as the enums */
     rv_init usual = pytorch_rnn_init(rv_config_int(c, "model.decoder.hidden_size"));
@@ -165,54 +131,109 @@ static rv_reading read_reading(const rv_config *c) {
     return r;
 }
 
-rv_seq2seq_config rv_seq2seq_config_read(const rv_config *c, int64_t src_vocab, int64_t tgt_vocab, int64_t max_length) {
-    part p = {.c = c, .section = "model.encoder"};
-    rv_seq2seq_config m = {
-        .lm = read_lm(c, tgt_vocab, max_length),
-        .tie_source = rv_config_is(c, "model.tie_embeddings", "all"),
-        .encoder =
-            {
-                .kind = rv_encoder_find(rv_config_text(c, "model.encoder.type")),
-                .vocab_size = src_vocab,
-                .embedding_dim = rv_config_int(c, "model.embedding_dim"),
-                .dropout = rv_config_real(c, "model.dropout"),
-                .scale_embeddings = rv_config_bool(c, "model.scale_embeddings"),
-                .embedding_init = embedding_init(c),
-                .position = position_of(c, rv_config_is(c, "model.encoder.position", "same") ? "model.position" : "model.encoder.position"),
-                .max_length = max_length,
-            },
+/* Of tokens; numbers have their own below. */
+static rv_input_config read_input(const rv_config *c, int64_t vocab_size, const char *position, int64_t positions) {
+    const rv_init init = embedding_init(c);
+    return (rv_input_config){
+        .vocab_size = vocab_size,
+        .size = rv_config_int(c, "model.embedding_dim"),
+        .scale = rv_config_bool(c, "model.scale_embeddings"),
+        .dropout = rv_config_real(c, "model.dropout"),
+        .init = init,
+        .position = position_of(c, position),
+        .position_init = init,
+        .max_length = positions,
     };
-    m.lm.tie_embeddings = !rv_config_is(c, "model.tie_embeddings", "none");
-    if (is(&p, "type", "rnn")) {
-        m.encoder.rnn = read_rnn(&p);
-        m.encoder.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
-    } else m.encoder.transformer = read_transformer(&p, false);
-    if (rv_config_is(c, "model.decoder.type", "rnn")) m.lm.decoder.reading = read_reading(c);
-    return m;
 }
 
-/* ---- regression */
+/* PyTorch's nn.Linear. */
+static rv_init linear_init(const rv_config *c) { return weights(c, (rv_init){RV_INIT_KAIMING_UNIFORM, sqrt(5.), 0}); }
 
-rv_sequence_regressor_config rv_sequence_regressor_config_read(const rv_config *c, int64_t inputs, int64_t outputs) {
-    part p = {.c = c, .section = "model.encoder"};
-    rv_sequence_regressor_config m = {
-        .attends = is(&p, "type", "transformer"),
-        .input_size = inputs,
-        .output_size = outputs,
+static rv_input_config read_numbers(const rv_config *c, int64_t numbers, int64_t positions) {
+    const char *std = "model.init.embedding_std";
+    return (rv_input_config){
+        .numbers = numbers,
+        .size = rv_config_int(c, "model.encoder.hidden_size"),
+        .dropout = rv_config_real(c, "model.dropout"),
+        .init = linear_init(c),
         .position = position_of(c, "model.position"),
-        .max_length = rv_config_int(c, "data.max_length"),
+        .position_init = {RV_INIT_NORMAL, rv_config_has(c, std) ? rv_config_real(c, std) : 0, 0},
+        .max_length = positions,
+    };
+}
+
+static rv_decoder_config read_decoder(const rv_config *c, const rv_model_sizes *sizes, bool encoded) {
+    part p = {.c = c, .section = "model.decoder"};
+    rv_decoder_config d = {
+        .kind = rv_decoder_find(rv_config_text(c, "model.decoder.type")),
+        .input = read_input(c, sizes->target_vocab, "model.position", sizes->positions),
+        .dropout = rv_config_real(c, "model.dropout"),
+    };
+    const bool rnn = is(&p, "type", "rnn");
+    if (rnn) d.rnn = read_rnn(&p);
+    else d.transformer = read_transformer(&p, true);
+    if (rnn && encoded) d.reading = read_reading(c);
+    return d;
+}
+
+/* A pooled vector is dropped by its head, the states of a decoder's memory by the encoder. */
+static rv_encoder_config read_encoder(const rv_config *c, const rv_model_sizes *sizes, bool pooled) {
+    part p = {.c = c, .section = "model.encoder"};
+    const bool own = rv_config_has(c, "model.encoder.position") && !is(&p, "position", "same");
+    const char *position = own ? "model.encoder.position" : "model.position";
+    rv_encoder_config e = {
+        .kind = rv_encoder_find(rv_config_text(c, "model.encoder.type")),
+        .input = sizes->source_vocab ? read_input(c, sizes->source_vocab, position, sizes->positions)
+                                     : read_numbers(c, sizes->numbers, sizes->positions),
+        .dropout = pooled ? 0 : rv_config_real(c, "model.dropout"),
+    };
+    if (is(&p, "type", "rnn")) {
+        e.rnn = read_rnn(&p);
+        e.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
+    } else e.transformer = read_transformer(&p, false);
+    return e;
+}
+
+static rv_head_config read_pooling_head(const rv_config *c, const rv_head_kind *kind, int64_t inputs, int64_t outputs) {
+    return (rv_head_config){
+        .kind = kind,
+        .output_size = outputs,
+        .bias = true,
+        .init = linear_init(c),
+        .bias_init = {RV_INIT_UNIFORM, 1 / sqrt((double)inputs), 0},
         .pooling = rv_config_is(c, "model.pooling", "attention") ? RV_POOLING_ATTENTION
                    : rv_config_is(c, "model.pooling", "mean")    ? RV_POOLING_MEAN
                                                                  : RV_POOLING_LAST,
+        .pooling_size = rv_config_has(c, "model.pooling_size") ? rv_config_int(c, "model.pooling_size") : 0,
         .dropout = rv_config_real(c, "model.dropout"),
-        .init = weights(c, (rv_init){RV_INIT_KAIMING_UNIFORM, sqrt(5.), 0}), /* nn.Linear's */
     };
-    if (rv_config_has(c, "model.pooling_size")) m.pooling_size = rv_config_int(c, "model.pooling_size");
-    if (rv_config_has(c, "model.init.embedding_std")) m.position_init = (rv_init){RV_INIT_NORMAL, rv_config_real(c, "model.init.embedding_std"), 0};
-    if (m.attends) m.transformer = read_transformer(&p, false);
-    else {
-        m.rnn = read_rnn(&p);
-        m.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
+}
+
+static rv_head_config read_token_head(const rv_config *c, const rv_head_kind *kind) {
+    const bool rnn = rv_config_is(c, "model.decoder.type", "rnn");
+    const rv_init usual = pytorch_rnn_init(rv_config_int(c, "model.decoder.hidden_size"));
+    return (rv_head_config){
+        .kind = kind,
+        .bias = rv_config_bool(c, "model.head_bias"),
+        .init = rnn ? weights(c, usual) : transformer_init(c),
+        .bias_init = rnn ? usual : (rv_init){RV_INIT_ZERO, 0, 0},
+    };
+}
+
+rv_model_config rv_model_config_read(const rv_config *c, const rv_head_kind *head, const rv_model_sizes *sizes) {
+    rv_model_config m = {0};
+    const bool encodes = rv_config_has(c, "model.encoder.type");
+    if (encodes) m.encoder = read_encoder(c, sizes, head->pools);
+    if (head->pools) {
+        const int64_t inputs = m.encoder.kind->memory_size(&m.encoder);
+        m.head = read_pooling_head(c, head, inputs, sizes->outputs);
+        return m;
     }
+    m.decoder = read_decoder(c, sizes, encodes);
+    m.head = read_token_head(c, head);
+    /* true or false of a language model; none, decoder or all of an encoder-decoder */
+    m.tie_source = rv_config_is(c, "model.tie_embeddings", "all");
+    m.tie_embeddings = m.tie_source || rv_config_is(c, "model.tie_embeddings", "true") ||
+                       rv_config_is(c, "model.tie_embeddings", "decoder");
     return m;
 }

@@ -43,7 +43,7 @@ rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, rv_save_mode m
     rv_items_add_fields(&items, fields, parts->state);
     const char *source = rv_config_source(parts->config);
     char *resolved = rv_config_resolved(parts->config);
-    rv_status status = resolved ? parts->task->kind->save(parts->task, &items) : RV_ENOMEM;
+    rv_status status = resolved ? rv_task_save(parts->task, &items) : RV_ENOMEM;
     if (status == RV_OK) {
         rv_items_add_text(&items, "/config/source", source, strlen(source));
         rv_items_add_text(&items, "/config/resolved", resolved, strlen(resolved));
@@ -101,5 +101,5 @@ rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved) 
     if (parts->state->n_best < 0 || parts->state->n_best > RV_BEST_MAX || parts->state->step < 0)
         return rv_error(RV_ECKPT, "the checkpoint's /trainer holds impossible numbers");
     rv_optim_set_steps(parts->optim, parts->state->step);
-    return parts->task->kind->restore(parts->task, saved);
+    return rv_task_restore(parts->task, saved);
 }

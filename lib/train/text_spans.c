@@ -24,12 +24,12 @@ rv_status rv__spans_make(const rv_split *part, rv__spans *out) {
 void rv__spans_add(rv__spans *s, int64_t target, double nats, bool right) {
     const int64_t from = s->start[target + 1], bytes = s->part->text.length[target + 1], to = from + bytes;
     rv_example *begins = &s->example[from / s->width];
-    begins->tokens++;
+    begins->score.tokens++;
     begins->source_tokens++;
-    begins->correct += right;
+    begins->score.correct += right;
     for (int64_t at = from; at < to;) {
         const int64_t span = at / s->width, end = (span + 1) * s->width < to ? (span + 1) * s->width : to;
-        s->example[span].nats += nats * (double)(end - at) / (double)bytes;
+        s->example[span].score.nats += nats * (double)(end - at) / (double)bytes;
         if (!s->part->unknown) s->example[span].bytes += end - at; /* <unk> does not say which they are */
         at = end;
     }

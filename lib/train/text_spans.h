@@ -4,7 +4,7 @@
 #define RV_TRAIN_TEXT_SPANS_H
 
 #include "data/corpus.h"
-#include "train/task.h"
+#include "train/example.h"
 
 typedef struct {
     const rv_split *part;

@@ -91,7 +91,7 @@ static rv_status warn_of_data(const rv_trained *t) {
     if (!rv_checkpoint_find(t->saved, path)) return RV_OK; /* examples that are made, not read */
     RV_TRY(rv_checkpoint_read(t->saved, path, RV_CK_U64, 1, &then));
     rv_items now = {0};
-    rv_status status = t->task->kind->save(t->task, &now);
+    rv_status status = rv_task_save(t->task, &now);
     if (status == RV_OK) status = rv_items_status(&now);
     for (int i = 0; i < now.n && status == RV_OK; i++) {
         if (strcmp(now.item[i].path, path) || !memcmp(now.item[i].data, &then, sizeof then)) continue;
@@ -143,8 +143,7 @@ static rv_status open_all(const char *path, int n, const char *const *overrides,
     rv_set_threads((int)rv_config_int(t->config, "runtime.threads"));
     t->params = rv_params_create();
     if (!t->params) return RV_ENOMEM;
-    rv_status status =
-        rv_task_find(rv_config_text(t->config, "task"))->create(t->config, t->saved, with_data, t->params, &t->task);
+    rv_status status = rv_task_create(t->config, t->saved, with_data, t->params, &t->task);
     if (status != RV_OK) return with_data ? explain_data(t, status) : status;
     RV_TRY(rv_params_materialise(t->params, 0));
     RV_TRY(rv_gemm_reserve());
@@ -161,7 +160,7 @@ rv_status rv_trained_open(const char *path, int n, const char *const *overrides,
 }
 
 void rv_trained_close(rv_trained *t) {
-    if (t->task) t->task->kind->destroy(t->task);
+    rv_task_destroy(t->task);
     rv_params_destroy(t->params);
     rv_config_destroy(t->config);
     rv_checkpoint_close(t->saved);

@@ -14,11 +14,9 @@
 #include "io/metrics.h"
 #include "io/run_dir.h"
 #include "optim/clip.h"
-#include "train/language_model_task.h"
 #include "train/optim_config.h"
 #include "train/run_state.h"
 #include "base/stop.h"
-#include "train/translation_task.h"
 
 typedef struct {
     rv_config *config;
@@ -50,7 +48,7 @@ static double learning_rate(const run *r) { return rv_schedule_lr(&r->schedule, 
 
 static rv_status diverged(run *r, rv_status status);
 
-typedef rv_status fetch(rv_task *task, int64_t *tokens);
+typedef const rv_batch *fetch(rv_task *task);
 
 /* Gradients of one step's micro-batches, which are still to be multiplied by *scale; *loss is the mean over all their targets. The
  * loss of each is a mean, too: so it is weighted by its targets, of which the first one's stand for all until they are counted. Where
@@ -62,18 +60,17 @@ static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tok
     *tokens = 0;
     rv_params_zero_grad(r->params);
     for (int64_t i = 0; i < r->accumulate; i++) {
-        int64_t n = 0;
         rv_tape_reset(r->tape);
         rv_tape_seed(r->tape, r->s.seed, r->s.rng_step++);
-        RV_TRY(next_batch(r->task, &n));
-        const double here = (double)r->task->kind->targets(r->task);
+        const rv_batch *b = next_batch(r->task);
+        const double here = (double)b->targets;
         if (i == 0) first = here;
         const double share = here / (first * parts);
-        rv_tensor *l = r->task->kind->loss(r->tape, r->task);
+        rv_tensor *l = rv_task_loss(r->tape, r->task);
         RV_TRY(rv_backward_from(r->tape, l, &(rv_real){(rv_real)share}));
         *loss += (double)l->x[0] * share;
         targets += here;
-        *tokens += n;
+        *tokens += b->steps;
     }
     rv_params_finish_grad(r->params);
     *scale = first * parts / targets;
@@ -85,7 +82,7 @@ static rv_status train_step(run *r) {
     double t0 = rv_now(), loss, scale, lr = learning_rate(r);
     int64_t tokens;
     uint64_t rng_before = r->s.rng_step;
-    RV_TRY(gradients(r, r->task->kind->next_batch, &loss, &tokens, &scale));
+    RV_TRY(gradients(r, rv_task_next, &loss, &tokens, &scale));
     if (r->s.step == 0) r->first_loss = loss;
     double norm;
     rv_status status = rv_grad_norm(r->params, &norm);
@@ -96,10 +93,10 @@ static rv_status train_step(run *r) {
     }
     norm *= scale;
     rv_optim_step(r->optim, lr, scale * rv_clip_factor(norm, r->clip));
-    r->task->kind->commit(r->task);
+    rv_task_commit(r->task);
     r->s.step++;
     r->s.tokens += tokens;
-    r->s.epoch = r->task->kind->epoch(r->task);
+    r->s.epoch = rv_task_epoch(r->task);
     r->s.running_loss = r->s.step == 1 ? loss : 0.98 * r->s.running_loss + 0.02 * loss;
     double seconds = rv_now() - t0;
     if (r->s.step % r->log_every == 0) {
@@ -230,7 +227,7 @@ static bool out_of_patience(const run *r) {
 /* *keep: this step is among the best, so its checkpoint is wanted. */
 static rv_status validate(run *r, bool *keep) {
     rv_metrics_result result;
-    RV_TRY(r->task->kind->evaluate(r->tape, r->task, RV_SUBSET_VALID, false, &result));
+    RV_TRY(rv_task_evaluate(r->tape, r->task, RV_SUBSET_VALID, false, &result));
     rv_metrics_begin(r->metrics, r->s.step, "valid");
     char line[256] = "";
     for (int i = 0; i < result.n; i++) {
@@ -305,13 +302,12 @@ static rv_status loop(run *r) {
 static rv_status dry_run(run *r) {
     double loss, scale, flops;
     int64_t tokens, positions;
-    fetch *next = r->task->kind->largest_batch ? r->task->kind->largest_batch : r->task->kind->next_batch;
-    RV_TRY(gradients(r, next, &loss, &tokens, &scale)); /* the arenas reach their size */
+    RV_TRY(gradients(r, rv_task_largest, &loss, &tokens, &scale)); /* the arenas reach their size */
     double t0 = rv_now();
-    RV_TRY(gradients(r, next, &loss, &tokens, &scale));
+    RV_TRY(gradients(r, rv_task_largest, &loss, &tokens, &scale));
     rv_optim_step(r->optim, 0, 1);
     double seconds = rv_now() - t0;
-    r->task->kind->cost(r->task, r->params, &flops, &positions);
+    rv_task_cost(r->task, r->params, &flops, &positions);
     flops *= 3. * (double)r->accumulate; /* backward costs twice the forward pass */
     printf("parameters        %lld\nFLOPs per step    %.4g\ntokens per step   %lld\nfirst loss        %.4f\npeak memory       %.1f MiB (activations %.1f, gradients %.1f)\n"
            "time per step     %.4g s (%.1f GFLOP/s)\nexpected in all   %.3g minutes for %lld steps, without validation\n",
@@ -362,7 +358,7 @@ static rv_status count_steps(run *r) {
     if (rv_config_has(r->config, "train.epochs")) {
         r->length_key = "train.epochs";
         const int64_t epochs = rv_config_int(r->config, "train.epochs");
-        const int64_t batches = r->task->kind->batches_of_epochs(r->task, epochs);
+        const int64_t batches = rv_task_batches_of_epochs(r->task, epochs);
         const int64_t steps = (batches + r->accumulate - 1) / r->accumulate;
         RV_TRY(rv_config_set_steps(r->config, steps));
         rv_info("train.epochs %lld: %lld steps", (long long)epochs, (long long)steps);
@@ -376,14 +372,14 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     r->params = rv_params_create();
     r->tape = rv_tape_create();
     if (!r->params || !r->tape) return RV_ENOMEM;
-    RV_TRY(rv_task_find(rv_config_text(c, "task"))->create(c, saved, true, r->params, &r->task));
+    RV_TRY(rv_task_create(c, saved, true, r->params, &r->task));
     RV_TRY(count_steps(r));
     if (saved) RV_TRY(rv_run_tell_changes(c, saved));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
     RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
-    RV_TRY(r->task->kind->check(r->task, RV_SUBSET_VALID, true)); /* not after hours of training */
+    RV_TRY(rv_task_check(r->task, RV_SUBSET_VALID, true)); /* not after hours of training */
     r->s.unvalidated = r->max_steps == 0; /* no step, and yet a result: the model as it begins */
     rv_tape_set_training(r->tape, true);
     rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
@@ -454,9 +450,7 @@ static rv_status average_last(const run *r, int n) {
 /* A run that ends worse than a guess is "done" as any other: say that nothing was learned. A little above is where
  * they begin. */
 static void warn_of_nothing_learned(const run *r) {
-    const rv_tokenizer *tokens = rv_config_is(r->config, "task", "translation")
-                                     ? rv_translation_task_tgt_tokenizer(r->task)
-                                     : rv_lm_task_tokenizer(r->task);
+    const rv_tokenizer *tokens = rv_task_source(r->task)->out;
     const double loss = isnan(r->last_loss) ? r->s.running_loss : r->last_loss;
     const double guess = tokens ? log((double)rv_tokenizer_size(tokens)) : r->first_loss;
     char why[256];
@@ -479,7 +473,7 @@ static rv_status finish(run *r) {
         rv_info("best validation %s %.4f after step %lld%s", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
                 r->shown_best == r->s.best_step[0] ? ": best.h5" : "");
     warn_of_nothing_learned(r);
-    rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   %s %s", dir, dir, r->task->kind->use, dir);
+    rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   %s %s", dir, dir, rv_task_kind_of(r->task)->use, dir);
     return RV_OK;
 }
 
@@ -518,7 +512,7 @@ rv_status rv_train(rv_config *config, const rv_train_options *options) {
     rv_status status = run_it(&r);
     if (r.metrics) rv_metrics_close(r.metrics);
     if (r.dir) rv_run_dir_close(r.dir);
-    if (r.task) r.task->kind->destroy(r.task);
+    rv_task_destroy(r.task);
     if (r.optim) rv_optim_destroy(r.optim);
     rv_params_destroy(r.params);
     rv_tape_destroy(r.tape);

@@ -19,9 +19,9 @@ Test(text_spans, a_token_over_several_spans) {
     static const double nats[] = {5.4, 0.6 + 5.8, 6.4, 0.8};
     for (int i = 0; i < 4; i++) {
         cr_expect_eq(s.example[i].bytes, bytes[i], "%d", i);
-        cr_expect_eq(s.example[i].tokens, tokens[i], "%d", i);
-        cr_expect_eq(s.example[i].correct, correct[i], "%d", i);
-        cr_expect_float_eq(s.example[i].nats, nats[i], 1e-12, "%d: %g", i, s.example[i].nats);
+        cr_expect_eq(s.example[i].score.tokens, tokens[i], "%d", i);
+        cr_expect_eq(s.example[i].score.correct, correct[i], "%d", i);
+        cr_expect_float_eq(s.example[i].score.nats, nats[i], 1e-12, "%d: %g", i, s.example[i].score.nats);
     }
     rv__spans_free(&s);
 }
@@ -32,7 +32,7 @@ Test(text_spans, unknown_words_have_no_bytes) {
     cr_assert_eq(rv__spans_make(&part, &s), RV_OK);
     rv__spans_add(&s, 1, 13, false);
     for (int i = 0; i < 4; i++) cr_expect_eq(s.example[i].bytes, 0);
-    cr_expect_float_eq(s.example[2].nats, 6.4, 1e-12);
+    cr_expect_float_eq(s.example[2].score.nats, 6.4, 1e-12);
     rv__spans_free(&s);
 }
 

@@ -10,8 +10,7 @@ enum { BATCHES = 4 };
 struct rv_workload_run {
     const rv_workload *w;
     rv_params *params;
-    rv_lm *lm;
-    rv_seq2seq *pair;
+    rv_model *model;
     rv_optim *optim;
     rv_tape *tape;
     rv_decoder_state *state; /* of a language model that writes */
@@ -22,42 +21,54 @@ struct rv_workload_run {
     double loss;
 };
 
+#define UNIT {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}
+#define TOKENS(init_, ...) {.kind = &rv__head_next_token, .init = init_, __VA_ARGS__}
+#define WORDS(v, e) {.vocab_size = v, .size = e, .init = {RV_INIT_NORMAL, 1, 0}}
+#define LAYERS(c, l, h) {.cell = c, .num_layers = l, .hidden_size = h, .bias = true}
 /* name, cell, V, E, H, layers, B, T */
 #define RECURRENT(n, c, v, e, h, l, b, t)                                                                              \
-    {.name = n, .B = b, .T = t, .model = {.head_bias = true, .head_init = {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}, \
-     .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                        \
-                 .rnn = {.cell = c, .num_layers = l, .input_size = e, .hidden_size = h, .bias = true}}}}
+    {.name = n, .B = b, .T = t,                                                                                        \
+     .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
+               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(c, l, h)}}}
 /* name, V, d, heads, layers, B, T */
-#define GPT(n, v, d, hd, l, b, t, act, ...)                                                                                 \
-    {.name = n, .B = b, .T = t, __VA_ARGS__ .model = {.tie_embeddings = true,                                           \
-     .decoder = {.kind = &rv__decoder_transformer, .vocab_size = v, .embedding_dim = d, .embedding_init = {RV_INIT_NORMAL, 0.02, 0},             \
-                 .position = RV_POSITION_LEARNED, .max_length = t,                                                                              \
-                 .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_PRE, .activation = act,   \
-                                 .bias = true, .causal = true, .final_norm = true, .norm_eps = 1e-5}}}}
+#define GPT(n, v, d, hd, l, b, t, act, ...)                                                                            \
+    {.name = n, .B = b, .T = t, __VA_ARGS__                                                                            \
+     .model = {.head = TOKENS({0}, ), .tie_embeddings = true,                                                          \
+               .decoder = {.kind = &rv__decoder_transformer,                                                           \
+                           .input = {.vocab_size = v, .size = d, .init = {RV_INIT_NORMAL, 0.02, 0},                    \
+                                     .position = RV_POSITION_LEARNED, .position_init = {RV_INIT_NORMAL, 0.02, 0},      \
+                                     .max_length = t},                                                                 \
+                           .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d,       \
+                                           .norm = RV_NORM_PRE, .activation = act, .bias = true, .causal = true,       \
+                                           .final_norm = true, .norm_eps = 1e-5}}}}
 
-#define UNIT {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}
 /* Bidirectional LSTM, LSTM with additive attention, tanh readout; name, V, E, H, B, S, T */
 #define BILSTM(n, v, e, h, b, s, t, ...)                                                                               \
     {.name = n, .B = b, .S = s, .T = t, __VA_ARGS__                                                                    \
-     .pair = {.encoder = {.kind = &rv__encoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                \
-                          .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .bidirectional = true, .input_size = e, .hidden_size = h / 2, .bias = true}}, \
-              .lm = {.head_bias = true, .head_init = UNIT,                                                             \
-                     .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},         \
-                                 .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .input_size = e, .hidden_size = h, .bias = true},                 \
-                                 .reading = {.attend = RV_ATTEND_BAHDANAU, .attention_size = h, .bridge = RV_BRIDGE_DENSE,                        \
-                                             .readout = RV_READOUT_TANH, .readout_size = h, .init = UNIT, .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}}}}
-/* As nn.Transformer, post-norm with final norms; name, V, d, heads, layers, B, S, T. Embeddings times sqrt(d) have unit variance. */
-#define BLOCKS(d, hd, l)                                                                                               \
-    {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_POST, .activation = RV_ACT_RELU, .bias = true,         \
-     .final_norm = true, .norm_eps = 1e-5, .dropout = 0.1, .attention_dropout = 0.1, .init = {RV_INIT_XAVIER_UNIFORM, 1, 0}}
+     .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
+               .encoder = {.kind = &rv__encoder_rnn, .input = WORDS(v, e),                                             \
+                           .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .bidirectional = true, .hidden_size = h / 2, \
+                                   .bias = true}},                                                                     \
+               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(RV_CELL_LSTM, 1, h),          \
+                           .reading = {.attend = RV_ATTEND_BAHDANAU, .attention_size = h, .bridge = RV_BRIDGE_DENSE,   \
+                                       .readout = RV_READOUT_TANH, .readout_size = h, .init = UNIT,                    \
+                                       .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}}}
+/* As nn.Transformer, post-norm with final norms; name, V, d, heads, layers, B, S, T. Embeddings times sqrt(d) have unit
+ * variance. */
+#define BLOCKS(d, hd, l, ...)                                                                                          \
+    {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_POST,                       \
+     .activation = RV_ACT_RELU, .bias = true, .final_norm = true, .norm_eps = 1e-5, .dropout = 0.1,                    \
+     .attention_dropout = 0.1, .init = {RV_INIT_XAVIER_UNIFORM, 1, 0}, __VA_ARGS__}
 #define EMBEDDED(v, d, deviation, s)                                                                                   \
-    .vocab_size = v, .embedding_dim = d, .scale_embeddings = true, .embedding_init = {RV_INIT_NORMAL, deviation, 0}, .position = RV_POSITION_SINUSOIDAL, \
-    .max_length = s, .dropout = 0.1
+    {.vocab_size = v, .size = d, .scale = true, .init = {RV_INIT_NORMAL, deviation, 0}, .dropout = 0.1,                \
+     .position = RV_POSITION_SINUSOIDAL, .max_length = s}
 #define TRANSFORMER(n, v, d, deviation, hd, l, b, s, t, ...)                                                           \
     {.name = n, .B = b, .S = s, .T = t, .label_smoothing = 0.1, __VA_ARGS__                                            \
-     .pair = {.encoder = {.kind = &rv__encoder_transformer, EMBEDDED(v, d, deviation, s), .transformer = BLOCKS(d, hd, l)},                       \
-              .lm = {.head_bias = true, .head_init = UNIT,                                                             \
-                     .decoder = {.kind = &rv__decoder_transformer, EMBEDDED(v, d, deviation, t), .transformer = BLOCKS(d, hd, l)}}}}
+     .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
+               .encoder = {.kind = &rv__encoder_transformer, .input = EMBEDDED(v, d, deviation, s),                    \
+                           .transformer = BLOCKS(d, hd, l, )},                                                         \
+               .decoder = {.kind = &rv__decoder_transformer, .input = EMBEDDED(v, d, deviation, t),                    \
+                           .transformer = BLOCKS(d, hd, l, .causal = true, .cross = true)}}}
 
 static const rv_workload full[] = {
     RECURRENT("rnn_lm", RV_CELL_RNN_TANH, 10000, 256, 256, 1, 32, 64),
@@ -95,20 +106,6 @@ static const rv_workload small[] = {
 
 const rv_workload *rv__workloads(bool tiny) { return tiny ? small : full; }
 
-static const rv_lm_config *language_model(const rv_workload *w) { return w->S ? &w->pair.lm : &w->model; }
-
-static rv_status make_model(rv_workload_run *r) {
-    const rv_workload *w = r->w;
-    if (w->S) {
-        rv_seq2seq_config c = w->pair;
-        if (c.encoder.kind == &rv__encoder_transformer) c.lm.decoder.transformer.causal = c.lm.decoder.transformer.cross = true;
-        r->pair = rv_seq2seq_create(r->params, &c);
-        return r->pair ? RV_OK : RV_ENOMEM;
-    }
-    r->lm = rv_lm_create(r->params, &w->model);
-    return r->lm ? RV_OK : RV_ENOMEM;
-}
-
 static int32_t *random_ids(rv_rng *rng, int64_t n, int64_t vocabulary) {
     int32_t *ids = rv_alloc((size_t)n * sizeof *ids);
     for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)rv_rng_below(rng, (uint64_t)vocabulary);
@@ -120,17 +117,18 @@ static rv_status fill(rv_workload_run *r) {
     r->params = rv_params_create();
     r->tape = rv_tape_create();
     if (!r->params || !r->tape) return RV_ENOMEM;
-    RV_TRY(make_model(r));
+    r->model = rv_model_create(r->params, &w->model);
+    if (!r->model) return RV_ENOMEM;
     RV_TRY(rv_params_materialise(r->params, 1));
     rv_rng rng = rv_rng_make(1, "bench", 0);
-    r->ids = random_ids(&rng, 2 * BATCHES * w->B * w->T, language_model(w)->decoder.vocab_size);
-    r->sources = w->S ? random_ids(&rng, BATCHES * w->B * w->S, w->pair.encoder.vocab_size) : NULL;
+    r->ids = random_ids(&rng, 2 * BATCHES * w->B * w->T, w->model.decoder.input.vocab_size);
+    r->sources = w->S ? random_ids(&rng, BATCHES * w->B * w->S, w->model.encoder.input.vocab_size) : NULL;
     r->lengths = rv_alloc((size_t)w->B * sizeof *r->lengths);
     if (!r->ids || (w->S && !r->sources) || !r->lengths) return RV_ENOMEM;
     for (int64_t b = 0; b < w->B; b++) r->lengths[b] = (int32_t)w->S;
     if (w->beam && !w->S) {
         rv_tape_no_grad(r->tape, true);
-        r->state = rv_lm_state_create(r->lm, w->B, w->T);
+        r->state = rv_model_state_create(r->model, w->B, w->T);
         return r->state ? RV_OK : RV_ENOMEM;
     }
     if (w->beam) return RV_OK;
@@ -154,9 +152,8 @@ rv_status rv__workload_open(const rv_workload *w, rv_workload_run **out) {
 
 void rv__workload_close(rv_workload_run *r) {
     rv_optim_destroy(r->optim);
-    if (r->state) r->w->model.decoder.kind->state_destroy(r->state);
-    rv_lm_destroy(r->lm);
-    rv_seq2seq_destroy(r->pair);
+    if (r->model) rv_model_state_destroy(r->model, r->state);
+    rv_model_destroy(r->model);
     rv_params_destroy(r->params);
     rv_tape_destroy(r->tape);
     rv_free(r->ids);
@@ -167,10 +164,9 @@ void rv__workload_close(rv_workload_run *r) {
 
 static rv_tensor *make_loss(rv_workload_run *r, const int32_t *x, const int32_t *y, const int32_t *src) {
     const rv_workload *w = r->w;
-    if (!w->S) return rv_lm_loss(r->tape, r->lm, x, y, w->B, w->T, NULL, NULL, w->label_smoothing);
-    rv_memory memory;
-    if (!rv_seq2seq_encode(r->tape, r->pair, src, r->lengths, w->B, w->S, &memory)) return NULL;
-    return rv_seq2seq_loss(r->tape, r->pair, &memory, x, y, w->B, w->T, w->label_smoothing);
+    const rv_batch b = {
+        .source = {.B = w->B, .T = w->S, .ids = src, .lengths = r->lengths}, .B = w->B, .T = w->T, .in = x, .out = y};
+    return rv_model_loss(r->tape, r->model, &b, NULL, w->label_smoothing);
 }
 
 /* No token ends a translation, so that all have T. */
@@ -178,7 +174,7 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
     const rv_workload *w = r->w;
     const rv_translate_options o = {.beam_size = w->beam, .max_length_extra = w->T, .max_length = w->T, .n_best = 1, .bos = 0, .eos = -1, .pad = -1, .unk = -1};
     rv_translations t;
-    RV_TRY(rv_translate(r->tape, r->pair, src, r->lengths, w->B, w->S, &o, &t));
+    RV_TRY(rv_translate(r->tape, r->model, src, r->lengths, w->B, w->S, &o, &t));
     r->loss = -t.h[0].log_prob / (double)w->T;
     rv_translations_free(&t);
     return RV_OK;
@@ -187,16 +183,16 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
 /* Every row is continued from the token 0, the most probable one each time, as `ravel generate` does it at temperature 0. */
 static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
     const rv_workload *w = r->w;
-    const int64_t V = w->model.decoder.vocab_size;
-    w->model.decoder.kind->state_reset(r->state);
+    const int64_t V = w->model.decoder.input.vocab_size;
+    rv_model_state_reset(r->model, r->state);
     memset(ids, 0, (size_t)w->B * sizeof *ids);
     for (int64_t t = 0; t < w->T; t++) {
         rv_tape_reset(r->tape);
-        const rv_tensor *logits = rv_lm_logits(r->tape, r->lm, ids, w->B, 1, r->state, NULL);
+        const rv_tensor *logits = rv_model_logits(r->tape, r->model, ids, w->B, 1, r->state, NULL);
         if (!logits) return rv_tape_status(r->tape);
         for (int64_t b = 0; b < w->B; b++) {
             rv_real value;
-            rv_k()->top_k_row(V, logits->x + rv_lm_row(r->lm, w->B, 1, b, 0) * V, 1, &value, &ids[b]);
+            rv_k()->top_k_row(V, logits->x + rv_model_row(r->model, w->B, 1, b, 0) * V, 1, &value, &ids[b]);
         }
     }
     return RV_OK;
@@ -241,10 +237,11 @@ int rv__workload_phases(const rv_workload_run *r) { return r->w->beam ? 1 : RV_P
 
 double rv__workload_flops(const rv_workload_run *r) {
     const rv_workload *w = r->w;
-    if (!w->S) return (w->beam ? 1 : 3) * rv_lm_flops(r->lm, r->params, w->T) * (double)(w->B * w->T);
-    const double once = rv_seq2seq_flops(r->pair, r->params, w->B, w->S, w->T);
+    const double B = (double)w->B, S = (double)w->S, T = (double)w->T;
+    const double once = rv_model_flops(r->model, r->params, S, T) * B;
+    if (!w->S) return (w->beam ? 1 : 3) * once;
     if (!w->beam) return 3 * once;
-    return once + (w->beam - 1) * (once - rv_seq2seq_flops(r->pair, r->params, w->B, w->S, 0));
+    return once + (w->beam - 1) * (once - rv_model_flops(r->model, r->params, S, 0) * B);
 }
 
 int64_t rv__workload_bytes(const rv_workload_run *r) {

@@ -6,8 +6,7 @@
 
 typedef struct {
     const char *name;
-    rv_lm_config model;         /* a language model; */
-    rv_seq2seq_config pair;     /* or, with S > 0, an encoder-decoder */
+    rv_model_config model;      /* a language model or, with S > 0, an encoder-decoder */
     int64_t B, S, T;
     double label_smoothing;
     int beam;                   /* > 0: no training: B sources are translated to T tokens each by beam search (1: greedy), or

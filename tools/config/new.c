@@ -9,12 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const rv_task_kind *const kinds[] = {
-#define RV_TASK(name) &rv__task_##name,
-#include "train/tasks.def"
-#undef RV_TASK
-};
-enum { KINDS = sizeof kinds / sizeof *kinds, SETTINGS = 32, LABEL = 40 };
+enum { SETTINGS = 32, LABEL = 40 };
 
 static const char *const comparison[] = {
     "compare={match: {by: parameters}, tune: {lr: [3e-4, 1e-3, 3e-3, 1e-2], train_steps: 300}, budget: {train_steps: "
@@ -127,7 +122,7 @@ static rv_status new_task(const rv_task_kind *kind, const rv__config_new_options
     RV_TRY(add_all(s, kind->start));
     RV_TRY(add_file(s, o->valid ? "data.train" : "data.path", o->train));
     RV_TRY(add_file(s, "data.valid", o->valid));
-    if (kind == &rv__task_translation) RV_TRY(add_columns(s, o->train));
+    if (kind->source->pairs) RV_TRY(add_columns(s, o->train));
     return add_file(s, "data.test", o->test);
 }
 
@@ -167,7 +162,9 @@ static rv_status new_comparison(const rv__config_new_options *o, settings *s) {
 
 static rv_status unknown(const char *what) {
     char all[512] = "";
-    for (int i = 0; i < KINDS; i++) snprintf(all + strlen(all), sizeof all - strlen(all), "%s, ", kinds[i]->name);
+    int n;
+    const rv_task_kind *kinds = rv_task_kinds(&n);
+    for (int i = 0; i < n; i++) snprintf(all + strlen(all), sizeof all - strlen(all), "%s, ", kinds[i].name);
     return rv_error(RV_EUSAGE, "there is no task '%s'; there are: %sand compare", what, all);
 }
 
@@ -187,9 +184,7 @@ static rv_status print(const settings *s, bool compare) {
 rv_status rv__config_new(const rv__config_new_options *o) {
     settings s = {0};
     const bool compare = !strcmp(o->what, "compare");
-    const rv_task_kind *kind = NULL;
-    for (int i = 0; i < KINDS; i++)
-        if (!strcmp(kinds[i]->name, o->what) && kinds[i]->start) kind = kinds[i];
+    const rv_task_kind *kind = rv_task_find(o->what);
     if (!kind && !compare) return unknown(o->what);
     rv_status status = compare ? new_comparison(o, &s) : new_task(kind, o, &s);
     if (status == RV_OK) status = print(&s, compare);

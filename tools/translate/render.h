@@ -9,7 +9,7 @@ typedef struct {
     bool json, n_best; /* JSON lines; Moses' lists "i ||| translation ||| score" */
     bool replace_unk;
     rv_tape *tape;
-    rv_seq2seq *model;
+    rv_model *model;
     const rv_tokenizer *src, *tgt;
     const rv_translate_options *search;
 } rv__renderer;

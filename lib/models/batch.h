@@ -1,0 +1,31 @@
+/** What a model reads at a time, whatever it is made of: a step's batch, or a few examples to look at. */
+#ifndef RV_MODELS_BATCH_H
+#define RV_MODELS_BATCH_H
+
+#include "tensor/tensor.h"
+
+/** B rows of T positions, batch-major: token ids, or numbers. */
+typedef struct {
+    int64_t B, T;
+    const int32_t *ids;     /**< (B, T), padded with any valid id; NULL: */
+    const rv_real *numbers; /**< (B, T, F) */
+    const int32_t *lengths; /**< (B) valid positions of each row, in [1, T] */
+} rv_sequences;
+
+/** One batch; what an experiment has no use for is NULL or 0. The arrays belong to who fills it. */
+typedef struct {
+    rv_sequences source;     /**< what an encoder reads */
+    int64_t B, T;           /**< rows, and positions of a decoder */
+    const int32_t *in;      /**< (B, T) ids that a decoder reads */
+    const int32_t *out;     /**< (B, T) ids that are to follow them, RV_IGNORE where none is wanted */
+    const int32_t *lengths; /**< (B) valid positions of `in` */
+    const int32_t *label;   /**< (B) classes */
+    const rv_real *number;  /**< (B, O) */
+    int64_t targets;        /**< what the loss is a mean over: predicted tokens, classes, numbers */
+    int64_t steps;          /**< what a run counts as its tokens */
+    const int64_t *index;   /**< (B) the example that each row is, in a pass over a part of the data */
+    const int64_t *first;   /**< (B) the place of each row's first target among those of a text */
+    bool continues;         /**< each row goes on from the same row of the batch before: a carried state counts */
+} rv_batch;
+
+#endif

@@ -1,0 +1,71 @@
+/** Heads: what turns states into a loss, a score and a prediction.
+ *
+ *  One kind per file or family, listed in models.def. A head is a linear map to `output_size` numbers, head.weight and
+ *  head.bias, of a decoder's state at each position, or of one vector that it pools from an encoder's memory. */
+#ifndef RV_MODELS_HEAD_H
+#define RV_MODELS_HEAD_H
+
+#include "models/batch.h"
+#include "models/memory.h"
+#include "nn/pooling.h"
+#include "ops/ops.h"
+
+typedef struct rv_head_kind rv_head_kind;
+
+typedef struct {
+    const rv_head_kind *kind;
+    int64_t output_size;  /**< tokens (set by the model), classes, numbers */
+    bool bias;
+    rv_init init;         /**< of head.weight when it is not tied, and of a pooling's matrices */
+    rv_init bias_init;
+    rv_pooling_kind pooling;
+    int64_t pooling_size; /**< RV_POOLING_ATTENTION: A */
+    double dropout;       /**< on a pooled vector, in training */
+} rv_head_config;
+
+typedef struct rv_head rv_head;
+
+/** What one row of a batch adds to measures: sums, so that any mean can be made of them. */
+typedef struct {
+    double nats;             /**< summed negative log probability of its targets */
+    int64_t tokens, correct; /**< targets, and those that were the most probable */
+    int32_t label, said;     /**< the class, and the most probable one */
+    double target, prediction;
+} rv_row_score;
+
+
+struct rv_head_kind {
+    const char *name;
+    bool pools; /**< an encoder's memory; else it reads a decoder's states */
+    /** Mean loss of b->targets targets -> scalar, from what rv_head_read or the decoder gives: x (rows, D), of a decoder
+     *  with its rows in the order that time_major says. NULL: sticky error. */
+    rv_tensor *(*loss)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double label_smoothing);
+    /** Every row alone, from the same x, which needs no gradient: row (B). Of targets of tokens, nats (B, T) is the
+     *  negative log probability of each, 0 where none is wanted, and best (B, T) the most probable id there, of equals
+     *  the lower one; both batch-major, NULL of other heads. False: sticky error. */
+    bool (*score)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row, double *nats,
+                  int32_t *best);
+};
+
+#define RV_HEAD(name) RV_API const rv_head_kind rv__head_##name;
+#include "models/models.def"
+#undef RV_HEAD
+
+/** By name, or NULL. */
+RV_API const rv_head_kind *rv_head_find(const char *name);
+
+/** Declare pooling.* and head.weight (O, D), head.bias (O). tied: a weight (O, D) to use, declared by somebody else.
+ *  NULL: RV_ENOMEM. Free with rv_head_destroy. */
+RV_API rv_head *rv_head_create(rv_params *params, const rv_head_config *config, int64_t input_size, rv_tensor *tied);
+RV_API void rv_head_destroy(rv_head *h);
+RV_API const rv_head_config *rv_head_get_config(const rv_head *h);
+/** The linear map alone: x (..., D) -> (..., O). */
+RV_API rv_tensor *rv_head_map(rv_tape *tape, rv_head *h, rv_tensor *x);
+/** What a head that pools maps: the pooled vector, dropped in training, (B, D). *pooled, unless NULL, gets the vector
+ *  before that, and the weights. NULL: sticky error. */
+RV_API rv_tensor *rv_head_pool(rv_tape *tape, rv_head *h, const rv_memory *memory, rv_pooled *pooled);
+/** Its weights and bias (or NULL), for kinds. */
+RV_API rv_tensor *rv_head_weight(const rv_head *h);
+RV_API rv_tensor *rv_head_bias(const rv_head *h);
+
+#endif

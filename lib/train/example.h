@@ -1,0 +1,22 @@
+/** One example as a trained model does on it: sums, so that any mean can be computed again. */
+#ifndef RV_TRAIN_EXAMPLE_H
+#define RV_TRAIN_EXAMPLE_H
+
+#include "evaluate/bleu.h"
+#include "evaluate/chrf.h"
+#include "models/head.h"
+
+/** Texts die with the call that hands it over. */
+typedef struct {
+    int64_t source_tokens, source_words;
+    rv_row_score score;
+    int64_t bytes;           /**< of the text that its targets say; 0: not known */
+    bool number;             /**< a number is told: of score, target and prediction */
+    const char *source, *reference, *hypothesis; /**< or NULL where there is no such text; of a class, its name */
+    bool translated;         /**< hypothesis is a translation: */
+    rv_bleu_stats bleu;
+    rv_chrf_stats chrf;      /**< of chrF2 */
+} rv_example;
+typedef rv_status (*rv_example_sink)(void *ctx, int64_t i, const rv_example *example);
+
+#endif

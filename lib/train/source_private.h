@@ -1,0 +1,29 @@
+/* What sources of texts share. */
+#ifndef RV_TRAIN_SOURCE_PRIVATE_H
+#define RV_TRAIN_SOURCE_PRIVATE_H
+
+#include "train/source.h"
+
+/* The settings of tokenizer.*. */
+rv_tokenizer_spec rv__tokenizer_spec(const rv_config *c);
+/* Read the tokenizer `name` ("" if there is only one) from a checkpoint. */
+rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_tokenizer **out);
+
+/* "training", "validation" or "test". */
+const char *rv__part_name(rv_subset subset);
+/* RV_EDATA: the data has no such part. */
+rv_status rv__no_part(rv_subset subset);
+
+/* train.replace_rare, or 0 where it does not apply. */
+double rv__replace_rare(const rv_config *c);
+/* Words of a line, between blanks. */
+int64_t rv__words_of(const char *line);
+/* Log how much of a part's side ("", "source ", "target ") is unknown, if anything is. */
+void rv__say_unknown(rv_subset subset, const char *side, int64_t unknown, int64_t tokens);
+/* PREFIX.LANGUAGE, or PREFIX itself without a language; FILE.gz if there is only that. */
+rv_status rv__file_of(const char *prefix, const char *language, char *buf, size_t size, const char **out);
+
+/* True if early stopping watches this metric. */
+bool rv__watches(const rv_config *c, const char *metric);
+
+#endif

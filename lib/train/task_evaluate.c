@@ -1,0 +1,212 @@
+/* Measuring: every example of a part alone; a part's measures are sums of theirs. */
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/stop.h"
+#include "evaluate/honest_loss.h"
+#include "train/task_private.h"
+#include "train/text_spans.h"
+
+/* ---- scores */
+
+typedef struct {
+    rv_row_score *score; /* of each row, in the order of the data; one that was not filled has no tokens */
+    int64_t *length;     /* of its source */
+    int64_t rows;
+    rv__spans *spans;    /* of a text: each target goes to its own, too; or NULL */
+} scores;
+
+static void scores_free(scores *s) {
+    rv_free(s->score);
+    rv_free(s->length);
+}
+
+static void give_to_spans(rv__spans *spans, const rv_batch *b, const double *nats, const int32_t *best) {
+    for (int64_t i = 0; i < b->B * b->T; i++)
+        if (b->out[i] >= 0) rv__spans_add(spans, b->first[i / b->T] + i % b->T, nats[i], best[i] == b->out[i]);
+}
+
+static rv_status score_batch(rv_tape *tape, rv_task *t, const rv_batch *b, rv_decoder_state *state, scores *out) {
+    const double *nats;
+    const int32_t *best;
+    RV_TRY(rv_stop_requested());
+    rv_tape_reset(tape);
+    rv_row_score *row = rv_tape_alloc(tape, (size_t)b->B * sizeof *row);
+    if (!row || !rv_model_score(tape, t->model, b, state, row, &nats, &best)) return rv_tape_status(tape);
+    for (int64_t i = 0; i < b->B; i++) {
+        out->score[b->index[i]] = row[i];
+        if (b->source.lengths) out->length[b->index[i]] = b->source.lengths[i];
+    }
+    if (out->spans) give_to_spans(out->spans, b, nats, best);
+    return RV_OK;
+}
+
+/* A pass's own state, where training carries one. */
+static rv_status score_pass(rv_tape *tape, rv_task *t, rv_pass *pass, scores *out) {
+    const rv_source_kind *kind = t->source->kind;
+    rv_decoder_state *state = NULL;
+    rv_status status = RV_OK;
+    rv_batch b;
+    while (status == RV_OK && kind->pass_next(pass, &b)) {
+        if (t->state && !state && !(state = rv_model_state_create(t->model, b.B, b.T))) status = RV_ENOMEM;
+        if (state && !b.continues) rv_model_state_reset(t->model, state);
+        if (status == RV_OK) status = score_batch(tape, t, &b, state, out);
+    }
+    rv_model_state_destroy(t->model, state);
+    return status;
+}
+
+/* Scores of a part, or of its first `most` batches (0: all); free them with scores_free, after errors, too. */
+static rv_status score_part(rv_tape *tape, rv_task *t, rv_subset subset, int64_t most, scores *out) {
+    rv_pass *pass;
+    RV_TRY(t->source->kind->pass(t->source, subset, most, &pass, &out->rows));
+    out->score = rv_alloc(rv_size_mul((size_t)out->rows, sizeof *out->score));
+    out->length = rv_alloc(rv_size_mul((size_t)out->rows, sizeof *out->length));
+    rv_status status = out->score && out->length ? RV_OK : RV_ENOMEM;
+    const rv_tape_mode mode = rv_tape_infer(tape);
+    if (status == RV_OK) status = score_pass(tape, t, pass, out);
+    rv_tape_restore(tape, mode);
+    t->source->kind->pass_end(pass);
+    return status;
+}
+
+/* ---- a part's measures */
+
+/* Added in the order of the data. */
+typedef struct {
+    double nats, squares;
+    int64_t tokens, correct;
+} sums;
+
+static sums sum_of(const scores *s) {
+    sums all = {0};
+    for (int64_t i = 0; i < s->rows; i++) {
+        const rv_row_score *r = &s->score[i];
+        const double off = r->prediction - r->target;
+        all.nats += r->nats;
+        all.tokens += r->tokens;
+        all.correct += r->correct;
+        all.squares += off * off;
+    }
+    return all;
+}
+
+static void add(const rv_task *t, rv_metrics_result *r, const char *name, double value) {
+    if (rv_task_measures(t->config, name)) r->m[r->n++] = (rv_metric){name, value};
+}
+
+/* Of predictions: tokens, classes. */
+static void add_predictions(rv_task *t, rv_subset subset, const sums *all, rv_metrics_result *out) {
+    const double loss = all->nats / (double)all->tokens;
+    const rv_letters l = t->source->kind->letters ? t->source->kind->letters(t->source, subset) : (rv_letters){0};
+    const double bits = loss * (double)l.targets / log(2.);
+    out->tokens = all->tokens;
+    add(t, out, "loss", loss);
+    add(t, out, "ppl", exp(loss));
+    if (l.chars) add(t, out, "bpc", bits / (double)l.chars);
+    if (l.bytes) add(t, out, "bpb", bits / (double)l.bytes);
+    add(t, out, "accuracy", (double)all->correct / (double)all->tokens);
+}
+
+static void add_numbers(const rv_task *t, const scores *s, const sums *all, rv_metrics_result *out) {
+    out->tokens = s->rows;
+    add(t, out, "loss", all->squares / (double)s->rows);
+    add(t, out, "mse", all->squares / (double)s->rows);
+}
+
+static rv_status add_translations(rv_tape *tape, rv_task *t, rv_subset subset, bool final, rv_metrics_result *out) {
+    rv_length_bin all;
+    if (!rv_task_translates(t) || !(rv_task_measures(t->config, "bleu") || rv_task_measures(t->config, "chrf"))) return RV_OK;
+    const int64_t beam = rv_config_int(t->config, final ? "decode.beam_size" : "train.validate_beam_size");
+    RV_TRY(rv_task_by_length(tape, t, subset, (int)beam, 0, NULL, &all));
+    add(t, out, "bleu", all.bleu);
+    if (rv_task_measures(t->config, "bleu") && rv_task_lowercase(t)) out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
+    add(t, out, "chrf", all.chrf);
+    return RV_OK;
+}
+
+static rv_status add_honest_loss(rv_tape *tape, rv_task *t, rv_subset subset, rv_metrics_result *out) {
+    rv_honest_loss h;
+    if (!t->source->kind->split || !rv_task_measures(t->config, "honest_loss")) return RV_OK;
+    const rv_split *part = t->source->kind->split(t->source, subset);
+    RV_TRY(rv_honest_loss_measure(tape, t->model, part->ids, part->n, t->source->sizes.positions, &h));
+    add(t, out, "honest_loss", h.honest);
+    return RV_OK;
+}
+
+rv_status rv_task_check(rv_task *t, rv_subset subset, bool watched) {
+    return t->source->kind->check(t->source, subset, watched);
+}
+
+rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool final, rv_metrics_result *out) {
+    const bool all = final || !rv_config_has(t->config, "train.validate_batches");
+    scores s = {0};
+    *out = (rv_metrics_result){0};
+    rv_status status = score_part(tape, t, subset, all ? 0 : rv_config_int(t->config, "train.validate_batches"), &s);
+    if (status == RV_OK) {
+        const sums total = sum_of(&s);
+        if (t->kind->head == &rv__head_number) add_numbers(t, &s, &total, out);
+        else add_predictions(t, subset, &total, out);
+    }
+    scores_free(&s);
+    if (status == RV_OK) status = add_translations(tape, t, subset, final, out);
+    if (status == RV_OK) status = add_honest_loss(tape, t, subset, out);
+    return status;
+}
+
+/* ---- one by one */
+
+static rv_status require(rv_task *t, rv_subset subset) {
+    rv_pass *pass;
+    int64_t rows;
+    RV_TRY(t->source->kind->pass(t->source, subset, 0, &pass, &rows));
+    t->source->kind->pass_end(pass);
+    return RV_OK;
+}
+
+static rv_status give_spans(rv_tape *tape, rv_task *t, rv_subset subset, rv_example_sink sink, void *ctx) {
+    rv__spans spans = {0};
+    scores s = {.spans = &spans};
+    RV_TRY(require(t, subset));
+    rv_status status = rv__spans_make(t->source->kind->split(t->source, subset), &spans);
+    if (status == RV_OK) status = score_part(tape, t, subset, 0, &s);
+    for (int64_t i = 0; i < spans.n && status == RV_OK; i++) status = sink(ctx, i, &spans.example[i]);
+    rv__spans_free(&spans);
+    scores_free(&s);
+    return status;
+}
+
+static rv_status compare_texts(rv_example *e) {
+    RV_TRY(rv_bleu_count(&(rv_bleu_options){0}, e->hypothesis, 1, &e->reference, &e->bleu));
+    return rv_chrf_count(&(rv_chrf_options){0}, e->hypothesis, 1, &e->reference, &e->chrf);
+}
+
+static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const rv_text *texts, rv_example_sink sink, void *ctx) {
+    rv_status status = RV_OK;
+    for (int64_t i = 0; i < s->rows && status == RV_OK; i++) {
+        rv_example e = {.source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
+        if (t->source->kind->describe) t->source->kind->describe(t->source, subset, i, &e);
+        if (texts) {
+            e.translated = true;
+            e.hypothesis = texts[i].bytes;
+            status = compare_texts(&e);
+        }
+        if (status == RV_OK) status = sink(ctx, i, &e);
+    }
+    return status;
+}
+
+rv_status rv_task_examples(rv_tape *tape, rv_task *t, rv_subset subset, rv_example_sink sink, void *ctx) {
+    if (t->source->kind->split) return give_spans(tape, t, subset, sink, ctx);
+    scores s = {0};
+    rv_text *texts = NULL;
+    const rv_pairs *pairs = rv_task_pairs(t, subset);
+    rv_status status = score_part(tape, t, subset, 0, &s);
+    if (status == RV_OK && pairs)
+        status = rv__translate_pairs(tape, t, pairs, (int)rv_config_int(t->config, "decode.beam_size"), &texts);
+    if (status == RV_OK) status = give_rows(t, subset, &s, texts, sink, ctx);
+    if (pairs) rv__texts_free(pairs->n, texts);
+    scores_free(&s);
+    return status;
+}
