@@ -15,6 +15,7 @@
 #include "data/dataset.h"
 #include "data/generate.h"
 #include "data/pair_batch.h"
+#include "data/pairs.h"
 #include "data/parallel.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
