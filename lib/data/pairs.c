@@ -34,17 +34,20 @@ static void cut_side(int32_t *ids, int64_t *at, int64_t n, int64_t most, bool *c
 rv_status rv_pairs_cut(rv_pairs *p, int64_t most, int64_t *cut) {
     *cut = 0;
     if (p->src_longest <= most && p->tgt_longest <= most) return RV_OK;
-    bool *src_cut = malloc((size_t)p->n * sizeof *src_cut), *tgt_cut = malloc((size_t)p->n * sizeof *tgt_cut);
+    bool *src_cut = malloc((size_t)p->n * sizeof *src_cut), *tgt_cut = calloc((size_t)p->n, sizeof *tgt_cut);
     if (!src_cut || !tgt_cut) {
         free(src_cut);
         free(tgt_cut);
         return rv_error(RV_ENOMEM, "no memory for the marks of %lld pairs", (long long)p->n);
     }
     cut_side(p->src_ids, p->src_at, p->n, most, src_cut);
-    cut_side(p->tgt_ids, p->tgt_at, p->n, most, tgt_cut);
+    if (p->tgt_at) cut_side(p->tgt_ids, p->tgt_at, p->n, most, tgt_cut);
     for (int64_t i = 0; i < p->n; i++) *cut += src_cut[i] || tgt_cut[i];
     free(src_cut);
-    p->tgt_cut = tgt_cut;
+    if (p->tgt_at)
+        p->tgt_cut = tgt_cut;
+    else
+        free(tgt_cut);
     if (p->src_longest > most) p->src_longest = most;
     if (p->tgt_longest > most) p->tgt_longest = most;
     return RV_OK;

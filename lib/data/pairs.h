@@ -1,4 +1,4 @@
-/** Pairs of a source and a target sentence as ids. */
+/** Examples of text as ids: pairs of a source and a target sentence, or sources alone. */
 #ifndef RV_DATA_PAIRS_H
 #define RV_DATA_PAIRS_H
 
@@ -7,12 +7,13 @@
 #include "base/status.h"
 #include "data/text.h"
 
-/** The pairs of a split, i in [0, n). Ids come without bos and eos. */
+/** The pairs of a split, i in [0, n). Ids come without bos and eos. Without a target side (tgt_at NULL)
+ *  tgt_ids is NULL, tgt_longest 0, and tgt, if there is one, what else the files say of each source: its label. */
 typedef struct {
     int64_t n;
     int32_t *src_ids, *tgt_ids; /**< pair i: src_ids[src_at[i] .. src_at[i + 1]), and the same for tgt */
     int64_t *src_at, *tgt_at;   /**< n + 1 offsets */
-    rv_text *src, *tgt; /**< pair i's lines as the files have them (not normalised); a NUL follows each; not to be freed */
+    rv_text *src, *tgt; /**< pair i's lines as the files have them, not normalised; a NUL after each; not to be freed */
     int64_t src_longest, tgt_longest; /**< tokens of the longest side */
     bool *tgt_cut; /**< pair i's target goes on after its ids, so that no <eos> follows them; NULL: none does */
     int64_t lines; /**< lines read: n + empty + too_long */
@@ -29,8 +30,10 @@ RV_API rv_status rv_pairs_cut(rv_pairs *p, int64_t most, int64_t *cut);
  *  text stay as they are. */
 RV_API void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed);
 
-/** Tokens of a side of pair i. */
+/** Tokens of a side of pair i; 0 of a target side that is not there. */
 static inline int64_t rv_pairs_src_length(const rv_pairs *p, int64_t i) { return p->src_at[i + 1] - p->src_at[i]; }
-static inline int64_t rv_pairs_tgt_length(const rv_pairs *p, int64_t i) { return p->tgt_at[i + 1] - p->tgt_at[i]; }
+static inline int64_t rv_pairs_tgt_length(const rv_pairs *p, int64_t i) {
+    return p->tgt_at ? p->tgt_at[i + 1] - p->tgt_at[i] : 0;
+}
 
 #endif
