@@ -37,12 +37,33 @@ rv_pair_marks rv_pair_marks_of(const rv_parallel *p) {
                            .tgt_eos = rv_tokenizer_special(p->tgt, RV_EOS)};
 }
 
+rv_pair_marks rv_source_marks_of(const rv_tokenizer *tok) {
+    return (rv_pair_marks){.src_pad = rv_tokenizer_special(tok, RV_PAD),
+                           .src_eos = rv_tokenizer_special(tok, RV_EOS),
+                           .tgt_pad = -1,
+                           .tgt_bos = -1,
+                           .tgt_eos = -1};
+}
+
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Entries of a row that pair i takes, with its mark; no target side takes none. */
+static int64_t src_width(const rv_pairs *p, int64_t i) { return rv_pairs_src_length(p, i) + 1; }
+static int64_t tgt_width(const rv_pairs *p, int64_t i) { return p->tgt_at ? rv_pairs_tgt_length(p, i) + 1 : 0; }
 
 static void store_free(store *s) {
     void *all[] = {s->order, s->spare, s->cut, s->count, s->src, s->tgt_in, s->tgt_out, s->src_lengths, s->tgt_lengths};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* Room for `rows` target rows of `entries` in all, if there is a target side. */
+static bool make_targets(store *s, int64_t rows, int64_t entries) {
+    if (!s->pairs->tgt_at) return true;
+    s->tgt_in = malloc((size_t)entries * sizeof *s->tgt_in);
+    s->tgt_out = malloc((size_t)entries * sizeof *s->tgt_out);
+    s->tgt_lengths = malloc((size_t)rows * sizeof *s->tgt_lengths);
+    return s->tgt_in && s->tgt_out && s->tgt_lengths;
 }
 
 /* Room for any batch there can be. By tokens B max(S,T) <= size, or one long pair alone. */
@@ -59,11 +80,9 @@ static rv_status store_make(const rv_pairs *pairs, const rv_pair_batch_spec *spe
     s->cut = malloc((size_t)(n + 1) * sizeof *s->cut);
     s->count = malloc((size_t)(longest + 1) * sizeof *s->count);
     s->src = malloc((size_t)src * sizeof *s->src);
-    s->tgt_in = malloc((size_t)tgt * sizeof *s->tgt_in);
-    s->tgt_out = malloc((size_t)tgt * sizeof *s->tgt_out);
     s->src_lengths = malloc((size_t)rows * sizeof *s->src_lengths);
-    s->tgt_lengths = malloc((size_t)rows * sizeof *s->tgt_lengths);
-    if (s->order && s->spare && s->cut && s->count && s->src && s->tgt_in && s->tgt_out && s->src_lengths && s->tgt_lengths) return RV_OK;
+    if (make_targets(s, rows, tgt) && s->order && s->spare && s->cut && s->count && s->src && s->src_lengths)
+        return RV_OK;
     store_free(s);
     return rv_error(RV_ENOMEM, "no memory for batches of %lld source and %lld target tokens", (long long)src, (long long)tgt);
 }
@@ -91,11 +110,11 @@ static void cut(store *s) {
     int64_t S = 0, T = 0, B = 0;
     s->batches = 0;
     for (int64_t i = 0; i < s->pairs->n; i++) {
-        int64_t pair = s->order[i], S1 = most(S, rv_pairs_src_length(s->pairs, pair) + 1), T1 = most(T, rv_pairs_tgt_length(s->pairs, pair) + 1);
+        int64_t pair = s->order[i], S1 = most(S, src_width(s->pairs, pair)), T1 = most(T, tgt_width(s->pairs, pair));
         bool fits = s->spec.by_tokens ? (B + 1) * most(S1, T1) <= s->spec.size : B < s->spec.size;
         if (B == 0 || !fits) {
             s->cut[s->batches++] = i;
-            B = 0, S1 = rv_pairs_src_length(s->pairs, pair) + 1, T1 = rv_pairs_tgt_length(s->pairs, pair) + 1;
+            B = 0, S1 = src_width(s->pairs, pair), T1 = tgt_width(s->pairs, pair);
         }
         S = S1, T = T1, B++;
     }
@@ -114,9 +133,24 @@ static void put_row(const int32_t *ids, int64_t n, int32_t bos, int32_t eos, int
 static void shape(const store *s, int64_t k, rv_pair_batch *out) {
     *out = (rv_pair_batch){.B = s->cut[k + 1] - s->cut[k], .index = s->order + s->cut[k]};
     for (int64_t r = 0; r < out->B; r++) {
-        out->S = most(out->S, rv_pairs_src_length(s->pairs, out->index[r]) + 1);
-        out->T = most(out->T, rv_pairs_tgt_length(s->pairs, out->index[r]) + 1);
+        out->S = most(out->S, src_width(s->pairs, out->index[r]));
+        out->T = most(out->T, tgt_width(s->pairs, out->index[r]));
     }
+}
+
+static void fill_targets(store *s, rv_pair_batch *out) {
+    const rv_pairs *p = s->pairs;
+    const rv_pair_marks *m = &s->spec.marks;
+    for (int64_t r = 0; r < out->B; r++) {
+        const int64_t i = out->index[r], n = rv_pairs_tgt_length(p, i);
+        const int32_t *tgt = p->tgt_ids + p->tgt_at[i];
+        put_row(tgt, n, m->tgt_bos, 0, m->tgt_pad, out->T, s->tgt_in + r * out->T);
+        const bool cut = p->tgt_cut && p->tgt_cut[i]; /* the sentence does not end here: what comes next is not asked */
+        put_row(tgt, n, -1, cut ? RV_IGNORE : m->tgt_eos, RV_IGNORE, out->T, s->tgt_out + r * out->T);
+        s->tgt_lengths[r] = (int32_t)n + 1;
+        out->targets += n + !cut;
+    }
+    out->tgt_in = s->tgt_in, out->tgt_out = s->tgt_out, out->tgt_lengths = s->tgt_lengths;
 }
 
 static void fill(store *s, int64_t k, rv_pair_batch *out) {
@@ -124,17 +158,15 @@ static void fill(store *s, int64_t k, rv_pair_batch *out) {
     const rv_pair_marks *m = &s->spec.marks;
     shape(s, k, out);
     for (int64_t r = 0; r < out->B; r++) {
-        int64_t i = out->index[r], n = rv_pairs_src_length(p, i), t = rv_pairs_tgt_length(p, i);
-        const int32_t *tgt = p->tgt_ids + p->tgt_at[i];
+        const int64_t i = out->index[r], n = rv_pairs_src_length(p, i);
         put_row(p->src_ids + p->src_at[i], n, -1, m->src_eos, m->src_pad, out->S, s->src + r * out->S);
-        put_row(tgt, t, m->tgt_bos, 0, m->tgt_pad, out->T, s->tgt_in + r * out->T);
-        const bool cut = p->tgt_cut && p->tgt_cut[i]; /* the sentence does not end here: what comes next is not asked */
-        put_row(tgt, t, -1, cut ? RV_IGNORE : m->tgt_eos, RV_IGNORE, out->T, s->tgt_out + r * out->T);
-        s->src_lengths[r] = (int32_t)n + 1, s->tgt_lengths[r] = (int32_t)t + 1;
-        out->targets += t + !cut;
+        s->src_lengths[r] = (int32_t)n + 1;
     }
     out->src = s->src, out->src_lengths = s->src_lengths;
-    out->tgt_in = s->tgt_in, out->tgt_out = s->tgt_out, out->tgt_lengths = s->tgt_lengths;
+    if (p->tgt_at)
+        fill_targets(s, out);
+    else
+        out->targets = out->B;
 }
 
 /* ---- training ---- */
@@ -148,7 +180,7 @@ static void plan(rv_pair_batches *b, int64_t epoch) {
     rv_rng_shuffle(&r, s->order, s->pairs->n);
     if (s->spec.bucketing) {
         sort_by(s, s->pairs->src_at, false);
-        sort_by(s, s->pairs->tgt_at, false);
+        if (s->pairs->tgt_at) sort_by(s, s->pairs->tgt_at, false);
     }
     cut(s);
     for (int64_t k = 0; k < s->batches; k++) b->turn[k] = k;
@@ -251,7 +283,7 @@ rv_status rv_pair_pass_create(const rv_pairs *pairs, const rv_pair_batch_spec *s
     }
     for (int64_t i = 0; i < pairs->n; i++) p->s.order[i] = i;
     if (pairs->n) {
-        sort_by(&p->s, pairs->tgt_at, true);
+        if (pairs->tgt_at) sort_by(&p->s, pairs->tgt_at, true);
         sort_by(&p->s, pairs->src_at, true);
     }
     cut(&p->s);

@@ -1,4 +1,7 @@
-/** Batches of sentence pairs: padded rows, and a cursor from which they continue exactly. */
+/** Batches of sentence pairs: padded rows, and a cursor from which they continue exactly.
+ *
+ *  Of pairs without a target side (texts to classify) T is 0 and each row one target; sizes and buckets go by the
+ *  source alone. */
 #ifndef RV_DATA_PAIR_BATCH_H
 #define RV_DATA_PAIR_BATCH_H
 
@@ -16,6 +19,8 @@ typedef struct {
 
 /** The marks of p's tokenizers. */
 RV_API rv_pair_marks rv_pair_marks_of(const rv_parallel *p);
+/** The marks of sources alone, cut by tok; those of a target side are -1. */
+RV_API rv_pair_marks rv_source_marks_of(const rv_tokenizer *tok);
 
 typedef struct {
     bool by_tokens; /**< size counts tokens: B max(S,T) <= size, padding included; else sentences: B = size */
@@ -28,13 +33,13 @@ typedef struct {
 
 /** B rows, batch-major. The arrays belong to what gave them and hold until its next call. */
 typedef struct {
-    int64_t B, S, T;
+    int64_t B, S, T;            /**< T 0, and the target's arrays NULL: there is no target side */
     const int32_t *src;         /**< (B,S) tokens, eos, then pad */
     const int32_t *src_lengths; /**< (B) with eos */
     const int32_t *tgt_in;      /**< (B,T) bos, tokens, then pad */
     const int32_t *tgt_out;     /**< (B,T) tokens, eos unless the target was cut, then RV_IGNORE */
     const int32_t *tgt_lengths; /**< (B) with eos (or bos, which is as many) */
-    int64_t targets;            /**< entries of tgt_out that are not RV_IGNORE */
+    int64_t targets;            /**< entries of tgt_out that are not RV_IGNORE; without a target side B */
     const int64_t *index;       /**< (B) which pair each row is */
 } rv_pair_batch;
 

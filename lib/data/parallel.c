@@ -6,74 +6,17 @@
 #include <xxhash.h>
 
 #include "base/log.h"
-#include "base/rng.h"
+#include "data/pairs_private.h"
 
-enum { SPLITS = 3, SIDES = 2 };
-
-static void pairs_free(rv_pairs *p) {
-    free(p->src_ids);
-    free(p->tgt_ids);
-    free(p->src_at);
-    free(p->tgt_at);
-    free(p->src);
-    free(p->tgt);
-    free(p->line);
-    free(p->tgt_cut);
-    for (int i = 0; i < SIDES; i++) rv_text_free(&p->text[i]);
-    *p = (rv_pairs){0};
-}
+enum { SPLITS = RV__PARTS, SIDES = 2 };
 
 void rv_parallel_free(rv_parallel *p) {
-    pairs_free(&p->train);
-    pairs_free(&p->valid);
-    pairs_free(&p->test);
+    rv__pairs_free(&p->train);
+    rv__pairs_free(&p->valid);
+    rv__pairs_free(&p->test);
     if (p->tgt != p->src) rv_tokenizer_destroy(p->tgt);
     rv_tokenizer_destroy(p->src);
     *p = (rv_parallel){0};
-}
-
-static void cut_side(int32_t *ids, int64_t *at, int64_t n, int64_t most, bool *cut) {
-    int64_t to = 0, from = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t end = at[i + 1], keep = end - from < most ? end - from : most;
-        cut[i] = end - from > most;
-        memmove(ids + to, ids + from, (size_t)keep * sizeof *ids);
-        to += keep;
-        from = end;
-        at[i + 1] = to;
-    }
-}
-
-rv_status rv_pairs_cut(rv_pairs *p, int64_t most, int64_t *cut) {
-    *cut = 0;
-    if (p->src_longest <= most && p->tgt_longest <= most) return RV_OK;
-    bool *src_cut = malloc((size_t)p->n * sizeof *src_cut), *tgt_cut = malloc((size_t)p->n * sizeof *tgt_cut);
-    if (!src_cut || !tgt_cut) {
-        free(src_cut);
-        free(tgt_cut);
-        return rv_error(RV_ENOMEM, "no memory for the marks of %lld pairs", (long long)p->n);
-    }
-    cut_side(p->src_ids, p->src_at, p->n, most, src_cut);
-    cut_side(p->tgt_ids, p->tgt_at, p->n, most, tgt_cut);
-    for (int64_t i = 0; i < p->n; i++) *cut += src_cut[i] || tgt_cut[i];
-    free(src_cut);
-    p->tgt_cut = tgt_cut;
-    if (p->src_longest > most) p->src_longest = most;
-    if (p->tgt_longest > most) p->tgt_longest = most;
-    return RV_OK;
-}
-
-void rv_pairs_shuffle_sources(rv_pairs *p, uint64_t seed) {
-    for (int64_t i = 0; i < p->n; i++) {
-        rv_rng rng = rv_rng_make(seed, "shuffled sources", (uint64_t)i);
-        int32_t *ids = p->src_ids + p->src_at[i];
-        for (int64_t n = rv_pairs_src_length(p, i); n > 1; n--) { /* Fisher-Yates */
-            int64_t j = (int64_t)rv_rng_below(&rng, (uint64_t)n);
-            int32_t id = ids[j];
-            ids[j] = ids[n - 1];
-            ids[n - 1] = id;
-        }
-    }
 }
 
 /* ---- lines ---- */
@@ -91,13 +34,6 @@ static rv_text next_line(const rv_text *t, size_t *at) {
     *at += whole;
     s[len] = 0; /* rv_text_load leaves room for one after the last byte */
     return (rv_text){s, len};
-}
-
-/* To every tokenizer a blank side is an empty one, as it is to a reader. */
-static void empty_if_blank(rv_text *side) {
-    if (!rv_text_is_blank(side->bytes, side->len)) return;
-    side->len = 0;
-    side->bytes[0] = 0;
 }
 
 /* Column k (from 1) of a TSV line; false if it has fewer. */
@@ -154,103 +90,41 @@ static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SI
         p->src[i] = next_line(&p->text[0], &at[0]);
         if (path[1]) p->tgt[i] = next_line(&p->text[1], &at[1]);
         else RV_TRY(cut_at_tabs(path[0], i + 1, columns, &p->src[i], &p->tgt[i]));
-        empty_if_blank(&p->src[i]);
-        empty_if_blank(&p->tgt[i]);
+        rv__side_empty_if_blank(&p->src[i]);
+        rv__side_empty_if_blank(&p->tgt[i]);
     }
     return RV_OK;
 }
 
-static bool same_text(rv_text a, rv_text b) { return a.len == b.len && !memcmp(a.bytes, b.bytes, a.len); }
-
-/* Cut train in two. Files are often sorted, by length or by alphabet, so a part from the end would be another kind of text; and
- * sentences with several translations stand together: a source in both parts would be no test. */
-static rv_status hold_back(const char *path, double fraction, rv_pairs *train, rv_pairs *valid) {
-    const int64_t n = train->n;
-    bool held = false;
-    if (!(fraction > 0 && fraction < 1)) return rv_error(RV_EUSAGE, "train fraction %g must be above 0 and below 1", fraction);
-    rv_pairs *const part[] = {train, valid};
-    for (int k = 0; k < 2; k++) part[k]->line = malloc((size_t)n * sizeof *part[k]->line);
-    valid->src = malloc((size_t)n * sizeof *valid->src);
-    valid->tgt = malloc((size_t)n * sizeof *valid->tgt);
-    if (!train->line || !valid->line || !valid->src || !valid->tgt) return rv_error(RV_ENOMEM, "no memory for %lld lines", (long long)n);
-    train->n = 0;
-    for (int64_t i = 0; i < n; i++) { /* train's own pairs move towards its start */
-        const rv_text src = train->src[i], tgt = train->tgt[i];
-        if (!i || !same_text(src, part[held]->src[part[held]->n - 1])) held = (1 - fraction) * (double)(i + 1) > (double)valid->n + 0.5;
-        rv_pairs *p = part[held];
-        p->src[p->n] = src, p->tgt[p->n] = tgt, p->line[p->n++] = i;
-    }
-    train->lines = train->n, valid->lines = valid->n;
-    if (train->n && valid->n) return RV_OK;
+/* Cut train in two. */
+static rv_status hold_back(const char *path, double fraction, rv_pairs *const part[SPLITS]) {
+    const double share[SPLITS] = {0, 1 - fraction, 0};
+    const int64_t n = part[0]->n;
+    if (!(fraction > 0 && fraction < 1))
+        return rv_error(RV_EUSAGE, "train fraction %g must be above 0 and below 1", fraction);
+    RV_TRY(rv__pairs_hold_back(share, part));
+    if (part[0]->n && part[1]->n) return RV_OK;
     return rv_error(RV_EDATA,
-                    "%s: %lld pairs cannot be cut into training and validation at data.train_fraction %g; give more, or data.train and "
-                    "data.valid",
+                    "%s: %lld pairs cannot be cut into training and validation at data.train_fraction %g; give more, "
+                    "or data.train and data.valid",
                     path, (long long)n, fraction);
 }
 
 /* ---- tokenizers ---- */
 
-/* A tokenizer never sees a line's end in a sentence. So lines are joined by what costs no token: for words a space, for
- * characters nothing; a newline parts them for bpe, whose bytes have it in any case. */
-static rv_status train_tokenizer(const rv_tokenizer_spec *spec, const rv_pairs *p, bool src, bool tgt, rv_tokenizer **out) {
-    const rv_text *side[] = {src ? p->src : NULL, tgt ? p->tgt : NULL};
-    size_t size = 1, n = 0;
-    for (int k = 0; k < SIDES; k++)
-        for (int64_t i = 0; side[k] && i < p->n; i++) size += side[k][i].len + 1;
-    char *all = malloc(size);
-    if (!all) return rv_error(RV_ENOMEM, "no memory for %zu bytes of text", size);
-    for (int k = 0; k < SIDES; k++)
-        for (int64_t i = 0; side[k] && i < p->n; i++) {
-            if (!side[k][i].len) continue;
-            memcpy(all + n, side[k][i].bytes, side[k][i].len);
-            n += side[k][i].len;
-            if (spec->type != RV_TOKENS_CHAR) all[n++] = spec->type == RV_TOKENS_WORD ? ' ' : '\n';
-        }
-    rv_tokenizer_spec own = *spec;
-    own.specials |= 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK;
-    rv_status status = rv_tokenizer_train(&own, all, n, out);
-    free(all);
-    return status;
-}
-
 static rv_status train_tokenizers(const rv_parallel_paths *paths, const rv_tokenizer_spec *spec, bool joint, rv_parallel *out) {
-    rv_status status = train_tokenizer(spec, &out->train, true, joint, &out->src);
+    rv_status status = rv__pairs_tokenizer(spec, &out->train, true, joint, &out->src);
     if (status != RV_OK) return rv_error_context(status, "%s: ", paths->src);
     if (joint) out->tgt = out->src;
-    else status = train_tokenizer(spec, &out->train, false, true, &out->tgt);
+    else status = rv__pairs_tokenizer(spec, &out->train, false, true, &out->tgt);
     return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", paths->tgt ? paths->tgt : paths->src);
-}
-
-static rv_status check_marks(const rv_tokenizer *tok, const char *which) {
-    static const char *const names[] = {"<pad>", "<bos>", "<eos>"};
-    for (int i = RV_PAD; i <= RV_EOS; i++)
-        if (rv_tokenizer_special(tok, (rv_special)i) < 0)
-            return rv_error(RV_EDATA, "the %s tokenizer has no %s, which translation needs: train it with specials pad, bos, eos, unk", which, names[i]);
-    return RV_OK;
 }
 
 /* ---- ids ---- */
 
-typedef struct {
-    int32_t *ids;
-    int64_t n, cap;
-} id_list;
-
-static rv_status append(id_list *l, const int32_t *ids, int64_t n) {
-    if (l->n + n > l->cap) {
-        int64_t cap = 2 * l->cap + n + 1024;
-        int32_t *more = realloc(l->ids, (size_t)cap * sizeof *more);
-        if (!more) return rv_error(RV_ENOMEM, "no memory for %lld tokens", (long long)cap);
-        l->ids = more, l->cap = cap;
-    }
-    if (n) memcpy(l->ids + l->n, ids, (size_t)n * sizeof *ids);
-    l->n += n;
-    return RV_OK;
-}
-
 /* Encode line i's sides; keep the pair as pair *kept unless it is to be left out. */
-static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, int64_t i, rv_pairs *p,
-                             id_list list[SIDES], int64_t *kept) {
+static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length,
+                             bool drop, int64_t i, rv_pairs *p, rv__ids list[SIDES], int64_t *kept) {
     int32_t *ids[SIDES] = {0};
     int64_t n[SIDES] = {0};
     rv_text side[SIDES] = {p->src[i], p->tgt[i]};
@@ -264,7 +138,7 @@ static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const
     if (status == RV_OK && (empty || too_long)) {
         p->empty += empty, p->too_long += too_long;
     } else if (status == RV_OK) {
-        for (int k = 0; k < SIDES && status == RV_OK; k++) status = append(&list[k], ids[k], n[k]);
+        for (int k = 0; k < SIDES && status == RV_OK; k++) status = rv__ids_append(&list[k], ids[k], n[k]);
         p->src[*kept] = side[0], p->tgt[*kept] = side[1];
         if (p->line) p->line[*kept] = p->line[i];
         if (n[0] > p->src_longest) p->src_longest = n[0];
@@ -277,7 +151,7 @@ static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const
 }
 
 static rv_status encode(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, rv_pairs *p) {
-    id_list list[SIDES] = {0};
+    rv__ids list[SIDES] = {0};
     int64_t kept = 0;
     p->src_at = calloc((size_t)p->n + 1, sizeof *p->src_at);
     p->tgt_at = calloc((size_t)p->n + 1, sizeof *p->tgt_at);
@@ -318,8 +192,8 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         return rv_error(RV_EUSAGE, "%s", joint ? "joint: give one tokenizer for both languages, or none" : "give a tokenizer for each language, or none");
     if (!given && !files->train.src) return rv_error(RV_EUSAGE, "no training text to learn tokenizers from: give train files, or tokenizers");
     if (given) {
-        RV_TRY(check_marks(out->src, "source"));
-        RV_TRY(check_marks(out->tgt, "target"));
+        RV_TRY(rv__check_marks(out->src, "source tokenizer", "translation"));
+        RV_TRY(rv__check_marks(out->tgt, "target tokenizer", "translation"));
     }
     if (files->columns[0]) out->hash = XXH3_64bits(files->columns, sizeof files->columns);
     for (int i = 0; i < SPLITS; i++) {
@@ -329,7 +203,7 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         if (!pairs[i]->n) return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i]->src, names[i]);
     }
     if (files->train_fraction != 0) {
-        RV_TRY(hold_back(files->train.src, files->train_fraction, &out->train, &out->valid));
+        RV_TRY(hold_back(files->train.src, files->train_fraction, pairs));
         paths[1] = &files->train;
     }
     if (!given) RV_TRY(train_tokenizers(&files->train, spec, joint, out));

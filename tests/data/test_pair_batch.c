@@ -246,3 +246,108 @@ Test(pair_batch, a_pass_gives_each_pair_once, .init = make_pairs) {
     cr_expect(!rv_pair_pass_next(p, &x));
     rv_pair_pass_destroy(p);
 }
+
+/* ---- sources alone ---- */
+
+static void make_sources(void) {
+    make_pairs();
+    pairs.tgt_ids = NULL, pairs.tgt_at = NULL, pairs.tgt_longest = 0;
+}
+
+/* Every row is its source, there is no target side, and each row is one target. */
+static void check_sources(const rv_pair_batch *b) {
+    int64_t S = 0;
+    for (int64_t r = 0; r < b->B; r++) {
+        const int64_t i = b->index[r], n = rv_pairs_src_length(&pairs, i);
+        cr_assert_eq(b->src_lengths[r], n + 1);
+        S = n + 1 > S ? n + 1 : S;
+        for (int64_t t = 0; t < b->S; t++)
+            cr_assert_eq(b->src[r * b->S + t], t < n ? 1000 * i + t : t == n ? marks.src_eos : marks.src_pad);
+    }
+    cr_assert(b->S == S && b->T == 0 && b->targets == b->B);
+    cr_assert(!b->tgt_in && !b->tgt_out && !b->tgt_lengths);
+}
+
+/* Each once an epoch, in batches of like length where buckets are asked for; any cursor brings the same ones back. */
+Test(pair_batch, sources_alone, .init = make_sources) {
+    for (int mode = 0; mode < 4; mode++) {
+        const rv_pair_batch_spec spec = spec_of(mode & 1, mode & 2);
+        rv_pair_batches *b, *again;
+        rv_pair_batch x, y;
+        cr_assert_eq(rv_pair_batches_create(&pairs, &spec, &b), RV_OK, "%s", rv_error_message());
+        for (int epoch = 0; epoch < 2; epoch++) {
+            int seen[PAIRS] = {0};
+            int64_t padded = 0, most = 0;
+            rv_pair_batches_largest(b, &x);
+            check_sources(&x);
+            const int64_t largest = x.B * x.S, n = rv_pair_batches_per_epoch(b);
+            for (int64_t k = 0; k < n; k++) {
+                cr_assert_eq(rv_pair_batches_create(&pairs, &spec, &again), RV_OK);
+                cr_assert_eq(rv_pair_batches_seek(again, rv_pair_batches_cursor(b)), RV_OK, "%s", rv_error_message());
+                rv_pair_batches_next(b, &x);
+                rv_pair_batches_next(again, &y);
+                check_sources(&x);
+                cr_assert(x.B == y.B && x.S == y.S && !memcmp(x.index, y.index, (size_t)x.B * sizeof *x.index));
+                cr_assert(!memcmp(x.src, y.src, (size_t)(x.B * x.S) * sizeof *x.src));
+                rv_pair_batches_destroy(again);
+                cr_assert(spec.by_tokens ? x.B * x.S <= spec.size : x.B <= spec.size);
+                for (int64_t r = 0; r < x.B; r++) seen[x.index[r]]++, padded += x.S - x.src_lengths[r];
+                most = x.B * x.S > most ? x.B * x.S : most;
+            }
+            cr_expect_eq(largest, most);
+            for (int i = 0; i < PAIRS; i++) cr_assert_eq(seen[i], 1);
+            cr_expect(spec.bucketing ? padded < 60 : padded > 500, "%lld of padding", (long long)padded);
+        }
+        cr_expect_eq(rv_pair_batches_cursor(b).epoch, 2);
+        rv_pair_batches_destroy(b);
+    }
+}
+
+/* By tokens a batch holds what B S <= size lets in: a missing target side takes no room. */
+Test(pair_batch, a_pass_of_sources_alone, .init = make_sources) {
+    static int32_t src[] = {1, 2, 3, 4, 5};
+    static int64_t src_at[] = {0, 1, 2, 3, 4, 5, 5, 5};
+    const rv_pairs seven = {.n = 7, .src_ids = src, .src_at = src_at, .src_longest = 1};
+    rv_pair_pass *p;
+    rv_pair_batch x;
+    cr_assert_eq(rv_pair_pass_create(&seven, &(rv_pair_batch_spec){.by_tokens = true, .size = 10, .marks = marks}, &p),
+                 RV_OK);
+    cr_expect_eq(rv_pair_pass_batches(p), 2);
+    cr_assert(rv_pair_pass_next(p, &x) && x.B == 5 && x.S == 2 && rv_pair_pass_next(p, &x) && x.B == 2 && x.S == 1);
+    cr_expect(x.src[0] == marks.src_eos && x.src_lengths[1] == 1 && x.index[0] == 5 && x.targets == 2);
+    rv_pair_pass_destroy(p);
+
+    const rv_pair_batch_spec spec = spec_of(true, false);
+    int64_t last = LONGEST + 1, n = 0;
+    cr_assert_eq(rv_pair_pass_create(&pairs, &spec, &p), RV_OK);
+    for (; rv_pair_pass_next(p, &x); n += x.B) {
+        check_sources(&x);
+        cr_assert_leq(x.S, last);
+        last = x.S;
+    }
+    cr_expect_eq(n, PAIRS);
+    rv_pair_pass_destroy(p);
+}
+
+Test(pair_batch, sources_alone_are_cut_and_shuffled) {
+    int32_t src[] = {1, 2, 3, 4, 5};
+    int64_t src_at[] = {0, 3, 5}, cut;
+    rv_pairs two = {.n = 2, .src_ids = src, .src_at = src_at, .src_longest = 3};
+    rv_pairs_shuffle_sources(&two, 1);
+    cr_expect(src[0] + src[1] + src[2] == 6 && src[3] + src[4] == 9, "each keeps its own tokens");
+    cr_assert(rv_pairs_cut(&two, 3, &cut) == RV_OK && cut == 0);
+    const int32_t first[] = {src[0], src[1]}, second[] = {src[3], src[4]};
+    cr_assert(rv_pairs_cut(&two, 2, &cut) == RV_OK);
+    cr_expect(cut == 1 && two.src_longest == 2 && src_at[1] == 2 && src_at[2] == 4 && !two.tgt_cut);
+    cr_expect(!memcmp(src, first, sizeof first) && !memcmp(src + 2, second, sizeof second));
+    cr_expect_eq(rv_pairs_tgt_length(&two, 1), 0);
+}
+
+Test(pair_batch, marks_of_sources_alone) {
+    rv_tokenizer *tok;
+    const rv_tokenizer_spec spec = {.type = RV_TOKENS_BYTE, .specials = 1u << RV_BOS | 1u << RV_EOS | 1u << RV_PAD};
+    cr_assert_eq(rv_tokenizer_train(&spec, "x", 1, &tok), RV_OK);
+    const rv_pair_marks m = rv_source_marks_of(tok);
+    cr_expect(m.src_pad == 0 && m.src_eos == 2 && m.tgt_pad == -1 && m.tgt_bos == -1 && m.tgt_eos == -1);
+    rv_tokenizer_destroy(tok);
+}
