@@ -29,6 +29,8 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
     return rv_tokenizer_load(vocab->data, (size_t)rv_ck_count(vocab), merges->data, (size_t)rv_ck_count(merges), out);
 }
 
+const char rv__classes_path[] = "/tokenizer/classes";
+
 const char *rv__part_name(rv_subset subset) {
     static const char *const names[] = {[RV_SUBSET_TRAIN] = "training", [RV_SUBSET_VALID] = "validation", [RV_SUBSET_TEST] = "test"};
     return names[subset];

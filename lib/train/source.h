@@ -76,6 +76,8 @@ struct rv_source {
     const rv_config *config;
     rv_model_sizes sizes;
     rv_tokenizer *in, *out; /**< of what an encoder and a decoder read; the same one if joint; NULL where there is none */
+    int n_classes;          /**< labels of a head `class`, in the order of its outputs */
+    const char *const *class_name;
     uint64_t hash;          /**< of the data: tells a resumed run that they have changed; 0: they are made, not read */
     bool carries;           /**< training batches go on from one another (rv_batch.continues), and passes, too */
 };

@@ -9,6 +9,9 @@ rv_tokenizer_spec rv__tokenizer_spec(const rv_config *c);
 /* Read the tokenizer `name` ("" if there is only one) from a checkpoint. */
 rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_tokenizer **out);
 
+/* Where a checkpoint keeps the names of classes, a line each. */
+extern const char rv__classes_path[];
+
 /* "training", "validation" or "test". */
 const char *rv__part_name(rv_subset subset);
 /* RV_EDATA: the data has no such part. */

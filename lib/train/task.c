@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* open_memstream */
 #include "train/task_private.h"
 
 #include <math.h>
@@ -72,7 +73,10 @@ static rv_status keep_vocabularies(rv_task *t) {
     rv_tokenizer *const all[] = {t->source->in ? t->source->in : t->source->out, t->source->out};
     for (int i = 0; i < 2; i++)
         if (all[i] && (i == 0 || all[1] != all[0])) RV_TRY(rv_tokenizer_save(all[i], &t->vocab[i], &t->merges[i]));
-    return RV_OK;
+    if (!t->source->n_classes) return RV_OK;
+    FILE *f = open_memstream(&t->classes.bytes, &t->classes.len);
+    for (int i = 0; f && i < t->source->n_classes; i++) fprintf(f, "%s\n", t->source->class_name[i]);
+    return f && !fclose(f) ? RV_OK : rv_error(RV_ENOMEM, "no memory for the names of classes");
 }
 
 static rv_status fill(rv_task *t, const rv_checkpoint *saved, bool with_data, rv_params *params) {
@@ -111,6 +115,7 @@ void rv_task_destroy(rv_task *t) {
         rv_text_free(&t->vocab[i]);
         rv_text_free(&t->merges[i]);
     }
+    rv_text_free(&t->classes);
     rv_free(t);
 }
 
@@ -230,6 +235,7 @@ static void save_vocabularies(rv_task *t, rv_items *items) {
         snprintf(path, sizeof path, "/tokenizer%s/merges", two ? names[i] : "");
         rv_items_add_text(items, path, t->merges[i].bytes, t->merges[i].len);
     }
+    if (t->classes.bytes) rv_items_add_text(items, rv__classes_path, t->classes.bytes, t->classes.len);
 }
 
 rv_status rv_task_save(rv_task *t, rv_items *items) {

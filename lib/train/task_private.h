@@ -11,7 +11,8 @@ struct rv_task {
     const rv_config *config;
     rv_source *source;
     rv_model *model;
-    rv_text vocab[2], merges[2]; /* as checkpoints keep them: of `in` and `out`; joint or alone: the first */
+    /* As checkpoints keep them: of `in` and `out`, joint or alone the first; names of classes, a line each. */
+    rv_text vocab[2], merges[2], classes;
     rv_batch batch;              /* the fetched one */
     rv_cursor committed;
     double smoothing;

@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     int threads;
     bool tiny;
-    rv_table_format format;
+    rv_bench_format format;
     double seconds, peak, bandwidth[LEVELS]; /* of working sets of 2^i bytes; 0: not yet measured */
     int rivals;
     rv_rival rival[RV_RIVALS];
@@ -313,7 +313,7 @@ static rv_status run(session *s, rv_tape *tape) {
     return RV_OK;
 }
 
-rv_status rv__kernels_run(int n_threads, const int *threads, double seconds, bool tiny, rv_table_format format) {
+rv_status rv__kernels_run(int n_threads, const int *threads, double seconds, bool tiny, rv_bench_format format) {
     session s = {.tiny = tiny, .format = format, .seconds = seconds, .rows = json_array()};
     rv_real **buffers[] = {&s.a, &s.b, &s.c, &s.d};
     rv_tape *tape = rv_tape_create();

@@ -111,7 +111,7 @@ static void print_table(const rv_scaling *s, int lengths, bool md) {
     }
 }
 
-rv_status rv__scaling_run(int n_threads, const int *threads, double seconds, bool tiny, rv_table_format format, const char *svg) {
+rv_status rv__scaling_run(int n_threads, const int *threads, double seconds, bool tiny, rv_bench_format format, const char *svg) {
     const int lengths = tiny ? TINY_LENGTHS : RV_SCALING_LENGTHS;
     rv_scaling s = {.width = WIDTH, .batch = BATCH, .n_threads = n_threads, .threads = threads};
     s.ms = calloc((size_t)n_threads, sizeof *s.ms);

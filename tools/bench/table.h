@@ -4,7 +4,7 @@
 
 #include "workload.h"
 
-typedef enum { RV_TABLE_TEXT, RV_TABLE_JSON, RV_TABLE_MARKDOWN } rv_table_format;
+typedef enum { RV_TABLE_TEXT, RV_TABLE_JSON, RV_TABLE_MARKDOWN } rv_bench_format;
 
 typedef struct {
     int n_names, n_threads;
@@ -12,7 +12,7 @@ typedef struct {
     const int *threads;
     bool tiny, peer;
     double seconds;           /* to measure each for, ours and the peer's together twice that */
-    rv_table_format format;
+    rv_bench_format format;
 } rv_table_options;
 
 /* Measure and print to stdout. RV_EUSAGE when a name is unknown or the peer cannot run. */

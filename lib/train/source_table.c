@@ -1,0 +1,133 @@
+/* Source table: texts and their classes, from rows of a file, and a vocabulary. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "data/dataset.h"
+#include "data/table.h"
+#include "train/source_rows.h"
+
+typedef struct {
+    rv__rows rows;
+    rv_table data; /* and its vocabulary */
+} table;
+
+/* ---- the files */
+
+static bool ends_in(const char *path, const char *with) {
+    const size_t n = strlen(path), k = strlen(with);
+    return n >= k && !strcmp(path + n - k, with);
+}
+
+/* By the name of the file to train on. */
+static rv_table_format format_of(const char *path) {
+    return path && (ends_in(path, ".csv") || ends_in(path, ".csv.gz")) ? RV_TABLE_CSV : RV_TABLE_TSV;
+}
+
+static void read_columns(const rv_config *c, rv_table_files *files) {
+    files->header = rv_config_bool(c, "data.header");
+    if (rv_config_has(c, "data.label_column")) files->label_column = (int)rv_config_int(c, "data.label_column");
+    if (!rv_config_has(c, "data.text_columns")) return;
+    files->n_text = rv_config_count(c, "data.text_columns");
+    for (int i = 0; i < files->n_text; i++) files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
+}
+
+/* Labels as a checkpoint keeps them, a line each, in place; *n of them, for rv_free. */
+static const char **class_lines(char *text, size_t bytes, int *n) {
+    *n = 0;
+    for (size_t i = 0; i < bytes; i++) *n += text[i] == '\n';
+    const char **name = rv_alloc(((size_t)*n + 1) * sizeof *name);
+    for (int i = 0; name && i < *n; i++) {
+        name[i] = text;
+        text = strchr(text, '\n');
+        *text++ = 0;
+    }
+    return name;
+}
+
+/* ---- beginning and end */
+
+static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
+    const rv_config *c = t->rows.base.config;
+    const rv_tokenizer_spec spec = rv__tokenizer_spec(c);
+    rv_table_files files = {0};
+    rv_dataset *dataset = NULL;
+    rv_status status = RV_OK;
+    if (rv_config_has(c, "data.dataset")) {
+        status = rv_dataset_resolve(rv_config_text(c, "data.dataset"), &dataset);
+        if (status == RV_OK) status = rv_dataset_table_files(dataset, &files);
+    } else if (rv_config_has(c, "data.path")) {
+        files.train = rv_config_text(c, "data.path");
+        files.format = format_of(files.train);
+    } else {
+        files.train = rv_config_text(c, "data.train");
+        files.valid = rv_config_text(c, "data.valid");
+        files.test = rv_config_text(c, "data.test");
+        files.format = format_of(files.train);
+    }
+    /* Parts that there is no file of are held back. */
+    if (!files.valid) files.train_fraction = rv_config_real(c, "data.train_fraction");
+    files.test_fraction = files.valid || files.test ? 0 : rv_config_real(c, "data.test_fraction");
+    read_columns(c, &files);
+    if (status == RV_OK)
+        status = rv_table_load(&files, &spec, tokenizer, classes, n, rv_config_int(c, "data.max_length"), &t->data);
+    else rv_tokenizer_destroy(tokenizer);
+    rv_dataset_destroy(dataset);
+    return status;
+}
+
+/* Without data: the vocabulary and the classes that the checkpoint has. */
+static rv_status take_classes(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
+    t->data.tokenizer = tokenizer;
+    t->data.class_name = rv_alloc((size_t)n * sizeof *t->data.class_name);
+    if (!t->data.class_name) return RV_ENOMEM;
+    for (; t->data.n_classes < n; t->data.n_classes++)
+        if (!(t->data.class_name[t->data.n_classes] = strdup(classes[t->data.n_classes]))) return rv_error(RV_ENOMEM, "no memory for classes");
+    return RV_OK;
+}
+
+static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data) {
+    rv_tokenizer *tokenizer;
+    const rv_ck_item *it = rv_checkpoint_find(saved, rv__classes_path);
+    const size_t bytes = it ? (size_t)rv_ck_count(it) : 0;
+    if (!it) return rv_error(RV_ECKPT, "%s names no classes; it is not of a classification", rv_checkpoint_path(saved));
+    RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
+    int n = 0;
+    char *text = rv_alloc(bytes + 1);
+    const char **classes = NULL;
+    if (text) classes = class_lines(memcpy(text, it->data, bytes), bytes, &n);
+    rv_status status = RV_ENOMEM;
+    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_classes(t, tokenizer, classes, n);
+    else rv_tokenizer_destroy(tokenizer);
+    rv_free(classes);
+    rv_free(text);
+    return status;
+}
+
+static void close(rv_source *s) {
+    table *t = (table *)s;
+    rv__rows_end(&t->rows);
+    rv_table_free(&t->data);
+    rv_free(t);
+}
+
+static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_source **out) {
+    table *t = rv_alloc(sizeof *t);
+    if (!t) return RV_ENOMEM;
+    rv_table *d = &t->data;
+    *t = (table){.rows = {.base = {.kind = &rv__source_table, .config = config, .sizes = rv__rows_sizes(config)},
+                          .part = {&d->train.pairs, &d->valid.pairs, &d->test.pairs}}};
+    rv_source *base = *out = &t->rows.base;
+    RV_TRY(saved ? load_saved(t, saved, with_data) : load_data(t, NULL, NULL, 0));
+    rv_table_part *const parts[] = {&d->train, &d->valid, &d->test};
+    for (int i = 0; i < 3; i++) t->rows.label[i] = parts[i]->label;
+    base->in = d->tokenizer;
+    base->hash = d->hash;
+    base->sizes.source_vocab = rv_tokenizer_size(base->in);
+    base->sizes.outputs = base->n_classes = d->n_classes;
+    base->class_name = (const char *const *)d->class_name;
+    t->rows.spec.marks = rv_source_marks_of(d->tokenizer);
+    return with_data ? rv__rows_begin(&t->rows) : RV_OK;
+}
+
+const rv_source_kind rv__source_table = {.name = "table", .open = open, .close = close, RV__ROWS};
