@@ -97,7 +97,7 @@ class OurOwn(Command):
                    r"(?m)^train.lr_scheduler.warmup_steps is cut from \d+ \(.*gpt.yaml:\d+:\d+\) to 4: ")
 
 
-TASKS = re.findall(r"^RV_TASK\((\w+)\)", open(os.path.join(os.path.dirname(__file__), "../lib/train/tasks.def")).read(), re.M)
+TASKS = re.findall(r"^RV_TASK\((\w+),", open(os.path.join(os.path.dirname(__file__), "../lib/config/tasks.def")).read(), re.M)
 SMALL = ["train.max_steps=3", "train.validate_every=2", "train.batch.size=64"]
 
 

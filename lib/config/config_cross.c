@@ -54,7 +54,7 @@ static void check_data(rv_config *c) {
         rv_yaml_problem(c->yaml, given(c, "data.test_fraction", "data.train_fraction"),
                         "data.train_fraction %g and data.test_fraction %g leave nothing to validate on",
                         real(c, "data.train_fraction"), real(c, "data.test_fraction"));
-    if (is(c, "task", "regression")) {
+    if (known(c, "data.generator")) {
         check_lengths(c);
         return;
     }
@@ -168,7 +168,7 @@ static void check_model(rv_config *c) {
     if ((is(c, "model.position", "sinusoidal") || is(c, "model.encoder.position", "sinusoidal")) && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
         rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.position"), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
                         whole(c, "model.embedding_dim"));
-    if (is(c, "model.position", "sinusoidal") && is(c, "task", "regression") && known(c, "model.encoder.hidden_size") && whole(c, "model.encoder.hidden_size") % 2)
+    if (is(c, "model.position", "sinusoidal") && !known(c, "model.embedding_dim") && known(c, "model.encoder.hidden_size") && whole(c, "model.encoder.hidden_size") % 2)
         rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.hidden_size"), "model.position sinusoidal needs an even model.encoder.hidden_size, which is %lld",
                         whole(c, "model.encoder.hidden_size"));
 }

@@ -255,7 +255,7 @@ static bool by_assignment(const rv_config *c, int i) {
         size_t len;
         bool negated;
         while (rv__schema_clause(&when, path, sizeof path, &values, &len, &negated))
-            if (by_assignment(c, rv__schema_find(path))) return true;
+            if (by_assignment(c, rv__schema_find(*path == '@' ? "task" : path))) return true;
     }
     return false;
 }
@@ -268,7 +268,8 @@ static answer holds(rv_config *c, const rv__key *k, int *failed) {
     bool negated;
     answer all = YES;
     while (rv__schema_clause(&when, path, sizeof path, &values, &len, &negated)) {
-        int i = rv__schema_find(path);
+        const bool fact = *path == '@';
+        int i = rv__schema_find(fact ? "task" : path);
         RV_ASSERT(i >= 0);
         resolve(c, i);
         const rv__value *v = &c->value[i];
@@ -278,7 +279,7 @@ static answer holds(rv_config *c, const rv__key *k, int *failed) {
         else {
             char set[256];
             snprintf(set, sizeof set, "%.*s", (int)len, values);
-            if (!v->has || !rv__schema_one_of(set, v->text)) return *failed = i, NO;
+            if (!v->has || !rv__schema_one_of(set, fact ? rv__schema_fact(v->text, path) : v->text)) return *failed = i, NO;
         }
     }
     return all;
@@ -385,10 +386,12 @@ static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *sec
 /* Tasks that this version cannot run: one clear message instead of one for each of their keys. */
 static bool available(rv_config *c) {
     const rv_yaml_node *task = rv_yaml_get(rv_yaml_root(c->yaml), "task");
-    static const char *const planned[] = {"tagging", "classification", "masked_language_model", "latent"};
+    static const char *const planned[] = {"tagging", "masked_language_model", "latent"};
     bool later = false;
     for (size_t i = 0; task && i < sizeof planned / sizeof *planned; i++) later |= !strcmp(task->text, planned[i]);
-    if (later) rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: language_model, translation, regression", task->text);
+    char all[512];
+    rv__schema_expected(&rv__schema[rv__schema_find("task")], all, sizeof all);
+    if (later) rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: %s", task->text, all);
     return !later;
 }
 

@@ -12,43 +12,81 @@ const char rv__required[] = "required";
 /* Names of metrics as a key's range, each after a '|', which is left out before the first. */
 #define PICK_0(text)
 #define PICK_1(text) text
-#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, watched, compared) \
-    PICK(n, tr, lm, re, watched, compared)
-#define PICK(n, tr, lm, re, watched, compared) PICK_##tr("|" #n)
+#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared) \
+    PICK(n, tr, lm, re, cl, watched, compared)
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##tr("|" #n)
 static const char of_translation[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, watched, compared) PICK_##lm("|" #n)
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##lm("|" #n)
 static const char of_language_model[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, watched, compared) PICK_##re("|" #n)
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##re("|" #n)
 static const char of_regression[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, watched, compared) PICK_##watched(PICK_##tr("|" #n))
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##cl("|" #n)
+static const char of_classification[] = ""
+#include "config/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched(PICK_##tr("|" #n))
 static const char watched_of_translation[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, watched, compared) PICK_##watched(PICK_##lm("|" #n))
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched(PICK_##lm("|" #n))
 static const char watched_of_language_model[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, watched, compared) PICK_##watched("|" #n)
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched("|" #n)
 static const char watched[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, watched, compared) PICK_##compared("|" #n)
+#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##compared("|" #n)
 static const char compared[] = ""
 #include "config/metrics.def"
     "|tokens_per_second|peak_rss|flops";
 #undef PICK
+
+const char rv__schema_tasks[] = ""
+#define RV_TASK(name, ...) "|" #name
+#include "config/tasks.def"
+#undef RV_TASK
+    ;
+
+static const struct {
+    const char *name, *source, *parts, *head;
+} tasks[] = {
+#define RV_TASK(name, source, parts, head, ...) {#name, #source, #parts, #head},
+#include "config/tasks.def"
+#undef RV_TASK
+};
+
+static const char *fact(int i, const char *what) {
+    return !strcmp(what, "@source") ? tasks[i].source : !strcmp(what, "@parts") ? tasks[i].parts : tasks[i].head;
+}
+
+const char *rv__schema_fact(const char *task, const char *what) {
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (!strcmp(tasks[i].name, task)) return fact((int)i, what);
+    return "";
+}
+
+/* "task a or b": those of which the fact is one of the values. */
+static void tasks_with(const char *what, const char *values, char *buf, size_t size) {
+    char set[256] = ""; /* values may be buf */
+    for (size_t i = 0, used = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (rv__schema_one_of(values, fact((int)i, what)))
+            used += (size_t)snprintf(set + used, sizeof set - used, "%s%s", used ? "|" : "", tasks[i].name);
+    snprintf(buf, size, "%s", set);
+}
 
 #define REQUIRED rv__required
 #define NONE NULL
@@ -201,7 +239,13 @@ void rv__schema_condition(const rv__key *k, char *buf, size_t size) {
     bool negated;
     buf[0] = 0;
     while (rv__schema_clause(&when, path, sizeof path, &values, &len, &negated) && used < size) {
-        words(values ? values : "", len, set, sizeof set);
+        char wanted[256] = "";
+        if (values) snprintf(wanted, sizeof wanted, "%.*s", (int)len, values);
+        if (*path == '@') {
+            tasks_with(path, wanted, wanted, sizeof wanted);
+            snprintf(path, sizeof path, "task");
+        }
+        words(wanted, strlen(wanted), set, sizeof set);
         used += (size_t)snprintf(buf + used, size - used, "%s%s%s%s%s", used ? " and " : "", negated ? "without " : "with ", path, values ? " " : "", set);
     }
 }

@@ -59,4 +59,10 @@ void rv__schema_condition(const rv__key *k, char *buf, size_t size);
  * False at the end. */
 bool rv__schema_clause(const char **when, char *path, size_t size, const char **values, size_t *values_len, bool *negated);
 
+/* What conditions may ask of a task by "@source", "@parts" or "@head": the word that tasks.def has there; "" of a task
+ * that there is not. */
+const char *rv__schema_fact(const char *task, const char *what);
+/* Names of tasks as "a|b". */
+extern const char rv__schema_tasks[];
+
 #endif

@@ -70,10 +70,10 @@ static rv_rnn_config read_rnn(part *p) {
     };
 }
 
-/* GPT-2's small normal in language models, else nn.Transformer's Xavier. */
+/* GPT-2's small normal in decoders alone, else nn.Transformer's Xavier. */
 static rv_init transformer_init(const rv_config *c) {
     rv_init usual = {RV_INIT_NORMAL, rv_config_has(c, "model.init.std") ? rv_config_real(c, "model.init.std") : 0.02, 0};
-    return weights(c, rv_config_is(c, "task", "language_model") ? usual : (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0});
+    return weights(c, rv_config_has(c, "model.encoder.type") ? (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0} : usual);
 }
 
 static rv_mask_place mask_of(part *p) {

@@ -9,12 +9,12 @@
 #include "base/arena.h"
 #include "base/rng.h"
 
-#define RV_TASK(name, source, head, use, ...) static const char *const start_##name[] = {__VA_ARGS__, NULL};
-#include "train/tasks.def"
+#define RV_TASK(name, source, parts, head, use, ...) static const char *const start_##name[] = {__VA_ARGS__, NULL};
+#include "config/tasks.def"
 #undef RV_TASK
 static const rv_task_kind kinds[] = {
-#define RV_TASK(name, source, head, use, ...) {#name, &rv__source_##source, &rv__head_##head, use, start_##name},
-#include "train/tasks.def"
+#define RV_TASK(name, source, parts, head, use, ...) {#name, &rv__source_##source, &rv__head_##head, use, start_##name},
+#include "config/tasks.def"
 #undef RV_TASK
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
