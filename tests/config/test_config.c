@@ -45,13 +45,19 @@ Test(schema, table_is_sound) {
         size_t len;
         bool negated;
         while (rv__schema_clause(&when, path, sizeof path, &values, &len, &negated)) {
-            int j = rv__schema_find(path);
+            const bool fact = *path == '@';
+            int j = rv__schema_find(fact ? "task" : path);
             cr_expect(j >= 0, "%s depends on unknown %s", k->path, path);
             for (const char *v = values; v && v < values + len; v += strcspn(v, "|") + 1) {
                 size_t n = strcspn(v, "| ");
                 snprintf(text, sizeof text, "%.*s", (int)n, v);
-                bool ever = false; /* in one row of its path or another */
-                for (int r = j; r >= 0 && r < rv__schema_size && !strcmp(rv__schema[r].path, path); r++)
+                bool ever = false; /* in one row of its path or another, of one task or another */
+                for (const char *s = rv__schema_tasks; fact && s; s = strchr(s + 1, '|')) {
+                    char task[64];
+                    snprintf(task, sizeof task, "%.*s", (int)strcspn(s + 1, "|"), s + 1);
+                    ever |= !strcmp(rv__schema_fact(task, path), text);
+                }
+                for (int r = j; !fact && r >= 0 && r < rv__schema_size && !strcmp(rv__schema[r].path, path); r++)
                     ever |= rv__schema[r].type == RV__BOOL || rv__schema_one_of(rv__schema[r].range, text);
                 cr_expect(ever, "%s: %s is never %s", k->path, path, text);
             }
@@ -221,9 +227,9 @@ Test(config, one_mistake_each) {
         {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or "
                                           "plateau, got 'cosin'; did you mean 'cosine'?"},
         {"task=tagging",
-         "task 'tagging' is not available in this version; available: language_model, translation, regression"},
+         "task 'tagging' is not available in this version; available: language_model, translation, regression or classification"},
         {"model.encoder={type: rnn}",
-         "model.encoder does not apply here; it is allowed only with task translation or regression"},
+         "model.encoder does not apply here; it is allowed only with task translation, regression or classification"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
                        "train, checkpoint, generate, decode, metrics, report, runtime, compare"},
         {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "
@@ -428,12 +434,12 @@ Test(config, regression_relations) {
     static const char *const wrong[][2] = {
         {"data.min_length=31", "data.min_length 31 is above data.max_length 30"},
         {"data.generator=addition", "data.generator: expected adding, got 'addition'"},
-        {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model or translation"},
-        {"tokenizer={type: char}", "tokenizer does not apply here; it is allowed only with task language_model or translation"},
+        {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model, translation or classification"},
+        {"tokenizer={type: char}", "tokenizer does not apply here; it is allowed only with task language_model, translation or classification"},
         {"model.decoder={type: rnn}", "model.decoder does not apply here; it is allowed only with task language_model or translation"},
         {"model.pooling=max", "model.pooling: expected last, mean or attention, got 'max'; did you mean 'mean'?"},
         {"model.pooling_size=4", "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
-        {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task language_model or translation"},
+        {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task language_model, translation or classification"},
         {"metrics=[ppl]", "metrics: expected a list of loss or mse, got 'ppl'"},
         {"model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 9}",
          "model.position sinusoidal needs an even model.encoder.hidden_size, which is 9"},
