@@ -58,6 +58,7 @@
 #include "evaluate/alignment_html.h"
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
+#include "evaluate/classes.h"
 #include "evaluate/honest_loss.h"
 #include "train/gold_alignment.h"
 #include "train/example.h"

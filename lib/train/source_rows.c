@@ -77,7 +77,11 @@ static void give(const rv_pair_batch *b, const int32_t *from, int32_t *labels, r
                       .B = b->B, .T = b->T, .in = b->tgt_in, .out = b->tgt_out, .lengths = b->tgt_lengths,
                       .targets = b->targets, .steps = b->targets, .index = b->index};
     if (!from) return;
-    for (int64_t i = 0; i < b->B; i++) labels[i] = from[b->index[i]];
+    out->steps = 0; /* tokens of the texts, since nothing predicts tokens */
+    for (int64_t i = 0; i < b->B; i++) {
+        labels[i] = from[b->index[i]];
+        out->steps += b->src_lengths[i];
+    }
     out->label = labels;
 }
 

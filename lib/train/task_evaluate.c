@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/stop.h"
+#include "evaluate/classes.h"
 #include "evaluate/honest_loss.h"
 #include "train/task_private.h"
 #include "train/text_spans.h"
@@ -109,6 +110,18 @@ static void add_predictions(rv_task *t, rv_subset subset, const sums *all, rv_me
     add(t, out, "accuracy", (double)all->correct / (double)all->tokens);
 }
 
+/* By what each class was taken for. */
+static rv_status add_classes(const rv_task *t, const scores *s, rv_metrics_result *out) {
+    const int C = t->source->n_classes;
+    if (!C) return RV_OK;
+    int64_t *confusion = rv_alloc(rv_size_mul((size_t)C * (size_t)C, sizeof *confusion));
+    if (!confusion) return RV_ENOMEM;
+    for (int64_t i = 0; i < s->rows; i++) confusion[s->score[i].label * C + s->score[i].said]++;
+    add(t, out, "f1", rv_macro_f1(C, confusion));
+    rv_free(confusion);
+    return RV_OK;
+}
+
 static void add_numbers(const rv_task *t, const scores *s, const sums *all, rv_metrics_result *out) {
     out->tokens = s->rows;
     add(t, out, "loss", all->squares / (double)s->rows);
@@ -148,6 +161,7 @@ rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool fin
         const sums total = sum_of(&s);
         if (t->kind->head == &rv__head_number) add_numbers(t, &s, &total, out);
         else add_predictions(t, subset, &total, out);
+        status = add_classes(t, &s, out);
     }
     scores_free(&s);
     if (status == RV_OK) status = add_translations(tape, t, subset, final, out);
@@ -187,6 +201,10 @@ static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const 
     for (int64_t i = 0; i < s->rows && status == RV_OK; i++) {
         rv_example e = {.source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
         if (t->source->kind->describe) t->source->kind->describe(t->source, subset, i, &e);
+        if (t->source->n_classes) {
+            e.reference = t->source->class_name[s->score[i].label];
+            e.hypothesis = t->source->class_name[s->score[i].said];
+        }
         if (texts) {
             e.translated = true;
             e.hypothesis = texts[i].bytes;
