@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BELOW = ["base", "tensor", "kernels", "autograd", "ops", "nn"]
 
 
@@ -36,6 +37,11 @@ ALLOCATE = re.compile(r"\b(malloc|calloc|realloc|aligned_alloc|posix_memalign|st
 FAST_MATH = re.compile(r"-f(?:unsafe-math|fast-math|associative-math)|-Ofast|fast-math\"")
 
 
+# What only the floors below may know: a comparison sees models and sources, whatever they are made of.
+TASKS = re.findall(r"^RV_TASK\((\w+),", open(os.path.join(HERE, "../lib/config/tasks.def"), encoding="utf-8").read(), re.M)
+PARTICULAR = re.compile(r'"(?:%s|rnn|lstm|gru|transformer)"|\brv__(?:encoder|decoder|head|source)_\w+' % "|".join(TASKS))
+
+
 def source_lines(path):
     """Numbered lines without comments."""
     with open(path, encoding="utf-8") as f:
@@ -62,6 +68,8 @@ def check_source(root, rel, report):
             report(rel, n, "adds in an order that depends on threads: keep one partial sum per fixed block")
         if floor in ("kernels", "ops") and rel not in MAY_ALLOCATE and ALLOCATE.search(line):
             report(rel, n, "takes heap memory: use rv_tape_alloc, or the kernels' scratch")
+        if floor == "compare" and PARTICULAR.search(line):
+            report(rel, n, "knows a task or a kind of part: ask rv_task, rv_model or rv_source")
         if FAST_MATH.search(line):
             report(rel, n, "asks for fast-math, under which bits depend on the thread count")
 
