@@ -1,0 +1,16 @@
+/** Measures of classification: what each class was taken for. */
+#ifndef RV_EVALUATE_CLASSES_H
+#define RV_EVALUATE_CLASSES_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+/** F1 of one class, 2 / (1/precision + 1/recall), from how often it was right, told, and there; 0 where it was never
+ *  right. */
+RV_API double rv_f1(double right, double told, double there);
+/** The mean of F1 over C classes (macro F1), each counting the same: confusion (C, C), row the true class, column the one
+ *  that was told. Classes that are neither there nor told do not count; NaN without any. */
+RV_API double rv_macro_f1(int C, const int64_t *confusion);
+
+#endif
