@@ -25,7 +25,7 @@ TOOL = pytorch.__file__
 def run(task, model, data, batch=None, tokenizer=None):
     """An experiment of two steps with large ones, so that no bias stays at 0."""
     batches = {"language_model": "{size: 3, length: 8}", "translation": "{type: sequences, size: 4}",
-               "regression": "{size: 4}"}
+               "regression": "{size: 4}", "classification": "{size: 4}"}
     batch = batch or batches[task]
     tokenizer = f"tokenizer: {tokenizer}\n" if tokenizer else ""
     return f"""name: tiny
@@ -51,6 +51,11 @@ def translation(encoder, decoder, data="{train: two, valid: two, src: a, tgt: b,
 
 def regression(encoder, **keys):
     return run("regression", section(encoder=encoder, **keys), "{generator: adding, min_length: 4, max_length: 11, valid_examples: 10}")
+
+
+def classification(encoder, tokenizer="{type: word}", **keys):
+    return run("classification", section(encoder=encoder, **keys), "{train: labelled, valid: labelled, max_length: 9}", None,
+               tokenizer)
 
 
 def cell(kind, layers=1, hidden=8, **keys):
@@ -102,6 +107,12 @@ KINDS = {
     "regression_gru_two_ways": regression(cell("gru", 2, bidirectional="true")),
     "regression_gru_before_mean": regression(cell("gru", gru_reset="before", bidirectional="true"), pooling="mean"),
     "regression_lstm_attention": regression(cell("lstm"), pooling="attention", pooling_size=5),
+    "classes_rnn": classification(cell("rnn", 2)),
+    "classes_lstm_attention": classification(cell("lstm"), embedding_dim=5, pooling="attention", pooling_size=6),
+    "classes_gru_two_ways_mean": classification(cell("gru", bidirectional="true"), embedding_dim=6, pooling="mean",
+                                                tokenizer="{type: bpe, vocab_size: 280}", scale_embeddings="true"),
+    "classes_transformer": classification(transformer()),
+    "classes_transformer_attention": classification(transformer(norm="post"), pooling="attention", position="learned"),
     "regression_transformer": regression(transformer()),
     "regression_transformer_attention": regression(transformer(norm="post"), pooling="attention", position="learned"),
     "regression_transformer_mean": regression(transformer(), pooling="mean", position="none"),
@@ -131,6 +142,7 @@ class Models(Command):
         sides = [[line(n[k]) for n in lengths] for k in (0, 1)]
         self.write("two.a", "\r\n".join(sides[0]))
         self.write("two.b", "\n".join(sides[1]) + "\n")
+        self.write("labelled", "".join(f"{a}\t {draw.choice(['good', 'bad', 'so so'])}\n" for a in sides[0]))
         self.write("pairs", "".join(f"{a}\t{b}\n" for a, b in zip(*sides)))
 
     def tearDown(self):

@@ -9,7 +9,7 @@ prints the loss on the validation part, which `ravel eval RUN|CHECKPOINT` prints
     import pytorch
     model, settings = pytorch.load("runs/shakespeare-gpt/best.h5")
 
-A class for each task: LanguageModel, Translator, Regressor, made of the parts in pytorch_parts.py. Debian has all that is
+A class for each task: LanguageModel, Translator, Pooled (regression and classification), made of the parts in pytorch_parts.py. Debian has all that is
 needed: apt install python3-torch python3-h5py. What a class does not know it refuses, by the name of its key (REFUSED).
 """
 import argparse
@@ -202,19 +202,24 @@ class Translator(nn.Module):
         return torch.stack(out, 1)
 
 
-class Regressor(nn.Module):
-    """model: the section `model`; length: positions that a learned table holds."""
+class Pooled(nn.Module):
+    """Numbers of a sequence: an answer, or logits of its classes. model: the section `model`; length: positions that a
+    learned table holds; vocab: size of the vocabulary, or None where the sequence is of 2 numbers a step."""
 
-    def __init__(self, model, length):
+    def __init__(self, model, length, vocab=None, outputs=1):
         super().__init__()
         part = model["encoder"]
         self.two_ways, self.kind = yes(part.get("bidirectional")), model["pooling"]
         self.position = model.get("position", "none")
         width = int(part["hidden_size"]) * (1 + self.two_ways)
+        enters = int(model["embedding_dim"]) if vocab else 2
+        self.scale = math.sqrt(enters) if yes(model.get("scale_embeddings")) else 1
+        layers = {"embedding": nn.Embedding(vocab, enters)} if vocab else {}
         if part["type"] == "rnn":
-            layers = {"rnn": parts.recurrent(part, 2, 1 + self.two_ways)}
+            layers["rnn"] = parts.recurrent(part, enters, 1 + self.two_ways)
         else:
-            layers = {"input": nn.Linear(2, width)}
+            if not vocab:
+                layers["input"] = nn.Linear(2, width)
             if self.position == "learned":
                 layers["position"] = nn.Embedding(length, width)
             layers.update(parts.transformer(part))
@@ -222,21 +227,24 @@ class Regressor(nn.Module):
         if self.kind == "attention":
             size = int(model["pooling_size"])
             self.pooling = nn.ModuleDict({"proj": nn.Linear(width, size), "v": nn.Linear(size, 1, bias=False)})
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width, outputs)
 
     def encode(self, x, lengths, valid):
         """States (B, T, D), and the last one (B, D): of two directions both ends."""
         e = self.encoder
+        if "embedding" in e:
+            x = e["embedding"](x) * self.scale
         if "rnn" in e:
             states, end = parts.read_all(e["rnn"], x, lengths)
             end = end[0] if isinstance(end, tuple) else end
             return states, torch.cat([end[-2], end[-1]], 1) if self.two_ways else end[-1]
-        h = parts.add_positions(e["input"](x), self.position, e)
+        h = parts.add_positions(e["input"](x) if "input" in e else x, self.position, e)
         states = parts.run_layers(e, h, src_key_padding_mask=~valid)
         return states, states[torch.arange(len(x)), lengths - 1]
 
     def forward(self, x, lengths):
-        """x (B, T, 2) with lengths (B) -> numbers (B), what they are read off (B, D), weights (B, T) of attention or None"""
+        """x (B, T, 2), or ids (B, T), with lengths (B) -> numbers (B, outputs), what they are read off (B, D), weights (B, T)
+        of attention or None"""
         valid = parts.valid(lengths, x.shape[1])
         states, r = self.encode(x, lengths, valid)
         weights = None
@@ -246,7 +254,7 @@ class Regressor(nn.Module):
             scores = self.pooling["v"](torch.tanh(self.pooling["proj"](states)))[..., 0]
             weights = scores.masked_fill(~valid, -math.inf).softmax(1)
             r = (weights[..., None] * states).sum(1)
-        return self.head(r)[:, 0], r, weights
+        return self.head(r), r, weights
 
 
 # ---- from a checkpoint
@@ -270,14 +278,16 @@ def refuse(section, path="model"):
             sys.exit(f"pytorch.py: the checkpoint has {path}.{key}: {value}; the PyTorch classes know only {known}")
 
 
-def build(settings, vocab):
+def build(settings, vocab, classes=None):
     """The model of settings, which are those of /config/resolved: a dict of dicts of text. vocab: sizes (source, target)."""
     model = settings["model"]
     refuse(model)
     if settings["task"] == "language_model":
         return LanguageModel(model, vocab[0], int(settings["train"]["batch"]["length"]))
     if settings["task"] == "regression":
-        return Regressor(model, int(settings["data"]["max_length"]))
+        return Pooled(model, int(settings["data"]["max_length"]))
+    if settings["task"] == "classification":
+        return Pooled(model, int(settings["data"]["max_length"]) + 1, vocab[0], classes)
     if settings["task"] != "translation":
         sys.exit(f"pytorch.py: task {settings['task']}: there is no PyTorch class for it")
     if model.get("attention", {}).get("type", "none") != "none" and int(model["decoder"]["num_layers"]) > 1:
@@ -290,7 +300,7 @@ def load(path):
     """Model and settings of a checkpoint."""
     with h5py.File(path) as f:
         settings = yaml.load(f["config/resolved"][()].tobytes().decode(), Loader=yaml.BaseLoader)
-        model = build(settings, data.vocabulary_sizes(f))
+        model = build(settings, data.vocabulary_sizes(f), len(data.class_names(f)))
         model.load_state_dict({k: torch.from_numpy(d[()]) for k, d in f["model"].items()})
     return model, settings
 
@@ -316,9 +326,12 @@ def measure(model, settings, batches):
         elif settings["task"] == "translation":
             src, lengths, x, y = batch
             loss, n = nats(model(src, lengths, x), y)
+        elif settings["task"] == "classification":
+            x, lengths, y = batch
+            loss, n = nats(model(x, lengths)[0][:, None], y[:, None])
         else:
             x, lengths, y = batch
-            loss, n = float(((model(x, lengths)[0].double() - y.double()) ** 2).sum()), len(y)
+            loss, n = float(((model(x, lengths)[0][:, 0].double() - y.double()) ** 2).sum()), len(y)
         total, count = total + loss, count + n
     return total / count, count
 

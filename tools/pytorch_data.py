@@ -44,6 +44,12 @@ def vocabulary_sizes(f):
     return [int(re.search(rb" tokens=(\d+)\n", g["vocab"][()].tobytes())[1]) for g in groups]
 
 
+def class_names(f):
+    """Of an open checkpoint of a classification, in the order of the logits; else none."""
+    names = f["tokenizer/classes"][()].tobytes().decode() if "tokenizer/classes" in f else ""
+    return names.split("\n")[:-1]
+
+
 def encode(ravel, path, side, lines):
     """Ids of each line by the tokenizer of a checkpoint, and of its side, src or tgt, if it has two. A single line may be
     a text of many."""
@@ -67,7 +73,8 @@ def dataset(ravel, settings, role):
 def batches(path, settings, ravel, text=None):
     if text and settings["task"] != "language_model":
         sys.exit(f"pytorch.py: --text is for language models; {path} is of task {settings['task']}")
-    make = {"language_model": windows, "translation": pairs, "regression": sequences}[settings["task"]]
+    make = {"language_model": windows, "translation": pairs, "regression": sequences,
+            "classification": texts}[settings["task"]]
     return make(path, settings, ravel, text)
 
 
@@ -158,6 +165,27 @@ def pairs(path, settings, ravel, _, size=64):
         s, t = [src[i] for i in order[k:k + size]], [tgt[i] for i in order[k:k + size]]
         lengths = torch.tensor([len(r) for r in s])
         yield pad(s, PAD), lengths, pad([[BOS] + r[:-1] for r in t], PAD), pad(t, -1)
+
+
+# ---- classification
+
+
+def texts(path, settings, ravel, _, size=64):
+    """(ids, lengths, classes): 'text TAB class' lines of a validation file; texts are cut at data.max_length."""
+    d = settings["data"]
+    file = dataset(ravel, settings, "valid") if "dataset" in d else d.get("valid")
+    if not file or file.endswith((".csv", ".csv.gz")) or "text_columns" in d or d.get("label_column", "2") != "2":
+        sys.exit("pytorch.py: knows validation files of 'text TAB class' lines alone (data.valid, or a data set's)")
+    with h5py.File(path) as f:
+        names = class_names(f)
+    rows = [line.split("\t") for line in lines_of(file) if line]
+    ids = [x[:int(d["max_length"])] + [EOS] for x in encode(ravel, path, "", [text for text, _ in rows])]
+    for k in range(0, len(rows), size):
+        some = ids[k:k + size]
+        longest = max(map(len, some))
+        x = torch.tensor([r + [PAD] * (longest - len(r)) for r in some])
+        y = torch.tensor([names.index(label.strip()) for _, label in rows[k:k + size]])
+        yield x, torch.tensor([len(r) for r in some]), y
 
 
 # ---- regression: numbers made as they are needed, after lib/data/adding.c
