@@ -22,11 +22,14 @@ struct rv_workload_run {
     double loss;
 };
 
+/* As PyTorch's layers begin, and rv_rnn_defaults: in (-1, 1) / sqrt(H). */
+#define UNIFORM {.kind = RV_INIT_UNIFORM}
+#define RNN_UNIFORM .weight_init = UNIFORM, .recurrent_init = UNIFORM, .bias_init = UNIFORM
 /* name, cell, V, E, H, layers, B, T */
 #define RECURRENT(n, c, v, e, h, l, b, t)                                                                              \
     {.name = n, .B = b, .T = t, .model = {.head_bias = true, .head_init = {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}, \
      .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                        \
-                 .rnn = {.cell = c, .num_layers = l, .input_size = e, .hidden_size = h, .bias = true}}}}
+                 .rnn = {.cell = c, .num_layers = l, .input_size = e, .hidden_size = h, .bias = true, RNN_UNIFORM}}}}
 /* name, V, d, heads, layers, B, T */
 #define GPT(n, v, d, hd, l, b, t, act, ...)                                                                                 \
     {.name = n, .B = b, .T = t, __VA_ARGS__ .model = {.tie_embeddings = true,                                           \
@@ -40,10 +43,12 @@ struct rv_workload_run {
 #define BILSTM(n, v, e, h, b, s, t, ...)                                                                               \
     {.name = n, .B = b, .S = s, .T = t, __VA_ARGS__                                                                    \
      .pair = {.encoder = {.kind = &rv__encoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},                \
-                          .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .bidirectional = true, .input_size = e, .hidden_size = h / 2, .bias = true}}, \
+                          .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .bidirectional = true, .input_size = e,              \
+                                  .hidden_size = h / 2, .bias = true, RNN_UNIFORM}},                                   \
               .lm = {.head_bias = true, .head_init = UNIT,                                                             \
                      .decoder = {.kind = &rv__decoder_rnn, .vocab_size = v, .embedding_dim = e, .embedding_init = {RV_INIT_NORMAL, 1, 0},         \
-                                 .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .input_size = e, .hidden_size = h, .bias = true},                 \
+                                 .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .input_size = e, .hidden_size = h,                   \
+                                         .bias = true, RNN_UNIFORM},                                                   \
                                  .reading = {.attend = RV_ATTEND_BAHDANAU, .attention_size = h, .bridge = RV_BRIDGE_DENSE,                        \
                                              .readout = RV_READOUT_TANH, .readout_size = h, .init = UNIT, .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}}}}
 /* As nn.Transformer, post-norm with final norms; name, V, d, heads, layers, B, S, T. Embeddings times sqrt(d) have unit variance. */
