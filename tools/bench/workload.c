@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "io/items.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 
@@ -20,6 +21,7 @@ struct rv_workload_run {
     int32_t *lengths; /* B times S */
     int64_t steps;
     double loss;
+    double score; /* of all that the latest step decoded: log-probabilities, or the greatest logits, added up */
 };
 
 /* As PyTorch's layers begin, and rv_rnn_defaults: in (-1, 1) / sqrt(H). */
@@ -185,6 +187,8 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
     rv_translations t;
     RV_TRY(rv_translate(r->tape, r->pair, src, r->lengths, w->B, w->S, &o, &t));
     r->loss = -t.h[0].log_prob / (double)w->T;
+    r->score = 0;
+    for (int64_t b = 0; b < w->B; b++) r->score += t.h[b].log_prob;
     rv_translations_free(&t);
     return RV_OK;
 }
@@ -195,6 +199,7 @@ static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
     const int64_t V = w->model.decoder.vocab_size;
     w->model.decoder.kind->state_reset(r->state);
     memset(ids, 0, (size_t)w->B * sizeof *ids);
+    r->score = 0;
     for (int64_t t = 0; t < w->T; t++) {
         rv_tape_reset(r->tape);
         const rv_tensor *logits = rv_lm_logits(r->tape, r->lm, ids, w->B, 1, r->state, NULL);
@@ -202,6 +207,7 @@ static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
         for (int64_t b = 0; b < w->B; b++) {
             rv_real value;
             rv_k()->top_k_row(V, logits->x + rv_lm_row(r->lm, w->B, 1, b, 0) * V, 1, &value, &ids[b]);
+            r->score += (double)value;
         }
     }
     return RV_OK;
@@ -260,3 +266,18 @@ int64_t rv__workload_bytes(const rv_workload_run *r) {
 
 int64_t rv__workload_params(const rv_workload_run *r) { return rv_params_count(r->params); }
 double rv__workload_loss(const rv_workload_run *r) { return r->loss; }
+
+rv_status rv__workload_hash(const rv_workload_run *r, char out[RV_CK_HASH_TEXT]) {
+    const rv_ck_type real = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
+    rv_items items = {0};
+    for (int i = 0; i < r->params->n; i++) {
+        const rv_tensor *t = &r->params->p[i]->t;
+        rv_items_add(&items, real, t->ndim, t->dim, t->x, "/model/%s", r->params->p[i]->name);
+    }
+    rv_items_add(&items, RV_CK_F64, 0, NULL, &r->loss, "/data/loss");
+    rv_items_add(&items, RV_CK_F64, 0, NULL, &r->score, "/data/score");
+    rv_status status = rv_items_status(&items);
+    if (status == RV_OK) status = rv_ck_state_hash(items.n, items.item, out);
+    rv_items_free(&items);
+    return status;
+}
