@@ -12,8 +12,9 @@ RAVEL = sys.argv.pop(1)
 TRAINING = {"rnn_lm", "lstm_lm", "gru_lm", "charlstm", "gpt_char", "bilstm_attn_nmt", "transformer_nmt"}
 
 
-def bench(*arguments):
-    p = subprocess.run([RAVEL, "bench", *arguments], capture_output=True, text=True, timeout=250)
+def bench(*arguments, isa=""):
+    env = {**os.environ, "RAVEL_ISA": isa} if isa else None
+    p = subprocess.run([RAVEL, "bench", *arguments], capture_output=True, text=True, timeout=250, env=env)
     if p.returncode:
         raise AssertionError(f"bench {arguments}: exit code {p.returncode}\n{p.stderr}")
     return p.stdout
@@ -51,6 +52,30 @@ class Workloads(unittest.TestCase):
         first = lines[:lines.index("")]
         self.assertEqual(len(first), 2 + 4)
         self.assertEqual(len({line.count("|") for line in first}), 1, first)
+
+    def test_hash(self):
+        """Bits alone: the same at every number of threads, others after another step, of another workload, or by other
+        instructions."""
+        def hashed(*arguments, isa=""):
+            words = [line.split() for line in bench(*arguments, isa=isa).splitlines()]
+            return {name: (float(loss), state) for name, loss, state in words}
+
+        one = hashed("all", "--tiny", "--hash", "3", "--threads", "1")
+        self.assertLess(TRAINING, set(one))
+        self.assertEqual(one, hashed("all", "--tiny", "--hash", "3", "--threads", "2"))
+        different = {state for _, state in one.values()}
+        self.assertEqual(len(different), len(one) - 1, "lstm_lm and charlstm are the same model here, no others are")
+        later = hashed("all", "--tiny", "--hash", "4", "--threads", "1")
+        for name in TRAINING | {"transformer_beam5", "bilstm_attn_greedy"}:
+            self.assertNotEqual(one[name], later[name], name)
+        self.assertEqual(hashed("gpt_greedy", "--tiny", "--hash", "4"), {"gpt_greedy": later["gpt_greedy"]})
+        base = hashed("all", "--tiny", "--hash", "3", "--threads", "1", isa="base")
+        for name in one: self.assertAlmostEqual(base[name][0], one[name][0], 4, name)
+        if bench("all", "--tiny", "--hash", "3", "--threads", "1") != bench("all", "--tiny", "--hash", "3", isa="base"):
+            for name in one: self.assertNotEqual(base[name][1], one[name][1], name)
+        r = subprocess.run([RAVEL, "bench", "nonsense", "--hash", "3"], capture_output=True, text=True)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("rnn_lm", r.stderr)
 
 
 class Kernels(unittest.TestCase):

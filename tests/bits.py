@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Whether a change of the code changes results: every committed experiment, each model of a comparison, is trained for
-some steps, and its state's hash, its validation and the comparison's report are recorded, or checked against a record.
+some steps, and its state's hash, its validation and the comparison's report are recorded, or checked against a record;
+the fixed workloads of `ravel bench` likewise, as --only bench.
 
   bits.py RAVEL record FILE [--steps N] [--isa avx2,base] [--only shakespeare,depth]
   bits.py RAVEL check  FILE [--only ...]         RAVEL may be of another commit than the one that made FILE
@@ -47,13 +48,20 @@ def results(ravel, isa, file, steps):
         return {**found, f"{name} report": {"hash": hashlib.sha256(report.encode()).hexdigest()}}
 
 
+def workloads(ravel, isa):
+    """Two steps suffice: these are here for their shapes, which are larger than those of most experiments."""
+    rows = [line.split() for line in run(ravel, isa, "bench", "all", "--hash", "2").splitlines()]
+    print(f"{isa} bench", file=sys.stderr)
+    return {f"bench/{name}": {"hash": state, "loss": loss} for name, loss, state in rows}
+
+
 def every(ravel, isa, steps, only):
     files = sorted(glob.glob(f"{HERE}/experiments/*/*.yaml"))
-    parts = {}  # models of a comparison are trained by it
+    parts = workloads(ravel, isa) if not only or "bench" in only else {}
     for file in files:
         folder = os.path.basename(os.path.dirname(file))
         if only and folder not in only: continue
-        whole = glob.glob(os.path.join(os.path.dirname(file), "compare*.yaml"))
+        whole = glob.glob(os.path.join(os.path.dirname(file), "compare*.yaml"))  # its models are trained by it
         if whole and file not in whole: continue
         parts.update(results(ravel, isa, file, steps))
         print(f"{isa} {folder}/{os.path.basename(file)}", file=sys.stderr)

@@ -10,13 +10,14 @@
 #include "bench/table.h"
 #include "tool.h"
 
-enum { MAX_NAMES = 32, MAX_THREADS = 16, OPT_SERVE = 1000, OPT_MARKDOWN, OPT_KERNELS, OPT_SCALING, OPT_SVG };
+enum { MAX_NAMES = 32, MAX_THREADS = 16, OPT_SERVE = 1000, OPT_MARKDOWN, OPT_KERNELS, OPT_SCALING, OPT_SVG, OPT_HASH };
 
 typedef struct {
     const char *names[MAX_NAMES];
     int threads[MAX_THREADS];
     bool ops, serve, kernels, scaling;
     const char *svg;
+    int64_t hash; /* steps after which bits are shown, 0 if times are */
     rv_table_options table;
 } arguments;
 
@@ -28,6 +29,8 @@ static const struct argp_option options[] = {
     {"kernels", OPT_KERNELS, 0, 0, "Time matrix products and other kernels instead, beside OpenBLAS, BLIS and oneDNN where they are installed, and what the machine could do", 0},
     {"scaling", OPT_SCALING, 0, 0, "Time an LSTM layer and a self-attention layer of the same width on sequences of 16 to 2048 instead", 0},
     {"svg", OPT_SVG, "FILE", 0, "With --scaling: draw it", 0},
+    {"hash", OPT_HASH, "STEPS", 0,
+     "No times: the loss after so many steps, and a hash of parameters and results, the same at every number of threads", 0},
     {"ops", 'o', 0, 0, "Time every op's sample cases instead", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {"markdown", OPT_MARKDOWN, 0, 0, "Print the tables of a README", 0},
@@ -54,6 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_KERNELS: a->kernels = true; return 0;
     case OPT_SCALING: a->scaling = true; return 0;
     case OPT_SVG: a->svg = arg; return 0;
+    case OPT_HASH: rv__tool_wholes(arg, "--hash", 1, 1000000, false, &a->hash, state); return 0;
     case OPT_SERVE: a->serve = true; return 0;
     case 't': {
         int64_t threads[MAX_THREADS];
@@ -75,6 +79,27 @@ static rv_status serve(const arguments *a) {
     return rv_error(RV_EUSAGE, "--serve takes one workload");
 }
 
+static rv_status hash_one(const rv_workload *w, int64_t steps) {
+    rv_workload_run *r;
+    double seconds[RV_PHASES];
+    char hash[RV_CK_HASH_TEXT];
+    RV_TRY(rv__workload_open(w, &r));
+    rv_status status = RV_OK;
+    for (int64_t i = 0; i < steps && status == RV_OK; i++) status = rv__workload_step(r, seconds);
+    if (status == RV_OK) status = rv__workload_hash(r, hash);
+    if (status == RV_OK) printf("%-18s %.9g %s\n", w->name, rv__workload_loss(r), hash);
+    rv__workload_close(r);
+    return status;
+}
+
+static rv_status hash(const arguments *a) {
+    RV_TRY(rv__table_check_names(&a->table));
+    rv_set_threads(a->threads[0]);
+    for (const rv_workload *w = rv__workloads(a->table.tiny); w->name; w++)
+        if (rv__table_wants(&a->table, w->name)) RV_TRY(hash_one(w, a->hash));
+    return RV_OK;
+}
+
 int rv_cmd_bench(int argc, char **argv) {
     char doc[2048] = "Time training steps of the fixed workloads: zero gradients, forward, loss, backward, clip, Adam; or decoding (*_greedy, *_beam5).\vWorkloads:";
     size_t used = strlen(doc);
@@ -86,6 +111,7 @@ int rv_cmd_bench(int argc, char **argv) {
              "  ravel bench lstm_lm gpt_char --threads 1,2\n"
              "  ravel bench all --threads 1,2 --peer pytorch --json\n"
              "  ravel bench --kernels --threads 1\n"
+             "  ravel bench all --hash 2\n"
              "  ravel bench --scaling --threads 1,2 --svg scaling.svg");
     const struct argp argp = {options, parse, "WORKLOAD...|all", doc, 0, 0, 0};
     static arguments a = {0};
@@ -98,6 +124,7 @@ int rv_cmd_bench(int argc, char **argv) {
         a.threads[a.table.n_threads++] = rv_threads();
     }
     return rv__tool_finish(a.serve     ? serve(&a)
+                           : a.hash    ? hash(&a)
                            : a.ops     ? rv__bench_ops(stdout)
                            : a.kernels ? rv__kernels_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format)
                            : a.scaling ? rv__scaling_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format, a.svg)

@@ -272,13 +272,13 @@ static void print_means(const rv_table_options *o, const row *rows, int n, const
     if (o->peer && n) printf("ratio: time of %s over ravel's\n", rows[0].peer);
 }
 
-static bool wanted(const rv_table_options *o, const char *name) {
+bool rv__table_wants(const rv_table_options *o, const char *name) {
     for (int i = 0; i < o->n_names; i++)
         if (!strcmp(o->names[i], name) || !strcmp(o->names[i], "all")) return true;
     return false;
 }
 
-static rv_status check_names(const rv_table_options *o) {
+rv_status rv__table_check_names(const rv_table_options *o) {
     char known[512] = "";
     for (const rv_workload *w = rv__workloads(o->tiny); w->name; w++) {
         size_t at = strlen(known);
@@ -295,7 +295,7 @@ static rv_status check_names(const rv_table_options *o) {
 
 static rv_status all_rows(const rv_table_options *o, int total, double *peaks, row *rows, int *n) {
     for (const rv_workload *w = rv__workloads(o->tiny); w->name; w++) {
-        if (!wanted(o, w->name)) continue;
+        if (!rv__table_wants(o, w->name)) continue;
         const row *one_thread = NULL;
         for (int t = 0; t < o->n_threads; t++) {
             row *r = &rows[*n];
@@ -315,9 +315,10 @@ static rv_status all_rows(const rv_table_options *o, int total, double *peaks, r
 }
 
 rv_status rv__table_run(const rv_table_options *o) {
-    RV_TRY(check_names(o));
+    RV_TRY(rv__table_check_names(o));
     int total = 0, n = 0;
-    for (const rv_workload *w = rv__workloads(o->tiny); w->name; w++) total += wanted(o, w->name) ? o->n_threads : 0;
+    for (const rv_workload *w = rv__workloads(o->tiny); w->name; w++)
+        total += rv__table_wants(o, w->name) ? o->n_threads : 0;
     row *rows = calloc((size_t)total, sizeof *rows);
     double *peaks = calloc((size_t)o->n_threads, sizeof *peaks);
     rv_status status = rows && peaks ? RV_OK : rv_error(RV_ENOMEM, "no memory for %d results", total);

@@ -17,5 +17,8 @@ typedef struct {
 
 /* Measure and print to stdout. RV_EUSAGE when a name is unknown or the peer cannot run. */
 rv_status rv__table_run(const rv_table_options *o);
+/* RV_EUSAGE, with all names, unless there is one and each is a workload's or "all". */
+rv_status rv__table_check_names(const rv_table_options *o);
+bool rv__table_wants(const rv_table_options *o, const char *name);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "io/items.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
 
@@ -19,17 +20,22 @@ struct rv_workload_run {
     int32_t *lengths; /* B times S */
     int64_t steps;
     double loss;
+    double score; /* of all that the latest step decoded: log-probabilities, or the greatest logits, added up */
 };
 
+/* As PyTorch's layers begin, and rv_rnn_defaults: in (-1, 1) / sqrt(H). */
+#define UNIFORM {.kind = RV_INIT_UNIFORM}
 #define UNIT {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}
 #define TOKENS(init_, ...) {.kind = &rv__head_next_token, .init = init_, __VA_ARGS__}
 #define WORDS(v, e) {.vocab_size = v, .size = e, .init = {RV_INIT_NORMAL, 1, 0}}
-#define LAYERS(c, l, h) {.cell = c, .num_layers = l, .hidden_size = h, .bias = true}
+#define LAYERS(c, l, h, ...)                                                                                           \
+    {.cell = c, .num_layers = l, .hidden_size = h, .bias = true, .weight_init = UNIFORM, .recurrent_init = UNIFORM,    \
+     .bias_init = UNIFORM, __VA_ARGS__}
 /* name, cell, V, E, H, layers, B, T */
 #define RECURRENT(n, c, v, e, h, l, b, t)                                                                              \
     {.name = n, .B = b, .T = t,                                                                                        \
      .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
-               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(c, l, h)}}}
+               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(c, l, h, )}}}
 /* name, V, d, heads, layers, B, T */
 #define GPT(n, v, d, hd, l, b, t, act, ...)                                                                            \
     {.name = n, .B = b, .T = t, __VA_ARGS__                                                                            \
@@ -47,9 +53,8 @@ struct rv_workload_run {
     {.name = n, .B = b, .S = s, .T = t, __VA_ARGS__                                                                    \
      .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
                .encoder = {.kind = &rv__encoder_rnn, .input = WORDS(v, e),                                             \
-                           .rnn = {.cell = RV_CELL_LSTM, .num_layers = 1, .bidirectional = true, .hidden_size = h / 2, \
-                                   .bias = true}},                                                                     \
-               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(RV_CELL_LSTM, 1, h),          \
+                           .rnn = LAYERS(RV_CELL_LSTM, 1, h / 2, .bidirectional = true)},                              \
+               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(RV_CELL_LSTM, 1, h, ),        \
                            .reading = {.attend = RV_ATTEND_BAHDANAU, .attention_size = h, .bridge = RV_BRIDGE_DENSE,   \
                                        .readout = RV_READOUT_TANH, .readout_size = h, .init = UNIT,                    \
                                        .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}}}
@@ -176,6 +181,8 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
     rv_translations t;
     RV_TRY(rv_translate(r->tape, r->model, src, r->lengths, w->B, w->S, &o, &t));
     r->loss = -t.h[0].log_prob / (double)w->T;
+    r->score = 0;
+    for (int64_t b = 0; b < w->B; b++) r->score += t.h[b].log_prob;
     rv_translations_free(&t);
     return RV_OK;
 }
@@ -186,6 +193,7 @@ static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
     const int64_t V = w->model.decoder.input.vocab_size;
     rv_model_state_reset(r->model, r->state);
     memset(ids, 0, (size_t)w->B * sizeof *ids);
+    r->score = 0;
     for (int64_t t = 0; t < w->T; t++) {
         rv_tape_reset(r->tape);
         const rv_tensor *logits = rv_model_logits(r->tape, r->model, ids, w->B, 1, r->state, NULL);
@@ -193,6 +201,7 @@ static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
         for (int64_t b = 0; b < w->B; b++) {
             rv_real value;
             rv_k()->top_k_row(V, logits->x + rv_model_row(r->model, w->B, 1, b, 0) * V, 1, &value, &ids[b]);
+            r->score += (double)value;
         }
     }
     return RV_OK;
@@ -252,3 +261,18 @@ int64_t rv__workload_bytes(const rv_workload_run *r) {
 
 int64_t rv__workload_params(const rv_workload_run *r) { return rv_params_count(r->params); }
 double rv__workload_loss(const rv_workload_run *r) { return r->loss; }
+
+rv_status rv__workload_hash(const rv_workload_run *r, char out[RV_CK_HASH_TEXT]) {
+    const rv_ck_type real = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
+    rv_items items = {0};
+    for (int i = 0; i < r->params->n; i++) {
+        const rv_tensor *t = &r->params->p[i]->t;
+        rv_items_add(&items, real, t->ndim, t->dim, t->x, "/model/%s", r->params->p[i]->name);
+    }
+    rv_items_add(&items, RV_CK_F64, 0, NULL, &r->loss, "/data/loss");
+    rv_items_add(&items, RV_CK_F64, 0, NULL, &r->score, "/data/score");
+    rv_status status = rv_items_status(&items);
+    if (status == RV_OK) status = rv_ck_state_hash(items.n, items.item, out);
+    rv_items_free(&items);
+    return status;
+}

@@ -32,5 +32,7 @@ double rv__workload_flops(const rv_workload_run *r);
 int64_t rv__workload_bytes(const rv_workload_run *r); /* arenas, gradients, parameters, optimiser state */
 int64_t rv__workload_params(const rv_workload_run *r);
 double rv__workload_loss(const rv_workload_run *r); /* of the latest step */
+/* Hash of the parameters, of the latest step's loss and of what all that it decoded scored: equal bits, equal hash. */
+rv_status rv__workload_hash(const rv_workload_run *r, char out[RV_CK_HASH_TEXT]);
 
 #endif
