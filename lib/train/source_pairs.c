@@ -238,7 +238,7 @@ static bool pass_next(rv_pass *p, rv_batch *out) {
 }
 
 static rv_status check(rv_source *s, rv_subset subset, bool watched) { /* every metric can be measured */
-    rv_pass *p;
+    rv_pass *p = NULL;
     int64_t rows;
     RV_TRY(pass(s, subset, 0, &p, &rows));
     pass_end(p);
