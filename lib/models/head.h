@@ -30,9 +30,8 @@ typedef struct {
     double nats;             /**< summed negative log probability of its targets */
     int64_t tokens, correct; /**< targets, and those that were the most probable */
     int32_t label, said;     /**< the class, and the most probable one */
-    double target, prediction;
+    double target, prediction; /**< the number, of several the first */
 } rv_row_score;
-
 
 struct rv_head_kind {
     const char *name;

@@ -36,9 +36,10 @@ static rv_tensor *number_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_
 
 static bool number_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
                          double *nats, int32_t *best) {
+    const int64_t O = rv_head_get_config(h)->output_size;
     const rv_tensor *y = rv_head_map(tape, h, x);
     for (int64_t i = 0; y && i < b->B; i++)
-        row[i] = (rv_row_score){.prediction = (double)y->x[i], .target = (double)b->number[i]};
+        row[i] = (rv_row_score){.prediction = (double)y->x[i * O], .target = (double)b->number[i * O]};
     return y;
 }
 

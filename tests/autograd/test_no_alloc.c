@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "data/adding.h"
-#include "models/seq2seq.h"
-#include "models/sequence_regressor.h"
 #include "optim/clip.h"
 #include "optim/optim.h"
+#include "support/models.h"
 
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 static volatile int counting, counted;
@@ -39,12 +38,12 @@ enum { ROWS = 320, D = 48, WORDS = 300 };
 #define DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
 
 /* Whole training steps of a language model: forward, backward, clipping, Adam. */
-static int model_allocates(const char *name, const rv_lm_config *config) {
+static int model_allocates(const char *name, const rv_model_config *config) {
     enum { B = 4, T = 24 };
     static int32_t x[B * T], y[B * T];
     for (int i = 0; i < B * T; i++) x[i] = i * 7 % WORDS, y[i] = i * 5 % WORDS;
     rv_params *ps = rv_params_create();
-    rv_lm *lm = rv_lm_create(ps, config);
+    rv_model *lm = rv_model_create(ps, config);
     rv_tape *tape = rv_tape_create();
     rv_optim_settings settings = rv_optim_defaults(RV_OPTIM_adam);
     rv_optim *optim = NULL;
@@ -59,7 +58,7 @@ static int model_allocates(const char *name, const rv_lm_config *config) {
             rv_tape_reset(tape);
             rv_params_zero_grad(ps);
             double norm = 0;
-            rv_status s = rv_backward(tape, rv_lm_loss(tape, lm, x, y, B, T, NULL, NULL, 0.1));
+            rv_status s = rv_backward(tape, loss_of_tokens(tape, lm, x, y, B, T, 0.1));
             rv_params_finish_grad(ps);
             if (s == RV_OK) s = rv_grad_norm(ps, &norm);
             rv_optim_step(optim, 1e-3, rv_clip_factor(norm, 1));
@@ -71,19 +70,33 @@ static int model_allocates(const char *name, const rv_lm_config *config) {
     }
     rv_optim_destroy(optim);
     rv_tape_destroy(tape);
-    rv_lm_destroy(lm);
+    rv_model_destroy(lm);
     rv_params_destroy(ps);
     return failed;
 }
 
 static int models_allocate(void) {
     rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
-    rv_lm_config lstm = {.head_bias = true, .head_init = normal, .decoder = {.kind = rv_decoder_find("rnn"), .vocab_size = WORDS, .embedding_dim = D,
-                         .embedding_init = normal, .dropout = 0.1, .rnn = rv_rnn_defaults(RV_CELL_LSTM)}};
+    const rv_input_config words = {.vocab_size = WORDS,
+                                   .size = D,
+                                   .init = normal,
+                                   .dropout = 0.1,
+                                   .position = RV_POSITION_LEARNED,
+                                   .max_length = 32};
+    rv_model_config lstm = {
+        .head = {.kind = rv_head_find("next_token"), .bias = true, .init = normal},
+        .decoder = {.kind = rv_decoder_find("rnn"),
+                    .input = words,
+                    .dropout = 0.1,
+                    .rnn = rv_rnn_defaults(RV_CELL_LSTM)},
+    };
     lstm.decoder.rnn.input_size = lstm.decoder.rnn.hidden_size = D;
     lstm.decoder.rnn.num_layers = 2;
-    rv_lm_config gpt = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("transformer"), .vocab_size = WORDS, .embedding_dim = D,
-                        .embedding_init = normal, .dropout = 0.1, .position = RV_POSITION_LEARNED, .max_length = 32, .transformer = rv_transformer_defaults()}};
+    rv_model_config gpt = {
+        .tie_embeddings = true,
+        .head = {.kind = rv_head_find("next_token")},
+        .decoder = {.kind = rv_decoder_find("transformer"), .input = words, .transformer = rv_transformer_defaults()},
+    };
     rv_transformer_config *t = &gpt.decoder.transformer;
     t->num_layers = t->num_heads = 2;
     t->hidden_size = D;
@@ -94,14 +107,14 @@ static int models_allocate(void) {
 }
 
 /* Training steps of a translation model, then steps of its decoding with rows that move and go. */
-static int translation_allocates(const char *name, const rv_seq2seq_config *config) {
+static int translation_allocates(const char *name, const rv_model_config *config) {
     enum { B = 4, S = 9, T = 12, BEAM = 2 };
     static const int32_t lengths[B] = {9, 3, 5, 1}, from[B * BEAM] = {1, 0, 2, 2, 4, 7};
     static int32_t src[B * S], x[B * T], y[B * T];
     for (int i = 0; i < B * S; i++) src[i] = i * 3 % WORDS;
     for (int i = 0; i < B * T; i++) x[i] = i * 7 % WORDS, y[i] = i * 5 % WORDS;
     rv_params *ps = rv_params_create();
-    rv_seq2seq *m = rv_seq2seq_create(ps, config);
+    rv_model *m = rv_model_create(ps, config);
     rv_tape *tape = rv_tape_create();
     if (!m || !tape || rv_params_materialise(ps, 1) != RV_OK) return fprintf(stderr, "%s\n", rv_error_message()), 1;
     rv_decoder_state *state = NULL;
@@ -114,22 +127,25 @@ static int translation_allocates(const char *name, const rv_seq2seq_config *conf
         rv_tape_reset(tape);
         if (learn) {
             rv_params_zero_grad(ps);
-            rv_tensor *logits = rv_seq2seq_encode(tape, m, src, lengths, B, S, &memory) ? rv_seq2seq_logits(tape, m, &memory, x, B, T) : NULL;
-            rv_backward(tape, rv_lm_logits_loss(tape, rv_seq2seq_lm(m), logits, y, B, T, 0.1));
+            rv_tensor *logits = encode_ids(tape, m, src, lengths, B, S, &memory)
+                                    ? rv_model_logits(tape, m, x, B, T, NULL, &memory)
+                                    : NULL;
+            rv_backward(tape, loss_of_logits(tape, m, logits, y, B, T, 0.1));
         } else {
-            rv_seq2seq_step(tape, m, state, x);
-            rv_seq2seq_state_reorder(m, state, from, step < 9 ? B * BEAM : B);
+            rv_model_step(tape, m, state, x);
+            rv_model_state_reorder(m, state, from, step < 9 ? B * BEAM : B);
         }
         counting = 0;
         failed |= rv_tape_status(tape) != RV_OK || counted;
         if (counted) fprintf(stderr, "%s, %s, step %d: %d allocations\n", name, learn ? "learning" : "decoding", step, counted);
         if (step != 5) continue;
-        state = rv_seq2seq_encode(tape, m, src, lengths, B, S, &memory) ? rv_seq2seq_state_create(tape, m, &memory, BEAM, T) : NULL;
+        state =
+            encode_ids(tape, m, src, lengths, B, S, &memory) ? rv_model_state_over(tape, m, &memory, BEAM, T) : NULL;
         if (!state) return fprintf(stderr, "%s\n", rv_error_message()), 1;
     }
-    rv_seq2seq_state_destroy(m, state);
+    rv_model_state_destroy(m, state);
     rv_tape_destroy(tape);
-    rv_seq2seq_destroy(m);
+    rv_model_destroy(m);
     rv_params_destroy(ps);
     return failed;
 }
@@ -140,11 +156,15 @@ static int translations_allocate(void) {
     gru.hidden_size = D;
     rv_reading bahdanau = {.attend = RV_ATTEND_BAHDANAU, .attention_size = D, .readout = RV_READOUT_MAXOUT, .readout_size = D, .init = normal, .vector_init = normal};
     rv_reading luong = {.attend = RV_ATTEND_LUONG_GENERAL, .input_feeding = true, .init = normal};
-    rv_seq2seq_config c = {.encoder = {.kind = rv_encoder_find("rnn"), .vocab_size = WORDS, .embedding_dim = D, .embedding_init = normal, .rnn = gru},
-                           .lm = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("rnn"), .vocab_size = WORDS, .embedding_dim = D,
-                                                                      .embedding_init = normal, .rnn = gru, .reading = bahdanau}}};
+    const rv_input_config words = {.vocab_size = WORDS, .size = D, .init = normal};
+    rv_model_config c = {
+        .encoder = {.kind = rv_encoder_find("rnn"), .input = words, .rnn = gru},
+        .decoder = {.kind = rv_decoder_find("rnn"), .input = words, .rnn = gru, .reading = bahdanau},
+        .head = {.kind = rv_head_find("next_token")},
+        .tie_embeddings = true,
+    };
     int failed = translation_allocates("Bahdanau", &c);
-    c.lm.decoder.reading = luong;
+    c.decoder.reading = luong;
     failed |= translation_allocates("Luong", &c);
     rv_transformer_config t = rv_transformer_defaults();
     t.num_layers = t.num_heads = 2;
@@ -152,32 +172,32 @@ static int translations_allocate(void) {
     t.ff_size = 4 * D;
     c.encoder.transformer = t;
     t.causal = true;
-    c.lm.decoder.transformer = t;
+    c.decoder.transformer = t;
     c.encoder.kind = rv_encoder_find("transformer");
-    c.lm.decoder.kind = rv_decoder_find("transformer");
+    c.decoder.kind = rv_decoder_find("transformer");
     return failed | translation_allocates("transformer", &c);
 }
 
 /* Training steps of a regressor on fresh examples, of new lengths each time. */
-static int regressor_allocates(const char *name, const rv_sequence_regressor_config *config) {
+static int regressor_allocates(const char *name, const rv_model_config *config) {
     enum { B = 6, MOST = 20 };
     const rv_adding data = {1, "adding.train", MOST - 5, MOST};
     rv_adding_batch b;
     rv_params *ps = rv_params_create();
-    rv_sequence_regressor *m = rv_sequence_regressor_create(ps, config);
+    rv_model *m = rv_model_create(ps, config);
     rv_tape *tape = rv_tape_create();
     if (!m || !tape || rv_params_materialise(ps, 1) != RV_OK || rv_adding_batch_alloc(&b, B, MOST) != RV_OK) return 1;
     rv_tape_set_training(tape, true);
     int failed = 0;
     for (int step = 1; step <= 8; step++) {
-        rv_sequence_regression r;
         counted = 0;
         counting = step >= 3;
         rv_adding_fill(&data, step * B, B, step < 3, &b);
         rv_tape_reset(tape);
         rv_params_zero_grad(ps);
-        rv_sequence_regressor_forward(tape, m, b.x, b.lengths, B, b.T, &r);
-        rv_status s = rv_backward(tape, rv_mse(tape, r.output, rv_constant(tape, 2, (int64_t[]){B, 1}, b.target)));
+        const rv_batch batch = {
+            .source = {.B = B, .T = b.T, .numbers = b.x, .lengths = b.lengths}, .B = B, .number = b.target};
+        rv_status s = rv_backward(tape, rv_model_loss(tape, m, &batch, NULL, 0));
         counting = 0;
         if (s != RV_OK) fprintf(stderr, "%s\n", rv_error_message());
         if (counted) fprintf(stderr, "%s, step %d: %d allocations\n", name, step, counted);
@@ -185,22 +205,40 @@ static int regressor_allocates(const char *name, const rv_sequence_regressor_con
     }
     rv_adding_batch_free(&b);
     rv_tape_destroy(tape);
-    rv_sequence_regressor_destroy(m);
+    rv_model_destroy(m);
     rv_params_destroy(ps);
     return failed;
 }
 
 static int regressors_allocate(void) {
-    rv_sequence_regressor_config c = {.input_size = 2, .output_size = 1, .rnn = rv_rnn_defaults(RV_CELL_LSTM), .transformer = rv_transformer_defaults(),
-                                      .position = RV_POSITION_LEARNED, .position_init = {RV_INIT_NORMAL, 0.1, 0}, .max_length = 20,
-                                      .pooling = RV_POOLING_ATTENTION, .pooling_size = D, .dropout = 0.1, .init = {RV_INIT_NORMAL, 0.1, 0}};
-    c.rnn.hidden_size = c.transformer.hidden_size = D;
-    c.rnn.bidirectional = true;
-    c.transformer.num_layers = c.transformer.num_heads = 2;
-    c.transformer.ff_size = 4 * D;
+    const rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
+    rv_model_config c = {
+        .encoder = {.kind = rv_encoder_find("rnn"),
+                    .input = {.numbers = 2,
+                              .size = D,
+                              .init = normal,
+                              .dropout = 0.1,
+                              .position = RV_POSITION_LEARNED,
+                              .position_init = normal,
+                              .max_length = 20},
+                    .rnn = rv_rnn_defaults(RV_CELL_LSTM),
+                    .transformer = rv_transformer_defaults()},
+        .head = {.kind = rv_head_find("number"),
+                 .output_size = 1,
+                 .bias = true,
+                 .init = normal,
+                 .pooling = RV_POOLING_ATTENTION,
+                 .pooling_size = D,
+                 .dropout = 0.1},
+    };
+    rv_encoder_config *e = &c.encoder;
+    e->rnn.hidden_size = e->transformer.hidden_size = D;
+    e->rnn.bidirectional = true;
+    e->transformer.num_layers = e->transformer.num_heads = 2;
+    e->transformer.ff_size = 4 * D;
     int failed = regressor_allocates("LSTM and attention", &c);
-    c.attends = true;
-    c.pooling = RV_POOLING_LAST;
+    e->kind = rv_encoder_find("transformer");
+    c.head.pooling = RV_POOLING_LAST;
     return failed | regressor_allocates("transformer and its last state", &c);
 }
 

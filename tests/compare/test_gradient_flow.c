@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ravel.h"
+#include "support/models.h"
 
 static const bool is_double = sizeof(rv_real) == 8;
 
@@ -142,11 +143,18 @@ Test(gradient_flow, ragged_rows) {
 
 /* ---- a watch changes nothing else */
 
-static rv_params *small_model(rv_lm **lm, bool attends) {
+static rv_params *small_model(rv_model **lm, bool attends) {
     rv_params *ps = rv_params_create();
-    rv_lm_config c = {.decoder = {.kind = rv_decoder_find(attends ? "transformer" : "rnn"), .vocab_size = 11, .embedding_dim = 8, .max_length = 16,
-                                  .embedding_init = {RV_INIT_NORMAL, .a = 0.5}, .rnn = rv_rnn_defaults(RV_CELL_LSTM), .transformer = rv_transformer_defaults()},
-                      .head_bias = true, .head_init = {RV_INIT_XAVIER_UNIFORM}, .head_bias_init = {RV_INIT_ZERO}};
+    rv_model_config c = {
+        .decoder = {.kind = rv_decoder_find(attends ? "transformer" : "rnn"),
+                    .input = {.vocab_size = 11, .size = 8, .max_length = 16, .init = {RV_INIT_NORMAL, .a = 0.5}},
+                    .rnn = rv_rnn_defaults(RV_CELL_LSTM),
+                    .transformer = rv_transformer_defaults()},
+        .head = {.kind = rv_head_find("next_token"),
+                 .bias = true,
+                 .init = {RV_INIT_XAVIER_UNIFORM},
+                 .bias_init = {RV_INIT_ZERO}},
+    };
     c.decoder.rnn.num_layers = 2;
     c.decoder.rnn.hidden_size = 8;
     c.decoder.transformer.num_layers = 2;
@@ -155,16 +163,16 @@ static rv_params *small_model(rv_lm **lm, bool attends) {
     c.decoder.transformer.ff_size = 16;
     c.decoder.transformer.causal = true;
     c.decoder.transformer.norm = RV_NORM_PRE;
-    *lm = rv_lm_create(ps, &c);
+    *lm = rv_model_create(ps, &c);
     cr_assert(*lm, "%s", rv_error_message());
     cr_assert_eq(rv_params_materialise(ps, 3), RV_OK);
     return ps;
 }
 
-static rv_real step(rv_tape *tape, rv_lm *lm, const int32_t *y) {
+static rv_real step(rv_tape *tape, rv_model *lm, const int32_t *y) {
     static const int32_t x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 3};
     rv_tape_reset(tape);
-    rv_tensor *loss = rv_lm_loss(tape, lm, x, y, 2, 6, NULL, NULL, 0);
+    rv_tensor *loss = loss_of_tokens(tape, lm, x, y, 2, 6, 0);
     cr_assert_eq(rv_backward(tape, loss), RV_OK, "%s", rv_error_message());
     return loss->x[0];
 }
@@ -172,7 +180,7 @@ static rv_real step(rv_tape *tape, rv_lm *lm, const int32_t *y) {
 Test(gradient_flow, a_watch_changes_nothing_else) {
     static const int32_t y[] = {2, 3, -1, 5, 6, -1, 8, 9, -1, 1, 3, -1}; /* nothing is asked after step 4 */
     for (int attends = 0; attends < 2; attends++) {
-        rv_lm *lm;
+        rv_model *lm;
         rv_params *ps = small_model(&lm, attends);
         rv_tape *tape = rv_tape_create();
         size_t bytes = (size_t)ps->size * sizeof(rv_real);
@@ -206,7 +214,7 @@ Test(gradient_flow, a_watch_changes_nothing_else) {
         cr_expect_eq(memcmp(kept, ps->g, bytes), 0);
         free(kept);
         rv_tape_destroy(tape);
-        rv_lm_destroy(lm);
+        rv_model_destroy(lm);
         rv_params_destroy(ps);
     }
 }
@@ -272,12 +280,12 @@ static json_t *measure(const char *text, int threads, int64_t length) {
     rv_tape *tape = rv_tape_create();
     cr_assert_eq(rv_config_parse("test.yaml", text, strlen(text), 0, NULL, &config), RV_OK, "%s", rv_error_message());
     rv_set_threads(threads);
-    cr_assert_eq(rv_task_find(rv_config_text(config, "task"))->create(config, NULL, true, ps, &task), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_task_create(config, NULL, true, ps, &task), RV_OK, "%s", rv_error_message());
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     rv_tape_set_training(tape, true);
     cr_assert_eq(rv_gradient_flow(tape, task, length, &flow), RV_OK, "%s", rv_error_message());
     cr_expect(rv_tape_training(tape));
-    task->kind->destroy(task);
+    rv_task_destroy(task);
     rv_tape_destroy(tape);
     rv_params_destroy(ps);
     rv_config_destroy(config);

@@ -100,12 +100,12 @@ static rv_status collect(void *ctx, int64_t i, const rv_example *e) {
     collector *c = ctx;
     cr_assert_eq(i, c->n++);
     fprintf(c->f, "%lld %lld %lld %lld %lld %a %s\n", (long long)e->source_tokens, (long long)e->source_words,
-            (long long)e->tokens, (long long)e->correct, (long long)e->bytes, e->nats,
+            (long long)e->score.tokens, (long long)e->score.correct, (long long)e->bytes, e->score.nats,
             e->hypothesis ? e->hypothesis : "");
-    c->tokens += e->tokens;
-    c->correct += e->correct;
+    c->tokens += e->score.tokens;
+    c->correct += e->score.correct;
     c->bytes += e->bytes;
-    c->nats += e->nats;
+    c->nats += e->score.nats;
     if (e->hypothesis) rv_bleu_add(&c->bleu, &e->bleu), rv_chrf_add(&c->chrf, &e->chrf);
     return RV_OK;
 }
@@ -119,9 +119,9 @@ static char *examples(const char *override, rv_metrics_result *result, collector
     rv_tape *tape = rv_tape_create();
     rv_tape_set_training(tape, true); /* to be left as it is */
     *c = (collector){.f = open_memstream(&text, &size)};
-    cr_assert_eq(t.task->kind->examples(tape, t.task, RV_SUBSET_TEST, collect, c), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_task_examples(tape, t.task, RV_SUBSET_TEST, collect, c), RV_OK, "%s", rv_error_message());
     cr_assert(rv_tape_training(tape));
-    cr_assert_eq(t.task->kind->evaluate(tape, t.task, RV_SUBSET_TEST, true, result), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_task_evaluate(tape, t.task, RV_SUBSET_TEST, true, result), RV_OK, "%s", rv_error_message());
     fclose(c->f);
     rv_tape_destroy(tape);
     rv_trained_close(&t);
@@ -245,7 +245,7 @@ Test(measure, without_a_test_part_the_validation_part_is_taken, .init = setup, .
     cr_assert_eq(rv_measure_run("run", &(rv_measure_options){0}), RV_OK, "%s", rv_error_message());
     cr_assert_eq(rv_trained_open("run", 0, NULL, true, &t), RV_OK);
     rv_tape *tape = rv_tape_create();
-    cr_assert_eq(t.task->kind->evaluate(tape, t.task, RV_SUBSET_VALID, true, &r), RV_OK);
+    cr_assert_eq(rv_task_evaluate(tape, t.task, RV_SUBSET_VALID, true, &r), RV_OK);
     rv_tape_destroy(tape);
     rv_trained_close(&t);
     char *lines = read_file("run/examples.jsonl");

@@ -248,14 +248,14 @@ Test(plan, steps_take_time) {
     for (int i = 0; i < 2; i++) {
         b[i].params = rv_params_create();
         cr_assert_eq(rv_config_load_experiment("lstm.yaml", i, wide, &b[i].config), RV_OK, "%s", rv_error_message());
-        cr_assert_eq(rv_task_find("language_model")->create(b[i].config, NULL, true, b[i].params, &b[i].task), RV_OK);
+        cr_assert_eq(rv_task_create(b[i].config, NULL, true, b[i].params, &b[i].task), RV_OK);
     }
     const double begun = rv_now();
     cr_assert_eq(rv__time_steps(&b[0], &b[1], &seconds, &ratio), RV_OK, "%s", rv_error_message());
     cr_expect(seconds > 0 && 64 * seconds < rv_now() - begun, "%g s a token", seconds);
     cr_expect_gt(ratio, 1);
     for (int i = 0; i < 2; i++) {
-        b[i].task->kind->destroy(b[i].task);
+        rv_task_destroy(b[i].task);
         rv_params_destroy(b[i].params);
         rv_config_destroy(b[i].config);
     }
@@ -291,17 +291,16 @@ static model make_model(const char *yaml, int n, const char *const *set) {
 }
 
 static void first_losses(model *m, double loss[3]) {
-    int64_t tokens;
     rv_tape *tape = rv_tape_create();
     cr_assert_eq(rv_params_materialise(m->params, 1), RV_OK);
     cr_assert_eq(rv_gemm_reserve(), RV_OK);
     for (int i = 0; i < 3; i++) {
         rv_tape_reset(tape);
-        cr_assert_eq(m->task->kind->next_batch(m->task, &tokens), RV_OK);
-        const rv_tensor *l = m->task->kind->loss(tape, m->task);
+        cr_assert(rv_task_next(m->task));
+        const rv_tensor *l = rv_task_loss(tape, m->task);
         cr_assert(l);
         loss[i] = (double)l->x[0];
-        m->task->kind->commit(m->task);
+        rv_task_commit(m->task);
     }
     rv_tape_destroy(tape);
 }
@@ -332,21 +331,21 @@ Test(plan, rebuilt_is_new) {
         double expected[3], got[3], flops[2];
         int64_t positions[2];
         model fresh = make_model(kinds[k].yaml, 1, &kinds[k].set), old = make_model(kinds[k].yaml, 0, NULL), wider = make_model(kinds[k].yaml, 1, &kinds[k].set);
-        const rv_task_kind *kind = rv_task_find(rv_config_text(old.config, "task"));
-        cr_assert_eq(kind->create(fresh.config, NULL, true, fresh.params, &fresh.task), RV_OK, "%s", rv_error_message());
-        cr_assert_eq(kind->create(old.config, NULL, true, old.params, &old.task), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_task_create(fresh.config, NULL, true, fresh.params, &fresh.task), RV_OK, "%s",
+                     rv_error_message());
+        cr_assert_eq(rv_task_create(old.config, NULL, true, old.params, &old.task), RV_OK, "%s", rv_error_message());
         first_losses(&fresh, expected);
         first_losses(&old, got);
         cr_expect_neq(got[0], expected[0], "another width is another model");
         wider.task = old.task;
-        cr_assert_eq(kind->rebuild(old.task, wider.config, wider.params), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_task_rebuild(old.task, wider.config, wider.params), RV_OK, "%s", rv_error_message());
         first_losses(&wider, got);
         for (int i = 0; i < 3; i++) cr_expect_eq(got[i], expected[i], "task %d, batch %d: %.17g, not %.17g", k, i, got[i], expected[i]);
-        kind->cost(fresh.task, fresh.params, &flops[0], &positions[0]);
-        kind->cost(wider.task, wider.params, &flops[1], &positions[1]);
+        rv_task_cost(fresh.task, fresh.params, &flops[0], &positions[0]);
+        rv_task_cost(wider.task, wider.params, &flops[1], &positions[1]);
         cr_expect(flops[0] == flops[1] && positions[0] == positions[1] && rv_params_count(fresh.params) == rv_params_count(wider.params));
-        kind->destroy(fresh.task);
-        kind->destroy(wider.task);
+        rv_task_destroy(fresh.task);
+        rv_task_destroy(wider.task);
         model *const all[] = {&fresh, &old, &wider};
         for (int i = 0; i < 3; i++) {
             rv_params_destroy(all[i]->params);

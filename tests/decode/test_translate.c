@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "ravel.h"
+#include "support/models.h"
 
 enum { PAD, BOS, EOS, UNK, V = 9, S = 8, B = 7, MODELS = 4, MAX_LENGTH = 24, ROOM = 4096 };
 
 static rv_encoder_config encoder_of(const char *kind) {
-    rv_encoder_config e = {.kind = rv_encoder_find(kind), .vocab_size = V, .embedding_dim = 16, .max_length = MAX_LENGTH};
-    e.embedding_init = (rv_init){RV_INIT_NORMAL, 1, 0};
-    e.position = RV_POSITION_SINUSOIDAL;
+    rv_encoder_config e = {.kind = rv_encoder_find(kind),
+                           .input = {.vocab_size = V, .size = 16, .max_length = MAX_LENGTH}};
+    e.input.init = (rv_init){RV_INIT_NORMAL, 1, 0};
+    e.input.position = RV_POSITION_SINUSOIDAL;
     e.transformer = rv_transformer_defaults();
     e.transformer.num_layers = 2;
     e.transformer.num_heads = 2;
@@ -24,15 +26,14 @@ static rv_encoder_config encoder_of(const char *kind) {
     return e;
 }
 
-static rv_lm_config decoder_of(const char *kind, rv_cell cell) {
-    rv_lm_config c = {.head_bias = true, .head_init = {RV_INIT_UNIFORM, 1, 0}, .head_bias_init = {RV_INIT_UNIFORM, 1, 0}};
-    rv_decoder_config *d = &c.decoder;
+static rv_decoder_config decoder_of(const char *kind, rv_cell cell) {
+    rv_decoder_config c = {0}, *d = &c;
     d->kind = rv_decoder_find(kind);
-    d->vocab_size = V;
-    d->embedding_dim = 16;
-    d->embedding_init = (rv_init){RV_INIT_NORMAL, 1, 0};
-    d->max_length = MAX_LENGTH;
-    d->position = RV_POSITION_LEARNED;
+    d->input.vocab_size = V;
+    d->input.size = 16;
+    d->input.init = (rv_init){RV_INIT_NORMAL, 1, 0};
+    d->input.max_length = MAX_LENGTH;
+    d->input.position = RV_POSITION_LEARNED;
     d->transformer = encoder_of("transformer").transformer;
     d->transformer.causal = true;
     d->rnn = rv_rnn_defaults(cell);
@@ -42,10 +43,12 @@ static rv_lm_config decoder_of(const char *kind, rv_cell cell) {
     return c;
 }
 
-static rv_seq2seq_config model_of(int i) {
-    rv_seq2seq_config c = {.encoder = encoder_of(i == 0 || i == 3 ? "transformer" : "rnn"),
-                           .lm = decoder_of(i == 0 ? "transformer" : "rnn", i == 2 ? RV_CELL_LSTM : RV_CELL_GRU)};
-    rv_reading *r = &c.lm.decoder.reading;
+static rv_model_config model_of(int i) {
+    const rv_init unit = {RV_INIT_UNIFORM, 1, 0};
+    rv_model_config c = {.encoder = encoder_of(i == 0 || i == 3 ? "transformer" : "rnn"),
+                         .decoder = decoder_of(i == 0 ? "transformer" : "rnn", i == 2 ? RV_CELL_LSTM : RV_CELL_GRU),
+                         .head = {.kind = rv_head_find("next_token"), .bias = true, .init = unit, .bias_init = unit}};
+    rv_reading *r = &c.decoder.reading;
     if (i == 1) r->attend = RV_ATTEND_BAHDANAU, r->bridge = RV_BRIDGE_REVERSE, r->readout = RV_READOUT_MAXOUT;
     if (i == 2) r->attend = RV_ATTEND_NONE, r->context_each_step = true, r->bridge = RV_BRIDGE_DENSE, r->readout = RV_READOUT_TANH;
     if (i == 3) r->attend = RV_ATTEND_LUONG_GENERAL, r->bridge = RV_BRIDGE_DENSE, r->readout = RV_READOUT_TANH, r->input_feeding = true;
@@ -54,15 +57,15 @@ static rv_seq2seq_config model_of(int i) {
 
 typedef struct {
     rv_params *ps;
-    rv_seq2seq *m;
+    rv_model *m;
     rv_tape *tape;
     int32_t src[B * S], lengths[B];
 } fixture;
 
 static fixture open_model(int i) {
     fixture f = {.ps = rv_params_create(), .tape = rv_tape_create()};
-    rv_seq2seq_config c = model_of(i);
-    f.m = rv_seq2seq_create(f.ps, &c);
+    rv_model_config c = model_of(i);
+    f.m = rv_model_create(f.ps, &c);
     cr_assert(f.m, "model %d: %s", i, rv_error_message());
     cr_assert_eq(rv_params_materialise(f.ps, 5 + (uint64_t)i), RV_OK);
     rv_rng rng = rv_rng_make(1, "source", 0);
@@ -75,7 +78,7 @@ static fixture open_model(int i) {
 
 static void close_model(fixture *f) {
     rv_tape_destroy(f->tape);
-    rv_seq2seq_destroy(f->m);
+    rv_model_destroy(f->m);
     rv_params_destroy(f->ps);
 }
 
@@ -98,10 +101,10 @@ static void follow(fixture *f, int b, const rv_translate_options *o, const int32
     rv_memory memory;
     rv_tape_reset(f->tape);
     rv_tape_no_grad(f->tape, true);
-    cr_assert(rv_seq2seq_encode(f->tape, f->m, f->src + b * S, f->lengths + b, 1, f->lengths[b], &memory));
-    rv_tensor *logits = rv_seq2seq_logits(f->tape, f->m, &memory, tgt, 1, n + 1);
+    cr_assert(encode_ids(f->tape, f->m, f->src + b * S, f->lengths + b, 1, f->lengths[b], &memory));
+    rv_tensor *logits = rv_model_logits(f->tape, f->m, tgt, 1, n + 1, NULL, &memory);
     cr_assert(logits, "%s", rv_error_message());
-    const rv_real *row = logits->x + rv_lm_row(rv_seq2seq_lm(f->m), 1, n + 1, 0, n) * V;
+    const rv_real *row = logits->x + rv_model_row(f->m, 1, n + 1, 0, n) * V;
     double sum = 0;
     for (int v = 0; v < V; v++) sum += exp((double)row[v]);
     for (int v = 0; v < V; v++) out[v] = v == BOS || v == PAD || v == o->unk ? -INFINITY : (double)row[v] - log(sum);

@@ -6,27 +6,33 @@
 #include <string.h>
 
 #include "autograd/gradcheck.h"
+#include "support/models.h"
 #include "support/parity.h"
 
 enum { V = 11, T = 12, B = 4, MODELS = 4 };
 
-static rv_lm_config recurrent(rv_cell cell, int layers) {
-    rv_lm_config c = {.head_bias = true, .head_init = {RV_INIT_UNIFORM, 0.25, 0}, .decoder = {.kind = rv_decoder_find("rnn")}};
-    c.decoder.vocab_size = V;
-    c.decoder.embedding_dim = 8;
-    c.decoder.embedding_init = (rv_init){RV_INIT_NORMAL, 1, 0};
+static rv_model_config recurrent(rv_cell cell, int layers) {
+    rv_model_config c = {
+        .head = {.kind = rv_head_find("next_token"), .bias = true, .init = {RV_INIT_UNIFORM, 0.25, 0}},
+        .decoder = {.kind = rv_decoder_find("rnn")},
+    };
+    c.decoder.input.vocab_size = V;
+    c.decoder.input.size = 8;
+    c.decoder.input.init = (rv_init){RV_INIT_NORMAL, 1, 0};
     c.decoder.rnn = (rv_rnn_config){.cell = cell, .num_layers = layers, .input_size = 8, .hidden_size = 16, .bias = true,
                                           .weight_init = {RV_INIT_UNIFORM, 0.25, 0}, .recurrent_init = {RV_INIT_UNIFORM, 0.25, 0}};
     return c;
 }
 
-static rv_lm_config gpt(void) {
-    rv_lm_config c = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("transformer")}};
-    c.decoder.vocab_size = V;
-    c.decoder.embedding_dim = 16;
-    c.decoder.embedding_init = (rv_init){RV_INIT_NORMAL, 0.3, 0};
-    c.decoder.position = RV_POSITION_LEARNED;
-    c.decoder.max_length = T;
+static rv_model_config gpt(void) {
+    rv_model_config c = {.tie_embeddings = true,
+                         .head = {.kind = rv_head_find("next_token")},
+                         .decoder = {.kind = rv_decoder_find("transformer")}};
+    c.decoder.input.vocab_size = V;
+    c.decoder.input.size = 16;
+    c.decoder.input.init = (rv_init){RV_INIT_NORMAL, 0.3, 0};
+    c.decoder.input.position = RV_POSITION_LEARNED;
+    c.decoder.input.max_length = T;
     rv_transformer_config *t = &c.decoder.transformer;
     *t = rv_transformer_defaults();
     t->num_layers = 2;
@@ -38,40 +44,43 @@ static rv_lm_config gpt(void) {
     return c;
 }
 
-static rv_lm_config model(int i) { return i == 0 ? recurrent(RV_CELL_RNN_TANH, 1) : i == 1 ? recurrent(RV_CELL_LSTM, 2) : i == 2 ? recurrent(RV_CELL_GRU, 2) : gpt(); }
+static rv_model_config model(int i) {
+    static const rv_cell cells[] = {RV_CELL_RNN_TANH, RV_CELL_LSTM, RV_CELL_GRU};
+    return i == 3 ? gpt() : recurrent(cells[i], i ? 2 : 1);
+}
 
 /* ---- parity */
 
 typedef struct {
-    rv_lm *lm;
+    rv_model *lm;
     int32_t *x, *y;
 } parity_model;
 
 static rv_tensor *parity_loss(rv_tape *tape, void *ctx, int t) {
     parity_model *m = ctx;
-    return rv_lm_loss(tape, m->lm, m->x + t * B * T, m->y + t * B * T, B, T, NULL, NULL, 0);
+    return loss_of_tokens(tape, m->lm, m->x + t * B * T, m->y + t * B * T, B, T, 0);
 }
 
-static void check_parity(const char *name, const rv_lm_config *config, rv_optim_kind kind, double decay) {
+static void check_parity(const char *name, const rv_model_config *config, rv_optim_kind kind, double decay) {
     parity_model m;
     parity p = {.file = "lm.h5", .name = name, .rtol = 1e-9, .params = rv_params_create(), .optim = kind, .weight_decay = decay, .loss = parity_loss, .ctx = &m};
-    m.lm = rv_lm_create(p.params, config);
+    m.lm = rv_model_create(p.params, config);
     m.x = parity_integers(&p, "input", PARITY_STEPS * B * T);
     m.y = parity_integers(&p, "target", PARITY_STEPS * B * T);
     parity_train(&p);
-    rv_lm_destroy(m.lm);
+    rv_model_destroy(m.lm);
     rv_params_destroy(p.params);
     free(m.x);
     free(m.y);
 }
 
 Test(language_model, lstm_as_pytorch) {
-    rv_lm_config c = recurrent(RV_CELL_LSTM, 2);
+    rv_model_config c = recurrent(RV_CELL_LSTM, 2);
     check_parity("lstm", &c, RV_OPTIM_adam, 0);
 }
 
 Test(language_model, gpt_as_pytorch) {
-    rv_lm_config c = gpt();
+    rv_model_config c = gpt();
     check_parity("gpt", &c, RV_OPTIM_adamw, 0.1);
 }
 
@@ -79,15 +88,15 @@ Test(language_model, gpt_as_pytorch) {
 
 typedef struct {
     rv_params *ps;
-    rv_lm *lm;
+    rv_model *lm;
     rv_tape *tape;
     int32_t x[B * T], y[B * T];
 } fixture;
 
 static fixture open_model(int i) {
     fixture f = {.ps = rv_params_create(), .tape = rv_tape_create()};
-    rv_lm_config c = model(i);
-    f.lm = rv_lm_create(f.ps, &c);
+    rv_model_config c = model(i);
+    f.lm = rv_model_create(f.ps, &c);
     cr_assert_eq(rv_params_materialise(f.ps, 7), RV_OK);
     rv_rng rng = rv_rng_make(1, "ids", 0);
     for (int k = 0; k < B * T; k++) f.x[k] = (int32_t)rv_rng_below(&rng, V), f.y[k] = (int32_t)rv_rng_below(&rng, V);
@@ -96,7 +105,7 @@ static fixture open_model(int i) {
 
 static void close_model(fixture *f) {
     rv_tape_destroy(f->tape);
-    rv_lm_destroy(f->lm);
+    rv_model_destroy(f->lm);
     rv_params_destroy(f->ps);
 }
 
@@ -104,7 +113,7 @@ Test(language_model, begins_near_log_v) {
     fixture f = open_model(3);
     rv_param *e = rv_params_find(f.ps, "decoder.embedding.weight"); /* the head, too: small logits are nearly uniform */
     for (int64_t i = 0; i < rv_numel(&e->t); i++) e->t.x[i] *= (rv_real)0.03;
-    rv_tensor *loss = rv_lm_loss(f.tape, f.lm, f.x, f.y, B, T, NULL, NULL, 0);
+    rv_tensor *loss = loss_of_tokens(f.tape, f.lm, f.x, f.y, B, T, 0);
     cr_assert_float_eq((double)loss->x[0], log(V), 0.05);
     close_model(&f);
 }
@@ -114,13 +123,13 @@ Test(language_model, a_position_does_not_see_the_future) {
         fixture f = open_model(i);
         rv_tape_no_grad(f.tape, true);
         rv_real *before = malloc(B * T * V * sizeof *before);
-        memcpy(before, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *before);
+        memcpy(before, rv_model_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *before);
         for (int b = 0; b < B; b++) f.x[b * T + 8] = (f.x[b * T + 8] + 1) % V; /* change one token */
         rv_tape_reset(f.tape);
-        const rv_real *after = rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x;
+        const rv_real *after = rv_model_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x;
         for (int b = 0; b < B; b++)
             for (int t = 0; t < T; t++) {
-                int64_t r = rv_lm_row(f.lm, B, T, b, t) * V;
+                int64_t r = rv_model_row(f.lm, B, T, b, t) * V;
                 bool same = !memcmp(before + r, after + r, V * sizeof *after);
                 cr_assert_eq(same, t < 8, "model %d, position %d", i, t);
             }
@@ -134,24 +143,24 @@ Test(language_model, step_by_step_is_the_whole_sequence) {
         fixture f = open_model(i);
         rv_tape_no_grad(f.tape, true);
         rv_real *whole = malloc(B * T * V * sizeof *whole);
-        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *whole);
-        const rv_decoder_kind *kind = rv_lm_get_config(f.lm)->decoder.kind;
-        rv_decoder_state *s = rv_lm_state_create(f.lm, B, T);
+        memcpy(whole, rv_model_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *whole);
+        rv_decoder_state *s = rv_model_state_create(f.lm, B, T);
         for (int t = 0; t < T;) {
             int n = t == 0 ? 5 : 1; /* a prompt, then one by one */
             int32_t part[B * T];
             for (int b = 0; b < B; b++)
                 for (int k = 0; k < n; k++) part[b * n + k] = f.x[b * T + t + k];
             rv_tape_reset(f.tape);
-            rv_tensor *l = rv_lm_logits(f.tape, f.lm, part, B, n, s, NULL);
+            rv_tensor *l = rv_model_logits(f.tape, f.lm, part, B, n, s, NULL);
             cr_assert(l, "%s", rv_tape_status(f.tape) == RV_OK ? "" : rv_error_message());
             for (int b = 0; b < B; b++)
                 for (int k = 0; k < n; k++)
-                    cr_assert_arr_eq(l->x + rv_lm_row(f.lm, B, n, b, k) * V, whole + rv_lm_row(f.lm, B, T, b, t + k) * V, V * sizeof *whole,
+                    cr_assert_arr_eq(l->x + rv_model_row(f.lm, B, n, b, k) * V,
+                                     whole + rv_model_row(f.lm, B, T, b, t + k) * V, V * sizeof *whole,
                                      "model %d, position %d", i, t + k);
             t += n;
         }
-        kind->state_destroy(s);
+        rv_model_state_destroy(f.lm, s);
         free(whole);
         close_model(&f);
     }
@@ -162,12 +171,13 @@ Test(language_model, batch_mates_change_nothing) {
         fixture f = open_model(i);
         rv_tape_no_grad(f.tape, true);
         rv_real *whole = malloc(B * T * V * sizeof *whole);
-        memcpy(whole, rv_lm_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *whole);
+        memcpy(whole, rv_model_logits(f.tape, f.lm, f.x, B, T, NULL, NULL)->x, B * T * V * sizeof *whole);
         for (int b = 0; b < B; b++) {
             rv_tape_reset(f.tape);
-            rv_tensor *l = rv_lm_logits(f.tape, f.lm, f.x + b * T, 1, T, NULL, NULL);
+            rv_tensor *l = rv_model_logits(f.tape, f.lm, f.x + b * T, 1, T, NULL, NULL);
             for (int t = 0; t < T; t++)
-                cr_assert_arr_eq(l->x + t * V, whole + rv_lm_row(f.lm, B, T, b, t) * V, V * sizeof *whole, "model %d, row %d, position %d", i, b, t);
+                cr_assert_arr_eq(l->x + t * V, whole + rv_model_row(f.lm, B, T, b, t) * V, V * sizeof *whole,
+                                 "model %d, row %d, position %d", i, b, t);
         }
         free(whole);
         close_model(&f);
@@ -176,7 +186,7 @@ Test(language_model, batch_mates_change_nothing) {
 
 static rv_tensor *loss_of(rv_tape *tape, void *arg) {
     fixture *f = arg;
-    return rv_lm_loss(tape, f->lm, f->x, f->y, B, T, NULL, NULL, 0.1);
+    return loss_of_tokens(tape, f->lm, f->x, f->y, B, T, 0.1);
 }
 
 Test(language_model, gradients_of_whole_models) {
@@ -204,7 +214,7 @@ Test(language_model, one_batch_can_be_learnt_by_heart) {
         for (int step = 0; step < 600; step++) {
             rv_tape_reset(f.tape);
             rv_params_zero_grad(f.ps);
-            rv_tensor *l = rv_lm_loss(f.tape, f.lm, f.x, f.y, 1, T, NULL, NULL, 0);
+            rv_tensor *l = loss_of_tokens(f.tape, f.lm, f.x, f.y, 1, T, 0);
             cr_assert_eq(rv_backward(f.tape, l), RV_OK);
             rv_params_finish_grad(f.ps);
             cr_assert_eq(rv_grad_norm(f.ps, &norm), RV_OK);

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "ravel.h"
+#include "support/models.h"
 #include "train/model_config.h"
 #include "train/run_state.h"
+#include "train/task_private.h"
 
 static const char gpt[] = "name: t\nseed: 3\ndata: {path: text}\nmodel: {decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}}\n"
                           "train: {batch: {size: 3, length: 10}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}\n";
@@ -26,23 +28,36 @@ static rv_config *parse(const char *text, int n, const char *const *overrides) {
     return c;
 }
 
+/* Of texts of 11 tokens; a language model's positions are as many as its configuration says. */
+static rv_model_config language_model_of(const rv_config *c) {
+    const rv_task_kind *task = rv_task_find("language_model");
+    rv_model_sizes sizes = task->source->sizes(c);
+    sizes.target_vocab = 11;
+    return rv_model_config_read(c, task->head, &sizes);
+}
+
+static rv_model_config translation_model_of(const rv_config *c, int64_t positions) {
+    const rv_model_sizes sizes = {.source_vocab = 11, .target_vocab = 11, .positions = positions};
+    return rv_model_config_read(c, rv_head_find("next_token"), &sizes);
+}
+
 Test(ablations, reach_the_model) {
     static const char *const over[] = {"model.decoder.attention_scale=none", "model.decoder.norm=none", "model.decoder.residual=false"};
     rv_config *c = parse(gpt, 0, NULL);
-    rv_transformer_config t = rv_lm_config_read(c, 11).decoder.transformer;
+    rv_transformer_config t = language_model_of(c).decoder.transformer;
     cr_expect(!t.unscaled && t.norm == RV_NORM_PRE && t.final_norm && !t.no_residual && t.scale_residual);
     rv_config_destroy(c);
     c = parse(gpt, 3, over);
-    t = rv_lm_config_read(c, 11).decoder.transformer;
+    t = language_model_of(c).decoder.transformer;
     cr_expect(t.unscaled && t.norm == RV_NORM_NONE && !t.final_norm && t.no_residual && !t.scale_residual && t.mask == RV_MASK_BEFORE);
     rv_config_destroy(c);
     c = parse(translation, 1, (const char *const[]){"model.encoder={attention_scale: none, norm: none, residual: false}"});
-    rv_seq2seq_config s = rv_seq2seq_config_read(c, 11, 11, 20);
+    rv_model_config s = translation_model_of(c, 20);
     t = s.encoder.transformer;
     cr_expect(t.unscaled && t.norm == RV_NORM_NONE && !t.final_norm && t.no_residual);
-    t = s.lm.decoder.transformer;
+    t = s.decoder.transformer;
     cr_expect(!t.unscaled && t.norm == RV_NORM_PRE && t.final_norm && !t.no_residual);
-    cr_expect(s.encoder.position == RV_POSITION_SINUSOIDAL && s.lm.decoder.position == RV_POSITION_SINUSOIDAL);
+    cr_expect(s.encoder.input.position == RV_POSITION_SINUSOIDAL && s.decoder.input.position == RV_POSITION_SINUSOIDAL);
     rv_config_destroy(c);
     static const struct {
         const char *mask;
@@ -52,7 +67,7 @@ Test(ablations, reach_the_model) {
         char text[64];
         snprintf(text, sizeof text, "model.decoder.causal_mask=%s", masks[i].mask);
         c = parse(gpt, 1, (const char *const[]){text});
-        cr_expect_eq(rv_lm_config_read(c, 11).decoder.transformer.mask, masks[i].place);
+        cr_expect_eq(language_model_of(c).decoder.transformer.mask, masks[i].place);
         rv_config_destroy(c);
         cr_expect_eq(rv_config_parse("test.yaml", translation, sizeof translation - 1, 1, (const char *const[]){text}, &c), RV_EUSAGE);
     }
@@ -60,12 +75,12 @@ Test(ablations, reach_the_model) {
 
 Test(ablations, positions_of_the_encoder_alone) {
     rv_config *c = parse(translation, 2, (const char *const[]){"model.encoder.position=none", "model.position=learned"});
-    rv_seq2seq_config s = rv_seq2seq_config_read(c, 11, 11, 20);
-    cr_expect(s.encoder.position == RV_POSITION_NONE && s.lm.decoder.position == RV_POSITION_LEARNED);
+    rv_model_config s = translation_model_of(c, 20);
+    cr_expect(s.encoder.input.position == RV_POSITION_NONE && s.decoder.input.position == RV_POSITION_LEARNED);
     rv_config_destroy(c);
     c = parse(translation, 1, (const char *const[]){"model.position=none"});
-    s = rv_seq2seq_config_read(c, 11, 11, 20);
-    cr_expect(s.encoder.position == RV_POSITION_NONE && s.lm.decoder.position == RV_POSITION_NONE);
+    s = translation_model_of(c, 20);
+    cr_expect(s.encoder.input.position == RV_POSITION_NONE && s.decoder.input.position == RV_POSITION_NONE);
     rv_config_destroy(c);
 }
 
@@ -130,21 +145,21 @@ static int32_t *random_ids(int64_t n, uint64_t below) {
 typedef struct {
     rv_config *config;
     rv_params *params;
-    rv_lm *lm;
+    rv_model *lm;
     rv_tape *tape;
 } model;
 
 static model make_model(int n, const char *const *overrides) {
     model m = {.config = parse(gpt, n, overrides), .params = rv_params_create(), .tape = rv_tape_create()};
-    rv_lm_config c = rv_lm_config_read(m.config, 11);
-    m.lm = rv_lm_create(m.params, &c);
+    rv_model_config c = language_model_of(m.config);
+    m.lm = rv_model_create(m.params, &c);
     cr_assert(m.lm && rv_params_materialise(m.params, 1) == RV_OK, "%s", rv_error_message());
     return m;
 }
 
 static void free_model(model *m) {
     rv_tape_destroy(m->tape);
-    rv_lm_destroy(m->lm);
+    rv_model_destroy(m->lm);
     rv_params_destroy(m->params);
     rv_config_destroy(m->config);
 }
@@ -161,7 +176,7 @@ Test(ablations, honest_loss_of_a_right_model_is_its_loss) {
         model m = make_model(2, rows[i].overrides);
         int32_t *ids = random_ids(rows[i].n, 11);
         rv_honest_loss h;
-        cr_assert(!rv_lm_sees_future(m.lm));
+        cr_assert(!rv_model_sees_future(m.lm));
         cr_assert_eq(rv_honest_loss_measure(m.tape, m.lm, ids, rows[i].n, 10, &h), RV_OK, "%s", rv_error_message());
         cr_assert_eq(h.tokens, rows[i].tokens, "row %d: %d", (int)i, (int)h.tokens);
         cr_assert_float_eq(h.honest, h.claimed, sizeof(rv_real) == 8 ? 1e-12 : 2e-6, "row %d: %.9g and %.9g", (int)i, h.honest, h.claimed);
@@ -181,7 +196,7 @@ Test(ablations, without_the_right_mask_the_loss_is_a_lie) {
         char text[64];
         snprintf(text, sizeof text, "model.decoder.causal_mask=%s", masks[i]);
         model m = make_model(2, (const char *const[]){text, "model.init.std=0.1"});
-        cr_assert_eq(rv_lm_sees_future(m.lm), i > 0);
+        cr_assert_eq(rv_model_sees_future(m.lm), i > 0);
         rv_optim_settings settings = rv_optim_defaults(RV_OPTIM_adam);
         rv_optim *optim;
         cr_assert_eq(rv_optim_create(RV_OPTIM_adam, &settings, m.params, &optim), RV_OK);
@@ -194,7 +209,8 @@ Test(ablations, without_the_right_mask_the_loss_is_a_lie) {
             }
             rv_tape_reset(m.tape);
             rv_params_zero_grad(m.params);
-            cr_assert_eq(rv_backward(m.tape, rv_lm_loss(m.tape, m.lm, x, y, B, T, NULL, NULL, 0)), RV_OK, "%s", rv_error_message());
+            cr_assert_eq(rv_backward(m.tape, loss_of_tokens(m.tape, m.lm, x, y, B, T, 0)), RV_OK, "%s",
+                         rv_error_message());
             rv_params_finish_grad(m.params);
             rv_optim_step(optim, 3e-3, 1);
         }
@@ -225,7 +241,7 @@ static rv_status keep(void *ctx, int32_t id) {
 static int32_t next_of(model *m, const int32_t *ids, int64_t n) {
     rv_tape_reset(m->tape);
     rv_tape_set_training(m->tape, false);
-    rv_tensor *logits = rv_lm_logits(m->tape, m->lm, ids, 1, n, NULL, NULL);
+    rv_tensor *logits = rv_model_logits(m->tape, m->lm, ids, 1, n, NULL, NULL);
     const rv_real *row = logits->x + (n - 1) * 11;
     int32_t best = 0;
     for (int32_t v = 1; v < 11; v++)
@@ -261,9 +277,9 @@ enum { PAIRS = 6, LONGEST = 12 };
 /* Mean loss of PAIRS random sentences. */
 static double translation_loss(const char *override, bool shuffled) {
     rv_config *c = parse(translation, 1, &override);
-    rv_seq2seq_config mc = rv_seq2seq_config_read(c, 11, 11, LONGEST + 1);
+    rv_model_config mc = translation_model_of(c, LONGEST + 1);
     rv_params *ps = rv_params_create();
-    rv_seq2seq *m = rv_seq2seq_create(ps, &mc);
+    rv_model *m = rv_model_create(ps, &mc);
     cr_assert(m && rv_params_materialise(ps, 1) == RV_OK);
     int32_t *ids = random_ids(PAIRS * LONGEST, 10), src[PAIRS * (LONGEST + 1)] = {0}, lengths[PAIRS];
     int64_t at[PAIRS + 1] = {0};
@@ -277,14 +293,17 @@ static double translation_loss(const char *override, bool shuffled) {
     }
     int32_t *tgt = random_ids(PAIRS * LONGEST, 11);
     rv_tape *tape = rv_tape_create();
-    rv_memory memory;
-    cr_assert(rv_seq2seq_encode(tape, m, src, lengths, PAIRS, LONGEST + 1, &memory));
-    rv_tensor *loss = rv_seq2seq_loss(tape, m, &memory, tgt, tgt + 1, PAIRS, LONGEST - 1, 0);
+    const rv_batch batch = {.source = {.B = PAIRS, .T = LONGEST + 1, .ids = src, .lengths = lengths},
+                            .B = PAIRS,
+                            .T = LONGEST - 1,
+                            .in = tgt,
+                            .out = tgt + 1};
+    rv_tensor *loss = rv_model_loss(tape, m, &batch, NULL, 0);
     cr_assert(loss, "%s", (rv_tape_status(tape), rv_error_message()));
     double value = (double)loss->x[0];
     free(ids), free(tgt);
     rv_tape_destroy(tape);
-    rv_seq2seq_destroy(m);
+    rv_model_destroy(m);
     rv_params_destroy(ps);
     rv_config_destroy(c);
     return value;
@@ -322,34 +341,61 @@ Test(ablations, shuffled_sources) {
 }
 
 /* What one kind of task holds, asked of another. */
+typedef struct {
+    rv_source source;
+    rv_task task;
+} bare;
+
+/* A task of this kind without data: enough to be asked what it is. */
+static rv_task *bare_task(bare *b, const char *kind) {
+    const rv_task_kind *k = rv_task_find(kind);
+    b->source = (rv_source){.kind = k->source};
+    b->task = (rv_task){.kind = k, .source = &b->source};
+    return &b->task;
+}
+
 Test(tasks, of_another_kind) {
-    rv_task lm = {&rv__task_language_model}, pairs = {&rv__task_translation}, regression = {&rv__task_regression};
-    const rv_adding_batch *batch;
+    static const char *const others[] = {"language_model", "regression"};
+    bare b;
     rv_gold_alignment gold;
     rv_length_bin bin;
-    for (rv_task *t = &pairs;; t = &regression) {
-        cr_expect(!rv_lm_task_model(t) && !rv_lm_task_tokenizer(t) && !rv_lm_task_corpus(t) && !rv_lm_task_length(t));
-        if (t == &regression) break;
+    cr_expect(rv_task_translates(bare_task(&b, "translation")));
+    for (int i = 0; i < 2; i++) {
+        rv_task *t = bare_task(&b, others[i]);
+        cr_expect_not(rv_task_translates(t));
+        for (int part = RV_SUBSET_TRAIN; part <= RV_SUBSET_TEST; part++) {
+            cr_expect_null(rv_task_pairs(t, (rv_subset)part));
+            cr_expect_eq(rv_task_by_length(NULL, t, (rv_subset)part, 1, 0, NULL, &bin), RV_EUSAGE);
+            cr_expect(strstr(rv_error_message(), others[i]), "%s", rv_error_message());
+            cr_expect_eq(rv_gold_alignment_measure(NULL, t, (rv_subset)part, NULL, &gold), RV_EUSAGE);
+            cr_expect(strstr(rv_error_message(), others[i]), "%s", rv_error_message());
+        }
     }
-    for (rv_task *t = &lm;; t = &regression) {
-        cr_expect(!rv_translation_task_model(t) && !rv_translation_task_src_tokenizer(t) &&
-                  !rv_translation_task_tgt_tokenizer(t));
-        cr_expect(!rv_translation_task_config(t) && !rv_translation_task_pairs(t, RV_SUBSET_TEST) &&
-                  !rv_translation_task_max_length(t));
-        cr_expect_eq(rv_translation_task_by_length(NULL, t, RV_SUBSET_TEST, 0, NULL, &bin), RV_EUSAGE);
-        cr_expect_eq(rv_gold_alignment_measure(NULL, t, RV_SUBSET_TEST, NULL, &gold), RV_EUSAGE);
-        if (t == &regression) break;
+    const rv_source_kind *windows = &rv__source_windows, *pairs = &rv__source_pairs, *adding = &rv__source_adding;
+    cr_expect(windows->letters && windows->split && !pairs->letters && !pairs->split && !adding->letters &&
+              !adding->split);
+    cr_expect(!windows->pairs && !adding->pairs && !adding->batches_of_epochs && pairs->batches_of_epochs);
+}
+
+/* What `task:` names is a line of the table, and each line is named once. */
+Test(tasks, all_are_found_by_name) {
+    int n;
+    const rv_task_kind *all = rv_task_kinds(&n);
+    cr_assert_geq(n, 3);
+    for (int i = 0; i < n; i++) {
+        cr_expect_eq(rv_task_find(all[i].name), &all[i]);
+        cr_expect(all[i].source && all[i].head && all[i].use && all[i].start && all[i].start[0]);
     }
-    for (rv_task *t = &lm;; t = &pairs) {
-        cr_expect(!rv_regression_task_model(t) && !rv_regression_task_count(t, RV_SUBSET_TEST));
-        cr_expect_eq(rv_regression_task_fetch(t, RV_SUBSET_TEST, 0, 1, &batch), RV_EUSAGE);
-        if (t == &pairs) break;
-    }
+    cr_expect_null(rv_task_find("lm"));
+    cr_expect_eq(rv_task_find("language_model")->head, &rv__head_next_token);
+    cr_expect_eq(rv_task_find("regression")->head, &rv__head_number);
 }
 
 Test(tasks, search_of_another_kind, .signal = SIGABRT) {
-    rv_translation_task_options(&(rv_task){&rv__task_language_model});
+    bare b;
+    rv_task_search(bare_task(&b, "language_model"));
 }
 Test(tasks, shuffle_of_another_kind, .signal = SIGABRT) {
-    rv_translation_task_shuffle_sources(&(rv_task){&rv__task_regression}, RV_SUBSET_TEST);
+    bare b;
+    rv_task_shuffle_sources(bare_task(&b, "regression"), RV_SUBSET_TEST);
 }

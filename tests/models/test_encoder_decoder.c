@@ -9,6 +9,7 @@
 #include "optim/clip.h"
 #include "optim/optim.h"
 #include "ravel.h"
+#include "support/models.h"
 
 enum { B = 4, S = 7, T = 6, VS = 13, VT = 11, MAX = 16 };
 static const int32_t src_lengths[B] = {7, 3, 1, 5}, tgt_lengths[B] = {2, 6, 4, 5};
@@ -38,17 +39,18 @@ static rv_transformer_config blocks(rv_norm_place norm, int64_t width) {
 
 enum { LSTM_TWO, BILSTM_TWO, BIGRU, BLOCKS, ENCODERS };
 static rv_encoder_config encoder(int i, int64_t width) {
-    rv_encoder_config c = {.kind = rv_encoder_find(i == BLOCKS ? "transformer" : "rnn"), .vocab_size = VS, .embedding_dim = width};
-    c.embedding_init = (rv_init){.kind = RV_INIT_NORMAL, .a = 0.5};
+    rv_encoder_config c = {.kind = rv_encoder_find(i == BLOCKS ? "transformer" : "rnn"),
+                           .input = {.vocab_size = VS, .size = width}};
+    c.input.init = (rv_init){.kind = RV_INIT_NORMAL, .a = 0.5};
     switch (i) {
     case LSTM_TWO: c.rnn = stack(RV_CELL_LSTM, 2, false, width); break;
     case BILSTM_TWO: c.rnn = stack(RV_CELL_LSTM, 2, true, width / 2); break;
     case BIGRU: c.rnn = stack(RV_CELL_GRU, 1, true, width / 2); break;
     case BLOCKS:
         c.transformer = blocks(RV_NORM_PRE, width);
-        c.position = RV_POSITION_SINUSOIDAL;
-        c.max_length = MAX;
-        c.scale_embeddings = true;
+        c.input.position = RV_POSITION_SINUSOIDAL;
+        c.input.max_length = MAX;
+        c.input.scale = true;
         break;
     }
     return c;
@@ -85,23 +87,24 @@ static const decoder_row decoders[] = {
 };
 enum { DECODERS = sizeof decoders / sizeof *decoders };
 
-static rv_seq2seq_config config_of(int e, int k, int64_t width) {
+static rv_model_config config_of(int e, int k, int64_t width) {
     const decoder_row *row = &decoders[k];
-    rv_seq2seq_config c = {.encoder = encoder(e, width), .lm = {.head_bias = true, .head_init = small_init}};
-    rv_decoder_config *d = &c.lm.decoder;
+    rv_model_config c = {.encoder = encoder(e, width),
+                         .head = {.kind = rv_head_find("next_token"), .bias = true, .init = small_init}};
+    rv_decoder_config *d = &c.decoder;
     d->kind = rv_decoder_find(row->kind);
-    d->vocab_size = VT;
+    d->input.vocab_size = VT;
     d->reading = row->reading;
     d->reading.init = d->reading.vector_init = small_init;
-    d->embedding_init = (rv_init){.kind = RV_INIT_NORMAL, .a = 0.5};
+    d->input.init = (rv_init){.kind = RV_INIT_NORMAL, .a = 0.5};
     if (!strcmp(row->kind, "rnn")) {
-        d->embedding_dim = 8;
+        d->input.size = 8;
         d->rnn = stack(row->cell, row->layers, false, width);
     } else {
         d->transformer = blocks(row->post_norm ? RV_NORM_POST : RV_NORM_PRE, row->narrow ? width - 4 : width);
-        d->embedding_dim = d->transformer.hidden_size;
-        d->position = RV_POSITION_LEARNED;
-        d->max_length = MAX;
+        d->input.size = d->transformer.hidden_size;
+        d->input.position = RV_POSITION_LEARNED;
+        d->input.max_length = MAX;
     }
     return c;
 }
@@ -113,7 +116,7 @@ static bool fits(int e, int k) {
 
 typedef struct {
     rv_params *ps;
-    rv_seq2seq *m;
+    rv_model *m;
     rv_tape *tape;
     int32_t src[B * S], tgt[B * T], out[B * T];
     int e, k;
@@ -124,8 +127,8 @@ static fixture open_model(int e, int k, int64_t width) {
     fixture f = {.ps = rv_params_create(), .tape = rv_tape_create(), .e = e, .k = k};
     rv_set_threads(1); /* the models are small: threads would wait for each other */
     snprintf(f.name, sizeof f.name, "encoder %d, %s", e, decoders[k].name);
-    rv_seq2seq_config c = config_of(e, k, width);
-    f.m = rv_seq2seq_create(f.ps, &c);
+    rv_model_config c = config_of(e, k, width);
+    f.m = rv_model_create(f.ps, &c);
     cr_assert(f.m, "%s: %s", f.name, rv_error_message());
     cr_assert_eq(rv_params_materialise(f.ps, 7), RV_OK);
     for (int i = 0; i < f.ps->n; i++) /* no parameter stays at 0 */
@@ -144,7 +147,7 @@ static fixture open_model(int e, int k, int64_t width) {
 
 static void close_model(fixture *f) {
     rv_tape_destroy(f->tape);
-    rv_seq2seq_destroy(f->m);
+    rv_model_destroy(f->m);
     rv_params_destroy(f->ps);
 }
 
@@ -155,14 +158,14 @@ static void close_model(fixture *f) {
 
 static rv_tensor *logits_of(fixture *f, const int32_t *src, const int32_t *lengths, int64_t rows, int64_t s, const int32_t *tgt, int64_t t) {
     rv_memory memory;
-    cr_assert(rv_seq2seq_encode(f->tape, f->m, src, lengths, rows, s, &memory), "%s: %s", f->name, rv_error_message());
-    rv_tensor *l = rv_seq2seq_logits(f->tape, f->m, &memory, tgt, rows, t);
+    cr_assert(encode_ids(f->tape, f->m, src, lengths, rows, s, &memory), "%s: %s", f->name, rv_error_message());
+    rv_tensor *l = rv_model_logits(f->tape, f->m, tgt, rows, t, NULL, &memory);
     cr_assert(l, "%s: %s", f->name, rv_error_message());
     return l;
 }
 
 static const rv_real *row_of(fixture *f, const rv_tensor *logits, int64_t rows, int64_t t, int64_t b, int64_t i) {
-    return logits->x + rv_lm_row(rv_seq2seq_lm(f->m), rows, t, b, i) * VT;
+    return logits->x + rv_model_row(f->m, rows, t, b, i) * VT;
 }
 
 static void same_bits(const rv_real *a, const rv_real *b, int64_t n, const char *name, const char *what) {
@@ -173,7 +176,7 @@ static void same_bits(const rv_real *a, const rv_real *b, int64_t n, const char 
 
 /* Two hypotheses per sentence with their own words; on the way they are exchanged, doubled, dropped and more again. Each row ends with
  * the logits that its words and its sentence give alone. */
-Test(seq2seq, step_by_step_is_the_whole_pass) {
+Test(encoder_decoder, step_by_step_is_the_whole_pass) {
     enum { BEAM = 2, ROWS = B * BEAM };
     static const struct {
         int n;
@@ -182,13 +185,13 @@ Test(seq2seq, step_by_step_is_the_whole_pass) {
     EACH_MODEL(f, 12) {
         rv_tape_no_grad(f.tape, true);
         rv_memory memory;
-        cr_assert(rv_seq2seq_encode(f.tape, f.m, f.src, src_lengths, B, S, &memory));
-        rv_decoder_state *s = rv_seq2seq_state_create(f.tape, f.m, &memory, BEAM, T);
+        cr_assert(encode_ids(f.tape, f.m, f.src, src_lengths, B, S, &memory));
+        rv_decoder_state *s = rv_model_state_over(f.tape, f.m, &memory, BEAM, T);
         cr_assert(s, "%s: %s", f.name, rv_error_message());
         int32_t words[ROWS][T], sentence[ROWS];
         for (int r = 0; r < ROWS; r++) sentence[r] = r / BEAM;
         for (int t = 0, n = ROWS; t < T; t++) {
-            int32_t ids[ROWS], moved[ROWS][T], reads[ROWS];
+            int32_t ids[ROWS], moved[ROWS][T] = {{0}}, reads[ROWS] = {0};
             for (int r = 0; r < moves[t].n; r++) {
                 memcpy(moved[r], words[moves[t].from[r]], sizeof moved[r]);
                 reads[r] = sentence[moves[t].from[r]];
@@ -196,10 +199,10 @@ Test(seq2seq, step_by_step_is_the_whole_pass) {
             n = moves[t].n;
             memcpy(words, moved, sizeof words);
             memcpy(sentence, reads, sizeof sentence);
-            cr_assert_eq(rv_seq2seq_state_reorder(f.m, s, moves[t].from, n), RV_OK);
+            rv_model_state_reorder(f.m, s, moves[t].from, n);
             for (int r = 0; r < n; r++) ids[r] = words[r][t] = (int32_t)((3 * r + 5 * t + r * t) % VT);
             rv_tape_reset(f.tape);
-            rv_tensor *l = rv_seq2seq_step(f.tape, f.m, s, ids);
+            rv_tensor *l = rv_model_step(f.tape, f.m, s, ids);
             cr_assert(l, "%s: %s", f.name, rv_error_message());
             cr_assert_eq(l->dim[0], n);
             for (int r = 0; r < n; r++) {
@@ -208,13 +211,13 @@ Test(seq2seq, step_by_step_is_the_whole_pass) {
                 same_bits(l->x + r * VT, row_of(&f, whole, 1, t + 1, 0, t), VT, f.name, "a step");
             }
         }
-        rv_seq2seq_state_destroy(f.m, s);
+        rv_model_state_destroy(f.m, s);
     }
 }
 
 /* ---- padding and batch-mates */
 
-Test(seq2seq, rows_stand_alone) {
+Test(encoder_decoder, rows_stand_alone) {
     EACH_MODEL(f, 12) {
         rv_tape_no_grad(f.tape, true);
         rv_tensor *all = logits_of(&f, f.src, src_lengths, B, S, f.tgt, T);
@@ -229,7 +232,7 @@ Test(seq2seq, rows_stand_alone) {
 static double learn(fixture *f, const int32_t *src, int64_t s, const int32_t *tgt, const int32_t *out, int64_t t) {
     rv_tape_reset(f->tape);
     rv_params_zero_grad(f->ps);
-    rv_tensor *loss = rv_lm_logits_loss(f->tape, rv_seq2seq_lm(f->m), logits_of(f, src, src_lengths, B, s, tgt, t), out, B, t, 0.1);
+    rv_tensor *loss = loss_of_logits(f->tape, f->m, logits_of(f, src, src_lengths, B, s, tgt, t), out, B, t, 0.1);
     cr_assert_eq(rv_backward(f->tape, loss), RV_OK, "%s: %s", f->name, rv_error_message());
     rv_params_finish_grad(f->ps);
     return (double)loss->x[0];
@@ -259,7 +262,7 @@ static void check_padding(fixture *f, int s2, int t2, double tolerance) {
     free(g);
 }
 
-Test(seq2seq, padding_changes_no_gradient) {
+Test(encoder_decoder, padding_changes_no_gradient) {
     EACH_MODEL(f, 12) {
         check_padding(&f, S + 1, T + 2, 0);
         check_padding(&f, MAX, MAX, sizeof(rv_real) == 8 ? 1e-13 : 1e-5);
@@ -270,10 +273,10 @@ Test(seq2seq, padding_changes_no_gradient) {
 
 static rv_tensor *loss_of(rv_tape *tape, void *arg) {
     fixture *f = arg;
-    return rv_lm_logits_loss(tape, rv_seq2seq_lm(f->m), logits_of(f, f->src, src_lengths, B, S, f->tgt, T), f->out, B, T, 0.1);
+    return loss_of_logits(tape, f->m, logits_of(f, f->src, src_lengths, B, S, f->tgt, T), f->out, B, T, 0.1);
 }
 
-Test(seq2seq, gradients_of_whole_models) {
+Test(encoder_decoder, gradients_of_whole_models) {
     if (sizeof(rv_real) == 4) cr_skip_test("differences are too coarse in float; the double build checks them");
     EACH_MODEL(f, 12) {
         rv_tensor *all[96];
@@ -285,7 +288,7 @@ Test(seq2seq, gradients_of_whole_models) {
     }
 }
 
-Test(seq2seq, one_batch_can_be_learnt_by_heart) {
+Test(encoder_decoder, one_batch_can_be_learnt_by_heart) {
     if (sizeof(rv_real) == 8) cr_skip_test("the float build learns the same");
     EACH_MODEL(f, 32) {
         rv_optim *o;
@@ -298,7 +301,8 @@ Test(seq2seq, one_batch_can_be_learnt_by_heart) {
         for (; step < 1000 && loss >= 0.01; step++) {
             rv_tape_reset(f.tape);
             rv_params_zero_grad(f.ps);
-            rv_tensor *l = rv_lm_logits_loss(f.tape, rv_seq2seq_lm(f.m), logits_of(&f, f.src, src_lengths, B, S, f.tgt, T), f.out, B, T, 0);
+            rv_tensor *l =
+                loss_of_logits(f.tape, f.m, logits_of(&f, f.src, src_lengths, B, S, f.tgt, T), f.out, B, T, 0);
             cr_assert_eq(rv_backward(f.tape, l), RV_OK);
             rv_params_finish_grad(f.ps);
             cr_assert_eq(rv_grad_norm(f.ps, &norm), RV_OK);
@@ -311,7 +315,7 @@ Test(seq2seq, one_batch_can_be_learnt_by_heart) {
 }
 
 /* Wide enough that the work is shared out. */
-Test(seq2seq, same_bits_at_every_thread_count) {
+Test(encoder_decoder, same_bits_at_every_thread_count) {
     if (sizeof(rv_real) == 8) cr_skip_test("the float build shares the work out alike");
     EACH_MODEL(f, 96) {
         if (f.e != BILSTM_TWO && f.e != BLOCKS) continue; /* enough, and it takes seconds where cores are few */
@@ -333,14 +337,14 @@ Test(seq2seq, same_bits_at_every_thread_count) {
 
 /* ---- attention */
 
-Test(seq2seq, attention_weights) {
+Test(encoder_decoder, attention_weights) {
     EACH_MODEL(f, 12) {
         rv_memory memory;
-        cr_assert(rv_seq2seq_encode(f.tape, f.m, f.src, src_lengths, B, S, &memory));
+        cr_assert(encode_ids(f.tape, f.m, f.src, src_lengths, B, S, &memory));
         const decoder_row *row = &decoders[f.k];
         rv_attention_weights w;
         bool transformer = !strcmp(row->kind, "transformer"), attends = transformer || row->reading.attend != RV_ATTEND_NONE;
-        cr_assert_eq(rv_seq2seq_attention(f.tape, f.m, &memory, f.tgt, B, T, &w), attends, "%s", f.name);
+        cr_assert_eq(rv_model_attention(f.tape, f.m, &memory, f.tgt, B, T, &w), attends, "%s", f.name);
         cr_assert_eq(rv_tape_status(f.tape), attends ? RV_OK : RV_EUSAGE);
         if (!attends) continue;
         cr_assert(w.B == B && w.T == T && w.S == S && w.layers == (transformer ? 2 : 1) && w.heads == (transformer ? 2 : 1));
@@ -360,87 +364,87 @@ Test(seq2seq, attention_weights) {
 
 /* The weights are those the model used: with one source word the context is that word's state, whatever the scores. With
  * two equal words and no positions a transformer divides its attention equally. */
-Test(seq2seq, equal_keys_get_equal_weights) {
-    rv_seq2seq_config c = config_of(BLOCKS, 6, 12);
-    c.encoder.position = RV_POSITION_NONE;
+Test(encoder_decoder, equal_keys_get_equal_weights) {
+    rv_model_config c = config_of(BLOCKS, 6, 12);
+    c.encoder.input.position = RV_POSITION_NONE;
     rv_params *ps = rv_params_create();
-    rv_seq2seq *m = rv_seq2seq_create(ps, &c);
+    rv_model *m = rv_model_create(ps, &c);
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     rv_tape *tape = rv_tape_create();
     static const int32_t src[3] = {4, 4, 4}, lengths[1] = {3}, tgt[2] = {1, 2};
     rv_memory memory;
     rv_attention_weights w;
-    cr_assert(rv_seq2seq_encode(tape, m, src, lengths, 1, 3, &memory));
-    cr_assert(rv_seq2seq_attention(tape, m, &memory, tgt, 1, 2, &w));
+    cr_assert(encode_ids(tape, m, src, lengths, 1, 3, &memory));
+    cr_assert(rv_model_attention(tape, m, &memory, tgt, 1, 2, &w));
     for (int i = 0; i < 2 * 2 * 2 * 3; i++) cr_assert_float_eq((double)w.weights[i], 1 / 3., 1e-6);
     rv_tape_destroy(tape);
-    rv_seq2seq_destroy(m);
+    rv_model_destroy(m);
     rv_params_destroy(ps);
 }
 
 /* ---- what is shared, what does not fit, what it costs */
 
-Test(seq2seq, shared_embedding) {
-    rv_seq2seq_config c = config_of(BLOCKS, 6, 12);
-    c.encoder.vocab_size = VT;
-    c.tie_source = c.lm.tie_embeddings = true;
+Test(encoder_decoder, shared_embedding) {
+    rv_model_config c = config_of(BLOCKS, 6, 12);
+    c.encoder.input.vocab_size = VT;
+    c.tie_source = c.tie_embeddings = true;
     rv_params *ps = rv_params_create();
-    rv_seq2seq *m = rv_seq2seq_create(ps, &c);
+    rv_model *m = rv_model_create(ps, &c);
     cr_assert(m, "%s", rv_error_message());
     cr_assert_null(rv_params_find(ps, "encoder.embedding.weight"));
     cr_assert_null(rv_params_find(ps, "head.weight"));
     cr_assert(rv_params_find(ps, "decoder.embedding.weight"));
-    rv_seq2seq_destroy(m);
+    rv_model_destroy(m);
     rv_params_destroy(ps);
 }
 
-static void rejected(rv_seq2seq_config c, const char *message) {
+static void rejected(rv_model_config c, const char *message) {
     rv_params *ps = rv_params_create();
     rv_error(RV_OK, "%s", "");
-    cr_expect_null(rv_seq2seq_create(ps, &c), "%s", message);
+    cr_expect_null(rv_model_create(ps, &c), "%s", message);
     cr_expect(strstr(rv_error_message(), message), "\"%s\" does not say \"%s\"", rv_error_message(), message);
     rv_params_destroy(ps);
 }
 
-Test(seq2seq, what_does_not_fit_is_said) {
+Test(encoder_decoder, what_does_not_fit_is_said) {
     for (int e = 0; e < ENCODERS; e++)
         for (int k = 0; k < DECODERS; k++)
             if (!fits(e, k)) rejected(config_of(e, k, 12), decoders[k].only_from_lstm ? "bridge copy" : "bridge reverse");
-    rv_seq2seq_config c = config_of(BLOCKS, 6, 12);
+    rv_model_config c = config_of(BLOCKS, 6, 12);
     c.tie_source = true;
     rejected(c, "share an embedding: 13 words");
     c = config_of(LSTM_TWO, 0, 12);
-    c.lm.tie_embeddings = true;
+    c.tie_embeddings = true;
     rejected(c, "readout_size");
     c = config_of(LSTM_TWO, 1, 12);
-    c.lm.decoder.reading.readout_size = 0;
+    c.decoder.reading.readout_size = 0;
     rejected(c, "readout_size 0");
     c = config_of(LSTM_TWO, 11, 12);
-    c.lm.decoder.rnn.hidden_size = 16;
+    c.decoder.rnn.hidden_size = 16;
     rejected(c, "luong_general");
     c = config_of(LSTM_TWO, 12, 12);
-    c.lm.decoder.rnn.num_layers = 2;
+    c.decoder.rnn.num_layers = 2;
     rejected(c, "input feeding with 2 layers");
     c = config_of(BLOCKS, 6, 12);
-    c.encoder.embedding_dim = 10;
+    c.encoder.input.size = 10;
     rejected(c, "embedding_dim 10");
 }
 
 /* By hand: BiGRU (3 gates of 6, from 12, both directions) and a GRU decoder of 12 from 8, dense bridge, head 11. */
-Test(seq2seq, work) {
+Test(encoder_decoder, work) {
     fixture f = open_model(BIGRU, 0, 12);
     double per_source = 2. * 2 * 18 * (12 + 6), per_target = 2. * (36 * (8 + 12) + 11 * 12), once = 2. * 12 * 12;
-    cr_assert_float_eq(rv_seq2seq_flops(f.m, f.ps, 4, 7, 6), 4 * (7 * per_source + 6 * per_target + once), 1e-6);
+    cr_assert_float_eq(4 * rv_model_flops(f.m, f.ps, 7, 6), 4 * (7 * per_source + 6 * per_target + once), 1e-6);
     close_model(&f);
 }
 
 /* Of T targets masked self-attention makes T (T + 1) / 2 scores of width D in each layer, and as many sums; all else is
  * in proportion to T. No targets: no such work. */
-Test(seq2seq, work_of_masked_attention) {
+Test(encoder_decoder, work_of_masked_attention) {
     fixture f = open_model(BLOCKS, 6, 12);
-    const rv_transformer_config *t = &rv_seq2seq_get_config(f.m)->lm.decoder.transformer;
+    const rv_transformer_config *t = &rv_model_get_config(f.m)->decoder.transformer;
     double work[4];
-    for (int n = 0; n < 4; n++) work[n] = rv_seq2seq_flops(f.m, f.ps, 1, 7, n);
+    for (int n = 0; n < 4; n++) work[n] = rv_model_flops(f.m, f.ps, 7, n);
     const double bend = 4. * t->num_layers * (double)t->hidden_size;
     cr_assert_gt(bend, 0);
     for (int n = 1; n < 3; n++) cr_expect_float_eq(work[n + 1] - 2 * work[n] + work[n - 1], bend, 1e-6);

@@ -1,34 +1,35 @@
 /* Encoder-decoder models against PyTorch: logits, all gradients, ten training steps (tests/reference/make_seq2seq.py). */
+#include "support/models.h"
 #include "support/parity.h"
 
 enum { B = 4, S = 7, T = 6, VS = 13, VT = 11, E = 8, H = 10, A = 9, R = 7, D = 12 };
 
 typedef struct {
     parity p;
-    rv_seq2seq *m;
+    rv_model *m;
     int32_t *src, *lengths, *x, *y;
     double smoothing;
 } model;
 
 static rv_tensor *loss(rv_tape *tape, void *ctx, int t) {
     model *c = ctx;
-    rv_lm *lm = rv_seq2seq_lm(c->m);
     rv_memory memory;
-    cr_assert(rv_seq2seq_encode(tape, c->m, c->src + t * B * S, c->lengths + t * B, B, S, &memory));
-    rv_tensor *logits = rv_seq2seq_logits(tape, c->m, &memory, c->x + t * B * T, B, T);
+    cr_assert(encode_ids(tape, c->m, c->src + t * B * S, c->lengths + t * B, B, S, &memory));
+    rv_tensor *logits = rv_model_logits(tape, c->m, c->x + t * B * T, B, T, NULL, &memory);
     cr_assert(logits, "%s", rv_error_message());
     if (t == 0) { /* in PyTorch's order; before backward, which overwrites them */
         rv_real ordered[B * T * VT];
-        for (int i = 0; i < B * T; i++) memcpy(ordered + i * VT, logits->x + rv_lm_row(lm, B, T, i / T, i % T) * VT, VT * sizeof *ordered);
+        for (int i = 0; i < B * T; i++)
+            memcpy(ordered + i * VT, logits->x + rv_model_row(c->m, B, T, i / T, i % T) * VT, VT * sizeof *ordered);
         parity_close(&c->p, ordered, 0, B * T * VT, "f64/logits");
     }
-    return rv_lm_logits_loss(tape, lm, logits, c->y + t * B * T, B, T, c->smoothing);
+    return loss_of_logits(tape, c->m, logits, c->y + t * B * T, B, T, c->smoothing);
 }
 
-static void check(const char *name, rv_seq2seq_config config, double smoothing) {
+static void check(const char *name, rv_model_config config, double smoothing) {
     model c = {.p = {.file = "seq2seq.h5", .name = name, .rtol = 1e-10, .params = rv_params_create(), .optim = RV_OPTIM_adam, .loss = loss},
                .smoothing = smoothing};
-    c.m = rv_seq2seq_create(c.p.params, &config);
+    c.m = rv_model_create(c.p.params, &config);
     cr_assert(c.m, "%s", rv_error_message());
     c.p.ctx = &c;
     c.src = parity_integers(&c.p, "src", PARITY_STEPS * B * S);
@@ -36,7 +37,7 @@ static void check(const char *name, rv_seq2seq_config config, double smoothing) 
     c.x = parity_integers(&c.p, "input", PARITY_STEPS * B * T);
     c.y = parity_integers(&c.p, "target", PARITY_STEPS * B * T);
     parity_train(&c.p);
-    rv_seq2seq_destroy(c.m);
+    rv_model_destroy(c.m);
     rv_params_destroy(c.p.params);
     free(c.src);
     free(c.lengths);
@@ -51,25 +52,30 @@ static rv_rnn_config stack(rv_cell cell, bool bidirectional) {
     return c;
 }
 
-static rv_seq2seq_config recurrent(rv_cell cell, bool bidirectional, bool head_bias, rv_reading reading) {
-    return (rv_seq2seq_config){
-        .encoder = {.kind = rv_encoder_find("rnn"), .vocab_size = VS, .embedding_dim = E, .rnn = stack(cell, bidirectional)},
-        .lm = {.head_bias = head_bias,
-               .decoder = {.kind = rv_decoder_find("rnn"), .vocab_size = VT, .embedding_dim = E, .rnn = stack(cell, false), .reading = reading}},
+static rv_model_config recurrent(rv_cell cell, bool bidirectional, bool head_bias, rv_reading reading) {
+    return (rv_model_config){
+        .encoder = {.kind = rv_encoder_find("rnn"),
+                    .input = {.vocab_size = VS, .size = E},
+                    .rnn = stack(cell, bidirectional)},
+        .decoder = {.kind = rv_decoder_find("rnn"),
+                    .input = {.vocab_size = VT, .size = E},
+                    .rnn = stack(cell, false),
+                    .reading = reading},
+        .head = {.kind = rv_head_find("next_token"), .bias = head_bias},
     };
 }
 
-Test(seq2seq_reference, bahdanau_as_in_the_paper) {
+Test(encoder_decoder_reference, bahdanau_as_in_the_paper) {
     rv_reading r = {RV_ATTEND_BAHDANAU, .attention_size = A, .bridge = RV_BRIDGE_REVERSE, .readout = RV_READOUT_MAXOUT, .readout_size = R};
     check("bahdanau_gru", recurrent(RV_CELL_GRU_RESET_BEFORE, true, true, r), 0);
 }
 
-Test(seq2seq_reference, bahdanau_with_lstm) {
+Test(encoder_decoder_reference, bahdanau_with_lstm) {
     rv_reading r = {RV_ATTEND_BAHDANAU, .attention_size = A, .bridge = RV_BRIDGE_DENSE, .readout = RV_READOUT_TANH, .readout_size = R};
     check("bahdanau_lstm", recurrent(RV_CELL_LSTM, true, true, r), 0.1);
 }
 
-Test(seq2seq_reference, luong_general_with_input_feeding) {
+Test(encoder_decoder_reference, luong_general_with_input_feeding) {
     rv_reading r = {RV_ATTEND_LUONG_GENERAL, .input_feeding = true, .bridge = RV_BRIDGE_COPY, .readout_size = R};
     check("luong", recurrent(RV_CELL_LSTM, false, false, r), 0);
 }
@@ -84,14 +90,15 @@ static rv_transformer_config blocks(void) {
     return c;
 }
 
-Test(seq2seq_reference, nn_transformer) {
-    rv_seq2seq_config c = {
-        .encoder = {.kind = rv_encoder_find("transformer"), .vocab_size = VT, .embedding_dim = D, .scale_embeddings = true, .transformer = blocks()},
-        .lm = {.tie_embeddings = true, .decoder = {.kind = rv_decoder_find("transformer"), .vocab_size = VT, .embedding_dim = D, .scale_embeddings = true,
-                                                   .transformer = blocks(), .position = RV_POSITION_SINUSOIDAL, .max_length = S}},
+Test(encoder_decoder_reference, nn_transformer) {
+    const rv_input_config words = {
+        .vocab_size = VT, .size = D, .scale = true, .position = RV_POSITION_SINUSOIDAL, .max_length = S};
+    rv_model_config c = {
+        .encoder = {.kind = rv_encoder_find("transformer"), .input = words, .transformer = blocks()},
+        .decoder = {.kind = rv_decoder_find("transformer"), .input = words, .transformer = blocks()},
+        .head = {.kind = rv_head_find("next_token")},
+        .tie_embeddings = true,
         .tie_source = true,
     };
-    c.encoder.position = RV_POSITION_SINUSOIDAL;
-    c.encoder.max_length = S;
     check("transformer", c, 0.1);
 }

@@ -1,4 +1,5 @@
-/* Regressors over sequences: ten training steps against PyTorch's, and what must hold of any of them. */
+/* Models that tell a number of a sequence of numbers: ten training steps against PyTorch's, and what must hold of any
+ * of them. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,28 +30,47 @@ static const kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static rv_sequence_regressor_config config_of(const kind *k) {
-    rv_sequence_regressor_config c = {.attends = k->attends, .input_size = F, .output_size = 1, .position = RV_POSITION_SINUSOIDAL, .max_length = 4 * T,
-                                      .pooling = k->pooling, .pooling_size = k->size, .init = {RV_INIT_KAIMING_UNIFORM, sqrt(5.), 0}};
-    c.rnn = rv_rnn_defaults(k->cell);
-    c.rnn.num_layers = k->layers;
-    c.rnn.hidden_size = k->width;
-    c.rnn.bidirectional = k->both;
-    c.transformer = rv_transformer_defaults();
-    c.transformer.num_layers = k->layers;
-    c.transformer.num_heads = 2;
-    c.transformer.hidden_size = k->width;
-    c.transformer.ff_size = 2 * k->width;
-    c.transformer.norm = k->pre ? RV_NORM_PRE : RV_NORM_POST;
-    c.transformer.final_norm = k->pre;
+static rv_model_config config_of(const kind *k) {
+    const rv_init linear = {RV_INIT_KAIMING_UNIFORM, sqrt(5.), 0};
+    rv_model_config c = {
+        .encoder = {.kind = rv_encoder_find(k->attends ? "transformer" : "rnn"),
+                    .input = {.numbers = F,
+                              .size = k->width,
+                              .init = linear,
+                              .position = RV_POSITION_SINUSOIDAL,
+                              .max_length = 4 * T},
+                    .rnn = rv_rnn_defaults(k->cell),
+                    .transformer = rv_transformer_defaults()},
+        .head = {.kind = rv_head_find("number"),
+                 .output_size = 1,
+                 .bias = true,
+                 .init = linear,
+                 .bias_init = {RV_INIT_UNIFORM, 0.3, 0},
+                 .pooling = k->pooling,
+                 .pooling_size = k->size},
+    };
+    rv_encoder_config *e = &c.encoder;
+    e->rnn.num_layers = k->layers;
+    e->rnn.hidden_size = k->width;
+    e->rnn.bidirectional = k->both;
+    e->transformer.num_layers = k->layers;
+    e->transformer.num_heads = 2;
+    e->transformer.hidden_size = k->width;
+    e->transformer.ff_size = 2 * k->width;
+    e->transformer.norm = k->pre ? RV_NORM_PRE : RV_NORM_POST;
+    e->transformer.final_norm = k->pre;
     return c;
+}
+
+static rv_batch batch_of(const rv_real *x, const int32_t *lengths, const rv_real *target, int64_t rows, int64_t steps) {
+    return (rv_batch){.source = {.B = rows, .T = steps, .numbers = x, .lengths = lengths}, .B = rows, .number = target};
 }
 
 /* ---- parity */
 
 typedef struct {
     const parity *p;
-    rv_sequence_regressor *m;
+    rv_model *m;
     rv_real *x, *target;
     int32_t *lengths;
 } reference;
@@ -67,25 +87,28 @@ static rv_real *reals(const parity *p, const char *which, int64_t n) {
 
 static rv_tensor *parity_loss(rv_tape *tape, void *ctx, int step) {
     reference *r = ctx;
-    rv_sequence_regression y;
-    cr_assert(rv_sequence_regressor_forward(tape, r->m, r->x + step * B * ROW, r->lengths + step * B, B, T, &y), "%s", rv_error_message());
+    const rv_batch b = batch_of(r->x + step * B * ROW, r->lengths + step * B, r->target + step * B, B, T);
     if (step == 0) {
-        parity_close(r->p, y.pooled->x, 0, rv_numel(y.pooled), "f64/pooled");
-        parity_close(r->p, y.output->x, 0, B, "f64/output");
-        if (rv_sequence_regressor_get_config(r->m)->pooling == RV_POOLING_ATTENTION) parity_close(r->p, y.weights->x, 0, B * T, "f64/weights");
+        rv_pooled pooled;
+        const rv_tensor *y = rv_model_read(tape, r->m, &b.source, &pooled);
+        cr_assert(y, "%s", rv_error_message());
+        parity_close(r->p, pooled.y->x, 0, rv_numel(pooled.y), "f64/pooled");
+        parity_close(r->p, y->x, 0, B, "f64/output");
+        if (rv_model_get_config(r->m)->head.pooling == RV_POOLING_ATTENTION)
+            parity_close(r->p, pooled.weights->x, 0, B * T, "f64/weights");
     }
-    return rv_mse(tape, y.output, rv_constant(tape, 2, (int64_t[]){B, 1}, r->target + step * B));
+    return rv_model_loss(tape, r->m, &b, NULL, 0);
 }
 
-Test(sequence_regressor, as_pytorch) {
+Test(pooled, as_pytorch) {
     for (int i = 0; i < KINDS; i++) {
-        rv_sequence_regressor_config c = config_of(&kinds[i]);
+        rv_model_config c = config_of(&kinds[i]);
         reference r;
         parity p = {.file = "regression.h5", .name = kinds[i].name, .rtol = 1e-8, .params = rv_params_create(), .optim = RV_OPTIM_adam, .loss = parity_loss, .ctx = &r};
-        r = (reference){&p, rv_sequence_regressor_create(p.params, &c), reals(&p, "input", PARITY_STEPS * B * ROW), reals(&p, "target", PARITY_STEPS * B),
-                        parity_integers(&p, "lengths", PARITY_STEPS * B)};
+        r = (reference){&p, rv_model_create(p.params, &c), reals(&p, "input", PARITY_STEPS * B * ROW),
+                        reals(&p, "target", PARITY_STEPS * B), parity_integers(&p, "lengths", PARITY_STEPS * B)};
         parity_train(&p);
-        rv_sequence_regressor_destroy(r.m);
+        rv_model_destroy(r.m);
         rv_params_destroy(p.params);
         free(r.x);
         free(r.target);
@@ -97,7 +120,7 @@ Test(sequence_regressor, as_pytorch) {
 
 typedef struct {
     rv_params *ps;
-    rv_sequence_regressor *m;
+    rv_model *m;
     rv_tape *tape;
     rv_real x[B * ROW], target[B];
     int32_t lengths[B];
@@ -105,8 +128,8 @@ typedef struct {
 
 static fixture open_model(int i) {
     fixture f = {.ps = rv_params_create(), .tape = rv_tape_create(), .lengths = {9, 1, 4, 7, 2}};
-    rv_sequence_regressor_config c = config_of(&kinds[i]);
-    f.m = rv_sequence_regressor_create(f.ps, &c);
+    rv_model_config c = config_of(&kinds[i]);
+    f.m = rv_model_create(f.ps, &c);
     cr_assert_eq(rv_params_materialise(f.ps, 7), RV_OK);
     rv_rng rng = rv_rng_make(1, "numbers", 0);
     for (int k = 0; k < B * ROW; k++) f.x[k] = (rv_real)rv_rng_uniform(&rng);
@@ -116,15 +139,22 @@ static fixture open_model(int i) {
 
 static void close_model(fixture *f) {
     rv_tape_destroy(f->tape);
-    rv_sequence_regressor_destroy(f->m);
+    rv_model_destroy(f->m);
     rv_params_destroy(f->ps);
 }
 
 static rv_tensor *loss_of(rv_tape *tape, void *arg) {
     fixture *f = arg;
-    rv_sequence_regression y;
-    if (!rv_sequence_regressor_forward(tape, f->m, f->x, f->lengths, B, T, &y)) return NULL;
-    return rv_mse(tape, y.output, rv_constant(tape, 2, (int64_t[]){B, 1}, f->target));
+    const rv_batch b = batch_of(f->x, f->lengths, f->target, B, T);
+    return rv_model_loss(tape, f->m, &b, NULL, 0);
+}
+
+/* What it says of all rows. */
+static const rv_tensor *read_all(fixture *f, rv_pooled *pooled) {
+    const rv_batch b = batch_of(f->x, f->lengths, f->target, B, T);
+    const rv_tensor *y = rv_model_read(f->tape, f->m, &b.source, pooled);
+    cr_assert(y, "%s", rv_error_message());
+    return y;
 }
 
 /* Output of row b alone, padded to `steps`, behind its length filled with `junk`; and the gradients of all weights, malloc'd. */
@@ -134,22 +164,22 @@ static rv_real alone(fixture *f, int b, int steps, rv_real junk, rv_real **grads
     for (int i = 0; i < steps * F; i++) x[i] = i < n * F ? f->x[b * ROW + i] : junk;
     rv_tape_reset(f->tape);
     rv_params_zero_grad(f->ps);
-    rv_sequence_regression y;
-    cr_assert(rv_sequence_regressor_forward(f->tape, f->m, x, f->lengths + b, 1, steps, &y));
-    cr_assert_eq(rv_backward(f->tape, rv_mse(f->tape, y.output, rv_constant(f->tape, 2, (int64_t[]){1, 1}, f->target + b))), RV_OK);
+    const rv_batch one = batch_of(x, f->lengths + b, f->target + b, 1, steps);
+    const rv_tensor *y = rv_model_read(f->tape, f->m, &one.source, NULL);
+    cr_assert(y);
+    const rv_real said = y->x[0];
+    cr_assert_eq(rv_backward(f->tape, rv_model_loss(f->tape, f->m, &one, NULL, 0)), RV_OK);
     rv_params_finish_grad(f->ps);
     *grads = malloc((size_t)f->ps->size * sizeof **grads);
     memcpy(*grads, f->ps->g, (size_t)f->ps->size * sizeof **grads);
-    return y.output->x[0];
+    return said;
 }
 
-Test(sequence_regressor, padding_and_batch_mates_change_nothing) {
+Test(pooled, padding_and_batch_mates_change_nothing) {
     for (int i = 0; i < KINDS; i++) {
         fixture f = open_model(i);
-        rv_sequence_regression y;
         rv_real together[B], *exact, *padded;
-        cr_assert(rv_sequence_regressor_forward(f.tape, f.m, f.x, f.lengths, B, T, &y));
-        memcpy(together, y.output->x, sizeof together);
+        memcpy(together, read_all(&f, NULL)->x, sizeof together);
         for (int b = 0; b < B; b++) {
             rv_real one = alone(&f, b, f.lengths[b], 0, &exact), more = alone(&f, b, f.lengths[b] + 13, 1e3, &padded);
             cr_expect_eq(one, together[b], "%s, row %d: its batch-mates change it", kinds[i].name, b);
@@ -161,27 +191,46 @@ Test(sequence_regressor, padding_and_batch_mates_change_nothing) {
         /* and what is not padding does change it */
         f.x[0] += (rv_real)0.5;
         rv_tape_reset(f.tape);
-        cr_assert(rv_sequence_regressor_forward(f.tape, f.m, f.x, f.lengths, B, T, &y));
-        for (int b = 0; b < B; b++) cr_expect_eq(y.output->x[b] != together[b], b == 0, "%s, row %d", kinds[i].name, b);
+        const rv_tensor *y = read_all(&f, NULL);
+        for (int b = 0; b < B; b++) cr_expect_eq(y->x[b] != together[b], b == 0, "%s, row %d", kinds[i].name, b);
         close_model(&f);
     }
 }
 
-Test(sequence_regressor, parts_give_the_bits_of_the_whole) {
+Test(pooled, parts_give_the_bits_of_the_whole) {
     for (int i = 0; i < KINDS; i++) {
         fixture f = open_model(i);
-        rv_sequence_regression whole, parts;
-        cr_assert(rv_sequence_regressor_forward(f.tape, f.m, f.x, f.lengths, B, T, &whole));
-        rv_tensor *in = rv_sequence_regressor_input(f.tape, f.m, f.x, B, T), *states, *last = NULL;
-        if (kinds[i].attends) states = rv_transformer_forward(f.tape, rv_sequence_regressor_transformer(f.m), in, f.lengths, NULL, NULL);
-        else { /* row 0 has all T steps, so the last of `states` is its final state where there is one direction */
-            rv_rnn_state end;
-            states = rv_transpose(f.tape, rv_rnn_forward(f.tape, rv_sequence_regressor_rnn(f.m), in, f.lengths, NULL, &end), (int[]){1, 0, 2});
-            if (kinds[i].both) last = rv_concat(f.tape, 2, end.h + end.n - 2, -1);
+        const rv_model_config *c = rv_model_get_config(f.m);
+        const rv_encoder_config *e = &c->encoder;
+        const int64_t width = e->kind->memory_size(e);
+        rv_pooled whole, parts;
+        const rv_tensor *said = read_all(&f, &whole);
+        /* an encoder and a head that stand alone, with the model's weights: of equal names equal initial values */
+        rv_params *ps = rv_params_create();
+        rv_encoder *encoder = e->kind->create(ps, e, NULL);
+        rv_head *head = rv_head_create(ps, &c->head, width, NULL);
+        cr_assert(encoder && head && rv_params_materialise(ps, 7) == RV_OK);
+        cr_assert_eq(ps->size, f.ps->size);
+        cr_assert_arr_eq(ps->x, f.ps->x, (size_t)ps->size * sizeof *ps->x);
+        const rv_batch b_all = batch_of(f.x, f.lengths, f.target, B, T);
+        rv_memory memory;
+        cr_assert(e->kind->forward(f.tape, encoder, &b_all.source, &memory));
+        cr_expect(memory.B == B && memory.S == T && memory.size == width && memory.lengths == f.lengths);
+        cr_expect(memory.states->dim[0] == B && memory.states->dim[1] == T && memory.states->dim[2] == width);
+        cr_expect_eq(memory.last != NULL, !kinds[i].attends, "%s", kinds[i].name);
+        const rv_tensor *mapped = rv_head_map(f.tape, head, rv_head_pool(f.tape, head, &memory, &parts));
+        cr_expect_arr_eq(mapped->x, said->x, B * sizeof *said->x, "%s", kinds[i].name);
+        cr_expect_arr_eq(parts.y->x, whole.y->x, (size_t)(B * width) * sizeof *whole.y->x, "%s", kinds[i].name);
+        cr_expect_eq(whole.y->dim[1], width);
+        /* and from states alone where there is one direction, whose last valid one is the final state */
+        if (!kinds[i].both) {
+            memory.last = NULL;
+            mapped = rv_head_map(f.tape, head, rv_head_pool(f.tape, head, &memory, NULL));
+            cr_expect_arr_eq(mapped->x, said->x, B * sizeof *said->x, "%s, from its states", kinds[i].name);
         }
-        cr_assert(rv_sequence_regressor_read(f.tape, f.m, states, last, f.lengths, &parts));
-        cr_expect_arr_eq(parts.output->x, whole.output->x, B * sizeof *parts.output->x, "%s", kinds[i].name);
-        cr_expect_eq(whole.pooled->dim[1], rv_sequence_regressor_width(f.m));
+        rv_head_destroy(head);
+        e->kind->destroy(encoder);
+        rv_params_destroy(ps);
         for (int b = 0; whole.weights && b < B; b++) {
             double sum = 0;
             for (int t = 0; t < T; t++) {
@@ -195,7 +244,7 @@ Test(sequence_regressor, parts_give_the_bits_of_the_whole) {
     }
 }
 
-Test(sequence_regressor, gradients_of_whole_models) {
+Test(pooled, gradients_of_whole_models) {
     if (sizeof(rv_real) == 4) cr_skip_test("differences are too coarse in float; the double build checks them");
     for (int i = 0; i < KINDS; i++) {
         fixture f = open_model(i);
@@ -209,7 +258,7 @@ Test(sequence_regressor, gradients_of_whole_models) {
     }
 }
 
-Test(sequence_regressor, the_same_bits_at_every_thread_count) {
+Test(pooled, the_same_bits_at_every_thread_count) {
     for (int i = 0; i < KINDS; i++) {
         fixture f = open_model(i);
         rv_real *want = malloc((size_t)f.ps->size * sizeof *want);
@@ -228,14 +277,13 @@ Test(sequence_regressor, the_same_bits_at_every_thread_count) {
     }
 }
 
-Test(sequence_regressor, work) {
+Test(pooled, work) {
     for (int i = 0; i < KINDS; i++) {
         fixture f = open_model(i);
-        rv_sequence_regression y;
         for (int b = 0; b < B; b++) f.lengths[b] = T;
         rv_flops_counted(true);
-        cr_assert(rv_sequence_regressor_forward(f.tape, f.m, f.x, f.lengths, B, T, &y));
-        double want = B * T * rv_sequence_regressor_flops(f.m, f.ps, T), spared = 0, got = rv_flops_counted(true);
+        read_all(&f, NULL);
+        double want = B * rv_model_flops(f.m, f.ps, T, T), spared = 0, got = rv_flops_counted(true);
         for (int k = 0; k < f.ps->n; k++) /* the first step's products with a state of zeros need not be done */
             if (strstr(f.ps->p[k]->name, "weight_hh")) spared += 2. * B * (double)rv_numel(&f.ps->p[k]->t);
         cr_expect(got <= want && got >= want - spared, "%s: %.0f done, %.0f computed", kinds[i].name, got, want);
