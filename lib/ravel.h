@@ -56,6 +56,7 @@
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
 #include "evaluate/honest_loss.h"
+#include "train/freeze.h"
 #include "train/gold_alignment.h"
 #include "train/language_model_task.h"
 #include "train/model_config.h"

@@ -3,6 +3,7 @@
 #include "compare/cost_private.h"
 #include "data/adding.h"
 #include "kernels/top_k.h"
+#include "train/freeze.h"
 #include "train/model_config.h"
 
 #include <string.h>
@@ -53,6 +54,7 @@ static rv_status fill(rv__subject *s, int64_t src_vocab, int64_t tgt_vocab) {
     if (!s->params || !s->tape) return RV_ENOMEM;
     RV_TRY(make_model(s, src_vocab, tgt_vocab));
     RV_TRY(rv_params_materialise(s->params, 1));
+    RV_TRY(rv_freeze(s->config, s->params));
     rv_rng rng = rv_rng_make(1, "cost", (uint64_t)s->L);
     const int64_t n = s->B * s->L;
     s->lengths = rv_alloc((size_t)s->B * sizeof *s->lengths);

@@ -188,18 +188,24 @@ int64_t rv_config_int_at(const rv_config *c, const char *path, int i) {
 
 const char *rv_config_text_at(const rv_config *c, const char *path, int i) {
     const rv__value *v = value(c, path);
-    RV_ASSERT(type_is(v, 1u << RV__ENUMS) && i >= 0 && i < v->count);
+    RV_ASSERT(type_is(v, 1u << RV__ENUMS | 1u << RV__TEXTS) && i >= 0 && i < v->count);
     return v->texts[i];
+}
+
+const rv_yaml_node *rv_config_entry_at(const rv_config *c, const char *path, int i) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(i >= 0 && i < v->count);
+    const rv_yaml_node *n = v->node ? v->node->first : NULL;
+    while (n && i--) n = n->next;
+    return n;
 }
 
 int rv_config_map_count(const rv_config *c, const char *path) { return rv_config_count(c, path); }
 
 const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path, int i) {
     const rv__value *v = value(c, path);
-    RV_ASSERT(type_is(v, 1u << RV__MAP) && i >= 0 && i < v->count);
-    const rv_yaml_node *n = v->node->first;
-    while (i--) n = n->next;
-    return n;
+    RV_ASSERT(type_is(v, 1u << RV__MAP));
+    return rv_config_entry_at(c, path, i);
 }
 
 const char *rv_config_map_key(const rv_config *c, const char *path, int i) { return rv_config_map_at(c, path, i)->key->text; }

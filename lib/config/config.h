@@ -52,6 +52,8 @@ RV_API int rv_config_count(const rv_config *c, const char *path);
 RV_API double rv_config_real_at(const rv_config *c, const char *path, int i);
 RV_API int64_t rv_config_int_at(const rv_config *c, const char *path, int i);
 RV_API const char *rv_config_text_at(const rv_config *c, const char *path, int i);
+/** The i-th entry of a list or map as it stands in the text, for rv_yaml_where; NULL if it is of a default. Owned by c. */
+RV_API const rv_yaml_node *rv_config_entry_at(const rv_config *c, const char *path, int i);
 /** Maps whose keys are the user's (compare.models): entries (0 without a value), and the i-th: its value, whose key is
  *  node->key. Owned by c. rv_yaml_where tells where it stands. */
 RV_API int rv_config_map_count(const rv_config *c, const char *path);

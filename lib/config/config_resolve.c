@@ -79,7 +79,8 @@ static bool scalar_fits(rv_config *c, const rv__key *k, const char *text, const 
     case RV__BOOL:
         *x = !strcmp(text, "true");
         return *x == 1 || !strcmp(text, "false");
-    case RV__TEXT: return strcmp(k->range, "name") || name_ok(text);
+    case RV__TEXT:
+    case RV__TEXTS: return strcmp(k->range, "name") || name_ok(text);
     case RV__PATH: return text[0] != 0;
     case RV__ENUM:
     case RV__ENUMS: return rv__schema_one_of(k->range, text);
@@ -135,7 +136,9 @@ static void set_scalar(rv_config *c, rv__value *v, const rv_yaml_node *n, const 
     v->whole = v->key->type == RV__INT || v->key->type == RV__BOOL ? (int64_t)x : 0;
 }
 
-static bool is_list(const rv__key *k) { return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS; }
+static bool is_list(const rv__key *k) {
+    return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS || k->type == RV__TEXTS;
+}
 
 static bool list_start(rv_config *c, rv__value *v, int count) {
     v->texts = need(c, (size_t)count * sizeof *v->texts);
@@ -145,7 +148,8 @@ static bool list_start(rv_config *c, rv__value *v, int count) {
 
 static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
     v->bad = true;
-    int count = v->key->type == RV__ENUMS ? 0 : rv__schema_interval(v->key).count;
+    const bool words = v->key->type == RV__ENUMS || v->key->type == RV__TEXTS;
+    int count = words ? 0 : rv__schema_interval(v->key).count;
     if (n->kind != RV_YAML_LIST || !n->count || (count && n->count != count)) {
         expected(c, v->key, n);
         return;

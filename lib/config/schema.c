@@ -160,6 +160,11 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
     case RV__BOOL: snprintf(buf, size, "true or false"); return;
     case RV__PATH: snprintf(buf, size, "a path"); return;
     case RV__TEXT: snprintf(buf, size, !strcmp(k->range, "name") ? "a name of letters, digits, '.', '_' and '-'" : "a text"); return;
+    case RV__TEXTS:
+        snprintf(buf, size,
+                 !strcmp(k->range, "name") ? "a list of names of letters, digits, '.', '_' and '-'"
+                                           : "a list of texts");
+        return;
     case RV__ENUM:
     case RV__ENUMS:
         words(k->range, strlen(k->range), set, sizeof set);

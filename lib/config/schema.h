@@ -16,6 +16,7 @@ typedef enum {
     RV__INTS,
     RV__REALS,
     RV__ENUMS,
+    RV__TEXTS,
     RV__MAP,
 } rv__key_type;
 
