@@ -63,6 +63,7 @@
 #include "train/optim_config.h"
 #include "train/regression_task.h"
 #include "train/run_state.h"
+#include "train/take.h"
 #include "train/task.h"
 #include "train/trained.h"
 #include "train/trainer.h"

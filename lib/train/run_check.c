@@ -133,7 +133,8 @@ static rv_status differences_from(const rv_checkpoint *saved, const rv_config *n
 }
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
-    static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
+    static const char *const fixed[] = {"task",  "seed",      "init.take", "init.as",
+                                        "model", "tokenizer", NULL}; /* another value is another run */
     char text[TEXT];
     RV_TRY(differences_from(saved, config, "the experiment says", fixed, text));
     if (!*text) return RV_OK;
@@ -144,7 +145,7 @@ rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *save
 }
 
 rv_status rv_run_check_assigned(const rv_config *config, const rv_checkpoint *saved) {
-    static const char *const fixed[] = {"task", "model", "tokenizer", NULL};
+    static const char *const fixed[] = {"task", "init", "model", "tokenizer", NULL};
     char text[TEXT];
     RV_TRY(differences_from(saved, config, "assigned", fixed, text));
     if (!*text) return RV_OK;

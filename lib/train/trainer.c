@@ -19,6 +19,7 @@
 #include "train/optim_config.h"
 #include "train/run_state.h"
 #include "base/stop.h"
+#include "train/take.h"
 #include "train/translation_task.h"
 
 typedef struct {
@@ -394,6 +395,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(count_steps(r));
     if (saved) RV_TRY(rv_run_tell_changes(c, saved));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
+    if (!saved) RV_TRY(rv_take_parts(c, r->task, r->params));
     RV_TRY(rv_freeze(c, r->params));
     RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));

@@ -230,7 +230,7 @@ Test(config, one_mistake_each) {
         {"model.encoder={type: rnn}",
          "model.encoder does not apply here; it is allowed only with task translation or regression"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
-                       "train, checkpoint, generate, decode, metrics, report, runtime, compare"},
+                       "init, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
         {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "
                            "data.train; data.path stands in exp.yaml:2:14: "
                            "to leave it out, set data.path to null, too"},
