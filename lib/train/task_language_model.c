@@ -14,6 +14,7 @@
 #include "base/stop.h"
 #include "train/task_common.h"
 #include "train/text_spans.h"
+#include "train/vocabulary.h"
 
 typedef struct {
     rv_task base;
@@ -67,7 +68,7 @@ static rv_status load_data(lm_task *t, const rv_checkpoint *saved, rv_tokenizer 
 /* Only the tokenizer without data: to generate needs no corpus. */
 static rv_status load(lm_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
-    if (saved) RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
+    RV_TRY(rv__vocabulary_one(t->config, saved, &tokenizer));
     if (with_data) {
         RV_TRY(load_data(t, saved, tokenizer));
         const rv_split *part[] = {&t->corpus.train, &t->corpus.valid, &t->corpus.test};
@@ -270,7 +271,7 @@ static rv_status check(rv_task *task, rv_subset subset, bool watched) {
     /* Found out before training, not after it. */
     if (watched && subset == RV_SUBSET_VALID && t->corpus.test.n) RV_TRY(check(task, RV_SUBSET_TEST, false));
     static const char *const of_letters[] = {"bpc", "bpb"};
-    const char *unknown = rv_config_is(t->config, "tokenizer.type", "char") ? "characters" : "words";
+    const char *unknown = rv_tokenizer_get_spec(t->corpus.tokenizer).type == RV_TOKENS_CHAR ? "characters" : "words";
     for (int i = 0; i < 2 && part->unknown; i++) {
         if (!rv__wants_metric(t->config, of_letters[i])) continue;
         if (watched && rv__watches(t->config, of_letters[i]))

@@ -11,6 +11,7 @@
 #include "train/model_config.h"
 #include "train/task_common.h"
 #include "train/translation_task_private.h"
+#include "train/vocabulary.h"
 
 typedef struct {
     rv_task base;
@@ -116,15 +117,7 @@ static rv_status make_rare(translation_task *t) {
 static rv_status load(translation_task *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *src = NULL, *tgt = NULL;
     rv_tokenizer_spec spec = rv__tokenizer_spec(t->config);
-    if (saved) {
-        RV_TRY(rv__tokenizer_open(saved, t->joint ? "" : "src", &src));
-        rv_status status = t->joint ? RV_OK : rv__tokenizer_open(saved, "tgt", &tgt);
-        if (status != RV_OK) {
-            rv_tokenizer_destroy(src);
-            return status;
-        }
-        if (t->joint) tgt = src;
-    }
+    RV_TRY(rv__vocabulary_pair(t->config, saved, &t->joint, &src, &tgt));
     if (with_data) {
         RV_TRY(load_files(t, &spec, src, tgt));
         RV_TRY(cut_pairs(&t->data.valid, t->max_length, "validation"));
@@ -195,7 +188,6 @@ static rv_status create(const rv_config *config, const rv_checkpoint *saved, boo
     if (!t) return RV_ENOMEM;
     t->base.kind = &rv__task_translation;
     t->config = config;
-    t->joint = rv_config_bool(config, "tokenizer.joint");
     t->max_length = rv_config_int(config, "data.max_length");
     t->smoothing = rv_config_real(config, "train.label_smoothing");
     rv_status status = load(t, saved, with_data);

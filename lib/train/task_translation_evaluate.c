@@ -147,8 +147,8 @@ rv_status rv__translation_check(rv_task *task, rv_subset subset, bool watched) {
 }
 
 bool rv_translation_task_lowercase(const rv_task *task) {
-    const rv_config *c = rv_translation_task_config(task);
-    return c && rv_config_has(c, "tokenizer.lowercase") && rv_config_bool(c, "tokenizer.lowercase");
+    const rv_tokenizer *tok = rv_translation_task_tgt_tokenizer((rv_task *)task);
+    return tok && rv_tokenizer_get_spec(tok).lowercase;
 }
 
 rv_status rv_translation_task_by_length(rv_tape *tape, rv_task *task, rv_subset subset, int edges, const int64_t *most, rv_length_bin *bins) {
