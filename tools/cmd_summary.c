@@ -24,7 +24,7 @@ static void print(const rv_params *ps, rv_task *task) {
     printf("%-44s %-20s %12s %16s\n", "part", "largest shape", "parameters", "FLOPs/token");
     for (int i = 0; i < ps->n;) {
         char part[256], next[256], shape[RV_SHAPE_TEXT] = "";
-        int64_t count = 0, largest = 0;
+        int64_t count = 0, largest = 0, frozen = 0;
         double part_flops = 0;
         part_name(ps->p[i]->name, part, sizeof part);
         for (; i < ps->n; i++) {
@@ -32,17 +32,24 @@ static void print(const rv_params *ps, rv_task *task) {
             part_name(ps->p[i]->name, next, sizeof next);
             if (strcmp(part, next)) break;
             count += rv_numel(t);
+            if (ps->p[i]->frozen) frozen += rv_numel(t);
             part_flops += rv_task_weight_flops(task, ps->p[i]);
             if (rv_numel(t) > largest) rv_shape_text(t, shape, sizeof shape);
             if (rv_numel(t) > largest) largest = rv_numel(t);
         }
         in_weights += part_flops;
-        printf("%-44s %-20s %12lld %16.0f\n", part, shape, (long long)count, part_flops);
+        printf("%-44s %-20s %12lld %16.0f%s\n", part, shape, (long long)count, part_flops,
+               !frozen           ? ""
+               : frozen == count ? "  frozen"
+                                 : "  partly frozen");
     }
     if (flops > in_weights) printf("%-44s %-20s %12s %16.0f\n", "attention: q k^T and weights v", "", "", flops - in_weights);
     printf("%-44s %-20s %12lld %16.0f\n", "total", "", (long long)rv_params_count(ps), flops);
-    printf("\nFLOPs are of the forward pass, two per multiply-add; training takes three times as many: %.4g per step of %lld tokens.\n",
-           3 * flops * (double)positions, (long long)positions);
+    const int64_t frozen = rv_params_frozen(ps);
+    if (frozen) printf("%-44s %-20s %12lld\n", "frozen", "", (long long)frozen);
+    printf("\nFLOPs are of the forward pass, two per multiply-add; training takes %sthree times as many: %.4g per step "
+           "of %lld tokens.\n",
+           frozen ? "up to " : "", 3 * flops * (double)positions, (long long)positions);
 }
 
 int rv_cmd_summary(int argc, char **argv) {
@@ -56,8 +63,8 @@ int rv_cmd_summary(int argc, char **argv) {
     if (!rv_experiment_is(a.path)) {
         rv_trained t;
         status = rv_trained_open(a.path, a.n, a.text, false, &t);
-        if (status != RV_OK) return rv__tool_finish(status);
-        print(t.params, t.task);
+        if (status == RV_OK) status = rv_freeze(t.config, t.params);
+        if (status == RV_OK) print(t.params, t.task);
         rv_trained_close(&t);
         return rv__tool_finish(status);
     }
@@ -66,6 +73,7 @@ int rv_cmd_summary(int argc, char **argv) {
     rv_params *params = rv_params_create();
     status = params ? rv_experiment_load(a.path, a.n, a.text, &config) : RV_ENOMEM;
     if (status == RV_OK) status = rv_task_create(config, NULL, true, params, &task);
+    if (status == RV_OK) status = rv_freeze(config, params);
     if (status == RV_OK) print(params, task);
     rv_task_destroy(task);
     rv_params_destroy(params);

@@ -2,6 +2,7 @@
 #include "base/rng.h"
 #include "compare/cost_private.h"
 #include "kernels/top_k.h"
+#include "train/freeze.h"
 #include "train/task.h"
 
 #include <string.h>
@@ -65,6 +66,7 @@ static rv_status fill(rv__subject *s, const rv_config *config, int64_t src_vocab
     for (int64_t b = 0; b < s->B; b++) s->lengths[b] = (int32_t)s->L;
     RV_TRY(make_model(s, config, src_vocab, tgt_vocab));
     RV_TRY(rv_params_materialise(s->params, 1));
+    RV_TRY(rv_freeze(config, s->params));
     return fill_batch(s) ? RV_OK : RV_ENOMEM;
 }
 

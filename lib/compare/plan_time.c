@@ -6,6 +6,7 @@
 #include "compare/plan_private.h"
 #include "kernels/gemm.h"
 #include "optim/clip.h"
+#include "train/freeze.h"
 #include "train/optim_config.h"
 
 /* Of a model's time: steps, and seconds after which the least are enough. */
@@ -40,6 +41,7 @@ typedef struct {
 static rv_status runner_open(rv__built *b, runner *r) {
     *r = (runner){.b = b, .tape = rv_tape_create()};
     RV_TRY(r->tape ? rv_params_materialise(b->params, 1) : RV_ENOMEM);
+    RV_TRY(rv_freeze(b->config, b->params));
     rv_tape_set_training(r->tape, true);
     return rv_optim_from_config(b->config, b->params, &r->optim);
 }

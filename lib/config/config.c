@@ -123,6 +123,7 @@ rv_status rv_config_load_experiment(const char *path, int n_overrides, const cha
     RV_TRY(rv_config_load(path, n_overrides, overrides, out));
     if (!rv_config_has(*out, "compare")) {
         rv__config_find_data(*out, NULL);
+        rv__config_find_runs(*out);
         return RV_OK;
     }
     rv_config_destroy(*out);
@@ -188,18 +189,30 @@ int64_t rv_config_int_at(const rv_config *c, const char *path, int i) {
 
 const char *rv_config_text_at(const rv_config *c, const char *path, int i) {
     const rv__value *v = value(c, path);
-    RV_ASSERT(type_is(v, 1u << RV__ENUMS) && i >= 0 && i < v->count);
+    RV_ASSERT(type_is(v, 1u << RV__ENUMS | 1u << RV__TEXTS) && i >= 0 && i < v->count);
     return v->texts[i];
+}
+
+const rv_yaml_node *rv_config_entry_at(const rv_config *c, const char *path, int i) {
+    const rv__value *v = value(c, path);
+    RV_ASSERT(i >= 0 && i < v->count);
+    const rv_yaml_node *n = v->node ? v->node->first : NULL;
+    while (n && i--) n = n->next;
+    return n;
+}
+
+const char *rv_config_entry_text(const rv_config *c, const char *path, int i, const char *key) {
+    RV_ASSERT(type_is(value(c, path), 1u << RV__LIST) && rv__schema_child(path, key) >= 0);
+    const rv_yaml_node *n = rv_yaml_get(rv_config_entry_at(c, path, i), key);
+    return n && !rv__config_is_null(n) ? n->text : NULL;
 }
 
 int rv_config_map_count(const rv_config *c, const char *path) { return rv_config_count(c, path); }
 
 const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path, int i) {
     const rv__value *v = value(c, path);
-    RV_ASSERT(type_is(v, 1u << RV__MAP) && i >= 0 && i < v->count);
-    const rv_yaml_node *n = v->node->first;
-    while (i--) n = n->next;
-    return n;
+    RV_ASSERT(type_is(v, 1u << RV__MAP));
+    return rv_config_entry_at(c, path, i);
 }
 
 const char *rv_config_map_key(const rv_config *c, const char *path, int i) { return rv_config_map_at(c, path, i)->key->text; }

@@ -52,6 +52,10 @@ RV_API int rv_config_count(const rv_config *c, const char *path);
 RV_API double rv_config_real_at(const rv_config *c, const char *path, int i);
 RV_API int64_t rv_config_int_at(const rv_config *c, const char *path, int i);
 RV_API const char *rv_config_text_at(const rv_config *c, const char *path, int i);
+/** The i-th entry of a list or map as it stands in the text, for rv_yaml_where; NULL if it is of a default. Owned by c. */
+RV_API const rv_yaml_node *rv_config_entry_at(const rv_config *c, const char *path, int i);
+/** The value of a key in the i-th entry of a list of maps (init); NULL if it has none. Owned by c. */
+RV_API const char *rv_config_entry_text(const rv_config *c, const char *path, int i, const char *key);
 /** Maps whose keys are the user's (compare.models): entries (0 without a value), and the i-th: its value, whose key is
  *  node->key. Owned by c. rv_yaml_where tells where it stands. */
 RV_API int rv_config_map_count(const rv_config *c, const char *path);
@@ -75,7 +79,8 @@ RV_API char *rv_config_resolved(const rv_config *c);
 RV_API char *rv_config_merged(const rv_config *c);
 /** The same with the meaning of each key behind it, as the beginning of a file that a person goes on with. */
 RV_API char *rv_config_commented(const rv_config *c);
-/** Call `each` for every key of the schema, in its order, but not for sections: text is the value as rv_config_resolved has it, or NULL
+/** Call `each` for every key of the schema, in its order, but not for sections and lists of maps, whose keys it is
+ *  called for (with a list of what the entries have): text is the value as rv_config_resolved has it, or NULL
  *  where the key does not apply or has no value; it dies with the call. RV_ENOMEM. */
 RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx);
 

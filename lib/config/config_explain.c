@@ -57,7 +57,7 @@ rv_status rv_config_explain(const char *key, FILE *to) {
         fprintf(to, "%s: %s\n", rv__schema[r].path, rv__schema[r].doc);
         print_row(&rv__schema[r], to);
     }
-    if (i >= 0 && rv__schema[i].type != RV__SECTION) return RV_OK;
+    if (i >= 0 && rv__schema[i].type != RV__SECTION && rv__schema[i].type != RV__LIST) return RV_OK;
     for (int j = 0, n = 0; j < rv__schema_size; j++) {
         if (!rv__schema_is_child(j, key)) continue;
         fprintf(to, "%s    %-20s ", n++ ? "" : "  keys:\n", rv__schema_leaf(j));

@@ -21,12 +21,33 @@ static bool there(const rv_config *c, const char *path) {
     return false;
 }
 
-/* Where a key's file is looked for, too: in `folder`, or beside the file that gives the key. */
-static bool elsewhere(const rv__value *v, const char *folder, char path[ROOM]) {
-    const char *label = v->node->source->label, *slash = strrchr(label, '/');
+/* Where the file `text` that node n gives is looked for, too: in `folder`, or beside n's file. */
+static bool elsewhere(const rv_yaml_node *n, const char *text, const char *folder, char path[ROOM]) {
+    const char *label = n->source->label, *slash = strrchr(label, '/');
     if (!folder && !slash) return false;
-    return snprintf(path, ROOM, "%.*s/%s", folder ? (int)strlen(folder) : (int)(slash - label),
-                    folder ? folder : label, v->text) < ROOM;
+    return snprintf(path, ROOM, "%.*s/%s", folder ? (int)strlen(folder) : (int)(slash - label), folder ? folder : label,
+                    text) < ROOM;
+}
+
+/* Where the run or file of n is, if it is not in the working directory but beside n's file; else NULL. */
+static const char *beside(rv_config *c, const rv_yaml_node *n, const char *key) {
+    char path[ROOM];
+    if (n->source->assignment || n->text[0] == '/' || !access(n->text, F_OK)) return NULL;
+    if (!elsewhere(n, n->text, NULL, path) || access(path, F_OK)) return NULL;
+    rv__config_note(c, "%s %s is not in the working directory; taken: %s", key, n->text, path);
+    return rv__yaml_copy(c->yaml, path, strlen(path));
+}
+
+void rv__config_find_runs(rv_config *c) {
+    rv__value *tokenizer = rv__config_value(c, "tokenizer.from");
+    const char *other = tokenizer->node ? beside(c, tokenizer->node, "tokenizer.from") : NULL;
+    if (other) tokenizer->text = other;
+    const rv_yaml_node *list = rv__config_value(c, "init")->node;
+    for (rv_yaml_node *e = list ? rv_yaml_get(rv_yaml_root(c->yaml), "init")->first : NULL; e; e = e->next) {
+        rv_yaml_node *n = rv_yaml_get(e, "from");
+        const char *found = beside(c, n, "init.from");
+        if (found) n->text = found, n->len = strlen(found);
+    }
 }
 
 void rv__config_find_data(rv_config *c, const char *folder) {
@@ -34,7 +55,7 @@ void rv__config_find_data(rv_config *c, const char *folder) {
     for (int i = 0; i < KEYS; i++) {
         rv__value *v = rv__config_value(c, keys[i]);
         if (!v->has || !v->node || v->assigned || v->text[0] == '/' || there(c, v->text)) continue;
-        if (!elsewhere(v, folder, path) || !there(c, path)) continue;
+        if (!elsewhere(v->node, v->text, folder, path) || !there(c, path)) continue;
         rv__config_note(c, "%s %s is not in the working directory; taken: %s", keys[i], v->text, path);
         const char *copy = rv__yaml_copy(c->yaml, path, strlen(path));
         if (copy) v->text = copy;

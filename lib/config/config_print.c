@@ -97,9 +97,29 @@ static void print_comment(FILE *f, const rv__key *k, int used) {
     fprintf(f, " (%s)", words);
 }
 
+/* A list's entries with their keys in the schema's order. */
+static void print_entries(FILE *f, const rv__value *v) {
+    fputc('[', f);
+    for (const rv_yaml_node *e = v->node->first; e; e = e->next) {
+        const char *before = e == v->node->first ? "{" : ", {";
+        for (int i = 0; i < rv__schema_size; i++) {
+            const rv_yaml_node *n = rv__schema_is_child(i, v->key->path) ? rv_yaml_get(e, rv__schema_leaf(i)) : NULL;
+            if (!n || rv__config_is_null(n)) continue;
+            fprintf(f, "%s%s: ", before, rv__schema_leaf(i));
+            print_text(f, n->text);
+            before = ", ";
+        }
+        fputc('}', f);
+    }
+    fputc(']', f);
+}
+
 static void print_value(FILE *f, const rv__value *v) {
     if (!v->texts) {
-        if (v->key->type == RV__MAP) print_flow(f, v->node);
+        if (v->key->type == RV__LIST)
+            print_entries(f, v);
+        else if (v->key->type == RV__MAP)
+            print_flow(f, v->node);
         else print_text(f, v->text);
         return;
     }
@@ -145,16 +165,32 @@ char *rv_config_resolved(const rv_config *c) { return print(c, ALL); }
 char *rv_config_merged(const rv_config *c) { return print(c, GIVEN); }
 char *rv_config_commented(const rv_config *c) { return print(c, GIVEN_WITH_COMMENTS); }
 
+/* What the entries of a list have under the key of row i: "[encoder, null]". */
+static void print_of_entries(FILE *f, const rv__value *list, int i) {
+    for (const rv_yaml_node *e = list->node->first; e; e = e->next) {
+        const rv_yaml_node *n = rv_yaml_get(e, rv__schema_leaf(i));
+        fputs(e == list->node->first ? "[" : ", ", f);
+        if (n && !rv__config_is_null(n))
+            print_text(f, n->text);
+        else
+            fputs("null", f);
+    }
+    fputc(']', f);
+}
+
 rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx) {
     for (int i = 0; i < rv__schema_size; i++) {
-        const rv__value *v = &c->value[i];
-        const bool first = !i || strcmp(rv__schema[i].path, rv__schema[i - 1].path);
-        if (!first || rv__schema[i].type == RV__SECTION) continue;
+        const bool first = !i || strcmp(rv__schema[i].path, rv__schema[i - 1].path), entry = rv__schema_in_list(i);
+        const rv__value *v = &c->value[entry ? rv__schema_parent(i) : i];
+        if (!first || rv__schema[i].type == RV__SECTION || rv__schema[i].type == RV__LIST) continue;
         char *text = NULL;
         size_t size;
         if (v->has) {
             FILE *f = open_memstream(&text, &size);
-            if (f) print_value(f, v);
+            if (f && entry)
+                print_of_entries(f, v, i);
+            else if (f)
+                print_value(f, v);
             if (!f || fclose(f) || !text) return rv_error(RV_ENOMEM, "out of memory while printing settings");
         }
         each(ctx, rv__schema[i].path, text);

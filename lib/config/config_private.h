@@ -42,6 +42,8 @@ void rv__config_note(rv_config *c, const char *fmt, ...) RV_PRINTF(2, 3);
 /* Data files of relative paths that are not in the working directory are taken from `folder`, or (NULL) from beside
  * the file that names them, if they are there: with a note. Paths of assignments are the working directory's. */
 void rv__config_find_data(rv_config *c, const char *folder);
+/* The same for the runs that a configuration takes from: only beside the file that names them. */
+void rv__config_find_runs(rv_config *c);
 /* The first key whose relative path leads to no file; NULL if there is none. */
 const char *rv__config_lost_data(const rv_config *c);
 rv__value *rv__config_value(const rv_config *c, const char *path);

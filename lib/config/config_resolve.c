@@ -79,12 +79,14 @@ static bool scalar_fits(rv_config *c, const rv__key *k, const char *text, const 
     case RV__BOOL:
         *x = !strcmp(text, "true");
         return *x == 1 || !strcmp(text, "false");
-    case RV__TEXT: return strcmp(k->range, "name") || name_ok(text);
+    case RV__TEXT:
+    case RV__TEXTS: return strcmp(k->range, "name") || name_ok(text);
     case RV__PATH: return text[0] != 0;
     case RV__ENUM:
     case RV__ENUMS: return rv__schema_one_of(k->range, text);
     case RV__SECTION:
-    case RV__MAP: return false;
+    case RV__MAP:
+    case RV__LIST: return false;
     case RV__INT:
     case RV__REAL:
     case RV__INTS:
@@ -135,7 +137,9 @@ static void set_scalar(rv_config *c, rv__value *v, const rv_yaml_node *n, const 
     v->whole = v->key->type == RV__INT || v->key->type == RV__BOOL ? (int64_t)x : 0;
 }
 
-static bool is_list(const rv__key *k) { return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS; }
+static bool is_list(const rv__key *k) {
+    return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS || k->type == RV__TEXTS;
+}
 
 static bool list_start(rv_config *c, rv__value *v, int count) {
     v->texts = need(c, (size_t)count * sizeof *v->texts);
@@ -145,7 +149,8 @@ static bool list_start(rv_config *c, rv__value *v, int count) {
 
 static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
     v->bad = true;
-    int count = v->key->type == RV__ENUMS ? 0 : rv__schema_interval(v->key).count;
+    const bool words = v->key->type == RV__ENUMS || v->key->type == RV__TEXTS;
+    int count = words ? 0 : rv__schema_interval(v->key).count;
     if (n->kind != RV_YAML_LIST || !n->count || (count && n->count != count)) {
         expected(c, v->key, n);
         return;
@@ -175,6 +180,45 @@ static void set_map(rv_config *c, rv__value *v, const rv_yaml_node *n) {
     v->bad = n->kind != RV_YAML_MAP || !n->count;
     if (v->bad) expected(c, v->key, n);
     else v->has = true, v->count = n->count;
+}
+
+/* One key of a list's entry; false after a mistake. */
+static bool check_entry_key(rv_config *c, const rv__key *k, const rv_yaml_node *entry) {
+    const rv_yaml_node *n = rv_yaml_get(entry, strrchr(k->path, '.') + 1);
+    const char *canonical;
+    char want[512];
+    double x;
+    if (n && n->bad) return false;
+    if (n && !rv__config_is_null(n)) {
+        if (n->kind == RV_YAML_SCALAR && n->len && scalar_fits(c, k, n->text, &canonical, &x)) return true;
+        expected(c, k, n);
+        return false;
+    }
+    if (k->dflt != rv__required) return true;
+    rv__schema_expected(k, want, sizeof want);
+    rv_yaml_problem(c->yaml, entry, "%s is missing: %s (%s)", k->path, want, k->doc);
+    return false;
+}
+
+static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *section);
+
+/* A list of maps with the keys that the schema has below it. */
+static void set_entries(rv_config *c, rv__value *v, const rv_yaml_node *n) {
+    v->bad = n->kind != RV_YAML_LIST || !n->count;
+    if (v->bad) expected(c, v->key, n);
+    for (const rv_yaml_node *e = v->bad ? NULL : n->first; e; e = e->next, v->count++) {
+        if (e->kind != RV_YAML_MAP) {
+            expected(c, v->key, e);
+            v->bad = true;
+            continue;
+        }
+        const int before = rv_yaml_problems(c->yaml);
+        check_unknown(c, e, v->key->path);
+        v->bad |= rv_yaml_problems(c->yaml) > before;
+        for (int i = 0; i < rv__schema_size; i++)
+            if (rv__schema_is_child(i, v->key->path) && !check_entry_key(c, &rv__schema[i], e)) v->bad = true;
+    }
+    v->has = !v->bad;
 }
 
 /* A section that may also be `true` (there, all by default) or `false` (left out). */
@@ -363,6 +407,8 @@ static void resolve(rv_config *c, int i) {
         else if (!n && v->key->dflt == rv__required) set_default(c, v, i);
     } else if (!n) set_default(c, v, i);
     else if (v->key->type == RV__MAP) set_map(c, v, n);
+    else if (v->key->type == RV__LIST)
+        set_entries(c, v, n);
     else if (is_list(v->key)) set_list(c, v, n);
     else set_scalar(c, v, n, n->text);
     v->state = RV__RESOLVED;
@@ -401,7 +447,7 @@ void rv__config_resolve(rv_config *c) {
     if (!available(c)) return;
     check_unknown(c, rv_yaml_root(c->yaml), "");
     for (int i = 0; i < rv__schema_size; i++)
-        if (first_row(i)) resolve(c, i);
+        if (first_row(i) && !rv__schema_in_list(i)) resolve(c, i);
 }
 
 void rv__config_resolve_section(rv_config *c, const char *section) {
@@ -409,7 +455,8 @@ void rv__config_resolve_section(rv_config *c, const char *section) {
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < rv__schema_size; i++) {
             const char *path = rv__schema[i].path;
-            if (!first_row(i) || strncmp(path, section, n) || (path[n] && path[n] != '.')) continue;
+            if (!first_row(i) || rv__schema_in_list(i) || strncmp(path, section, n) || (path[n] && path[n] != '.'))
+                continue;
             if (pass == 0)
                 c->value[i] = (rv__value){0};
             else

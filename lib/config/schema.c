@@ -130,6 +130,11 @@ int rv__schema_parent(int i) {
     return -1;
 }
 
+bool rv__schema_in_list(int i) {
+    const int parent = rv__schema_parent(i);
+    return parent >= 0 && rv__schema[parent].type == RV__LIST;
+}
+
 /* The i-th leaf of a section, for rv_yaml_nearest. */
 static const char *nth_leaf(const void *section, int n) {
     for (int i = 0; i < rv__schema_size; i++)
@@ -194,10 +199,16 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
     rv__interval v;
     switch (k->type) {
     case RV__SECTION: snprintf(buf, size, k->range ? "true, false or a map" : "a map"); return;
-    case RV__MAP: snprintf(buf, size, "%s", k->range); return;
+    case RV__MAP:
+    case RV__LIST: snprintf(buf, size, "%s", k->range); return;
     case RV__BOOL: snprintf(buf, size, "true or false"); return;
     case RV__PATH: snprintf(buf, size, "a path"); return;
     case RV__TEXT: snprintf(buf, size, !strcmp(k->range, "name") ? "a name of letters, digits, '.', '_' and '-'" : "a text"); return;
+    case RV__TEXTS:
+        snprintf(buf, size,
+                 !strcmp(k->range, "name") ? "a list of names of letters, digits, '.', '_' and '-'"
+                                           : "a list of texts");
+        return;
     case RV__ENUM:
     case RV__ENUMS:
         words(k->range, strlen(k->range), set, sizeof set);

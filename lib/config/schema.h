@@ -16,7 +16,9 @@ typedef enum {
     RV__INTS,
     RV__REALS,
     RV__ENUMS,
+    RV__TEXTS,
     RV__MAP,
+    RV__LIST,
 } rv__key_type;
 
 typedef struct {
@@ -45,6 +47,8 @@ bool rv__schema_is_child(int i, const char *section);
 const char *rv__schema_leaf(int i);
 /* First row of the section that holds row i, or -1 at the top. */
 int rv__schema_parent(int i);
+/* True if row i is a key of a list's entries, which have their own values. */
+bool rv__schema_in_list(int i);
 /* "; did you mean 'x'?", or what else may help with an unknown key of a section; into buf. */
 void rv__schema_suggest(const char *section, const char *leaf, char *buf, size_t size);
 /* The interval that a number's range describes. */

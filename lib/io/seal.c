@@ -116,7 +116,7 @@ static rv_status seal_like(const char *out, const char *path, const rv_checkpoin
             at +=
                 ((size_t)rv_ck_count(it) * rv_ck_type_size(it->type) + RV__MF_ALIGN - 1) / RV__MF_ALIGN * RV__MF_ALIGN;
         }
-        st = rv__seal_read(path, count, items + first, to);
+        st = rv__seal_read(path, count, items + first, true, to);
     }
     if (st == RV_OK) st = rv_checkpoint_save(out, rv_checkpoint_step(like), n, items, state_hash);
     free(items);

@@ -1,6 +1,6 @@
-/* libhdf5 may crash or hang on a file that was made to, so a child process reads, and hands the numbers over through a
- * pipe: all tensors' bytes, in order, or else one line that says what does not fit. What is asked of the file is known
- * before: datasets of one type and shape each, stored in one piece in the file itself. */
+/* libhdf5 may crash or hang on a file that was made to, so a child process reads, and hands over through a pipe what it
+ * was asked for: a list of the tensors, or the bytes of some, in order; or else one line that says what does not fit.
+ * What is read of a tensor is known before: a dataset of one type and shape, stored in one piece in the file itself. */
 #define _GNU_SOURCE
 #include "io/seal_read.h"
 
@@ -106,10 +106,13 @@ static void send_tensor(const child *c, hid_t file, const rv_ck_item *it, unsign
     send(c, buffer, bytes);
 }
 
+/* What is asked of the child: the items' bytes, or with n < 0 a list of what there is. */
 typedef struct {
     const child *c;
     int n;
     const rv_ck_item *items;
+    size_t largest; /* of the items, in bytes */
+    bool strict;    /* the file must have no others */
 } wanted;
 
 static herr_t find_strange(hid_t group, const char *name, const H5L_info_t *info, void *ctx) {
@@ -121,6 +124,29 @@ static herr_t find_strange(hid_t group, const char *name, const H5L_info_t *info
     return -1;
 }
 
+/* A record for each dataset of the group, links and groups in it left out. */
+static herr_t send_listed(hid_t group, const char *name, const H5L_info_t *info, void *ctx) {
+    const wanted *w = ctx;
+    rv__seal_listed l = {.type = -1};
+    hsize_t dim[H5S_MAX_RANK] = {0};
+    int n = snprintf(l.path, sizeof l.path, "/model/%s", name);
+    if (n >= (int)sizeof l.path) refuse(w->c, "its '/model/%.300s...' has too long a name", name);
+    hid_t set = info->type == H5L_TYPE_HARD ? H5Oopen(group, name, H5P_DEFAULT) : -1;
+    if (set < 0 || H5Iget_type(set) != H5I_DATASET) {
+        if (set >= 0) H5Oclose(set);
+        return 0;
+    }
+    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    for (int t = RV_CK_F32; t <= RV_CK_F64; t++)
+        if (type >= 0 && H5Tequal(type, memory_type((rv_ck_type)t)) > 0) l.type = t;
+    l.ndim =
+        space < 0 || H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
+    for (int i = 0; i < l.ndim && i < RV_CK_MAX_DIMS; i++) l.dim[i] = dim[i] > INT64_MAX ? INT64_MAX : (int64_t)dim[i];
+    H5Tclose(type), H5Sclose(space), H5Dclose(set);
+    send(w->c, (const unsigned char *)&l, sizeof l);
+    return 0;
+}
+
 /* Bytes of this process's data, most of them the parent's. */
 static size_t data_bytes(void) {
     size_t pages = 0;
@@ -130,8 +156,9 @@ static size_t data_bytes(void) {
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void read_all(const child *c, const char *path, int n, const rv_ck_item *items, size_t largest) {
-    const size_t room = data_bytes() + largest + ROOM;
+static void read_all(const wanted *w, const char *path) {
+    const child *c = w->c;
+    const size_t largest = w->largest, room = data_bytes() + largest + ROOM;
     setrlimit(RLIMIT_CPU, &(struct rlimit){SECONDS, SECONDS});
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 #ifndef __SANITIZE_ADDRESS__ /* whose own mappings would count */
@@ -148,8 +175,12 @@ static void read_all(const child *c, const char *path, int n, const rv_ck_item *
                       : -1;
     if (model < 0 || H5Iget_type(model) != H5I_GROUP)
         refuse(c, "has no group '/model': the tensors must be there, as f['model/NAME']");
-    for (int i = 0; i < n; i++) send_tensor(c, file, &items[i], buffer);
-    H5Literate(model, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, find_strange, &(wanted){c, n, items});
+    if (w->n < 0) {
+        H5Literate(model, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, send_listed, (void *)w);
+        _exit(0);
+    }
+    for (int i = 0; i < w->n; i++) send_tensor(c, file, &w->items[i], buffer);
+    if (w->strict) H5Literate(model, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, find_strange, (void *)w);
     _exit(0);
 }
 
@@ -180,7 +211,10 @@ static rv_status judge(pid_t pid, int words, bool complete) {
                     WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
-static rv_status read_in_child(const char *name, int n, const rv_ck_item *items, void *const *to, size_t largest) {
+/* Takes what the child sends; false if that ends too early. */
+typedef bool receiver(int fd, const wanted *w, void *to);
+
+static rv_status read_in_child(const char *name, wanted w, receiver *take, void *to) {
     int words[2], numbers[2];
     if (pipe2(words, O_CLOEXEC)) return rv_error(RV_EINTERNAL, "cannot make a pipe: %s", strerror(errno));
     if (pipe2(numbers, O_CLOEXEC)) {
@@ -188,12 +222,11 @@ static rv_status read_in_child(const char *name, int n, const rv_ck_item *items,
         return rv_error(RV_EINTERNAL, "cannot make a pipe: %s", strerror(errno));
     }
     pid_t pid = fork();
-    if (pid == 0) read_all(&(child){words[1], numbers[1]}, name, n, items, largest);
+    w.c = &(child){words[1], numbers[1]};
+    if (pid == 0) read_all(&w, name);
     int why = errno;
     close(words[1]), close(numbers[1]);
-    bool complete = pid > 0;
-    for (int i = 0; i < n && complete; i++)
-        complete = receive(numbers[0], to[i], (size_t)rv_ck_count(&items[i]) * rv_ck_type_size(items[i].type));
+    bool complete = pid > 0 && take(numbers[0], &w, to);
     close(numbers[0]); /* a child that still wants to write ends */
     rv_status st = pid < 0 ? rv_error(RV_EINTERNAL, "cannot start a process to read it: %s", strerror(why))
                            : judge(pid, words[0], complete);
@@ -201,21 +234,74 @@ static rv_status read_in_child(const char *name, int n, const rv_ck_item *items,
     return st;
 }
 
-rv_status rv__seal_read(const char *path, int n, const rv_ck_item *items, void *const *to) {
+/* What is asked of the file `path`, whose length *bytes gets (may be NULL). */
+static rv_status ask(const char *path, wanted w, receiver *take, void *to, int64_t *bytes) {
     char name[64];
-    struct stat st;
-    size_t largest = 0;
-    for (int i = 0; i < n; i++) {
-        size_t bytes = (size_t)rv_ck_count(&items[i]) * rv_ck_type_size(items[i].type);
-        if (bytes > largest) largest = bytes;
-    }
+    struct stat st = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return rv_error(RV_ECKPT, "%s: cannot open: %s", path, strerror(errno));
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     const mode_t mode = fstat(fd, &st) ? 0 : st.st_mode;
-    rv_status status = S_ISREG(mode)   ? read_in_child(name, n, items, to, largest)
+    if (bytes) *bytes = st.st_size;
+    rv_status status = S_ISREG(mode)   ? read_in_child(name, w, take, to)
                        : S_ISDIR(mode) ? rv_error(RV_ECKPT, "a folder; name a file in it")
                                        : rv_error(RV_ECKPT, "not a regular file");
     close(fd);
     return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", path);
+}
+
+static bool take_bytes(int fd, const wanted *w, void *to) {
+    for (int i = 0; i < w->n; i++)
+        if (!receive(fd, ((void *const *)to)[i], (size_t)rv_ck_count(&w->items[i]) * rv_ck_type_size(w->items[i].type)))
+            return false;
+    return true;
+}
+
+rv_status rv__seal_read(const char *path, int n, const rv_ck_item *items, bool strict, void *const *to) {
+    wanted w = {.n = n, .items = items, .strict = strict};
+    for (int i = 0; i < n; i++) {
+        size_t bytes = (size_t)rv_ck_count(&items[i]) * rv_ck_type_size(items[i].type);
+        if (bytes > w.largest) w.largest = bytes;
+    }
+    return ask(path, w, take_bytes, (void *)to, NULL);
+}
+
+typedef struct {
+    rv__seal_listed *x;
+    int n;
+} list;
+
+static bool take_list(int fd, const wanted *w, void *to) {
+    (void)w;
+    list *l = to;
+    rv__seal_listed one, *more;
+    for (; receive(fd, (unsigned char *)&one, sizeof one); l->x[l->n++] = one) {
+        if (l->n == RV_CK_MAX_ITEMS) return false;
+        if (l->n & (l->n - 1)) continue; /* room for the next power of two */
+        more = realloc(l->x, sizeof *more * (l->n ? 2 * (size_t)l->n : 1));
+        if (!more) return false;
+        l->x = more;
+    }
+    return true;
+}
+
+rv_status rv__seal_list(const char *path, rv__seal_listed **out, int *n) {
+    list l = {0};
+    int64_t bytes = 0;
+    rv_status status = ask(path, (wanted){.n = -1}, take_list, &l, &bytes);
+    for (int i = 0; i < l.n && status == RV_OK; i++) {
+        /* Stored in one piece, a tensor is no larger than its file: its room is not what a made-up shape asks for. */
+        rv__seal_listed *t = &l.x[i];
+        int64_t size = t->type == RV_CK_F64 ? 8 : 4;
+        t->path[sizeof t->path - 1] = 0;
+        if (t->type < 0 || t->ndim < 0 || t->ndim > RV_CK_MAX_DIMS) continue;
+        for (int d = 0; d < t->ndim && size; d++) size = t->dim[d] > bytes / size ? 0 : size * t->dim[d];
+        if (!size)
+            status = rv_error(RV_ECKPT, "%s: '%s' is larger than the file: write it in one piece, uncompressed", path,
+                              t->path);
+    }
+    *out = status == RV_OK ? l.x : NULL;
+    *n = status == RV_OK ? l.n : 0;
+    if (status != RV_OK) free(l.x);
+    return status;
 }

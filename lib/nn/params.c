@@ -94,6 +94,18 @@ int64_t rv_params_count(const rv_params *ps) {
     return n;
 }
 
+void rv_param_freeze(rv_param *p) {
+    p->frozen = true;
+    p->t.needs_grad = false;
+}
+
+int64_t rv_params_frozen(const rv_params *ps) {
+    int64_t n = 0;
+    for (int i = 0; i < ps->n; i++)
+        if (ps->p[i]->frozen) n += rv_numel(&ps->p[i]->t);
+    return n;
+}
+
 void rv_params_zero_grad(rv_params *ps) {
     for (int i = 0; i < ps->n; i++) ps->p[i]->t.has_grad = false;
 }
@@ -101,6 +113,7 @@ void rv_params_zero_grad(rv_params *ps) {
 void rv_params_finish_grad(rv_params *ps) {
     for (int i = 0; i < ps->n; i++) {
         rv_tensor *t = &ps->p[i]->t;
+        if (ps->p[i]->frozen) continue; /* nobody wrote its gradient, and nobody reads it */
         if (!t->has_grad) memset(t->g, 0, (size_t)rv_numel(t) * sizeof *t->g);
         t->has_grad = true;
     }

@@ -41,7 +41,7 @@ typedef struct {
     rv_tensor t;    /**< x and g point into the flat arrays */
     rv_init init;
     bool decay;     /**< weight decay applies (matrices; not biases and norms) */
-    bool frozen;
+    bool frozen;    /**< stays as it is: see rv_param_freeze */
     rv_use use;
     int64_t offset; /**< of x in the flat array, in elements; a multiple of 16 */
 } rv_param;
@@ -71,9 +71,15 @@ RV_API rv_status rv_params_materialise(rv_params *ps, uint64_t seed);
 RV_API rv_param *rv_params_find(const rv_params *ps, const char *name);
 /** Elements of all tensors, without the gaps. */
 RV_API int64_t rv_params_count(const rv_params *ps);
+/** From the next forward pass on p is a constant: backward computes no gradient of it, and none that only it would have
+ *  needed; the norm for clipping leaves it out, and optimisers leave it and their state of it alone. */
+RV_API void rv_param_freeze(rv_param *p);
+/** Elements of the frozen tensors. */
+RV_API int64_t rv_params_frozen(const rv_params *ps);
 /** Start a new sum of gradients: nothing is written, the next backward overwrites. */
 RV_API void rv_params_zero_grad(rv_params *ps);
-/** Zero the gradients that no backward has written since; call once before clipping and updating. */
+/** Zero the gradients that no backward has written since, but for frozen parameters'; call once before clipping and
+ *  updating. */
 RV_API void rv_params_finish_grad(rv_params *ps);
 
 #endif

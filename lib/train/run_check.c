@@ -27,7 +27,7 @@ typedef struct {
     int n, room;
     bool no_memory;
     /* The second walk, beside the first one's texts: */
-    const char *const *sections; /* what counts, ended by NULL */
+    const char *const *sections; /* what counts, ended by NULL; first, with '!' before, keys that do not */
     const char *now;             /* the word between the values */
     char differences[TEXT];
 } walk;
@@ -50,6 +50,7 @@ static void remember(void *ctx, const char *path, const char *text) {
 
 static bool is_in(const char *path, const char *const *sections) {
     for (; *sections; sections++) {
+        if (**sections == '!' && !strcmp(*sections + 1, path)) return false;
         size_t n = strlen(*sections);
         if (!strncmp(path, *sections, n) && (path[n] == '.' || !path[n])) return true;
     }
@@ -133,7 +134,9 @@ static rv_status differences_from(const rv_checkpoint *saved, const rv_config *n
 }
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
-    static const char *const fixed[] = {"task", "seed", "model", "tokenizer", NULL}; /* another value is another run */
+    /* Another value is another run; but a run has its vocabulary and its first weights, wherever they came from. */
+    static const char *const fixed[] = {"!tokenizer.from", "!init.from", "task", "seed", "init",
+                                        "model",           "tokenizer",  NULL};
     char text[TEXT];
     RV_TRY(differences_from(saved, config, "the experiment says", fixed, text));
     if (!*text) return RV_OK;
@@ -144,7 +147,7 @@ rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *save
 }
 
 rv_status rv_run_check_assigned(const rv_config *config, const rv_checkpoint *saved) {
-    static const char *const fixed[] = {"task", "model", "tokenizer", NULL};
+    static const char *const fixed[] = {"task", "init", "model", "tokenizer", NULL};
     char text[TEXT];
     RV_TRY(differences_from(saved, config, "assigned", fixed, text));
     if (!*text) return RV_OK;
@@ -186,7 +189,7 @@ static rv_status check_tokenizers(const rv_checkpoint *a, const rv_checkpoint *b
 }
 
 rv_status rv_run_check_same_model(const rv_checkpoint *a, const rv_checkpoint *b) {
-    static const char *const same[] = {"task", "model", "tokenizer", NULL};
+    static const char *const same[] = {"!tokenizer.from", "task", "model", "tokenizer", NULL};
     char text[TEXT];
     rv_config *x, *y;
     RV_TRY(saved_config(a, &x));

@@ -8,6 +8,7 @@
 
 rv_tokenizer_spec rv__tokenizer_spec(const rv_config *c) {
     rv_tokenizer_spec spec = {0};
+    if (!rv_config_has(c, "tokenizer.type")) return spec; /* tokenizer.from: none is made */
     rv_tokenizer_type_parse(rv_config_text(c, "tokenizer.type"), &spec.type);
     if (rv_config_has(c, "tokenizer.vocab_size")) spec.vocab_size = rv_config_int(c, "tokenizer.vocab_size");
     if (rv_config_has(c, "tokenizer.min_frequency")) spec.min_frequency = rv_config_int(c, "tokenizer.min_frequency");

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "data/dataset.h"
 #include "train/source_rows.h"
+#include "train/vocabulary.h"
 
 typedef struct {
     rv__rows rows;
@@ -46,15 +47,7 @@ static rv_status load(pairs *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *src = NULL, *tgt = NULL;
     const int64_t most = rv_config_int(t->rows.base.config, "data.max_length");
     rv_tokenizer_spec spec = rv__tokenizer_spec(t->rows.base.config);
-    if (saved) {
-        RV_TRY(rv__tokenizer_open(saved, t->joint ? "" : "src", &src));
-        rv_status status = t->joint ? RV_OK : rv__tokenizer_open(saved, "tgt", &tgt);
-        if (status != RV_OK) {
-            rv_tokenizer_destroy(src);
-            return status;
-        }
-        if (t->joint) tgt = src;
-    }
+    RV_TRY(rv__vocabulary_pair(t->rows.base.config, saved, &t->joint, &src, &tgt));
     if (with_data) {
         RV_TRY(load_files(t, &spec, src, tgt));
         RV_TRY(rv__rows_cut(&t->data.valid, most, "validation"));
@@ -89,8 +82,7 @@ static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool 
     pairs *t = rv_alloc(sizeof *t);
     if (!t) return RV_ENOMEM;
     *t = (pairs){.rows = {.base = {.kind = &rv__source_pairs, .config = config, .sizes = rv__rows_sizes(config)},
-                          .part = {&t->data.train, &t->data.valid, &t->data.test}},
-                 .joint = rv_config_bool(config, "tokenizer.joint")};
+                          .part = {&t->data.train, &t->data.valid, &t->data.test}}};
     *out = &t->rows.base;
     RV_TRY(load(t, saved, with_data));
     t->rows.spec.marks = rv_pair_marks_of(&t->data);

@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "data/table.h"
 #include "train/source_rows.h"
+#include "train/vocabulary.h"
 
 typedef struct {
     rv__rows rows;
@@ -91,7 +92,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     const rv_ck_item *it = rv_checkpoint_find(saved, rv__classes_path);
     const size_t bytes = it ? (size_t)rv_ck_count(it) : 0;
     if (!it) return rv_error(RV_ECKPT, "%s names no classes; it is not of a classification", rv_checkpoint_path(saved));
-    RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
+    RV_TRY(rv__vocabulary_one(t->rows.base.config, saved, &tokenizer));
     int n = 0;
     char *text = rv_alloc(bytes + 1);
     const char **classes = NULL;
@@ -102,6 +103,12 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     rv_free(classes);
     rv_free(text);
     return status;
+}
+
+static rv_status load_new(table *t) {
+    rv_tokenizer *tokenizer;
+    RV_TRY(rv__vocabulary_one(t->rows.base.config, NULL, &tokenizer));
+    return load_data(t, tokenizer, NULL, 0);
 }
 
 static void close(rv_source *s) {
@@ -118,7 +125,7 @@ static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool 
     *t = (table){.rows = {.base = {.kind = &rv__source_table, .config = config, .sizes = rv__rows_sizes(config)},
                           .part = {&d->train.pairs, &d->valid.pairs, &d->test.pairs}}};
     rv_source *base = *out = &t->rows.base;
-    RV_TRY(saved ? load_saved(t, saved, with_data) : load_data(t, NULL, NULL, 0));
+    RV_TRY(saved ? load_saved(t, saved, with_data) : load_new(t));
     rv_table_part *const parts[] = {&d->train, &d->valid, &d->test};
     for (int i = 0; i < 3; i++) t->rows.label[i] = parts[i]->label;
     base->in = d->tokenizer;

@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "data/rare.h"
 #include "train/source_private.h"
+#include "train/vocabulary.h"
 
 typedef struct {
     rv_source base;
@@ -54,7 +55,7 @@ static const rv_split *split(rv_source *s, rv_subset subset) {
 
 static rv_status load(windows *w, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
-    if (saved) RV_TRY(rv__tokenizer_open(saved, "", &tokenizer));
+    RV_TRY(rv__vocabulary_one(w->base.config, saved, &tokenizer));
     if (with_data) RV_TRY(load_data(w, saved, tokenizer));
     else w->corpus.tokenizer = tokenizer;
     for (int i = 0; with_data && i < 3; i++) {
@@ -151,7 +152,7 @@ static rv_status check(rv_source *s, rv_subset subset, bool watched) {
     /* Found out before training, not after it. */
     if (watched && subset == RV_SUBSET_VALID && w->corpus.test.n) RV_TRY(check(s, RV_SUBSET_TEST, false));
     static const char *const of_letters[] = {"bpc", "bpb"};
-    const char *unknown = rv_config_is(s->config, "tokenizer.type", "char") ? "characters" : "words";
+    const char *unknown = rv_tokenizer_get_spec(s->out).type == RV_TOKENS_CHAR ? "characters" : "words";
     for (int i = 0; i < 2 && part->unknown; i++) {
         if (!rv_task_measures(s->config, of_letters[i])) continue;
         if (watched && rv__watches(s->config, of_letters[i]))

@@ -14,9 +14,11 @@
 #include "io/metrics.h"
 #include "io/run_dir.h"
 #include "optim/clip.h"
+#include "train/freeze.h"
 #include "train/optim_config.h"
 #include "train/run_state.h"
 #include "base/stop.h"
+#include "train/take.h"
 
 typedef struct {
     rv_config *config;
@@ -299,6 +301,15 @@ static rv_status loop(run *r) {
     return status;
 }
 
+enum { FROZEN = 64 };
+
+/* ", 1234 of them frozen" behind a number of parameters; nothing where none is. */
+static const char *say_frozen(const run *r, char text[FROZEN]) {
+    const long long n = rv_params_frozen(r->params);
+    snprintf(text, FROZEN, n ? ", %lld of them frozen" : "", n);
+    return text;
+}
+
 static rv_status dry_run(run *r) {
     double loss, scale, flops;
     int64_t tokens, positions;
@@ -309,11 +320,15 @@ static rv_status dry_run(run *r) {
     double seconds = rv_now() - t0;
     rv_task_cost(r->task, r->params, &flops, &positions);
     flops *= 3. * (double)r->accumulate; /* backward costs twice the forward pass */
-    printf("parameters        %lld\nFLOPs per step    %.4g\ntokens per step   %lld\nfirst loss        %.4f\npeak memory       %.1f MiB (activations %.1f, gradients %.1f)\n"
-           "time per step     %.4g s (%.1f GFLOP/s)\nexpected in all   %.3g minutes for %lld steps, without validation\n",
-           (long long)rv_params_count(r->params), flops, (long long)tokens, loss, (double)rv_peak_memory() / 1048576.,
-           (double)rv_tape_step_bytes(r->tape) / 1048576., (double)rv_tape_grad_bytes(r->tape) / 1048576., seconds, flops / seconds * 1e-9,
-           seconds * (double)r->max_steps / 60, (long long)r->max_steps);
+    char frozen[FROZEN];
+    printf(
+        "parameters        %lld%s\nFLOPs per step    %.4g\ntokens per step   %lld\nfirst loss        %.4f\npeak memory "
+        "      %.1f MiB (activations %.1f, gradients %.1f)\n"
+        "time per step     %.4g s (%.1f GFLOP/s)\nexpected in all   %.3g minutes for %lld steps, without validation\n",
+        (long long)rv_params_count(r->params), say_frozen(r, frozen), flops, (long long)tokens, loss,
+        (double)rv_peak_memory() / 1048576., (double)rv_tape_step_bytes(r->tape) / 1048576.,
+        (double)rv_tape_grad_bytes(r->tape) / 1048576., seconds, flops / seconds * 1e-9,
+        seconds * (double)r->max_steps / 60, (long long)r->max_steps);
     return RV_OK;
 }
 
@@ -376,14 +391,18 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(count_steps(r));
     if (saved) RV_TRY(rv_run_tell_changes(c, saved));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
+    if (!saved) RV_TRY(rv_take_parts(c, r->task, r->params));
+    RV_TRY(rv_freeze(c, r->params));
     RV_TRY(rv_gemm_reserve());
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
     RV_TRY(rv_task_check(r->task, RV_SUBSET_VALID, true)); /* not after hours of training */
     r->s.unvalidated = r->max_steps == 0; /* no step, and yet a result: the model as it begins */
     rv_tape_set_training(r->tape, true);
-    rv_info("%s: %lld parameters, %d threads, %s kernels, in %s", rv_config_text(c, "name"), (long long)rv_params_count(r->params), rv_threads(),
-            rv_k()->isa, rv_config_text(c, "checkpoint.dir"));
+    char frozen[FROZEN];
+    rv_info("%s: %lld parameters%s, %d threads, %s kernels, in %s", rv_config_text(c, "name"),
+            (long long)rv_params_count(r->params), say_frozen(r, frozen), rv_threads(), rv_k()->isa,
+            rv_config_text(c, "checkpoint.dir"));
     if (!saved) return RV_OK;
     const rv_run_state now = r->s;
     rv_run_parts parts = parts_of(r);

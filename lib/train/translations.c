@@ -17,7 +17,7 @@ void rv_task_shuffle_sources(rv_task *t, rv_subset subset) {
 }
 
 bool rv_task_lowercase(const rv_task *t) {
-    return rv_config_has(t->config, "tokenizer.lowercase") && rv_config_bool(t->config, "tokenizer.lowercase");
+    return rv_task_translates(t) && rv_tokenizer_get_spec(t->source->out).lowercase;
 }
 
 rv_translate_options rv_task_search(const rv_task *t) {

@@ -216,6 +216,11 @@ Test(config, one_mistake_each) {
         {"metrics=[loss, loss]", "metrics: 'loss' is listed twice; remove one"},
         {"metrics=[loss, bleu]",
          "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'bleu'"},
+        {"train.freeze=encoder",
+         "train.freeze: expected a list of names of letters, digits, '.', '_' and '-', got 'encoder'"},
+        {"train.freeze=[a/b]",
+         "train.freeze: expected a list of names of letters, digits, '.', '_' and '-', got 'a/b'"},
+        {"train.freeze=[head, head]", "train.freeze: 'head' is listed twice; remove one"},
         {"metrics=[]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got a list"},
         {"metrics=loss", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'loss'"},
         {"train.optimizer=adam", "train.optimizer: expected a map, got 'adam'"},
@@ -231,7 +236,7 @@ Test(config, one_mistake_each) {
         {"model.encoder={type: rnn}",
          "model.encoder does not apply here; it is allowed only with task translation, regression or classification"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
-                       "train, checkpoint, generate, decode, metrics, report, runtime, compare"},
+                       "init, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
         {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "
                            "data.train; data.path stands in exp.yaml:2:14: "
                            "to leave it out, set data.path to null, too"},
@@ -483,13 +488,15 @@ Test(config, resolved_round_trips) {
         "train.lr_scheduler={type: plateau, patience: 0}",
         "train.early_stopping={patience: 2}",
         "metrics=[bpc, accuracy]",
+        "train.freeze=[decoder.embedding, head]",
         "runtime.threads=3",
         "seed=9007199254740991",
         "data=!replace {train: a b, valid: 'null', test: ~/c}",
         "data=!replace {dataset: tinyshakespeare}",
         "tokenizer={type: bpe, vocab_size: 1e3}",
         "tokenizer={type: byte}",
-        "model=!replace {decoder: {type: transformer, num_layers: 2, num_heads: 4, hidden_size: 24, norm: post}, position: sinusoidal}",
+        "model=!replace {decoder: {type: transformer, num_layers: 2, num_heads: 4, hidden_size: 24, norm: post}, "
+        "position: sinusoidal}",
         "model.decoder={cell: lstm}",
         "model.init={weights: normal, recurrent: orthogonal}",
         "checkpoint.dir='$${name}'",

@@ -1,0 +1,14 @@
+/** Parts of trained models that another one begins with: init. */
+#ifndef RV_TRAIN_TAKE_H
+#define RV_TRAIN_TAKE_H
+
+#include "config/config.h"
+#include "train/task.h"
+
+/** Copy what the entries of init name into the parameters, in their order, and say what was taken and what was not.
+ *  `task` tells this run's vocabulary, which must be the other one's where an embedding or an output layer is taken.
+ *  RV_EUSAGE if a part is not there, or has no place; RV_ECKPT if a file cannot be read or a tensor does not fit: then
+ *  params may have been changed. All messages name the entry. */
+RV_API rv_status rv_take_parts(const rv_config *config, rv_task *task, rv_params *params);
+
+#endif

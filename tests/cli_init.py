@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Parts, vocabularies and frozen parts of trained models, as the command says them.   cli_init.py RAVEL"""
+import os, random, shutil, unittest
+
+from command import LSTM, InAFolder, ravel
+
+PAIRS = """name: %s
+task: translation
+data: {path: %s, max_length: 12}
+tokenizer: %s
+model:
+  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 10}
+  decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 16}
+  attention: {type: luong}
+  embedding_dim: 8
+  %s
+train: {batch: {size: 100}, max_steps: 4, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}
+checkpoint: {every: 2}
+metrics: [loss]
+"""
+TEXT = """name: %s
+data: {path: text}
+tokenizer: %s
+model: """ + LSTM + """
+train: {batch: {size: 4, length: 16}, max_steps: 4, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}
+checkpoint: {every: 2}
+"""
+ADDING = """name: adding
+task: regression
+data: {max_length: 6, generator: adding, valid_examples: 8}
+model: {encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}}
+train: {batch: {size: 4}, max_steps: 1, optimizer: {type: adam, lr: 1e-2}}
+"""
+
+
+class Init(InAFolder):
+    def setUp(self):
+        super().setUp()
+        random.seed(2)
+        for name, letters in ("pairs", "abcde"), ("others", "abcdef"), ("few", "abc"):
+            words = ["".join(random.choice(letters) for _ in range(random.randint(2, 7))) for _ in range(60)]
+            self.write(name, "".join(f"{w}\t{w[::-1].upper()}\n" for w in words))
+        self.write("text", "".join(random.choice(["ABC ", "DE ", "EA\n"]) for _ in range(300)))
+
+    def pairs(self, name, data="pairs", tokenizer="{type: char}", model=""):
+        self.write(name + ".yaml", PAIRS % (name, data, tokenizer, model))
+        return name + ".yaml"
+
+    def text(self, name, tokenizer="{type: char}"):
+        self.write(name + ".yaml", TEXT % (name, tokenizer))
+        return name + ".yaml"
+
+    def train(self, *args, code=0, says=()):
+        r = ravel("train", *args)
+        self.check(r, code, *says)
+        return r.stderr
+
+    def test_what_was_taken_is_said(self):
+        self.train(self.pairs("a"))
+        b = self.pairs("b", model="readout: state")
+        said = self.train(b, "init=[{from: runs/a, take: encoder}]", "model.attention.type=none", "--dry-run")
+        self.assertRegex(said, r"(?m)^init: encoder of runs/a/best.h5: 9 tensors taken, \d+ parameters$")
+        self.assertNotIn("without a place", said)
+        said = self.train(b, "init=[{from: runs/a, take: encoder, as: decoder}, {from: runs/a}]", "--dry-run",
+                          "model.attention.type=none", code=4, says=["init=.*: init: runs/a/best.h5: .* is of shape"])
+        said = self.train(b, "init=[{from: runs/a}]", "model.attention={score: concat}", "model.head_bias=false",
+                          "model.readout=null", "--dry-run")
+        self.assertRegex(said, "(?m)init: it has, without a place here: head.bias$")
+        self.assertRegex(said, "(?m)init: it has nothing for decoder.attention.query.weight, decoder.attention.v$")
+        said = self.train(self.pairs("d"), "init=[{from: runs/a, take: decoder.rnn, as: decoder}]", "--dry-run", code=2,
+                          says=["nothing of runs/a/best.h5's decoder.rnn has a place in this model's decoder: there is"])
+
+    def test_frozen_parts_are_counted(self):
+        a = self.pairs("a")
+        r = ravel("train", "--dry-run", a, "train.freeze=[encoder, head]")
+        self.check(r, 0)
+        self.assertRegex(r.stdout, r"(?m)^parameters        \d+, \d+ of them frozen$")
+        self.train(a, "train.freeze=[encoder]", says=[r"a: \d+ parameters, \d+ of them frozen, "])
+        for what in [a, "train.freeze=[encoder]"], ["runs/a"]:
+            r = ravel("summary", *what)
+            self.check(r, 0)
+            self.assertRegex(r.stdout, r"(?m)^encoder.embedding .* frozen$")
+            self.assertRegex(r.stdout, r"(?m)^frozen  +\d+$")
+            self.assertNotRegex(r.stdout, r"(?m)^decoder.* frozen$")
+        self.assertIn("  partly frozen\n", ravel("summary", a, "train.freeze=[head.bias]").stdout)
+        self.train(a, "train.max_steps=6", "train.freeze=[head]",
+                   says=[r"was trained with .*train.freeze \[encoder\] \(from now on \[head\]\)"])
+        self.train(a, "train.max_steps=8", says=[r"train.freeze \[head\] \(from now on not given\)"])
+
+    def test_a_vocabulary_of_another_run(self):
+        """Text of fewer letters, and yet the same ids: parts with tables fit; and the run goes on without the other."""
+        for kind in "{type: char, joint: false}", "{type: bpe, vocab_size: 270}":
+            shutil.rmtree("runs", ignore_errors=True)
+            self.train(self.pairs("a", "others", kind))
+            b = self.pairs("b", "few", "{from: runs/a}") # of fewer letters
+            said = self.train(b, "init=[{from: runs/a}]", "train.max_steps=2")
+            self.assertRegex(said, r"init: all of runs/a/best.h5: \d+ tensors taken")
+            self.assertNotIn("it has", said)
+            shutil.rmtree("runs/a")
+            self.train(b, "init=[{from: runs/a}]", says=["resuming from"])
+            self.train(b, "init=[{from: gone}]", "tokenizer.from=gone", "train.max_steps=6", says=["resuming from"])
+            self.check(ravel("eval", "runs/b"), 0)
+            self.train(b, "init=[{from: x}]", "tokenizer={from: null, type: byte}", code=4,
+                       says=["was trained with .*tokenizer.type not given"])
+
+    def test_of_words_rare_ones_are_replaced(self):
+        self.train(self.pairs("a", tokenizer="{type: word}"))
+        b = self.pairs("b", tokenizer="{from: runs/a}")
+        self.train(b)
+        with open("runs/b/experiment.yaml") as f: self.assertIn("replace_rare: 0.5\n", f.read())
+
+    def test_a_language_model_of_one_side(self):
+        self.train(self.pairs("a", tokenizer="{type: char, joint: false}"))
+        self.train(self.text("lm", "{from: runs/a}"), code=2, says=[
+            "lm.yaml:3:19: tokenizer.from: runs/a/best.h5 has a vocabulary for each language: say which with tokenizer.side"])
+        self.train(self.text("lm", "{from: runs/a, side: src}"), "name=lower", says=["100 % of the tokens are <unk>"])
+        self.train(self.text("lm", "{from: runs/a, side: tgt}"), "init=[{from: runs/a, take: head.bias}]")
+        self.train(self.pairs("c", tokenizer="{type: char, joint: false}"), "init=[{from: runs/lm, take: head.bias}]")
+        self.train(self.pairs("d", tokenizer="{from: runs/lm}")) # its specials came with it
+        self.train(self.text("joint", "{from: runs/d}"))
+
+    def test_mistakes(self):
+        self.train(self.pairs("a", tokenizer="{type: char, joint: false}"))
+        self.train(self.text("lm"))
+        self.write("adding.yaml", ADDING)
+        self.train("adding.yaml")
+        at = r"b.yaml:4:19: tokenizer.from: "
+        for tokenizer, model, code, says in (
+            ("{from: runs/x}", "", 4, at + "runs/x: there is no such run or checkpoint"),
+            ("{from: runs/adding}", "", 4, at + "runs/adding/best.h5 has no vocabulary; take that of a language model"),
+            ("{from: runs/lm}", "", 4, at + "runs/lm/best.h5 has no <pad>, <bos> and <eos> in its vocabulary"),
+            ("{from: pairs}", "", 4, at + "pairs: "),
+            ("{from: runs/a}", "tie_embeddings: all", 2, at + "runs/a/best.h5 has a vocabulary for each language, and"),
+            ("{from: runs/a, type: char}", "", 2, "4:27: tokenizer.type does not apply here; .* without tokenizer.from"),
+            ("{from: runs/a, joint: true}", "", 2, "tokenizer.joint does not apply here; .* without tokenizer.from"),
+            ("{from: runs/a, side: src}", "", 2, "tokenizer.side does not apply here; .* task language_model"),
+            ("{type: char, side: src}", "", 2, "tokenizer.side does not apply here")):
+            self.train(self.pairs("b", tokenizer=tokenizer, model=model), code=code, says=[says])
+
+    def test_the_keys_are_explained(self):
+        r = ravel("config", "explain", "init")
+        self.check(r, 0)
+        self.assertRegex(r.stdout, r"(?s)^init: parts of .*value:   a list of \{from: RUN, .*keys:\n    from .*\n    take .*\n    as ")
+        self.assertIn("value:   a path\n  default: none, must be given\n", ravel("config", "explain", "init.from").stdout)
+        self.check(ravel("config", "explain", "init.form"), 2, "did you mean 'init.from'")
+        self.check(ravel("config", "show", self.pairs("a"), "init=[{from: gone, tak: x}]"), 2,
+                   "unknown key 'tak' in init; did you mean 'take'")
+
+    def test_beside_the_file(self):
+        self.train(self.pairs("a"))
+        os.mkdir("sub")
+        shutil.move("runs", "sub/runs")
+        self.pairs("sub/b".replace("sub/", ""), tokenizer="{from: runs/a}")
+        shutil.move("b.yaml", "sub/b.yaml")
+        with open("sub/b.yaml", "a") as f: f.write("init: [{from: runs/a, take: encoder}]\n")
+        said = self.train("sub/b.yaml", "--dry-run")
+        self.assertIn("tokenizer.from runs/a is not in the working directory; taken: sub/runs/a", said)
+        self.assertIn("init.from runs/a is not in the working directory; taken: sub/runs/a", said)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=0)
