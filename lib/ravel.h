@@ -17,6 +17,7 @@
 #include "data/pair_batch.h"
 #include "data/pairs.h"
 #include "data/parallel.h"
+#include "data/table.h"
 #include "data/text.h"
 #include "data/tokenizer.h"
 #include "kernels/flops.h"
