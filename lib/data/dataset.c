@@ -111,13 +111,14 @@ static rv_text_format text_format(const rv_dataset *ds) {
 
 rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_corpus_files *out) {
     static const char *const splits[] = {"train", "valid", "test"};
-    *out = (rv_corpus_files){.text = rv_dataset_path(ds, "text"), .format = text_format(ds)};
+    const bool csv = !strcmp(ds->m.format, "csv"), rows = csv || !strcmp(ds->m.format, "pairs"); /* no plain text */
+    *out = (rv_corpus_files){.text = csv ? NULL : rv_dataset_path(ds, "text"), .format = text_format(ds)};
     if (out->text) return RV_OK;
     char suffix[64];
     snprintf(suffix, sizeof suffix, ".%s", language ? language : "");
     const char *const suffixes[] = {".text", language ? suffix : "", ""};
     for (int s = 0; s < 3; s++) {
-        if (s && !strcmp(ds->m.format, "pairs")) break; /* no text, but lines "source<TAB>target" */
+        if (s && rows) break;
         const char *path[3];
         for (int i = 0; i < 3; i++) {
             char role[80];
@@ -151,6 +152,21 @@ rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src, const
         snprintf(what, sizeof what, "'%s'", paths[i]->src ? role[1] : role[0]);
         return no_role(ds, what);
     }
+    return RV_OK;
+}
+
+rv_status rv_dataset_table_files(const rv_dataset *ds, rv_table_files *out) {
+    const bool csv = !strcmp(ds->m.format, "csv");
+    *out = (rv_table_files){.format = csv ? RV_TABLE_CSV : RV_TABLE_TSV};
+    if (!csv && strcmp(ds->m.format, "tsv")) return no_role(ds, "labelled texts (formats tsv and csv have)");
+    out->train = rv_dataset_path(ds, "train");
+    out->valid = rv_dataset_path(ds, "valid");
+    out->test = rv_dataset_path(ds, "test");
+    if (out->train) return RV_OK;
+    const char *all = rv_dataset_path(ds, "table");
+    if (!all) all = rv_dataset_path(ds, "text");
+    if (!all || out->valid || out->test) return no_role(ds, "'train'");
+    out->train = all, out->train_fraction = 0.8, out->test_fraction = 0.1;
     return RV_OK;
 }
 

@@ -406,6 +406,8 @@ Test(dataset, text_of_every_format, .init = setup, .fini = teardown) {
         {"tsv", "train", NULL, RV_OK, RV_FORMAT_TSV},         {"tsv", "train.en", "en", RV_OK, RV_FORMAT_TSV},
         {"parallel", "train.en", "en", RV_OK, RV_FORMAT_TEXT}, {"parallel", "train.en", NULL, RV_EDATA, 0},
         {"pairs", "train.text", NULL, RV_OK, RV_FORMAT_TEXT}, {"pairs", "train", NULL, RV_EDATA, 0},
+        {"csv", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},   {"csv", "train", NULL, RV_EDATA, 0},
+        {"csv", "text", NULL, RV_EDATA, 0},                   {"csv", "table", NULL, RV_EDATA, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[512];
@@ -457,7 +459,7 @@ Test(dataset, the_manifests_of_this_project_are_right, .init = setup, .fini = te
     setenv("RAVEL_DATASETS", RV_TEST_DIR "/../datasets", 1);
     int n = 0;
     cr_assert_eq(rv_dataset_each(count, &n), RV_OK);
-    cr_assert_eq(n, 10);
+    cr_assert_eq(n, 11);
     rv_dataset *ds;
     rv_corpus_files f;
     cr_assert_eq(rv_dataset_open("multi30k", &ds), RV_OK);

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/log.h"
+#include "data/dataset.h"
 #include "data/pair_batch.h"
 #include "data/table.h"
 
@@ -287,8 +289,8 @@ Test(table, labels_must_be_classes, .init = setup, .fini = teardown) {
     refuse(&f, 2, 1, SAY("'NEG'"));
     refuse_with(&f, &words, NAMES("pos", "other"), 2, RV_EDATA, 0, 2, SAY("'neg'", "the classes: pos, other"));
     /* Held back with the only text of its class. */
-    f = (rv_table_files){.train = put(0, "a\t0\nb\t7\nc\t1\nd\t0\n"), .train_fraction = 0.75};
-    refuse(&f, 0, 3, SAY("'1'", "0, 7"));
+    f = (rv_table_files){.train = put(0, "\na\t0\nb\t7\nc\t1\nd\t0\n"), .train_fraction = 0.75};
+    refuse(&f, 0, 4, SAY("'1'", "0, 7"));
     f = (rv_table_files){.train = put(0, "\na\tpos\nb\tpos\n"), .test = put(2, "a\tneg\n")};
     refuse(&f, 0, 2, SAY("'pos' is the label of all 2", "two classes", "data.label_column"));
 }
@@ -401,10 +403,10 @@ Test(table, the_hash_tells_what_changed, .init = setup, .fini = teardown) {
 
 /* 200 texts sorted by class, each twice. */
 static const char *put_hundreds(int i) {
-    static char text[8192];
-    char *end = text;
-    for (int k = 0; k < 200; k++) end += sprintf(end, "s%03d\t%d\n", k / 2, k / 100);
-    return put(i, text);
+    FILE *f = fopen(path[i], "w");
+    for (int k = 0; k < 200; k++) fprintf(f, "s%03d\t%d\n", k / 2, k / 100);
+    fclose(f);
+    return path[i];
 }
 
 Test(table, parts_of_one_file, .init = setup, .fini = teardown) {
@@ -502,4 +504,105 @@ Test(table, the_same_batches_after_a_resume, .init = setup, .fini = teardown) {
     }
     rv_table_free(&t);
     rv_table_free(&again);
+}
+
+/* ---- data sets ---- */
+
+Test(table, roles_of_a_data_set) {
+    char root[] = "/tmp/ravel-test-XXXXXX", file[80], command[160];
+    cr_assert(mkdtemp(root));
+    snprintf(file, sizeof file, "%s/d", root);
+    cr_assert_eq(mkdir(file, 0777), 0);
+    snprintf(file, sizeof file, "%s/d/manifest.json", root);
+    setenv("RAVEL_DATASETS", root, 1);
+    static const struct {
+        const char *format, *roles;
+        rv_status status;
+        const char *say; /* in the message; or the files of train, valid and test, - for none */
+        double train, test;
+    } cases[] = {
+        {"tsv", "\"train\": \"f\"", RV_OK, "f--", 0, 0},
+        {"tsv", "\"train\": \"f\", \"valid\": \"g\"", RV_OK, "fg-", 0, 0},
+        {"csv", "\"train\": \"f\", \"test\": \"g\"", RV_OK, "f-g", 0, 0},
+        {"csv", "\"table\": \"f\"", RV_OK, "f--", 0.8, 0.1},
+        {"tsv", "\"text\": \"f\"", RV_OK, "f--", 0.8, 0.1},
+        {"csv", "\"valid\": \"f\"", RV_EDATA, "no 'train'; it has: valid", 0, 0},
+        {"csv", "\"table\": \"f\", \"test\": \"g\"", RV_EDATA, "no 'train'; it has: table, test", 0, 0},
+        {"pairs", "\"train\": \"f\"", RV_EDATA, "format pairs, has no labelled texts", 0, 0},
+        {"text", "\"text\": \"f\"", RV_EDATA, "format text, has no labelled texts", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        FILE *f = fopen(file, "w");
+        fprintf(f, "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": [",
+                cases[i].format);
+        for (int k = 0; k < 2; k++)
+            fprintf(f, "%s{\"name\": \"%c\", \"url\": \"file:\", \"bytes\": 1, \"sha256\": \"%064d\"}", k ? ", " : "",
+                    'f' + k, 0);
+        fprintf(f, "], \"roles\": {%s}}", cases[i].roles);
+        fclose(f);
+        rv_dataset *ds;
+        rv_table_files got;
+        cr_assert_eq(rv_dataset_open("d", &ds), RV_OK, "%s", rv_error_message());
+        cr_expect_eq(rv_dataset_table_files(ds, &got), cases[i].status, "case %zu", i);
+        if (cases[i].status != RV_OK)
+            cr_expect(strstr(rv_error_message(), cases[i].say), "%s", rv_error_message());
+        else {
+            const char *const paths[] = {got.train, got.valid, got.test};
+            for (int k = 0; k < 3; k++)
+                cr_expect_eq(paths[k] ? *(strrchr(paths[k], '/') + 1) : '-', cases[i].say[k], "case %zu", i);
+            cr_expect_eq(got.format, strcmp(cases[i].format, "csv") ? RV_TABLE_TSV : RV_TABLE_CSV);
+            cr_expect(got.train_fraction == cases[i].train && got.test_fraction == cases[i].test && !got.label_column);
+        }
+        rv_dataset_destroy(ds);
+    }
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    cr_assert_eq(system(command), 0);
+}
+
+/* The data sets that classification experiments use, by their published counts. */
+Test(table, real_data_sets) {
+    static const struct {
+        const char *name, *first, *label;
+        int64_t n[3];
+        int classes;
+    } rows[] = {{"sst2", "a stirring , funny and finally transporting re imagining of beauty", "1", {6920, 872, 0}, 2},
+                {"ag_news",
+                 "Fears for T N pension after talks Unions representing workers at Turner   Newall say they are "
+                 "'disappointed'",
+                 "3",
+                 {6080, 760, 760},
+                 4}};
+    if (!getenv("RAVEL_DATA_MIRROR")) cr_skip_test("RAVEL_DATA_MIRROR is not set");
+    char root[] = "/tmp/ravel-test-XXXXXX", command[64];
+    cr_assert(mkdtemp(root));
+    setenv("RAVEL_DATA", root, 1);
+    setenv("RAVEL_DATASETS", RV_TEST_DIR "/../datasets", 1);
+    rv_log_set_level(RV_LOG_QUIET);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rv_dataset *ds;
+        rv_table_files f;
+        cr_assert_eq(rv_dataset_resolve(rows[i].name, &ds), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_dataset_table_files(ds, &f), RV_OK, "%s", rv_error_message());
+        rv_table t = load(&f), again = load(&f);
+        const rv_table_part *part[] = {&t.train, &t.valid, &t.test};
+        cr_assert_eq(t.n_classes, rows[i].classes);
+        cr_expect_eq(t.hash, again.hash);
+        for (int k = 0; k < 3; k++) {
+            const rv_pairs *p = &part[k]->pairs;
+            int64_t of[4] = {0};
+            cr_expect_eq(p->n, rows[i].n[k], "%s %d: %lld", rows[i].name, k, (long long)p->n);
+            for (int64_t e = 0; e < p->n; e++) of[part[k]->label[e]]++;
+            for (int c = 0; c < t.n_classes && p->n; c++)
+                cr_expect(llabs(of[c] * t.n_classes - p->n) < p->n / 3, "%s %d: %lld of class %d", rows[i].name, k,
+                          (long long)of[c], c);
+        }
+        cr_expect_eq(strncmp(t.train.pairs.src[0].bytes, rows[i].first, strlen(rows[i].first)), 0, "%s",
+                     t.train.pairs.src[0].bytes);
+        cr_expect_str_eq(t.class_name[t.train.label[0]], rows[i].label);
+        rv_table_free(&t);
+        rv_table_free(&again);
+        rv_dataset_destroy(ds);
+    }
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    cr_assert_eq(system(command), 0);
 }
