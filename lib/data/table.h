@@ -11,7 +11,7 @@
 /** How a file writes its rows. Of both, a line with nothing in it is no row, and all rows have equally many columns.
  *  tsv: columns parted by tabs, nothing quoted. csv [RFC 4180]: parted by commas; in a quoted field "" is one quote,
  *  and an end of line reads as a blank. Backslashes and entities stay as they are. */
-typedef enum { RV_TABLE_TSV, RV_TABLE_CSV } rv_table_format;
+typedef enum { RV_TABLE_TSV, RV_TABLE_CSV } rv_table_file_format;
 
 enum { RV_TABLE_COLUMNS = 64, RV_TABLE_CLASSES = 65536 }; /* at most so many */
 
@@ -21,7 +21,7 @@ typedef struct {
     double train_fraction; /**< of train's rows, in (0, 1), what trains; what then is neither train's nor test's becomes
                                 valid. 0: all but test_fraction trains, and valid may be a file */
     double test_fraction;  /**< of train's rows, in [0, 1), what becomes test; 0: none, and test may be a file */
-    rv_table_format format;
+    rv_table_file_format format;
     int text_columns[RV_TABLE_COLUMNS]; /**< of the text, from 1, joined by a blank in this order without empty ones */
     int n_text;                         /**< 0: all columns but the label's */
     int label_column;                   /**< from 1; 0: tsv 2, csv 1. Blanks around a label are no part of it */

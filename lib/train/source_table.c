@@ -21,7 +21,7 @@ static bool ends_in(const char *path, const char *with) {
 }
 
 /* By the name of the file to train on. */
-static rv_table_format format_of(const char *path) {
+static rv_table_file_format format_of(const char *path) {
     return path && (ends_in(path, ".csv") || ends_in(path, ".csv.gz")) ? RV_TABLE_CSV : RV_TABLE_TSV;
 }
 

@@ -289,8 +289,8 @@ Test(table, labels_must_be_classes, .init = setup, .fini = teardown) {
     refuse(&f, 2, 1, SAY("'NEG'"));
     refuse_with(&f, &words, NAMES("pos", "other"), 2, RV_EDATA, 0, 2, SAY("'neg'", "the classes: pos, other"));
     /* Held back with the only text of its class. */
-    f = (rv_table_files){.train = put(0, "a\t0\nb\t7\nc\t1\nd\t0\n"), .train_fraction = 0.75};
-    refuse(&f, 0, 3, SAY("'1'", "0, 7"));
+    f = (rv_table_files){.train = put(0, "\na\t0\nb\t7\nc\t1\nd\t0\n"), .train_fraction = 0.75};
+    refuse(&f, 0, 4, SAY("'1'", "0, 7"));
     f = (rv_table_files){.train = put(0, "\na\tpos\nb\tpos\n"), .test = put(2, "a\tneg\n")};
     refuse(&f, 0, 2, SAY("'pos' is the label of all 2", "two classes", "data.label_column"));
 }
@@ -403,10 +403,10 @@ Test(table, the_hash_tells_what_changed, .init = setup, .fini = teardown) {
 
 /* 200 texts sorted by class, each twice. */
 static const char *put_hundreds(int i) {
-    static char text[8192];
-    char *end = text;
-    for (int k = 0; k < 200; k++) end += sprintf(end, "s%03d\t%d\n", k / 2, k / 100);
-    return put(i, text);
+    FILE *f = fopen(path[i], "w");
+    for (int k = 0; k < 200; k++) fprintf(f, "s%03d\t%d\n", k / 2, k / 100);
+    fclose(f);
+    return path[i];
 }
 
 Test(table, parts_of_one_file, .init = setup, .fini = teardown) {
