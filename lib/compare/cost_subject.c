@@ -25,7 +25,7 @@ static rv_real *random_numbers(rv_rng *rng, int64_t n) {
 static rv_status make_model(rv__subject *s, const rv_config *c, int64_t src_vocab, int64_t tgt_vocab) {
     const rv_task_kind *task = rv_task_find(rv_config_text(c, "task"));
     rv_model_sizes sizes = task->source->sizes(c);
-    sizes.source_vocab = src_vocab;
+    if (!sizes.numbers) sizes.source_vocab = src_vocab; /* numbers have no vocabulary, whatever is told */
     sizes.target_vocab = tgt_vocab;
     if (!sizes.outputs) sizes.outputs = 2; /* classes: how many, hardly matters */
     if (sizes.positions < s->L) sizes.positions = s->L;
