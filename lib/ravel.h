@@ -49,6 +49,7 @@
 #include "io/items.h"
 #include "config/config.h"
 #include "config/experiment.h"
+#include "decode/classify.h"
 #include "decode/generate.h"
 #include "decode/sampling.h"
 #include "decode/translate.h"
