@@ -33,43 +33,71 @@ static const char page_rules[] =
     "*{box-sizing:border-box}html{-webkit-text-size-adjust:100%}\n"
     "body{margin:0 auto;padding:2.5rem 1.25rem 5rem;max-width:64rem;background:var(--paper);color:var(--ink);"
     "font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}\n"
-    "h1{font-size:1.75rem;line-height:1.2;margin:0 0 1rem;overflow-wrap:anywhere;text-wrap:balance}h2{font-size:1.25rem;line-height:1.3;margin:0 0 .75rem}"
+    "h1{font-size:1.75rem;line-height:1.2;margin:0 0 "
+    "1rem;overflow-wrap:anywhere;text-wrap:balance}h2{font-size:1.25rem;line-height:1.3;margin:0 0 .75rem}"
     "h3{font-size:1rem;margin:1.75rem 0 .5rem}\n"
-    "p,ul,ol,dl{max-width:44rem;margin:0 0 .85rem}li{margin:.2rem 0}a{color:var(--c0)}code,pre{font:.9em/1.45 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;overflow-wrap:anywhere}"
+    "p,ul,ol,dl{max-width:44rem;margin:0 0 .85rem}li{margin:.2rem 0}a{color:var(--c0)}code,pre{font:.9em/1.45 "
+    "ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;overflow-wrap:anywhere}"
     "pre{overflow-x:auto;padding:.75rem 1rem;border:1px solid var(--grid);border-radius:6px;overflow-wrap:normal}\n"
-    "section{border-top:1px solid var(--line);margin-top:2.5rem;padding-top:1.5rem}h2 a{color:inherit;text-decoration:none}h2 a:hover{text-decoration:underline}\n"
-    "figure{margin:1.25rem 0 1.75rem;min-width:0;max-width:100%}figcaption{font-size:.95rem;font-weight:600;line-height:1.35;margin:0 0 .4rem;text-align:left;text-wrap:pretty}\n"
-    ".chart{container-type:inline-size}.chart svg{display:block;max-width:100%;height:auto}.chart svg.narrow{display:none}\n"
+    "section{border-top:1px solid var(--line);margin-top:2.5rem;padding-top:1.5rem}h2 "
+    "a{color:inherit;text-decoration:none}h2 a:hover{text-decoration:underline}\n"
+    "figure{margin:1.25rem 0 "
+    "1.75rem;min-width:0;max-width:100%}figcaption{font-size:.95rem;font-weight:600;line-height:1.35;margin:0 0 "
+    ".4rem;text-align:left;text-wrap:pretty}\n"
+    ".chart{container-type:inline-size}.chart svg{display:block;max-width:100%;height:auto}.chart "
+    "svg.narrow{display:none}\n"
     "@container(max-width:600px){.chart svg.broad{display:none}.chart svg.narrow{display:block}}\n"
     ".chart svg.narrow,.chart svg.small{width:100%;max-width:30rem}.chart svg.small{max-width:24rem}\n"
-    ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem 1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
+    ".row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18.5rem),1fr));gap:1.5rem "
+    "1.75rem;margin:1.25rem 0 1.75rem}.row figure{margin:0}\n"
     ".more{display:none;margin:0 0 .3rem;font-size:.85rem;color:var(--quiet)}.table{container-type:inline-size}\n"
-    ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map svg.long{min-width:46rem}figure>.scroll{margin:0}\n"
+    ".scroll{overflow-x:auto;margin:1.25rem 0 1.75rem}.map svg{min-width:min(100%,22rem)}.map "
+    "svg.long{min-width:46rem}figure>.scroll{margin:0}\n"
     "table{border-collapse:separate;border-spacing:0;font-size:.92rem;line-height:1.25rem;"
     "font-variant-numeric:tabular-nums lining-nums}\n"
     "th,td{padding:.375rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid);"
     "white-space:nowrap}th:first-child,td:first-child{padding-left:0;position:sticky;left:0;background:var(--paper)}"
-    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}"
-    "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:break-word}}\n"
-    ".row:has(>:nth-child(2):last-child),.row:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}"
-    ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) svg.small,.row:has(>:nth-child(2):last-child) svg.narrow,.row:has(>:nth-child(4):last-child) svg.narrow{max-width:24rem}#runs td{white-space:nowrap}"
-    ".row .map svg{max-width:100%;height:auto}nav{font-size:.92rem;line-height:1.9}nav a{margin-right:.9rem;white-space:nowrap}\n"
-    ".lead{font-size:1.1rem}.verdicts,.checks{padding-left:1.2rem}.checks{list-style:none;padding-left:0}.checks li{padding-left:1.6rem;position:relative}"
-    ".checks li::before{position:absolute;left:.1rem;font-weight:700}.checks .good::before{content:'✓';color:var(--c2)}.checks .bad::before{content:'!';color:var(--c1)}\n"
-    ".warning{border-left:4px solid var(--c1);padding:.4rem 0 .4rem .9rem}.note{font-size:.92rem;color:var(--quiet)}summary{cursor:pointer;color:var(--quiet);margin:.5rem 0}\n"
+    "th{font-weight:600;vertical-align:bottom;border-bottom:1px solid "
+    "var(--line)}.n{text-align:right}.w{white-space:normal;min-width:15rem}"
+    "@media(max-width:600px){th:first-child,td:first-child{max-width:42vw;white-space:normal;overflow-wrap:break-word}}"
+    "\n"
+    ".row:has(>:nth-child(2):last-child),.row:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,"
+    "minmax(min(100%,26rem),1fr))}"
+    ".row:has(>:nth-child(2):last-child) svg.small,.row:has(>:nth-child(4):last-child) "
+    "svg.small,.row:has(>:nth-child(2):last-child) svg.narrow,.row:has(>:nth-child(4):last-child) "
+    "svg.narrow{max-width:24rem}#runs td{white-space:nowrap}"
+    ".row .map svg{max-width:100%;height:auto}nav{font-size:.92rem;line-height:1.9}nav "
+    "a{margin-right:.9rem;white-space:nowrap}\n"
+    ".lead{font-size:1.1rem}.verdicts,.checks{padding-left:1.2rem}.checks{list-style:none;padding-left:0}.checks "
+    "li{padding-left:1.6rem;position:relative}"
+    ".checks li::before{position:absolute;left:.1rem;font-weight:700}.checks "
+    ".good::before{content:'✓';color:var(--c2)}.checks .bad::before{content:'!';color:var(--c1)}\n"
+    ".warning{border-left:4px solid var(--c1);padding:.4rem 0 .4rem "
+    ".9rem}.note{font-size:.92rem;color:var(--quiet)}summary{cursor:pointer;color:var(--quiet);margin:.5rem 0}\n"
     ".systems{max-width:none;font-size:.92rem}.table+.note{margin-top:-1.1rem}\n"
     "wbr{display:none}.w wbr,h1 wbr{display:inline}@media print,(max-width:600px){wbr{display:inline}}"
     "@media(max-width:600px){.k{min-width:42vw}}\n"
-    "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\n"
-    ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem 2rem;margin:1.25rem 0 1.75rem}"
-    ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
+    "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem "
+    "1rem}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\n"
+    ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem "
+    "2rem;margin:1.25rem 0 1.75rem}"
+    ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong "
+    ".mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
+    ".told{padding:.6rem 0;border-top:1px solid var(--grid);break-inside:avoid}.told p{max-width:none;margin:0 0 "
+    ".25rem;overflow-wrap:anywhere}"
+    ".words span{padding:.1em .15em;border-radius:3px}.words{line-height:1.75}"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{.more{display:none!important}"
     "p{break-inside:avoid}:is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}\n"
-    "@media print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:avoid}"
-    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
-    ".row,.row:has(>:nth-child(n):nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
-    ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}details:not([open])>summary::after{content:' (folded: open it on the screen before printing)'}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
+    "@media "
+    "print{body{max-width:none;padding:0;font-size:10.5pt}section{break-inside:auto}h1,h2,h3,figcaption{break-after:"
+    "avoid}"
+    "figure,tr,.chart{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}th,td{padding:.2rem "
+    ".4rem}th,td,.w{white-space:normal;min-width:0}th:first-child,td:first-child{position:static}"
+    ".row,.row:has(>:nth-child(n):nth-child(n)),.samples{grid-template-columns:repeat(2,minmax(0,1fr))}.row:has(>:nth-"
+    "child(3):last-child){grid-template-columns:repeat(3,minmax(0,1fr))}"
+    ".map svg,.map svg.long{min-width:0}pre{white-space:pre-wrap}details:not([open])>summary::after{content:' (folded: "
+    "open it on the screen before printing)'}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 static const char *light(const char *name, size_t n) {
     for (int i = 0; i < N_COLOURS; i++)
@@ -114,6 +142,8 @@ static void put_name(FILE *f, const char *text) {
  * that it scrolls. */
 enum { LEAST = 300, STEP = 20, WIDEST = 980 };
 
+enum { STRONGEST = 50 }; /* % of the colour in the strongest ground: text on it has a contrast of 4.5 and more */
+
 void rv_page_begin(FILE *f, const char *title) {
     fputs("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'/>\n<meta name='viewport' content='width=device-width,initial-scale=1'/>\n<title>", f);
     rv_page_text(f, title);
@@ -128,6 +158,8 @@ void rv_page_begin(FILE *f, const char *title) {
     rv__chart_style(f, true);
     fputs(page_rules, f);
     for (int i = 0; i < RV_CHART_COLOURS; i++) fprintf(f, ".c%d{color:var(--c%d)}", i, i);
+    for (int i = 1; i <= RV_PAGE_SHADES; i++)
+        fprintf(f, ".h%d{background:color-mix(in srgb,var(--c0) %d%%,transparent)}", i, i * STRONGEST / RV_PAGE_SHADES);
     fputc('\n', f);
     for (int w = LEAST; w < WIDEST; w += STEP) fprintf(f, "@container(max-width:%dpx){.m%d{display:block}}", w, w);
     fprintf(f, ".m%d{display:block}\n", WIDEST);
@@ -149,6 +181,8 @@ void rv_page_section(FILE *f, const char *anchor, const char *heading) {
 }
 
 void rv_page_section_end(FILE *f) { fputs("</section>\n", f); }
+
+int rv_page_shade(double share) { return share > 0 ? (int)lround(fmin(share, 1) * RV_PAGE_SHADES) : 0; }
 
 void rv_page_row_begin(FILE *f) { fputs("<div class='row'>\n", f); }
 void rv_page_row_end(FILE *f) { fputs("</div>\n", f); }
