@@ -17,7 +17,7 @@ static void put_words(FILE *f, const rv_weighted_text *t) {
     for (int64_t i = 0; i < t->n; i++) {
         const double w = (double)t->weights[i];
         if (i && rv__begins_word(&tokens, i)) fputc(' ', f);
-        fprintf(f, "<span class='h%d%s' title='%.3f'>", rv_page_shade(w / most), i + 1 == t->n ? " quiet" : "", w);
+        fprintf(f, "<span class='h%d' title='%.3f'>", rv_page_shade(w / most), w);
         rv__put_text(f, rv__letters(&tokens, i), WORD_MAX);
         fputs("</span>", f);
     }
@@ -32,7 +32,7 @@ static void put_text(FILE *f, const rv_weighted_text *t) {
     if (t->reference && !strcmp(t->reference, t->told)) {
         fputs(" <span class='quiet'>\xe2\x9c\x93 right", f);
     } else if (t->reference) {
-        fputs(" <span class='wrong'><span class='mark'>\xe2\x9c\x97</span> it is <b>", f);
+        fputs(" <span class='wrong'><span class='mark'>\xe2\x9c\x97</span> the true class is <b>", f);
         rv_page_text(f, t->reference);
         fputs("</b></span><span class='quiet'>", f);
     } else {
@@ -52,9 +52,9 @@ static void put_head(FILE *f, const char *model, int64_t n, const rv_weighted_te
     snprintf(title, sizeof title, "Attention of %s", model);
     rv_page_begin(f, title);
     fputs(
-        "<p>The class that was told of each text, how probable it is, and the text as the model reads it: the stronger "
-        "a word's ground, the more of what the class is told from is that word's state, and in each text the word "
-        "of most weight is the strongest. Point at a word for its weight; those of a text sum to 1.",
+        "<p>The class that was told of each text, how probable it is, and the text as the model reads it. The stronger "
+        "a word's ground, the more its state counts in what the class is told from; in each text the word of most "
+        "weight is the strongest. Point at a word for its weight; those of a text sum to 1.",
         f);
     if (known) rv_page_textf(f, " %lld of the %lld texts here are told right.", (long long)right, (long long)known);
     fputs("</p>\n<p class='quiet'>A state knows the words around its own, so that weight on a word may speak of its "
