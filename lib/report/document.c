@@ -208,12 +208,24 @@ static double table_width(int rows, int columns, const char *const *cells) {
 
 /* A column of numbers, of texts that are broken, or of names that a phone breaks to its share of the screen. */
 static const char *kind_of(int rows, int columns, const char *const *cells, int c) {
-    if (numeric(rows, columns, cells, c)) return " class='n'";
-    if (wordy(rows, columns, cells, c)) return " class='w'";
-    return !c && column_width(rows, columns, cells, c) > 0.42 * 400 ? " class='k'" : "";
+    if (numeric(rows, columns, cells, c)) return "n";
+    if (wordy(rows, columns, cells, c)) return "w";
+    return !c && column_width(rows, columns, cells, c) > 0.42 * 400 ? "k" : "";
+}
+
+static void put_classes(FILE *f, const char *kind, int shade) {
+    if (shade)
+        fprintf(f, " class='%s%sh%d'", kind, *kind ? " " : "", shade);
+    else if (*kind)
+        fprintf(f, " class='%s'", kind);
 }
 
 void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
+    rv_page_shaded_table(f, rows, columns, cells, NULL, caption);
+}
+
+void rv_page_shaded_table(FILE *f, int rows, int columns, const char *const *cells, const double *share,
+                          const char *caption) {
     const bool named = caption && *caption;
     fputs("<figure class='table'>", f);
     /* The caption outside of the box that scrolls: it stays in sight and is broken to the screen's width. */
@@ -233,7 +245,9 @@ void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, con
         fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
         for (int c = 0; c < columns; c++) {
             const char *tag = r ? "td" : "th scope='col'";
-            fprintf(f, "<%s%s>", tag, kind_of(rows, columns, cells, c));
+            fprintf(f, "<%s", tag);
+            put_classes(f, kind_of(rows, columns, cells, c), share ? rv_page_shade(share[r * columns + c]) : 0);
+            fputc('>', f);
             put_name(f, cells[r * columns + c]);
             fputs(r ? "</td>" : "</th>", f);
         }

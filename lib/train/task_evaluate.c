@@ -206,6 +206,7 @@ static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const 
         rv_example e = {.source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
         if (t->source->kind->describe) t->source->kind->describe(t->source, subset, i, &e);
         if (t->source->n_classes) {
+            e.labelled = true;
             e.reference = t->source->class_name[s->score[i].label];
             e.hypothesis = t->source->class_name[s->score[i].said];
         }
