@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/confusion.h"
 #include "io/json_file.h"
 #include "overrides.h"
 #include "tool.h"
@@ -63,6 +64,14 @@ static void end(const arguments *a, json_t *o, int digits) {
     json_decref(o);
 }
 
+static void print_classes(const arguments *a, rv_task *task, json_t *o) {
+    const rv_source *source = rv_task_source(task);
+    const int64_t *confusion = rv_task_confusion(task);
+    if (!confusion) return;
+    if (a->json) rv__confusion_json(source->n_classes, source->class_name, confusion, o);
+    else rv__confusion_print(source->n_classes, source->class_name, confusion);
+}
+
 static void print(const arguments *a, const rv_trained *t, const rv_metrics_result *r) {
     json_t *o = begin(a, t);
     for (int i = 0; i < r->n; i++) {
@@ -84,6 +93,7 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
     }
     if (!a->json) printf("%-10s %lld\n", "tokens", (long long)r->tokens);
     json_object_set_new(o, "tokens", json_integer(r->tokens));
+    print_classes(a, t->task, o);
     end(a, o, 9);
 }
 
@@ -182,7 +192,7 @@ int rv_cmd_eval(int argc, char **argv) {
         options,
         parse,
         "RUN|CHECKPOINT [key.path=value ...]",
-        "Measure a trained model with the metrics of its experiment.\v"
+        "Measure a trained model with the metrics of its experiment; of a classifier what each class was taken for, too.\v"
         "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one.\n\n"
         "examples:\n"
         "  ravel eval runs/shakespeare-gpt\n"

@@ -79,6 +79,10 @@ static json_t *describe(int64_t i, const rv_example *e) {
         json_object_set_new(o, "prediction", rv_json_number(e->score.prediction));
         json_object_set_new(o, "target", rv_json_number(e->score.target));
     }
+    if (e->labelled) {
+        json_object_set_new(o, "label", json_integer(e->score.label));
+        json_object_set_new(o, "said", json_integer(e->score.said));
+    }
     return o;
 }
 
@@ -217,6 +221,14 @@ static json_t *data_of(const rv_checkpoint *saved) {
     return json_sprintf("%016llx", (unsigned long long)hash);
 }
 
+/* Names of the classes that `label` and `said` of examples count; NULL: there are none. */
+static json_t *classes_of(rv_task *task) {
+    const rv_source *source = rv_task_source(task);
+    json_t *list = source->n_classes ? json_array() : NULL;
+    for (int i = 0; i < source->n_classes; i++) json_array_append_new(list, json_string(source->class_name[i]));
+    return list;
+}
+
 /* What examples.jsonl was measured from, and what training the model costs. */
 static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
     double flops;
@@ -228,10 +240,12 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     const struct {
         const char *key;
         json_t *value;
-    } hashes[] = {
-        {"vocabulary", vocabulary_of(t->task)}, {"text", text_of(t->task, subset)}, {"data", data_of(t->saved)}};
-    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++)
-        if (hashes[i].value) json_object_set_new(o, hashes[i].key, hashes[i].value);
+    } more[] = {{"vocabulary", vocabulary_of(t->task)},
+                {"text", text_of(t->task, subset)},
+                {"data", data_of(t->saved)},
+                {"classes", classes_of(t->task)}};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        if (more[i].value) json_object_set_new(o, more[i].key, more[i].value);
     if (status == RV_OK) status = rv_json_write(o, path);
     json_decref(o);
     return status;

@@ -23,7 +23,7 @@ typedef struct {
     const char *message; /**< why it diverged, or NULL */
 } rv_report_run;
 
-enum { RV_REPORT_BINS = 32, RV_REPORT_METRICS = 8 };
+enum { RV_REPORT_BINS = 32, RV_REPORT_METRICS = 9 };
 typedef struct {
     int n_bins;                              /**< 0: one bin, no picture by length */
     int64_t most[RV_REPORT_BINS];            /**< rising; bin i holds lengths up to most[i] and more than most[i - 1]; longer ones are in a last bin */
@@ -51,7 +51,8 @@ typedef struct {
 /** The parts of the document; a part that has nothing to say leaves the document alone. Errors: RV_EDATA with the path,
  *  RV_ENOMEM. */
 RV_API rv_status rv_report_runs(const rv_report_input *in, json_t *report);          /**< "differences", "runs", "curves", "time_to" */
-RV_API rv_status rv_report_quality(const rv_report_input *in, json_t *report);       /**< "quality", "by_length", "samples", "attention" */
+RV_API rv_status rv_report_quality(const rv_report_input *in,
+                                   json_t *report); /**< "quality", "by_length", "confusion", "samples", "attention" */
 RV_API rv_status rv_report_gradient_flow(const rv_report_input *in, json_t *report); /**< "gradient_flow": seeds joined by geometric means, low and high their least and greatest */
 RV_API rv_status rv_report_cost(const rv_report_input *in, json_t *report);          /**< "cost" */
 /** All of them, with "name", "models", "settings", "machine", "match", "budget", "tuning", "reproduce". The caller decrefs. */

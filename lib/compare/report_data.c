@@ -63,8 +63,27 @@ static rv_status grow(void *list, int64_t n, int64_t *room, size_t size) {
 
 typedef struct {
     rv__examples *e;
-    int64_t keep, room[3];
+    const char *dir;
+    int64_t keep, room[5];
 } example_reader;
+
+static rv_status take_classes(example_reader *r, const json_t *line) {
+    rv__examples *e = r->e;
+    static const char *const keys[] = {"label", "said"};
+    for (int k = 0; k < 2; k++) {
+        const json_t *id = json_object_get(line, keys[k]);
+        RV_TRY(grow(&e->class[k], e -> n, &r -> room[3 + k], sizeof *e->class[k]));
+        e->class[k][e->n] = -1;
+        if (!e->n_classes) continue;
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= e->n_classes)
+            return rv_error(RV_EDATA,
+                            "%s/examples.jsonl: %s of example %lld is none of the %d classes of measured.json; delete "
+                            "both files and run the same command again",
+                            r->dir, keys[k], (long long)e->n, e->n_classes);
+        e->class[k][e->n] = (int32_t)json_integer_value(id);
+    }
+    return RV_OK;
+}
 
 static rv_status take_example(void *ctx, json_t *line) {
     example_reader *r = ctx;
@@ -75,6 +94,7 @@ static rv_status take_example(void *ctx, json_t *line) {
         RV_TRY(grow(&e->length[k], e->n, &r->room[k], sizeof *e->length[k]));
         e->length[k][e->n] = whole(line, keys[k]);
     }
+    RV_TRY(take_classes(r, line));
     double *s = e->sums + e->n * RV__COLUMNS;
     memset(s, 0, RV__COLUMNS * sizeof *s);
     s[RV__TOKENS] = (double)whole(line, "tokens");
@@ -106,10 +126,20 @@ static rv_status take_example(void *ctx, json_t *line) {
     return RV_OK;
 }
 
+static rv_status read_class_names(const char *dir, rv__examples *e) {
+    json_t *measured;
+    RV_TRY(rv__run_json_read(dir, "measured.json", &measured));
+    e->class_name = json_incref(json_object_get(measured, "classes"));
+    e->n_classes = (int)json_array_size(e->class_name);
+    json_decref(measured);
+    return RV_OK;
+}
+
 rv_status rv__examples_read(const char *dir, int64_t keep, rv__examples *out) {
     *out = (rv__examples){.first = json_array()};
-    example_reader r = {.e = out, .keep = keep};
-    rv_status status = each_line(dir, "examples.jsonl", take_example, &r);
+    example_reader r = {.e = out, .dir = dir, .keep = keep};
+    rv_status status = read_class_names(dir, out);
+    if (status == RV_OK) status = each_line(dir, "examples.jsonl", take_example, &r);
     if (status != RV_OK) rv__examples_free(out);
     return status;
 }
@@ -118,6 +148,9 @@ void rv__examples_free(rv__examples *e) {
     free(e->sums);
     free(e->length[0]);
     free(e->length[1]);
+    free(e->class[0]);
+    free(e->class[1]);
+    json_decref(e->class_name);
     json_decref(e->first);
     *e = (rv__examples){0};
 }
@@ -189,11 +222,24 @@ static double chrf(const double s[RV_SUMS]) {
     return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
 }
 
+static double macro_f1(const double s[RV_SUMS]) {
+    double sum = 0;
+    int counted = 0;
+    for (int c = 0; c < RV__F1_CLASSES; c++, s += 3)
+        if (s[1] + s[2] > 0) sum += rv_f1(s[0], s[1], s[2]), counted++;
+    return counted ? sum / counted : NAN;
+}
+
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
-    {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},     {"ppl", perplexity, 2, {RV__NATS, RV__TOKENS}},
-    {"bpb", bits, 2, {RV__NATS, RV__BYTES}},        {"accuracy", ratio, 2, {RV__CORRECT, RV__TOKENS}},
-    {"exact", ratio, 2, {RV__EXACT, RV__EXAMPLES}}, {"bleu", bleu, 2 * RV_BLEU_ORDER + 2, {RV__BLEU}},
-    {"chrf", chrf, 3 * RV__CHRF_ORDER, {RV__CHRF}}, {"mse", ratio, 2, {RV__SQUARES, RV__EXAMPLES}},
+    {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},
+    {"ppl", perplexity, 2, {RV__NATS, RV__TOKENS}},
+    {"bpb", bits, 2, {RV__NATS, RV__BYTES}},
+    {"accuracy", ratio, 2, {RV__CORRECT, RV__TOKENS}},
+    {"exact", ratio, 2, {RV__EXACT, RV__EXAMPLES}},
+    {"bleu", bleu, 2 * RV_BLEU_ORDER + 2, {RV__BLEU}},
+    {"chrf", chrf, 3 * RV__CHRF_ORDER, {RV__CHRF}},
+    {"mse", ratio, 2, {RV__SQUARES, RV__EXAMPLES}},
+    {"f1", macro_f1, 3 * RV__F1_CLASSES, {RV__CLASSES}},
 };
 
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m) {
@@ -204,14 +250,24 @@ rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m) {
 bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     const int c = m->column[0];
     if (m->column[1] == RV__BYTES) return e->bytes;
+    if (m->of == perplexity && e->n_classes) return false; /* a measure of texts that are predicted */
     return c == RV__SQUARES                  ? e->numbers
+           : c == RV__CLASSES                ? e->n_classes && e->n_classes <= RV__F1_CLASSES
            : c == RV__CHRF                   ? e->chrf
            : c == RV__EXACT || c == RV__BLEU ? e->texts
                                              : e->predictions;
 }
 
+static void class_sums(int32_t label, int32_t said, double *sums) {
+    memset(sums, 0, 3 * RV__F1_CLASSES * sizeof *sums);
+    sums[3 * label] = label == said;
+    sums[3 * said + 1] = 1;
+    sums[3 * label + 2] = 1;
+}
+
 void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
     const double *of = e->sums + i * RV__COLUMNS;
+    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e -> class[1][i], sums);
     for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 

@@ -8,6 +8,7 @@
 #include "stats/stats.h"
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
+#include "evaluate/classes.h"
 #include "config/metric.h"
 
 /* The sums of an example, in this order: after those of single numbers BLEU's counts and totals of each order and the
@@ -23,19 +24,26 @@ enum {
     RV__SQUARES,
     RV__BLEU,
     RV__CHRF = RV__BLEU + 2 * RV_BLEU_ORDER + 2,
-    RV__COLUMNS = RV__CHRF + 3 * RV__CHRF_ORDER
+    RV__COLUMNS = RV__CHRF + 3 * RV__CHRF_ORDER,
+    RV__CLASSES /* no column: made of the true class and the one told */
 };
+/* Of each class a metric takes three sums: how often it was right, told, and there. */
+enum { RV__F1_CLASSES = RV_SUMS / 3 };
 
 /* examples.jsonl. */
 typedef struct {
     int64_t n;
     double *sums;       /* (n, RV__COLUMNS) */
     int64_t *length[2]; /* of the source, in tokens and in words */
+    int n_classes;      /* as measured.json names them; 0: no classes are told */
+    json_t *class_name; /* or NULL */
+    int32_t *class[2];  /* (n) the true one, and the one told; -1 without classes */
     /* Which sums mean something: 3 of them; bytes; exact, BLEU; chrF, which earlier versions did not have; squares. */
     bool predictions, bytes, texts, chrf, numbers;
     json_t *first;      /* the first few lines as they are */
 } rv__examples;
-/* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, RV_ENOMEM. */
+/* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, or the class that is none,
+ * RV_ENOMEM. */
 rv_status rv__examples_read(const char *dir, int64_t keep, rv__examples *out);
 void rv__examples_free(rv__examples *e);
 
@@ -68,7 +76,7 @@ typedef struct {
     int columns,
         column[2]; /* the sums it needs, in the order in which `of` takes them; more than 2: from the first on */
 } rv__metric_kind;
-enum { RV__METRIC_KINDS = 8 };
+enum { RV__METRIC_KINDS = 9 };
 extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];
 /* With what it can be, for intervals. */
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m);

@@ -1,4 +1,4 @@
-/* "quality", "by_length", "samples" and "attention" of a report, from the runs' examples.
+/* "quality", "by_length", "confusion", "samples" and "attention" of a report, from the runs' examples.
  *
  * A pair has a verdict only where nothing else can explain the difference (report_verdict.c). With several pairs their
  * p-values are adjusted [Holm 1979], and a verdict holds under that adjustment. */
@@ -317,12 +317,19 @@ static bool wanted(const rv__quality *d, const rv__group *g, const rv__metric_ki
     return known && named;
 }
 
-/* The seeds of a model are measured on the same examples. */
+/* The seeds of a model are measured on the same examples, and tell the same classes. */
 static rv_status check_group(const rv__quality *d, const rv__group *g) {
-    for (int i = 1; i < g->n; i++)
+    for (int i = 1; i < g->n; i++) {
+        if (d->e[g->run[i]].n_classes != d->e[g->run[0]].n_classes)
+            return rv_error(RV_EDATA,
+                            "%s tells %d classes and %s tells %d: they were not trained on the same data; delete one "
+                            "of the runs",
+                            d->in->run[g->run[0]].path, d->e[g->run[0]].n_classes, d->in->run[g->run[i]].path,
+                            d->e[g->run[i]].n_classes);
         if (d->e[g->run[i]].n != d->e[g->run[0]].n)
             return rv_error(RV_EDATA, "%s has %lld examples and %s has %lld: they were not measured on the same data; delete both files examples.jsonl and measure again",
                             d->in->run[g->run[0]].path, (long long)d->e[g->run[0]].n, d->in->run[g->run[i]].path, (long long)d->e[g->run[i]].n);
+    }
     return RV_OK;
 }
 
@@ -334,7 +341,7 @@ static bool of_spans(const rv__quality *d, const rv__group *g) {
 }
 
 typedef struct {
-    json_t *quality, *by_length, *samples, *attention;
+    json_t *quality, *by_length, *confusion, *samples, *attention;
 } parts;
 
 static rv_status report_setting(const rv__quality *d, const char *setting, rv__group *g, parts *p) {
@@ -348,6 +355,7 @@ static rv_status report_setting(const rv__quality *d, const char *setting, rv__g
         RV_TRY(add_quality(d, setting, g, m, p->quality));
         if (d->in->options.n_bins && !of_spans(d, g)) RV_TRY(add_by_length(d, setting, g, m, p->by_length));
     }
+    rv__report_confusion(d, setting, g, p->confusion);
     add_samples(d, setting, g, p->samples);
     return add_attention(d, setting, g, p->attention);
 }
@@ -370,7 +378,7 @@ rv_status rv_report_quality(const rv_report_input *in, json_t *report) {
     rv__quality d = {.in = in, .e = rv_alloc(runs * sizeof *d.e), .facts = rv_alloc(runs * sizeof *d.facts)};
     rv__group *g = rv_alloc(models * sizeof *g);
     int *room = rv_alloc(rv_size_mul(models * runs, sizeof *room));
-    parts p = {json_array(), json_array(), json_array(), json_array()};
+    parts p = {json_array(), json_array(), json_array(), json_array(), json_array()};
     rv_status status = d.e && d.facts && g && room ? read_runs(&d) : RV_ENOMEM;
     for (int k = 0; g && room && k < in->n_models; k++) g[k].run = room + (size_t)k * runs;
     for (int s = 0; s < in->n_settings && status == RV_OK; s++) status = report_setting(&d, in->setting[s], g, &p);
@@ -382,6 +390,7 @@ rv_status rv_report_quality(const rv_report_input *in, json_t *report) {
     rv_free(d.e);
     add_part(report, "quality", p.quality);
     add_part(report, "by_length", p.by_length);
+    add_part(report, "confusion", p.confusion);
     add_part(report, "samples", p.samples);
     add_part(report, "attention", p.attention);
     return status;

@@ -31,6 +31,9 @@ bool rv__belongs(const rv_report_run *r, const char *model, const char *setting)
 rv_status rv__run_facts_read(const rv_report_run *run, double level, rv__run_facts *out);
 void rv__run_facts_free(rv__run_facts *f);
 
+/* What each class was taken for by each model in a setting, over its seeds: appended to `list`. */
+void rv__report_confusion(const rv__quality *d, const char *setting, const rv__group *g, json_t *list);
+
 /* Whether the model's examples have what the metric needs. */
 bool rv__measured_by(const rv__quality *d, const rv__group *g, const rv__metric_kind *m);
 /* Whether the two were measured on other examples, or these were cut into other tokens where the metric counts them; and why. */

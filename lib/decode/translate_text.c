@@ -1,65 +1,32 @@
 #include "decode/translate_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/stop.h"
+#include "decode/like_length.h"
 
-typedef struct {
-    int64_t n, sentence;
-} entry;
-
-static int longer_first(const void *a, const void *b) {
-    const entry *x = a, *y = b;
-    if (x->n != y->n) return x->n > y->n ? -1 : 1;
-    return (x->sentence > y->sentence) - (x->sentence < y->sentence);
-}
-
-/* The batch of entries [begin, end), none empty, padded to the first. ids and lengths have room for it. */
-static rv_status translate_batch(rv_tape *tape, rv_model *model, const int32_t *const *src, const entry *e, int64_t B, const rv_translate_options *o,
-                                 int32_t *ids, int32_t *lengths, rv_translation_sink sink, void *ctx) {
-    int64_t S = e[0].n + 1;
-    for (int64_t b = 0; b < B; b++) {
-        memcpy(ids + b * S, src[e[b].sentence], (size_t)e[b].n * sizeof *ids);
-        for (int64_t i = e[b].n; i < S; i++) ids[b * S + i] = o->eos;
-        lengths[b] = (int32_t)e[b].n + 1;
-    }
+static rv_status translate_batch(rv_tape *tape, rv_model *model, const rv__like_batch *b, const rv_translate_options *o,
+                                 rv_translation_sink sink, void *ctx) {
     rv_translations found;
-    RV_TRY(rv_translate(tape, model, ids, lengths, B, S, o, &found));
+    const rv_sequences *s = &b->rows;
+    RV_TRY(rv_stop_requested());
+    RV_TRY(rv_translate(tape, model, s->ids, s->lengths, s->B, s->T, o, &found));
     rv_status status = RV_OK;
-    for (int64_t b = 0; b < B && status == RV_OK; b++) status = sink(ctx, e[b].sentence, found.h + b * found.n_best, found.count[b]);
+    for (int64_t i = 0; i < s->B && status == RV_OK; i++)
+        status = sink(ctx, b->text[i], found.h + i * found.n_best, found.count[i]);
     rv_translations_free(&found);
     return status;
 }
 
 rv_status rv_translate_each(rv_tape *tape, rv_model *model, const int32_t *const *src, const int64_t *n, int64_t sentences, int64_t batch,
                             const rv_translate_options *o, rv_translation_sink sink, void *ctx) {
-    if (sentences == 0) return RV_OK;
-    entry *e = rv_alloc((size_t)sentences * sizeof *e);
-    int32_t *ids = NULL, *lengths = NULL;
-    rv_status status = e ? RV_OK : RV_ENOMEM;
-    if (e) {
-        for (int64_t i = 0; i < sentences; i++) e[i] = (entry){n[i], i};
-        qsort(e, (size_t)sentences, sizeof *e, longer_first);
-        if (batch > sentences) batch = sentences;
-        ids = rv_alloc(rv_size_mul((size_t)(batch * (e[0].n + 1)), sizeof *ids));
-        lengths = rv_alloc((size_t)batch * sizeof *lengths);
-        if (!ids || !lengths) status = RV_ENOMEM;
-    }
-    for (int64_t i = 0; i < sentences && status == RV_OK;) {
-        int64_t B = 0;
-        while (B < batch && i + B < sentences && e[i + B].n > 0) B++;
-        if (B == 0) { /* only empty ones are left */
-            status = sink(ctx, e[i++].sentence, NULL, 0);
-            continue;
-        }
-        status = rv_stop_requested();
-        if (status == RV_OK) status = translate_batch(tape, model, src, e + i, B, o, ids, lengths, sink, ctx);
-        i += B;
-    }
-    rv_free(ids);
-    rv_free(lengths);
-    rv_free(e);
+    rv__like_length *l;
+    rv__like_batch b;
+    rv_status status = rv__like_length_begin(src, n, sentences, batch, o->eos, &l);
+    while (status == RV_OK && rv__like_length_next(l, 1, &b)) status = translate_batch(tape, model, &b, o, sink, ctx);
+    while (status == RV_OK && rv__like_length_next(l, 0, &b)) /* the empty ones */
+        for (int64_t i = 0; i < b.rows.B && status == RV_OK; i++) status = sink(ctx, b.text[i], NULL, 0);
+    rv__like_length_end(l);
     return status;
 }
 

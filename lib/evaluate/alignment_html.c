@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #include "base/file.h"
+#include "evaluate/token_text.h"
 #include "report/chart.h"
 
 enum { CELL = 26, SMALL_CELL = 8, LABEL_MAX = 24, TEXT_MAX = 1 << 20 };
@@ -14,53 +14,18 @@ static const double char_width = 9, slant_x = 0.5, slant_y = 0.866; /* 14 px san
 
 /* ---- text ---- */
 
-/* `most` columns of s, then an ellipsis. NULL f only measures. Returns columns. */
-static int put_text(FILE *f, const char *s, int most) {
-    int columns = 0;
-    for (size_t len = strlen(s); len;) {
-        int32_t cp;
-        int k = rv_utf8_next(s, len, &cp);
-        if (!k) cp = 0xfffd, k = 1;
-        int w = utf8proc_charwidth(cp); /* 0 for marks, 2 for Chinese */
-        if (columns + w > most - 1 && (size_t)k < len) {
-            if (f) rv_page_char(f, 0x2026);
-            return columns + 1;
-        }
-        if (f) rv_page_char(f, cp);
-        columns += w;
-        s += k;
-        len -= (size_t)k;
-    }
-    return columns;
-}
-
-typedef struct {
-    int64_t n;
-    const char *const *label;
-    bool pieces; /* of words: those that begin one start with "\\s" */
-} tokens;
-
-static tokens look(int64_t n, const char *const *label) {
-    tokens t = {n, label, false};
-    for (int64_t i = 0; i < n; i++) t.pieces |= !strncmp(label[i], "\\s", 2);
-    return t;
-}
-
-static bool begins_word(const tokens *t, int64_t i) { return !t->pieces || !i || *t->label[i] == '<' || !strncmp(t->label[i], "\\s", 2); }
-static const char *letters(const tokens *t, int64_t i) { return t->label[i] + 2 * (t->pieces && !strncmp(t->label[i], "\\s", 2)); }
-
 /* A token alone; a piece that continues a word has a point before it. */
-static int put_label(FILE *f, const tokens *t, int64_t i) {
-    int point = !begins_word(t, i);
+static int put_label(FILE *f, const rv__tokens *t, int64_t i) {
+    int point = !rv__begins_word(t, i);
     if (point && f) fputs("·", f);
-    return point + put_text(f, letters(t, i), LABEL_MAX);
+    return point + rv__put_text(f, rv__letters(t, i), LABEL_MAX);
 }
-static double label_width(const tokens *t, int64_t i) { return char_width * put_label(NULL, t, i); }
+static double label_width(const rv__tokens *t, int64_t i) { return char_width * put_label(NULL, t, i); }
 
-static void put_sentence(FILE *f, const tokens *t) {
+static void put_sentence(FILE *f, const rv__tokens *t) {
     for (int64_t i = 0; i < t->n; i++) {
-        if (i && begins_word(t, i)) fputc(' ', f);
-        put_text(f, letters(t, i), TEXT_MAX);
+        if (i && rv__begins_word(t, i)) fputc(' ', f);
+        rv__put_text(f, rv__letters(t, i), TEXT_MAX);
     }
 }
 
@@ -68,7 +33,7 @@ static void put_sentence(FILE *f, const tokens *t) {
 
 /* The cells in current colour, weight as opacity. A cell without weight is left to the ground, unless it needs a tooltip. */
 static void put_cells(FILE *f, const rv_alignment *a, const rv_real *w, double x0, double y0, int cell, bool tooltips) {
-    tokens source = look(a->S, a->source), target = look(a->T, a->target);
+    rv__tokens source = rv__tokens_of(a->S, a->source), target = rv__tokens_of(a->T, a->target);
     for (int64_t t = 0; t < a->T; t++)
         for (int64_t s = 0; s < a->S; s++) {
             double v = (double)w[t * a->S + s];
@@ -95,7 +60,7 @@ typedef struct {
 
 /* The labels' room: on the left the longest target word; above, source words lean to the right and the last ones stick out. */
 static frame measure(const rv_alignment *a, int cell, bool labels) {
-    tokens source = look(a->S, a->source), target = look(a->T, a->target);
+    rv__tokens source = rv__tokens_of(a->S, a->source), target = rv__tokens_of(a->T, a->target);
     frame m = {1, 1, (double)a->S * cell, (double)a->T * cell};
     double right = m.width;
     if (labels) {
@@ -114,7 +79,7 @@ static frame measure(const rv_alignment *a, int cell, bool labels) {
 
 static void put_map(FILE *f, const rv_alignment *a, const rv_real *w, int cell, bool labels, const char *attributes, bool page) {
     frame m = measure(a, cell, labels);
-    tokens source = look(a->S, a->source), target = look(a->T, a->target);
+    rv__tokens source = rv__tokens_of(a->S, a->source), target = rv__tokens_of(a->T, a->target);
     double margin = page ? 0 : 16;
     fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='%.0f %.0f %.0f %.0f' width='%.0f' height='%.0f' %s>\n", -margin, -margin,
             m.width + 2 * margin, m.height + 2 * margin, m.width + 2 * margin, m.height + 2 * margin, attributes);
@@ -219,14 +184,14 @@ static void put_heads(FILE *f, const rv_alignment *a) {
 }
 
 static void put_section(FILE *f, int64_t number, const rv_alignment *a, int layer, int head, rv_real *mean) {
-    tokens source = look(a->S, a->source), target = look(a->T, a->target);
+    rv__tokens source = rv__tokens_of(a->S, a->source), target = rv__tokens_of(a->T, a->target);
     fprintf(f, "<section>\n<h2>Sentence %lld</h2>\n<dl><dt>source</dt><dd>", (long long)number);
     put_sentence(f, &source);
     fputs("</dd><dt>output</dt><dd>", f);
     put_sentence(f, &target);
     if (a->reference) {
         fputs("</dd><dt>reference</dt><dd>", f);
-        put_text(f, a->reference, TEXT_MAX);
+        rv__put_text(f, a->reference, TEXT_MAX);
     }
     fputs("</dd></dl>\n", f);
     if (a->layers * a->heads == 1) {
@@ -257,9 +222,9 @@ rv_status rv_alignment_html(const char *path, const char *model, int64_t n, cons
     int layer, head;
     rv_alignment_sharpest(n, a, &layer, &head);
     fputs("<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>\n<meta name='viewport' content='width=device-width,initial-scale=1'>\n<title>Attention of ", f);
-    put_text(f, model, TEXT_MAX);
+    rv__put_text(f, model, TEXT_MAX);
     fprintf(f, "</title>\n<style>\n%s</style>\n<body>\n<h1>Attention of ", style);
-    put_text(f, model, TEXT_MAX);
+    rv__put_text(f, model, TEXT_MAX);
     fputs("</h1>\n<p>Each row is an output token; its cells show how its attention is spread over the source tokens above.</p>\n"
           "<p class='quiet'>weight 0<span class='scale'></span>1. Point at a cell for its number.",
           f);

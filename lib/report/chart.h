@@ -73,6 +73,13 @@ RV_API void rv_page_textf(FILE *f, const char *format, ...) RV_PRINTF(2, 3);
 /** A table: numbers are right-aligned; cell texts row by row, the first row being the head; wide ones scroll in their own box
  *  and become small in print. */
 RV_API void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption);
+/** The same with grounds: share (rows, columns), NaN where a cell has none, as rv_page_shade takes it. */
+RV_API void rv_page_shaded_table(FILE *f, int rows, int columns, const char *const *cells, const double *share,
+                                 const char *caption);
+/** The class, h0 to h10, of an element whose ground is as strong as `share` of the strongest one, which text can be read
+ *  on. */
+enum { RV_PAGE_SHADES = 10 };
+RV_API int rv_page_shade(double share);
 /** Side-by-side charts: begin, charts, end; they wrap on a narrow page. */
 RV_API void rv_page_row_begin(FILE *f);
 RV_API void rv_page_row_end(FILE *f);

@@ -63,6 +63,10 @@ static const char page_rules[] =
     "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\n"
     ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem 2rem;margin:1.25rem 0 1.75rem}"
     ".sample{margin:0;padding-top:.6rem;border-top:1px solid var(--grid);align-content:start;break-inside:avoid}.wrong .mark{color:var(--c1);font-weight:700}.right .mark{color:var(--quiet)}\n"
+    ".told{padding:.6rem 0;border-top:1px solid var(--grid);break-inside:avoid}"
+    ".told p{max-width:none;margin:0 0 .25rem;overflow-wrap:anywhere}"
+    ".words span{padding:.1em .15em;border-radius:3px;-webkit-box-decoration-break:clone;box-decoration-break:clone}"
+    ".words{line-height:1.75}"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{.more{display:none!important}"
     "p{break-inside:avoid}:is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}\n"
@@ -114,6 +118,8 @@ static void put_name(FILE *f, const char *text) {
  * that it scrolls. */
 enum { LEAST = 300, STEP = 20, WIDEST = 980 };
 
+enum { STRONGEST = 50 }; /* % of the colour in the strongest ground: text on it has a contrast of 4.5 and more */
+
 void rv_page_begin(FILE *f, const char *title) {
     fputs("<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'/>\n<meta name='viewport' content='width=device-width,initial-scale=1'/>\n<title>", f);
     rv_page_text(f, title);
@@ -128,6 +134,8 @@ void rv_page_begin(FILE *f, const char *title) {
     rv__chart_style(f, true);
     fputs(page_rules, f);
     for (int i = 0; i < RV_CHART_COLOURS; i++) fprintf(f, ".c%d{color:var(--c%d)}", i, i);
+    for (int i = 1; i <= RV_PAGE_SHADES; i++)
+        fprintf(f, ".h%d{background:color-mix(in srgb,var(--c0) %d%%,transparent)}", i, i * STRONGEST / RV_PAGE_SHADES);
     fputc('\n', f);
     for (int w = LEAST; w < WIDEST; w += STEP) fprintf(f, "@container(max-width:%dpx){.m%d{display:block}}", w, w);
     fprintf(f, ".m%d{display:block}\n", WIDEST);
@@ -149,6 +157,8 @@ void rv_page_section(FILE *f, const char *anchor, const char *heading) {
 }
 
 void rv_page_section_end(FILE *f) { fputs("</section>\n", f); }
+
+int rv_page_shade(double share) { return share > 0 ? (int)lround(fmin(share, 1) * RV_PAGE_SHADES) : 0; }
 
 void rv_page_row_begin(FILE *f) { fputs("<div class='row'>\n", f); }
 void rv_page_row_end(FILE *f) { fputs("</div>\n", f); }
@@ -198,12 +208,24 @@ static double table_width(int rows, int columns, const char *const *cells) {
 
 /* A column of numbers, of texts that are broken, or of names that a phone breaks to its share of the screen. */
 static const char *kind_of(int rows, int columns, const char *const *cells, int c) {
-    if (numeric(rows, columns, cells, c)) return " class='n'";
-    if (wordy(rows, columns, cells, c)) return " class='w'";
-    return !c && column_width(rows, columns, cells, c) > 0.42 * 400 ? " class='k'" : "";
+    if (numeric(rows, columns, cells, c)) return "n";
+    if (wordy(rows, columns, cells, c)) return "w";
+    return !c && column_width(rows, columns, cells, c) > 0.42 * 400 ? "k" : "";
+}
+
+static void put_classes(FILE *f, const char *kind, int shade) {
+    if (shade)
+        fprintf(f, " class='%s%sh%d'", kind, *kind ? " " : "", shade);
+    else if (*kind)
+        fprintf(f, " class='%s'", kind);
 }
 
 void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption) {
+    rv_page_shaded_table(f, rows, columns, cells, NULL, caption);
+}
+
+void rv_page_shaded_table(FILE *f, int rows, int columns, const char *const *cells, const double *share,
+                          const char *caption) {
     const bool named = caption && *caption;
     fputs("<figure class='table'>", f);
     /* The caption outside of the box that scrolls: it stays in sight and is broken to the screen's width. */
@@ -223,7 +245,9 @@ void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, con
         fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
         for (int c = 0; c < columns; c++) {
             const char *tag = r ? "td" : "th scope='col'";
-            fprintf(f, "<%s%s>", tag, kind_of(rows, columns, cells, c));
+            fprintf(f, "<%s", tag);
+            put_classes(f, kind_of(rows, columns, cells, c), share ? rv_page_shade(share[r * columns + c]) : 0);
+            fputc('>', f);
             put_name(f, cells[r * columns + c]);
             fputs(r ? "</td>" : "</th>", f);
         }

@@ -124,6 +124,7 @@ void rv__page_fairness(rv__page *p);
 void rv__page_tuning(rv__page *p, const json_t *tuning); /* within it */
 void rv__page_curves(rv__page *p);
 void rv__page_quality(rv__page *p);
+void rv__page_confusion(rv__page *p); /* within it */
 void rv__page_by_length(rv__page *p);
 void rv__page_time_to(rv__page *p);
 void rv__page_samples(rv__page *p);

@@ -146,6 +146,7 @@ void rv__page_quality(rv__page *p) {
         pair_table(p, quality, headline, true);
         fputs("</details>\n", p->f);
     }
+    rv__page_confusion(p);
     rv_page_section_end(p->f);
 }
 

@@ -16,8 +16,9 @@ static void sample(rv__page *p, const json_t *s) {
     const char *reference = rv__page_string(s, "reference"), *setting = rv__page_string(s, "setting");
     fputs("<dl class='sample'>\n", p->f);
     if (*setting) line(p, "", "setting", setting);
-    if (*rv__page_string(s, "source")) line(p, "", "source", rv__page_string(s, "source"));
-    if (*reference) line(p, "", "reference", reference);
+    const bool classes = rv__page_part(p, "confusion");
+    if (*rv__page_string(s, "source")) line(p, "", classes ? "text" : "source", rv__page_string(s, "source"));
+    if (*reference) line(p, "", classes ? "class" : "reference", reference);
     const json_t *output;
     size_t i;
     json_array_foreach(json_object_get(s, "outputs"), i, output) {
@@ -35,9 +36,14 @@ static void sample(rv__page *p, const json_t *s) {
 void rv__page_samples(rv__page *p) {
     const json_t *samples = rv__page_part(p, "samples"), *s;
     if (!samples) return;
-    rv_page_section(p->f, "samples", "What the models write");
+    const bool classes = rv__page_part(p, "confusion");
+    rv_page_section(p->f, "samples", classes ? "What the models tell" : "What the models write");
     fputs("<p>", p->f);
-    rv_page_text(p->f, "Test examples with the output of each model's first seed. \xe2\x9c\x93: equal to the reference; \xe2\x9c\x97: not.");
+    rv_page_text(p->f,
+                 rv__page_format(p, "The first %s with %s. \xe2\x9c\x93: %s; \xe2\x9c\x97: not.", rv__page_examples(p),
+                                 classes ? "the class that each model's first seed told"
+                                         : "the output of each model's first seed",
+                                 classes ? "right" : "equal to the reference"));
     fputs("</p>\n<div class='samples'>\n", p->f);
     size_t i;
     json_array_foreach(samples, i, s) sample(p, s);

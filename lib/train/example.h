@@ -12,6 +12,7 @@ typedef struct {
     rv_row_score score;
     int64_t bytes;           /**< of the text that its targets say; 0: not known */
     bool number;             /**< a number is told: of score, target and prediction */
+    bool labelled;           /**< a class is told: of score, label and said */
     const char *source, *reference, *hypothesis; /**< or NULL where there is no such text; of a class, its name */
     bool translated;         /**< hypothesis is a translation: */
     rv_bleu_stats bleu;

@@ -67,7 +67,7 @@ typedef struct {
     /* ---- of texts alone, NULL of others */
     rv_letters (*letters)(rv_source *s, rv_subset subset);
     const rv_split *(*split)(rv_source *s, rv_subset subset);
-    rv_pairs *(*pairs)(rv_source *s, rv_subset subset); /**< n = 0 for a part that is not there; of pairs of texts */
+    rv_pairs *(*pairs)(rv_source *s, rv_subset subset); /**< rows of a part, n = 0 for one that is not there */
 } rv_source_kind;
 
 /** The first member of every source's own struct; filled by open. */

@@ -76,8 +76,6 @@ static void close(rv_source *s) {
     rv_free(t);
 }
 
-static rv_pairs *part_of(rv_source *s, rv_subset subset) { return ((pairs *)s)->rows.part[subset]; }
-
 static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_source **out) {
     pairs *t = rv_alloc(sizeof *t);
     if (!t) return RV_ENOMEM;
@@ -89,4 +87,4 @@ static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool 
     return with_data ? rv__rows_begin(&t->rows) : RV_OK;
 }
 
-const rv_source_kind rv__source_pairs = {.name = "pairs", .open = open, .close = close, .pairs = part_of, RV__ROWS};
+const rv_source_kind rv__source_pairs = {.name = "pairs", .open = open, .close = close, RV__ROWS};

@@ -182,6 +182,8 @@ rv_status rv__rows_look(rv_source *s, int64_t length, rv_pass **out, int64_t *ex
     return begin(r, RV_SUBSET_VALID, *examples, &spec, out);
 }
 
+rv_pairs *rv__rows_part(rv_source *s, rv_subset subset) { return ((rv__rows *)s)->part[subset]; }
+
 void rv__rows_describe(rv_source *s, rv_subset subset, int64_t i, rv_example *e) {
     const rv_pairs *p = ((rv__rows *)s)->part[subset];
     e->source_tokens = rv_pairs_src_length(p, i);

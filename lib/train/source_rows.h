@@ -34,6 +34,7 @@ rv_status rv__rows_pass(rv_source *s, rv_subset subset, int64_t most, rv_pass **
 bool rv__rows_pass_next(rv_pass *p, rv_batch *out);
 void rv__rows_pass_end(rv_pass *p);
 rv_status rv__rows_look(rv_source *s, int64_t length, rv_pass **out, int64_t *examples, int64_t *longest);
+rv_pairs *rv__rows_part(rv_source *s, rv_subset subset);
 void rv__rows_describe(rv_source *s, rv_subset subset, int64_t i, rv_example *e);
 
 /* The members of rv_source_kind that all of them share. */
@@ -41,6 +42,6 @@ void rv__rows_describe(rv_source *s, rv_subset subset, int64_t i, rv_example *e)
     .sizes = rv__rows_sizes, .next = rv__rows_next, .largest = rv__rows_largest, .cursor = rv__rows_cursor,            \
     .seek = rv__rows_seek, .batches_of_epochs = rv__rows_batches_of_epochs, .typical = rv__rows_typical,               \
     .check = rv__rows_check, .pass = rv__rows_pass, .pass_next = rv__rows_pass_next, .pass_end = rv__rows_pass_end,    \
-    .look = rv__rows_look, .describe = rv__rows_describe
+    .look = rv__rows_look, .describe = rv__rows_describe, .pairs = rv__rows_part
 
 #endif

@@ -116,6 +116,7 @@ void rv_task_destroy(rv_task *t) {
         rv_text_free(&t->merges[i]);
     }
     rv_text_free(&t->classes);
+    rv_free(t->confusion);
     rv_free(t);
 }
 

@@ -111,16 +111,20 @@ static void add_predictions(rv_task *t, rv_subset subset, const sums *all, rv_me
 }
 
 /* By what each class was taken for. */
-static rv_status add_classes(const rv_task *t, const scores *s, rv_metrics_result *out) {
-    const int C = t->source->n_classes;
+static rv_status add_classes(rv_task *t, const scores *s, rv_metrics_result *out) {
+    const int64_t C = t->source->n_classes;
     if (!C) return RV_OK;
-    int64_t *confusion = rv_alloc(rv_size_mul((size_t)C * (size_t)C, sizeof *confusion));
-    if (!confusion) return RV_ENOMEM;
-    for (int64_t i = 0; i < s->rows; i++) confusion[s->score[i].label * C + s->score[i].said]++;
-    add(t, out, "f1", rv_macro_f1(C, confusion));
-    rv_free(confusion);
+    const size_t bytes = rv_size_mul((size_t)(C * C), sizeof *t->confusion);
+    if (!t->confusion) t->confusion = rv_alloc(bytes);
+    if (!t->confusion) return RV_ENOMEM;
+    memset(t->confusion, 0, bytes);
+    for (int64_t i = 0; i < s->rows; i++)
+        if (s->score[i].tokens) t->confusion[s->score[i].label * C + s->score[i].said]++;
+    add(t, out, "f1", rv_macro_f1((int)C, t->confusion));
     return RV_OK;
 }
+
+const int64_t *rv_task_confusion(const rv_task *t) { return t->confusion; }
 
 static void add_numbers(const rv_task *t, const scores *s, const sums *all, rv_metrics_result *out) {
     out->tokens = s->rows;
@@ -202,6 +206,7 @@ static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const 
         rv_example e = {.source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
         if (t->source->kind->describe) t->source->kind->describe(t->source, subset, i, &e);
         if (t->source->n_classes) {
+            e.labelled = true;
             e.reference = t->source->class_name[s->score[i].label];
             e.hypothesis = t->source->class_name[s->score[i].said];
         }

@@ -1,27 +1,15 @@
 #define _GNU_SOURCE
 #include "translate/pictures.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { LABEL = 64, ON_PAGE = 100 };
 
 rv_status rv__pictures_begin(const char *path, rv__pictures *out) {
-    struct stat st;
-    char folder[4096];
-    bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     *out = (rv__pictures){0};
-    int n = snprintf(out->prefix, sizeof out->prefix, "%s%s", path, is_folder ? "/attention" : "");
-    if (n < 0 || n + 8 > (int)sizeof out->prefix) return rv_error(RV_EUSAGE, "--attention: the path is too long");
-    memcpy(folder, out->prefix, sizeof folder);
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[slash == folder] = 0;
-    if (access(slash ? folder : ".", W_OK)) return rv_error(RV_EUSAGE, "--attention: cannot write to folder %s: %s", slash ? folder : ".", strerror(errno));
-    return RV_OK;
+    return rv__tool_prefix(path, "--attention", "attention", out->prefix);
 }
 
 static const char *const *label(char **table, char *buf, const rv_tokenizer *tok, const int32_t *ids, int64_t n, int32_t eos) {

@@ -2,6 +2,7 @@
 #ifndef RV_TOOLS_TRANSLATE_PICTURES_H
 #define RV_TOOLS_TRANSLATE_PICTURES_H
 
+#include "tool.h"
 #include "translate/render.h"
 
 typedef struct {
@@ -13,7 +14,7 @@ typedef struct {
 typedef struct {
     rv__picture *p;
     int64_t n, room;
-    char prefix[4096]; /* of the files */
+    char prefix[RV__PREFIX]; /* of the files */
 } rv__pictures;
 
 /* Files shall be PATH.h5 and PATH.html, or PATH/attention.h5 and so on where PATH is a folder. RV_EUSAGE if nothing can be

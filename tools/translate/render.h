@@ -3,7 +3,7 @@
 #define RV_TOOLS_TRANSLATE_RENDER_H
 
 #include "ravel.h"
-#include "translate/sentences.h"
+#include "lines/sentences.h"
 
 typedef struct {
     bool json, n_best; /* JSON lines; Moses' lists "i ||| translation ||| score" */
