@@ -260,6 +260,7 @@ static int64_t state_numbers(const rv_decoder_config *c, int64_t S, int64_t capa
     if (feeds_context(c)) n += c->memory_size;
     if (!attends(c)) return n;
     n += S * c->memory_size;
+    if (c->reading.input_feeding) n += rv__attention_output(c);
     switch (c->reading.attend) { /* and what queries are compared with, unless these are the states */
     case RV_ATTEND_BAHDANAU:
     case RV_ATTEND_LUONG_CONCAT: return n + S * c->reading.attention_size;

@@ -35,6 +35,8 @@ struct rv_encoder_kind {
     /** Width of rv_memory.states and of its summary; of its reverse half (0 for an encoder without a reverse direction). */
     int64_t (*memory_size)(const rv_encoder_config *config);
     int64_t (*reverse_size)(const rv_encoder_config *config);
+    /** The most positions that it takes; INT64_MAX of a recurrence. */
+    int64_t (*positions)(const rv_encoder_config *config);
     /** Multiply-adds of attention per position when S positions are seen (0 for recurrence); weights not counted. */
     double (*attention_macs)(const rv_encoder_config *config, double S);
 };

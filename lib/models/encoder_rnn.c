@@ -31,6 +31,7 @@ static rv_encoder *create(rv_params *params, const rv_encoder_config *c, rv_tens
 
 static int64_t memory_size(const rv_encoder_config *c) { return c->rnn.hidden_size * (c->rnn.bidirectional ? 2 : 1); }
 static int64_t reverse_size(const rv_encoder_config *c) { return c->rnn.bidirectional ? c->rnn.hidden_size : 0; }
+static int64_t positions(const rv_encoder_config *c) { return INT64_MAX; }
 static double attention_macs(const rv_encoder_config *c, double S) { return 0; }
 
 static bool forward(rv_tape *tape, rv_encoder *e, const rv_sequences *s, rv_memory *out) {
@@ -58,5 +59,6 @@ const rv_encoder_kind rv__encoder_rnn = {
     .forward = forward,
     .memory_size = memory_size,
     .reverse_size = reverse_size,
+    .positions = positions,
     .attention_macs = attention_macs,
 };

@@ -58,6 +58,8 @@ static bool forward(rv_tape *tape, rv_encoder *e, const rv_sequences *s, rv_memo
 static int64_t memory_size(const rv_encoder_config *c) { return c->transformer.hidden_size; }
 static int64_t reverse_size(const rv_encoder_config *c) { return 0; }
 
+static int64_t positions(const rv_encoder_config *c) { return c->input.max_length; }
+
 /* q k^T and weights v: S D multiply-adds each per layer and position. */
 static double attention_macs(const rv_encoder_config *c, double S) {
     return 2. * c->transformer.num_layers * S * (double)c->transformer.hidden_size;
@@ -70,5 +72,6 @@ const rv_encoder_kind rv__encoder_transformer = {
     .forward = forward,
     .memory_size = memory_size,
     .reverse_size = reverse_size,
+    .positions = positions,
     .attention_macs = attention_macs,
 };

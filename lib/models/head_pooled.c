@@ -19,6 +19,10 @@ static bool class_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch 
     rv_top_k(b->B, C, z->x, 1, lse, lse + b->B, id);
     for (int64_t i = 0; i < b->B; i++) {
         const int32_t label = b->label[i];
+        if (label < 0 || label >= C) {
+            rv_tape_fail(tape, RV_EDATA, "class %d is not in [0, %lld)", (int)label, (long long)C);
+            return false;
+        }
         row[i] = (rv_row_score){.nats = (double)lse[i] - (double)z->x[i * C + label], .tokens = 1,
                             .correct = id[i] == label, .label = label, .said = id[i]};
     }

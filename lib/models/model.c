@@ -113,7 +113,8 @@ bool rv_model_sees_future(const rv_model *m) {
 
 int64_t rv_model_positions(const rv_model *m) {
     const rv_decoder_config *d = &m->config.decoder;
-    return d->kind ? d->kind->positions(d) : INT64_MAX;
+    const rv_encoder_config *e = &m->config.encoder;
+    return d->kind ? d->kind->positions(d) : e->kind->positions(e);
 }
 
 /* ---- whole batches */

@@ -56,7 +56,7 @@ RV_API int64_t rv_model_row(const rv_model *m, int64_t B, int64_t T, int64_t b, 
  *  prefixes instead of with a state. */
 RV_API bool rv_model_sees_future(const rv_model *m);
 
-/** The most positions that it takes of one sequence; INT64_MAX of a recurrence. */
+/** The most positions that its decoder takes, or without one its encoder; INT64_MAX of a recurrence. */
 RV_API int64_t rv_model_positions(const rv_model *m);
 
 /* ---- decoding: nothing is recorded, nothing dropped */

@@ -227,7 +227,7 @@ Test(model, bytes_of_a_state) {
         int model;
         int64_t numbers, of_source, of_position;
     } rows[] = {
-        {LSTM_LM, 2 * 2 * H, 0, 0}, {GPT, 0, 0, 2 * 2 * H}, {BAHDANAU, H, H + A, 0}, {DOT_FED, H, H, 0},
+        {LSTM_LM, 2 * 2 * H, 0, 0}, {GPT, 0, 0, 2 * 2 * H}, {BAHDANAU, H, H + A, 0}, {DOT_FED, H + H, H, 0},
         {GENERAL, H, 2 * H, 0},     {CONTEXT, H + H, 0, 0}, {FIRST_STATE, H, 0, 0},  {NARROW, 0, 2 * 2 * E, 2 * 2 * E},
     };
     const int64_t real = sizeof(rv_real);

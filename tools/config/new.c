@@ -122,7 +122,7 @@ static rv_status new_task(const rv_task_kind *kind, const rv__config_new_options
     RV_TRY(add_all(s, kind->start));
     RV_TRY(add_file(s, o->valid ? "data.train" : "data.path", o->train));
     RV_TRY(add_file(s, "data.valid", o->valid));
-    if (kind->source->pairs) RV_TRY(add_columns(s, o->train));
+    if (kind->source->pairs && !kind->head->pools) RV_TRY(add_columns(s, o->train));
     return add_file(s, "data.test", o->test);
 }
 
