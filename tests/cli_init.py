@@ -68,7 +68,7 @@ class Init(InAFolder):
         self.assertRegex(said, "(?m)init: it has, without a place here: head.bias$")
         self.assertRegex(said, "(?m)init: it has nothing for decoder.attention.query.weight, decoder.attention.v$")
         said = self.train(self.pairs("d"), "init=[{from: runs/a, take: decoder.rnn, as: decoder}]", "--dry-run", code=2,
-                          says=["nothing of runs/a/best.h5's decoder.rnn has a place in this model's decoder: there is"])
+                          says=["nothing of .*best.h5's decoder.rnn has a place in this model's decoder: there is"])
 
     def test_frozen_parts_are_counted(self):
         a = self.pairs("a")
@@ -112,7 +112,7 @@ class Init(InAFolder):
     def test_a_language_model_of_one_side(self):
         self.train(self.pairs("a", tokenizer="{type: char, joint: false}"))
         self.train(self.text("lm", "{from: runs/a}"), code=2, says=[
-            "lm.yaml:3:19: tokenizer.from: runs/a/best.h5 has a vocabulary for each language: say which with tokenizer.side"])
+            "lm.yaml:3:19: tokenizer.from: runs/a/best.h5 has a vocabulary for each language: say which with token"])
         self.train(self.text("lm", "{from: runs/a, side: src}"), "name=lower", says=["100 % of the tokens are <unk>"])
         self.train(self.text("lm", "{from: runs/a, side: tgt}"), "init=[{from: runs/a, take: head.bias}]")
         self.train(self.pairs("c", tokenizer="{type: char, joint: false}"), "init=[{from: runs/lm, take: head.bias}]")
@@ -131,7 +131,7 @@ class Init(InAFolder):
             ("{from: runs/lm}", "", 4, at + "runs/lm/best.h5 has no <pad>, <bos> and <eos> in its vocabulary"),
             ("{from: pairs}", "", 4, at + "pairs: "),
             ("{from: runs/a}", "tie_embeddings: all", 2, at + "runs/a/best.h5 has a vocabulary for each language, and"),
-            ("{from: runs/a, type: char}", "", 2, "4:27: tokenizer.type does not apply here; .* without tokenizer.from"),
+            ("{from: runs/a, type: char}", "", 2, "4:27: tokenizer.type does not apply here; .* without tok"),
             ("{from: runs/a, joint: true}", "", 2, "tokenizer.joint does not apply here; .* without tokenizer.from"),
             ("{from: runs/a, side: src}", "", 2, "tokenizer.side does not apply here; .* task language_model"),
             ("{type: char, side: src}", "", 2, "tokenizer.side does not apply here")):
@@ -140,8 +140,10 @@ class Init(InAFolder):
     def test_the_keys_are_explained(self):
         r = ravel("config", "explain", "init")
         self.check(r, 0)
-        self.assertRegex(r.stdout, r"(?s)^init: parts of .*value:   a list of \{from: RUN, .*keys:\n    from .*\n    take .*\n    as ")
-        self.assertIn("value:   a path\n  default: none, must be given\n", ravel("config", "explain", "init.from").stdout)
+        self.assertRegex(r.stdout, r"(?s)^init: parts of .*value:   a list of \{from: RUN, .*keys:\n")
+        self.assertRegex(r.stdout, r"(?s)\n    from .*\n    take .*\n    as ")
+        explained = ravel("config", "explain", "init.from").stdout
+        self.assertIn("value:   a path\n  default: none, must be given\n", explained)
         self.check(ravel("config", "explain", "init.form"), 2, "did you mean 'init.from'")
         self.check(ravel("config", "show", self.pairs("a"), "init=[{from: gone, tak: x}]"), 2,
                    "unknown key 'tak' in init; did you mean 'take'")

@@ -1,5 +1,5 @@
-/* Parts of a model: what the names of its parameters have in common up to a dot. "encoder.layers.0" is one, a whole name
- * is one, and "" is all. */
+/* Parts of a model: what the names of its parameters have in common up to a dot. "encoder.layers.0" is one, a whole
+ * name is one, and "" is all. */
 #ifndef RV_TRAIN_PARTS_H
 #define RV_TRAIN_PARTS_H
 
@@ -16,7 +16,7 @@ typedef struct {
     int n;
 } rv__names;
 
-/* Lists the names, which stay the caller's; ties: with those that shared tables would have. Free with rv__names_free. */
+/* Lists the names, which stay the caller's; ties: with those that shared tables would have. Free: rv__names_free. */
 rv_status rv__names_make(int n, const char *(*name)(const void *ctx, int i), const void *ctx, bool ties,
                          rv__names *out);
 void rv__names_free(rv__names *names);

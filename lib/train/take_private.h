@@ -15,11 +15,13 @@ typedef struct {
     rv__names names; /* theirs, without "/model/"; of a checkpoint also those of shared tables */
 } rv__source;
 
+/* `from`: a run's folder or a checkpoint; or a file that begins as HDF5 files do that nothing was put before. */
 rv_status rv__source_open(const char *from, rv__source *out);
 void rv__source_close(rv__source *s);
-/* Type and shape of a tensor, its data NULL. RV_ECKPT if it is neither float32 nor float64, or has too many dimensions. */
+/* Type and shape of a tensor, and a checkpoint's data, too. RV_ECKPT if it is neither float32 nor float64,
+ * or has too many dimensions. */
 rv_status rv__source_describe(const rv__source *s, int tensor, rv_ck_item *out);
-/* Copy the first rv_numel(t) of a tensor's numbers to t, as t's type has them. */
+/* Copy the first n of a tensor's numbers. */
 rv_status rv__source_read(const rv__source *s, int tensor, rv_real *to, int64_t n);
 
 #endif

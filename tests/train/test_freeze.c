@@ -1,5 +1,5 @@
-/* train.freeze: what is frozen gets no gradient and keeps its bits, the rest is trained as if nothing were frozen, and a
- * run goes on exactly. */
+/* train.freeze: what is frozen gets no gradient and keeps its bits, the others' gradients are what they were, and a run
+ * goes on exactly. */
 #define _GNU_SOURCE /* nftw */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
