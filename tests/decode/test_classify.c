@@ -192,13 +192,18 @@ Test(classify, errors) {
     end(&f);
 }
 
-Test(classify, leaves_the_tape_as_it_was) {
+/* On a tape that trains nothing is dropped, and the tape goes on training. */
+Test(classify, on_a_tape_that_trains) {
     fixture f;
-    static told t[TEXTS];
+    static told want[TEXTS], t[TEXTS];
     begin(&f, 2);
+    cr_assert_eq(classify(&f, 7, want), RV_OK);
     for (int on = 0; on < 2; on++) {
+        rv_tape_set_training(f.tape, true);
         rv_tape_no_grad(f.tape, on);
         cr_assert_eq(classify(&f, 7, t), RV_OK);
+        cr_expect_eq(memcmp(want, t, sizeof t), 0);
+        cr_expect(rv_tape_training(f.tape));
         cr_expect_eq(rv_tape_no_grad(f.tape, false), on);
     }
     end(&f);
