@@ -10,7 +10,7 @@ import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
 MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb"}
-RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "exact": (0, 1), "bleu": (0, 100), "chrf": (0, 100),
+RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "f1": (0, 1), "exact": (0, 1), "bleu": (0, 100), "chrf": (0, 100),
          "loss": (0, math.inf),
          "mse": (0, math.inf), "ppl": (1, math.inf)}
 
@@ -52,6 +52,13 @@ def chrf(examples):
     return 100 * 5 * precision * recall / (4 * precision + recall) if precision + recall else 0
 
 
+def f1(examples):
+    """The mean over the classes that are there or told; scikit-learn's f1_score(average="macro", zero_division=0)."""
+    label, said = [e["label"] for e in examples], [e["said"] for e in examples]
+    each = [2 * sum(a == b == c for a, b in zip(label, said)) / (label.count(c) + said.count(c)) for c in {*label, *said}]
+    return math.fsum(each) / len(each)
+
+
 def metric(name, examples):
     if not examples: return math.nan
     total = lambda key: math.fsum(e.get(key, 0) for e in examples)
@@ -63,6 +70,7 @@ def metric(name, examples):
     if name == "bpb":
         bytes_ = total("bytes")
         return total("nats") / bytes_ / math.log(2) if bytes_ else math.nan
+    if name == "f1": return f1(examples)
     if name == "exact": return total("exact") / len(examples)
     if name == "mse": return total("squared_error") / len(examples)
     return chrf(examples) if name == "chrf" else bleu(examples)
@@ -285,6 +293,15 @@ class Checker:
             self.true(where + ": its shape", len(a["weights"]) == len(a["target"]) and all(len(r) == len(a["source"]) for r in a["weights"]))
             self.true(where + ": rows do not add up to 1", all(abs(sum(r) - 1) < 1e-4 for r in a["weights"]))
 
+    def check_confusion(self):
+        for c in self.report.get("confusion", []):
+            runs, where = self.group(c["model"], c["setting"]), f"confusion of {c['model']}"
+            told = [(e["label"], e["said"]) for r in runs for e in r.examples]
+            self.same(where + " seeds", c["seeds"], len(runs))
+            for r in runs: self.true(where + ": its classes", c["classes"] == r.measured["classes"])
+            for a, row in enumerate(c["counts"]):
+                for b, n in enumerate(row): self.same(f"{where} {a} {b}", n, told.count((a, b)))
+
     def check_tuning(self):
         for m in (self.report.get("tuning") or {}).get("models", []):
             best = [t for t in m["tried"] if t["loss"] is not None]
@@ -314,7 +331,8 @@ class Checker:
         return json.load(open(path))["status"] if os.path.exists(path) else None
 
     def run(self):
-        for check in (self.check_runs, self.check_curves, self.check_time_to, self.check_quality, self.check_by_length, self.check_texts, self.check_tuning): check()
+        for check in (self.check_runs, self.check_curves, self.check_time_to, self.check_quality, self.check_by_length,
+                      self.check_confusion, self.check_texts, self.check_tuning): check()
         return self.wrong
 
 
@@ -371,6 +389,68 @@ def tiny(ravel, folder):
     return os.path.join(folder, "folder")
 
 
+CLASSIFIER = """name: model
+task: classification
+data: {train: classes.tsv, valid: classes.tsv, test: classes.tsv, max_length: 20}
+tokenizer: {type: word}
+model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}, embedding_dim: 8, pooling: %s}
+train: {batch: {size: 20}, optimizer: {type: adam, lr: 1e-2}, max_steps: 12, validate_every: 6}
+metrics: [loss, accuracy, f1]
+"""
+
+
+def tiny_classifiers(ravel, folder, classes):
+    rng = random.Random(1)
+    with open(os.path.join(folder, "classes.tsv"), "w") as f:
+        for i in range(4 * classes + 20):
+            f.write(" ".join([f"w{i % classes}"] + [rng.choice("abcd") for _ in range(rng.randint(0, 5))]) + f"\tclass {i % classes}\n")
+    for pooling in "last", "attention":
+        with open(os.path.join(folder, pooling + ".yaml"), "w") as f: f.write(CLASSIFIER % pooling)
+    with open(os.path.join(folder, "compare.yaml"), "w") as f:
+        f.write("compare: {name: tiny, dir: folder, models: {last: last.yaml, attention: attention.yaml}, seeds: [1, 2],\n"
+                "  budget: {train_steps: 12}, quality: {length_bins: [2, 4]}, report: {resamples: 200, samples: 3}}\n")
+    subprocess.run([ravel, "compare", "compare.yaml"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return os.path.join(folder, "folder")
+
+
+def classifiers_test(ravel):
+    """Of classes: F1 with intervals, what each was taken for; of too many, the one or the other is left out and that is said."""
+    for classes, metrics, counted in (3, ["loss", "accuracy", "f1"], True), (21, ["loss", "accuracy", "f1"], True), \
+            (22, ["loss", "accuracy"], True), (51, ["loss", "accuracy"], False):
+        with tempfile.TemporaryDirectory() as base:
+            folder = tiny_classifiers(os.path.abspath(ravel), base, classes)
+            if not counted: check_no_counts(folder, classes)
+            else:
+                wrong, checker = check(folder)
+                assert not wrong, "a number differs"
+                spoilt = json.load(open(os.path.join(folder, "report.json")))
+                spoilt["confusion"][1]["counts"][2][0] += 1
+                c = Checker(folder)
+                c.report = spoilt
+                assert c.run(), "a wrong count was not found"
+            with open(os.path.join(folder, "report.json")) as f: report = json.load(f)
+            with open(os.path.join(folder, "report.html"), encoding="utf-8") as f: page = f.read()
+            assert [q["metric"] for q in report["quality"]] == metrics, [q["metric"] for q in report["quality"]]
+            assert ("Macro F1 is left out" in page) == ("f1" not in metrics), classes
+            assert "By right predictions on the test examples" in page and "loss, nats per text" in page
+            assert "What the models tell" in page and "What each class was taken for" in page
+            assert page.count("true class \u2193, told \u2192") == (2 if counted else 0), classes
+            if counted and classes == 3:
+                for c in report["confusion"]:
+                    for row in c["counts"]:
+                        shade = math.floor(10 * row[0] / sum(row) + 0.5)
+                        cell = f" h{shade}'>{row[0]}<" if shade else f"'>{row[0]}<"
+                        assert cell in page, (row, cell)
+    print("classifiers: F1, what each class was taken for, and what is left out of many classes")
+
+
+def check_no_counts(folder, classes):
+    """More than a page has room for."""
+    with open(os.path.join(folder, "report.json")) as f: confusion = json.load(f)["confusion"]
+    assert [c["counts"] for c in confusion] == [None, None]
+    assert all(len(c["classes"]) == classes for c in confusion)
+
+
 def spoil(value, path=()):
     """Every number that the report takes from files, as (path, changed)."""
     if isinstance(value, dict):
@@ -409,6 +489,8 @@ def self_test(ravel):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--compare": self_test(sys.argv[2])
+    if len(sys.argv) == 3 and sys.argv[1] == "--compare":
+        self_test(sys.argv[2])
+        classifiers_test(sys.argv[2])
     elif len(sys.argv) == 2: sys.exit(1 if check(sys.argv[1])[0] else 0)
     else: sys.exit(__doc__)

@@ -414,3 +414,83 @@ Test(report, damaged_lines_are_named, .init = setup, .fini = teardown) {
     cr_expect(strstr(rv_error_message(), "examples.jsonl:61:"), "%s", rv_error_message());
     json_decref(r);
 }
+
+/* ---- classes */
+
+/* Examples of these classes in turn, each told right so often; moved: the true classes are others. */
+static void write_classes(int at, const char *names, int n_classes, double accuracy, int moved) {
+    char file[256];
+    snprintf(file, sizeof file, "%s/measured.json", path[at]);
+    FILE *f = fopen(file, "w");
+    fprintf(f, "{\"part\": \"test\", \"step\": %d, \"classes\": %s}\n", STEPS, names);
+    fclose(f);
+    snprintf(file, sizeof file, "%s/examples.jsonl", path[at]);
+    f = fopen(file, "w");
+    rv_rng rng = rv_rng_make((uint64_t)at, "classes", 0);
+    for (int i = 0; i < EXAMPLES; i++) {
+        const int label = (i + moved) % n_classes,
+                  said = rv_rng_uniform(&rng) < accuracy ? label : (label + 1) % n_classes;
+        fprintf(
+            f,
+            "{\"i\":%d,\"source_tokens\":3,\"source_words\":2,\"tokens\":1,\"nats\":0.5,\"correct\":%d,\"exact\":%d,"
+            "\"hypothesis\":\"x\",\"label\":%d,\"said\":%d}\n",
+            i, label == said, label == said, label, said);
+    }
+    fclose(f);
+}
+
+static void usual_classes(void) {
+    usual();
+    for (int i = 0; i < 6; i++) write_classes(i, "[\"no\", \"yes\", \"perhaps\"]", 3, i % 2 ? 0.95 : 0.5, 0);
+}
+
+static bool has_metric(json_t *r, const char *metric) {
+    size_t i;
+    json_t *q;
+    json_array_foreach (json_object_get(r, "quality"), i, q)
+        if (!strcmp(json_string_value(json_object_get(q, "metric")), metric)) return true;
+    return false;
+}
+
+Test(report, classes, .init = setup, .fini = teardown) {
+    usual_classes();
+    json_t *r = report();
+    expect(r, "accuracy", "b", "");
+    expect(r, "f1", "b", "");
+    cr_expect(!has_metric(r, "exact") && !has_metric(r, "ppl"),
+              "exact matches are the accuracy, and no text is predicted");
+    const json_t *c = json_array_get(json_object_get(r, "confusion"), 1), *counts = json_object_get(c, "counts");
+    int64_t all = 0;
+    for (size_t k = 0; k < 9; k++) all += json_integer_value(json_array_get(json_array_get(counts, k / 3), k % 3));
+    cr_expect_eq(all, 3 * EXAMPLES, "of all seeds");
+    cr_expect_eq(json_integer_value(json_array_get(json_array_get(counts, 0), 2)), 0, "rows are the true classes");
+    cr_expect_gt(json_integer_value(json_array_get(json_array_get(counts, 0), 1)), 0);
+    json_decref(r);
+}
+
+Test(report, classes_that_do_not_compare, .init = setup, .fini = teardown) {
+    usual_classes();
+    for (int i = 1; i < 6; i += 2) write_classes(i, "[\"no\", \"yes\", \"perhaps\"]", 3, 0.95, 1);
+    json_t *r = report();
+    expect(r, "f1", "no verdict", "their examples are of different classes");
+    expect(r, "accuracy", "no verdict", "their examples are of different classes");
+    json_decref(r);
+    for (int i = 1; i < 6; i += 2) write_classes(i, "[\"no\", \"yes\", \"maybe\"]", 3, 0.95, 0);
+    r = report();
+    expect(r, "f1", "no verdict", "they tell different classes");
+    json_decref(r);
+}
+
+Test(report, classes_that_are_damaged, .init = setup, .fini = teardown) {
+    usual_classes();
+    json_t *r = json_object();
+    write_classes(2, "[\"no\", \"yes\"]", 3, 0.5, 0);
+    cr_expect_eq(rv_report_quality(&in, r), RV_EDATA);
+    cr_expect(strstr(rv_error_message(),
+                     "alpha-s2/examples.jsonl: said of example 1 is none of the 2 classes of measured.json"),
+              "%s", rv_error_message());
+    write_classes(2, "[\"no\", \"yes\"]", 2, 0.5, 0);
+    cr_expect_eq(rv_report_quality(&in, r), RV_EDATA);
+    cr_expect(strstr(rv_error_message(), "alpha-s1 tells 3 classes and "), "%s", rv_error_message());
+    json_decref(r);
+}
