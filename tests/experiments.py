@@ -111,6 +111,9 @@ class New(Experiments):
             self.write(name, " ".join(words))
         elif task == "translation":
             self.write(name, "".join(f"{' '.join(words[i:i + 5])}\t{' '.join(words[i:i + 5]).upper()}\n" for i in range(0, 500, 5)))
+        elif task == "classification":
+            lines = (words[i:i + 5] for i in range(0, 1000, 5))
+            self.write(name, "".join(f"{' '.join(l)}\t{'yes' if 'not' in l else 'no'}\n" for l in lines))
         else:
             return []
         return ["--train", name]
@@ -137,7 +140,7 @@ class New(Experiments):
                 shutil.rmtree("runs")
 
     def test_files_for_each_part(self):
-        for task in "language_model", "translation":
+        for task in "language_model", "translation", "classification":
             for part in "train", "valid", "test": self.files(task, part)
             self.new(task, "--train", "train", "--valid", "valid", "--test", "test")
             self.check(ravel("train", "-q", "new.yaml", *SMALL), 0)
