@@ -58,7 +58,9 @@ static bool forward(rv_tape *tape, rv_encoder *e, const rv_sequences *s, rv_memo
 static int64_t memory_size(const rv_encoder_config *c) { return c->transformer.hidden_size; }
 static int64_t reverse_size(const rv_encoder_config *c) { return 0; }
 
-static int64_t positions(const rv_encoder_config *c) { return c->input.max_length; }
+static int64_t positions(const rv_encoder_config *c) {
+    return c->input.position == RV_POSITION_NONE ? INT64_MAX : c->input.max_length;
+}
 
 /* q k^T and weights v: S D multiply-adds each per layer and position. */
 static double attention_macs(const rv_encoder_config *c, double S) {
