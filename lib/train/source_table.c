@@ -80,11 +80,7 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
 /* Without data: the vocabulary and the classes that the checkpoint has. */
 static rv_status take_classes(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
     t->data.tokenizer = tokenizer;
-    t->data.class_name = rv_alloc((size_t)n * sizeof *t->data.class_name);
-    if (!t->data.class_name) return RV_ENOMEM;
-    for (; t->data.n_classes < n; t->data.n_classes++)
-        if (!(t->data.class_name[t->data.n_classes] = strdup(classes[t->data.n_classes]))) return rv_error(RV_ENOMEM, "no memory for classes");
-    return RV_OK;
+    return rv_table_set_classes(&t->data, classes, n);
 }
 
 static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data) {
