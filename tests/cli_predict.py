@@ -141,6 +141,17 @@ class Predict(Command):
             self.assertEqual(cells[4:], [f"{e[k][c]:.4f}" for k in ("precision", "recall", "class_f1")])
         self.assertEqual(len({len(row) for row in rows}), 1, "columns stand below each other")
 
+    def test_a_class_with_a_tab_or_a_line_end(self):
+        """Cells of the output stay cells."""
+        with open("odd.csv", "w", newline="") as f:
+            csv.writer(f).writerows([("a\tb", "one two"), ("c\nd", "three")] * 20)
+        self.write("tabs.yaml", CLASSIFIER.replace("train: train.tsv, valid: valid.tsv, test: test.tsv", "path: odd.csv")
+                   % ("tabs", "mean"))
+        self.check(ravel("train", "-q", "tabs.yaml"), 0)
+        told = [line.split("\t") for line in self.lines("--stdin", input="one two\nthree\n", run="tabs")]
+        self.assertEqual([cells[0] for cells in told], ["a b", "c d"])
+        self.assertEqual([len(cells) for cells in told], [2, 2])
+
     def test_many_classes(self):
         """A table for the worst of them."""
         with open("many.csv", "w", newline="") as f:

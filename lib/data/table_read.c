@@ -140,6 +140,13 @@ static rv_text trim(rv_text t) {
     return t;
 }
 
+/* A label stands in lines and between tabs where classes are told: its own are blanks, as its ends of lines are. */
+static rv_text one_line(rv_text t) {
+    for (size_t i = 0; i < t.len; i++)
+        if (blank(t.bytes[i])) t.bytes[i] = ' ';
+    return t;
+}
+
 /* The columns of text as one; several are joined behind what `store` holds, which has room for them. */
 static rv_text join(const rv__table_layout *l, const rv_text field[], rv_text *store) {
     if (l->n_text == 1) return field[l->text[0]];
@@ -158,7 +165,7 @@ static rv_text join(const rv__table_layout *l, const rv_text field[], rv_text *s
 
 static rv_status take_row(const rv__table_layout *l, const char *path, long long line, const rv_text field[],
                           rv_pairs *p) {
-    const rv_text label = trim(field[l->label]);
+    const rv_text label = one_line(trim(field[l->label]));
     if (!label.len || memchr(label.bytes, 0, label.len))
         return rv_error(RV_EDATA, "%s:%lld: %s in column %d; correct the row, or take it out", path, line,
                         label.len ? "a label with a NUL" : "no label", l->label + 1);
