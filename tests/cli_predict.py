@@ -152,6 +152,16 @@ class Predict(Command):
         self.assertEqual([cells[0] for cells in told], ["a b", "c d"])
         self.assertEqual([len(cells) for cells in told], [2, 2])
 
+    def test_columns_that_cannot_be(self):
+        for keys, says in (
+            ("text_columns: [1, 2]", r"columns.yaml:3:\d+: data.text_columns: column 2 is the label's; take another, or"),
+            ("text_columns: [1, 65]", r"columns.yaml:3:\d+: data.text_columns: column 65; they are 1 to 64"),
+            ("label_column: 65", r"columns.yaml:3:\d+: data.label_column 65: columns are 1 to 64")):
+            self.write("columns.yaml", CLASSIFIER.replace("max_length: 12", keys) % ("columns", "mean"))
+            self.check(ravel("train", "columns.yaml"), 2, says)
+        self.write("short.yaml", CLASSIFIER.replace("{size: 16}", "{type: tokens, size: 2}") % ("short", "mean"))
+        self.check(ravel("train", "short.yaml"), 2, "the longest training text has .* for texts set train.batch.type to")
+
     def test_many_classes(self):
         """A table for the worst of them."""
         with open("many.csv", "w", newline="") as f:

@@ -193,12 +193,12 @@ rv_status rv_pair_batches_create(const rv_pairs *pairs, const rv_pair_batch_spec
     *out = NULL;
     if (pairs->n < 1) return rv_error(RV_EDATA, "there are no training pairs; give other files");
     int64_t longest = most(pairs->src_longest, pairs->tgt_longest) + 1;
+    const char *side = pairs->tgt_at ? "sentence" : "text";
     if (spec->by_tokens && spec->size < longest)
         return rv_error(RV_EUSAGE,
-                        "the longest training sentence has %lld tokens with <eos>, but train.batch.size is %lld "
-                        "tokens: raise it, for sentences set "
-                        "train.batch.type to sequences, or lower data.max_length",
-                        (long long)longest, (long long)spec->size);
+                        "the longest training %s has %lld tokens with <eos>, but train.batch.size is %lld tokens: "
+                        "raise it, for %ss set train.batch.type to sequences, or lower data.max_length",
+                        side, (long long)longest, (long long)spec->size, side);
     rv_pair_batches *b = calloc(1, sizeof *b);
     if (!b) return rv_error(RV_ENOMEM, "no memory for a batcher");
     b->planned = -1;

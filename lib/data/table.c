@@ -178,9 +178,9 @@ static rv_status no_class(const loading *l, int k, int64_t i, bool given) {
         n += (size_t)snprintf(all + n, sizeof all - n, "%s%.*s", c ? ", " : "", shown(l->t->class_name[c]),
                               l->t->class_name[c]);
     if (l->t->n_classes > LISTED) snprintf(all + n, sizeof all - n, " and %d more", l->t->n_classes - LISTED);
-    return rv_error(RV_EDATA, "%s:%lld: the label '%.*s' is not among %s: %s; correct it, take the row out%s",
+    return rv_error(RV_EDATA, "%s:%lld: the label '%.*s' is not among %s: %s; correct it%s take the row out%s",
                     l->path[k], (long long)p->line[i] + 1, shown(label), label,
-                    given ? "the classes" : "those of the training part", all,
+                    given ? "the classes" : "those of the training part", all, given ? " or" : ",",
                     given ? "" : ", or train on texts of it, too");
 }
 

@@ -20,7 +20,11 @@ rv_status rv__table_layout_make(const rv_table_files *f, rv__table_layout *out) 
         const int column = f->text_columns[i];
         if (column < 1 || column > RV_TABLE_COLUMNS)
             return rv_error(RV_EUSAGE, "data.text_columns: column %d; they are 1 to %d", column, RV_TABLE_COLUMNS);
-        if (column == label) return rv_error(RV_EUSAGE, "data.text_columns: column %d is the label's", column);
+        if (column == label)
+            return rv_error(RV_EUSAGE,
+                            "data.text_columns: column %d is the label's; take another, or name that of the label "
+                            "(data.label_column)",
+                            column);
         for (int k = 0; k < i; k++)
             if (f->text_columns[k] == column) return rv_error(RV_EUSAGE, "data.text_columns: column %d twice", column);
         out->text[out->n_text++] = column - 1;

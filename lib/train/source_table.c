@@ -33,6 +33,15 @@ static void read_columns(const rv_config *c, rv_table_files *files) {
     for (int i = 0; i < files->n_text; i++) files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
 }
 
+/* What is wrong with the keys of columns is said of where they stand. */
+static rv_status at_columns(const rv_config *c, rv_status status) {
+    static const char *const keys[] = {"data.label_column", "data.text_columns"};
+    for (int i = 0; i < 2 && status == RV_EUSAGE; i++)
+        if (!strncmp(rv_error_message(), keys[i], strlen(keys[i])) && rv_config_has(c, keys[i]))
+            return rv_error_context(status, "%s: ", rv_config_where(c, keys[i]));
+    return status;
+}
+
 /* Labels as a checkpoint keeps them, a line each, in place; *n of them, for rv_free. */
 static const char **class_lines(char *text, size_t bytes, int *n) {
     *n = 0;
@@ -74,7 +83,7 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
         status = rv_table_load(&files, &spec, tokenizer, classes, n, rv_config_int(c, "data.max_length"), &t->data);
     else rv_tokenizer_destroy(tokenizer);
     rv_dataset_destroy(dataset);
-    return status;
+    return at_columns(c, status);
 }
 
 /* Without data: the vocabulary and the classes that the checkpoint has. */
