@@ -31,6 +31,13 @@ data: {max_length: 6, generator: adding, valid_examples: 8}
 model: {encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}}
 train: {batch: {size: 4}, max_steps: 1, optimizer: {type: adam, lr: 1e-2}}
 """
+CLASSIFIER = """name: %s
+task: classification
+data: {path: %s.tsv, max_length: 6, train_fraction: 0.7}
+tokenizer: {type: char}
+model: {encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}, embedding_dim: 4}
+train: {batch: {size: 8}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}
+"""
 
 
 class Init(InAFolder):
@@ -136,6 +143,32 @@ class Init(InAFolder):
             ("{from: runs/a, side: src}", "", 2, "tokenizer.side does not apply here; .* task language_model"),
             ("{type: char, side: src}", "", 2, "tokenizer.side does not apply here")):
             self.train(self.pairs("b", tokenizer=tokenizer, model=model), code=code, says=[says])
+
+    def classifier(self, name, classes, more=""):
+        self.write(name + ".tsv", "".join(f"{c} {i}\t{c}\n" for i in range(40) for c in classes))
+        self.write(name + ".yaml", CLASSIFIER % (name, name) + more)
+        return name + ".yaml"
+
+    def test_classes_are_not_mixed_up(self):
+        self.train(self.classifier("a", ["bad", "fine"]))
+        self.train(self.text("lm"))
+        at = r"b.yaml:\d+:8: init: runs/"
+        b = self.classifier("b", ["bad", "good"], "init: [{from: runs/a, take: head}]\n")
+        self.train(b, code=4, says=[at + r"a/best.h5: head.weight is of other classes than this run's \(from class 2 on"])
+        b = self.classifier("b", ["bad", "good"], "init: [{from: runs/a, take: encoder.rnn}]\n")
+        self.train(b, "name=taken", says=["init: encoder.rnn of runs/a/best.h5: 4 tensors taken"])
+        b = self.classifier("b", ["bad", "fine"], "init: [{from: runs/a, take: head}]\n")
+        self.train(b, "name=same", says=["init: head of runs/a/best.h5: 2 tensors taken"])
+        b = self.classifier("b", ["bad", "fine"], "init: [{from: runs/lm}]\n")
+        self.train(b, code=4, says=[at + "lm/best.h5: head.weight is not of classes, and this model's is"])
+        self.train(self.text("c"), "init=[{from: runs/a, take: head}]", code=4,
+                   says=["runs/a/best.h5: head.weight is of classes, and this model's is not"])
+
+    def test_a_classifier_of_a_language_models_vocabulary(self):
+        self.train(self.text("lm"))
+        self.train(self.classifier("a", ["bad", "fine"]), "tokenizer={from: runs/lm}", code=4, says=[
+            "tokenizer.from: runs/lm/best.h5 has no <pad>, <bos> and <eos> in its vocabulary, which classification "
+            "needs; take that of a translation or a classifier"])
 
     def test_the_keys_are_explained(self):
         r = ravel("config", "explain", "init")

@@ -57,6 +57,8 @@ static const char **class_lines(char *text, size_t bytes, int *n) {
 
 /* ---- beginning and end */
 
+static const char needs[] = "classification";
+
 static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
     const rv_config *c = t->rows.base.config;
     const rv_tokenizer_spec spec = rv__tokenizer_spec(c);
@@ -97,7 +99,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     const rv_ck_item *it = rv_checkpoint_find(saved, rv__classes_path);
     const size_t bytes = it ? (size_t)rv_ck_count(it) : 0;
     if (!it) return rv_error(RV_ECKPT, "%s names no classes; it is not of a classification", rv_checkpoint_path(saved));
-    RV_TRY(rv__vocabulary_one(t->rows.base.config, saved, &tokenizer));
+    RV_TRY(rv__vocabulary_one(t->rows.base.config, saved, needs, &tokenizer));
     int n = 0;
     char *text = rv_alloc(bytes + 1);
     const char **classes = NULL;
@@ -112,7 +114,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
 
 static rv_status load_new(table *t) {
     rv_tokenizer *tokenizer;
-    RV_TRY(rv__vocabulary_one(t->rows.base.config, NULL, &tokenizer));
+    RV_TRY(rv__vocabulary_one(t->rows.base.config, NULL, needs, &tokenizer));
     return load_data(t, tokenizer, NULL, 0);
 }
 

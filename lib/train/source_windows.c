@@ -55,7 +55,7 @@ static const rv_split *split(rv_source *s, rv_subset subset) {
 
 static rv_status load(windows *w, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
-    RV_TRY(rv__vocabulary_one(w->base.config, saved, &tokenizer));
+    RV_TRY(rv__vocabulary_one(w->base.config, saved, NULL, &tokenizer));
     if (with_data) RV_TRY(load_data(w, saved, tokenizer));
     else w->corpus.tokenizer = tokenizer;
     for (int i = 0; with_data && i < 3; i++) {

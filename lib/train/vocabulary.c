@@ -16,7 +16,8 @@ static rv_status open_from(const rv_config *c, const rv_checkpoint *saved, const
     *from = *opened;
     if (rv_checkpoint_find(*from, "/tokenizer/vocab") || rv_checkpoint_find(*from, "/tokenizer/src/vocab"))
         return RV_OK;
-    return rv_error(RV_ECKPT, "%s has no vocabulary; take that of a language model or a translation", path);
+    return rv_error(RV_ECKPT, "%s has no vocabulary; take that of a language model, a translation or a classifier",
+                    path);
 }
 
 /* Closes what was opened; an error of it names the key. */
@@ -24,6 +25,19 @@ static rv_status done(const rv_config *c, const rv_checkpoint *saved, rv_status 
     rv_checkpoint_close(opened);
     if (status == RV_OK || saved) return status;
     return rv_error_context(status, "%s: tokenizer.from: ", rv_config_where(c, "tokenizer.from"));
+}
+
+static bool has_marks(const rv_tokenizer *t) {
+    for (int i = RV_PAD; i <= RV_EOS; i++)
+        if (rv_tokenizer_special(t, (rv_special)i) < 0) return false;
+    return true;
+}
+
+static rv_status no_marks(const rv_checkpoint *from, const char *needs) {
+    return rv_error(RV_ECKPT,
+                    "%s has no <pad>, <bos> and <eos> in its vocabulary, which %s needs; take that of a translation or "
+                    "a classifier",
+                    rv_checkpoint_path(from), needs);
 }
 
 static bool is_joint(const rv_checkpoint *from) { return rv_checkpoint_find(from, "/tokenizer/vocab"); }
@@ -37,12 +51,17 @@ static rv_status read_one(const rv_config *c, const rv_checkpoint *from, bool ot
                     rv_checkpoint_path(from));
 }
 
-rv_status rv__vocabulary_one(const rv_config *c, const rv_checkpoint *saved, rv_tokenizer **out) {
+rv_status rv__vocabulary_one(const rv_config *c, const rv_checkpoint *saved, const char *needs, rv_tokenizer **out) {
     const rv_checkpoint *from;
     rv_checkpoint *opened;
     *out = NULL;
     rv_status status = open_from(c, saved, &from, &opened);
     if (status == RV_OK) status = read_one(c, from, opened != NULL, out);
+    if (status == RV_OK && *out && needs && !has_marks(*out)) {
+        status = no_marks(from, needs);
+        rv_tokenizer_destroy(*out);
+        *out = NULL;
+    }
     return done(c, saved, status, opened);
 }
 
@@ -56,10 +75,7 @@ static rv_status read_pair(const rv_config *c, const rv_checkpoint *from, bool *
     RV_TRY(rv__tokenizer_open(from, *joint ? "" : "src", src));
     rv_status status = *joint ? RV_OK : rv__tokenizer_open(from, "tgt", tgt);
     if (*joint) *tgt = *src;
-    for (int i = RV_PAD; i <= RV_EOS && status == RV_OK; i++)
-        if (rv_tokenizer_special(*src, (rv_special)i) < 0 || rv_tokenizer_special(*tgt, (rv_special)i) < 0)
-            status = rv_error(RV_ECKPT, "%s has no <pad>, <bos> and <eos> in its vocabulary, which translation needs",
-                              rv_checkpoint_path(from));
+    if (status == RV_OK && !(has_marks(*src) && has_marks(*tgt))) status = no_marks(from, "translation");
     if (status == RV_OK) return RV_OK;
     if (!*joint) rv_tokenizer_destroy(*tgt);
     rv_tokenizer_destroy(*src);

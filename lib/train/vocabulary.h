@@ -6,8 +6,10 @@
 #include "data/tokenizer.h"
 #include "io/checkpoint.h"
 
-/* For one text: of `saved`, or with saved NULL of tokenizer.from. *out NULL: it is to be made. */
-rv_status rv__vocabulary_one(const rv_config *config, const rv_checkpoint *saved, rv_tokenizer **out);
+/* For one text: of `saved`, or with saved NULL of tokenizer.from. *out NULL: it is to be made. `needs`: what needs
+ * <pad>, <bos> and <eos> in it, or NULL. */
+rv_status rv__vocabulary_one(const rv_config *config, const rv_checkpoint *saved, const char *needs,
+                             rv_tokenizer **out);
 /* For two languages: *joint tells whether they have one, *src and *tgt alike. */
 rv_status rv__vocabulary_pair(const rv_config *config, const rv_checkpoint *saved, bool *joint, rv_tokenizer **src,
                               rv_tokenizer **tgt);
