@@ -162,6 +162,12 @@ class Predict(Command):
         self.write("short.yaml", CLASSIFIER.replace("{size: 16}", "{type: tokens, size: 2}") % ("short", "mean"))
         self.check(ravel("train", "short.yaml"), 2, "the longest training text has .* for texts set train.batch.type to")
 
+    def test_metrics_of_a_report(self):
+        self.check(ravel("report", "runs/looks", "-q", "-m", "f1,loss", "-o", "page"), 0)
+        self.check(ravel("report", "runs/looks", "-q", "-m", "f1,bleu", "-o", "none"), 2,
+                   "--metrics: nothing here is measured by 'bleu'; there are: loss, accuracy, f1")
+        self.assertFalse(os.path.exists("none"))
+
     def test_many_classes(self):
         """A table for the worst of them."""
         with open("many.csv", "w", newline="") as f:

@@ -90,6 +90,26 @@ static rv_status deliver(const arguments *a, const json_t *report, const char *d
 
 /* ---- what can be reported */
 
+/* RV_EUSAGE if no run is measured by a metric that --metrics names. */
+static rv_status check_metrics(const arguments *a, const json_t *report) {
+    json_t *all = json_object(), *run, *value;
+    const char *name;
+    char list[1024] = "";
+    size_t i, n = 0;
+    rv_status status = RV_OK;
+    json_array_foreach(json_object_get(report, "runs"), i, run) json_object_update(all, json_object_get(run, "test"));
+    json_array_foreach(json_object_get(report, "quality"), i, run)
+        json_object_set_new(all, json_string_value(json_object_get(run, "metric")), json_true());
+    json_object_foreach(all, name, value)
+        if (n < sizeof list) n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", name);
+    for (int k = 0; k < a->report.n_metrics && status == RV_OK; k++)
+        if (!json_object_get(all, a->report.metrics[k]))
+            status = rv_error(RV_EUSAGE, "--metrics: nothing here is measured by '%s'; %s%s", a->report.metrics[k],
+                              n ? "there are: " : "without --metrics the report has all that there are", list);
+    json_decref(all);
+    return status;
+}
+
 static rv_status of_runs(const arguments *a) {
     rv_report_runs_of runs;
     char name[RV__PATH];
@@ -103,6 +123,7 @@ static rv_status of_runs(const arguments *a) {
         json_t *report = NULL;
         in.options.pictures = runs.pictures;
         status = rv_report_build(&in, &report);
+        if (status == RV_OK) status = check_metrics(a, report);
         if (status == RV_OK) status = deliver(a, report, a->output ? a->output : a->n == 1 ? a->path[0] : "report");
         json_decref(report);
     }
