@@ -164,6 +164,14 @@ class Init(InAFolder):
         self.train(self.text("c"), "init=[{from: runs/a, take: head}]", code=4,
                    says=["runs/a/best.h5: head.weight is of classes, and this model's is not"])
 
+    def test_a_trained_beginning_is_no_guess(self):
+        """A little worse than what it began with has still learnt."""
+        self.train(self.classifier("a", ["bad", "fine"]), "train.max_steps=60", "train.validate_every=60")
+        worse = ["train.max_steps=1", "train.optimizer.lr=0.05", "init=[{from: runs/a}]"]
+        self.assertNotIn("learned nothing", self.train("a.yaml", "name=b", *worse))
+        said = self.train("a.yaml", "name=c", "train.optimizer={type: sgd, lr: 1000}", "train.max_steps=6")
+        self.assertRegex(said, "learned nothing: .* equal probabilities for all classes would give 0.6931")
+
     def test_a_classifier_of_a_language_models_vocabulary(self):
         self.train(self.text("lm"))
         self.train(self.classifier("a", ["bad", "fine"]), "tokenizer={from: runs/lm}", code=4, says=[

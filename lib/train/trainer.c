@@ -466,19 +466,28 @@ static rv_status average_last(const run *r, int n) {
     return status;
 }
 
+/* The loss of a guess, and what it is in words. NaN: numbers have no guess but the first step's, and that of a model
+ * that began with trained parts is none. */
+static double guess_of(const run *r, const char **words) {
+    const rv_source *s = rv_task_source(r->task);
+    *words = s->out ? "equal probabilities for all tokens would give" : "equal probabilities for all classes would give";
+    if (s->out) return log((double)rv_tokenizer_size(s->out));
+    if (s->n_classes) return log((double)s->n_classes);
+    *words = "that of its first step was";
+    return rv_config_count(r->config, "init") ? NAN : r->first_loss;
+}
+
 /* A run that ends worse than a guess is "done" as any other: say that nothing was learned. A little above is where
  * they begin. */
 static void warn_of_nothing_learned(const run *r) {
-    const rv_tokenizer *tokens = rv_task_source(r->task)->out;
-    const double loss = isnan(r->last_loss) ? r->s.running_loss : r->last_loss;
-    const double guess = tokens ? log((double)rv_tokenizer_size(tokens)) : r->first_loss;
+    const char *words;
+    const double loss = isnan(r->last_loss) ? r->s.running_loss : r->last_loss, guess = guess_of(r, &words);
     char why[256];
     if (r->s.step > 0 && loss > 1.1 * guess)
         rv_warn("the model has learned nothing: at the end its %s loss is %.4g, and %s %.4g. Lower "
                 "train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up, and "
                 "train anew; likely causes: %s",
-                isnan(r->last_loss) ? "training" : "validation", loss,
-                tokens ? "equal probabilities for all tokens would give" : "that of its first step was", guess,
+                isnan(r->last_loss) ? "training" : "validation", loss, words, guess,
                 causes(r, why, sizeof why));
 }
 
