@@ -222,13 +222,7 @@ static double chrf(const double s[RV_SUMS]) {
     return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
 }
 
-static double macro_f1(const double s[RV_SUMS]) {
-    double sum = 0;
-    int counted = 0;
-    for (int c = 0; c < RV__F1_CLASSES; c++, s += 3)
-        if (s[1] + s[2] > 0) sum += rv_f1(s[0], s[1], s[2]), counted++;
-    return counted ? sum / counted : NAN;
-}
+static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV__F1_CLASSES, s); }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},
