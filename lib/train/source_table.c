@@ -25,12 +25,14 @@ static rv_table_file_format format_of(const char *path) {
     return path && (ends_in(path, ".csv") || ends_in(path, ".csv.gz")) ? RV_TABLE_CSV : RV_TABLE_TSV;
 }
 
+/* Of more columns than there is room for only their number, which reading refuses. */
 static void read_columns(const rv_config *c, rv_table_files *files) {
     files->header = rv_config_bool(c, "data.header");
     if (rv_config_has(c, "data.label_column")) files->label_column = (int)rv_config_int(c, "data.label_column");
     if (!rv_config_has(c, "data.text_columns")) return;
     files->n_text = rv_config_count(c, "data.text_columns");
-    for (int i = 0; i < files->n_text; i++) files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
+    for (int i = 0; i < files->n_text && i < RV_TABLE_COLUMNS; i++)
+        files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
 }
 
 /* Labels as a checkpoint keeps them, a line each, in place; *n of them, for rv_free. */
