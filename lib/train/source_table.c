@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "data/dataset.h"
-#include "data/table.h"
+#include "data/table_private.h"
 #include "train/source_rows.h"
 #include "train/vocabulary.h"
 
@@ -80,13 +80,9 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
 }
 
 /* Without data: the vocabulary and the classes that the checkpoint has. */
-static rv_status take_classes(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
+static rv_status take_saved(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
     t->data.tokenizer = tokenizer;
-    t->data.class_name = rv_alloc((size_t)n * sizeof *t->data.class_name);
-    if (!t->data.class_name) return RV_ENOMEM;
-    for (; t->data.n_classes < n; t->data.n_classes++)
-        if (!(t->data.class_name[t->data.n_classes] = strdup(classes[t->data.n_classes]))) return rv_error(RV_ENOMEM, "no memory for classes");
-    return RV_OK;
+    return rv__table_take_classes(&t->data, classes, n);
 }
 
 static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data) {
@@ -100,7 +96,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     const char **classes = NULL;
     if (text) classes = class_lines(memcpy(text, it->data, bytes), bytes, &n);
     rv_status status = RV_ENOMEM;
-    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_classes(t, tokenizer, classes, n);
+    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
     else rv_tokenizer_destroy(tokenizer);
     rv_free(classes);
     rv_free(text);
