@@ -222,6 +222,12 @@ class Predict(Command):
         self.assertEqual((r.returncode, r.stderr.splitlines()[-1]),
                          (3, "ravel: the experiment's data has no test part; give a text with --input FILE"))
 
+    def test_more_columns_than_there_can_be(self):
+        for n, message in (64, "data.text_columns: 64 columns, where 1 to 63 can be"), (70, r"whole numbers in \[1, 64\], got '65'"):
+            r = ravel("train", "-q", "looks.yaml", f"data.text_columns={list(range(1, n + 1))}", "checkpoint.dir=runs/wide")
+            self.check(r, 2, message)
+        self.check(ravel("train", "-q", "looks.yaml", "data.label_column=65", "checkpoint.dir=runs/wide"), 2, "1, 64")
+
     def test_a_long_line_is_cut(self):
         r = ravel("predict", "runs/looks", "--stdin", "--json", input="a " * 12 + "good\n")
         self.check(r, 0, r"line 1 has more than the 12 tokens that the model takes \(data.max_length\) and is cut to them")

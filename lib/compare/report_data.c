@@ -72,7 +72,7 @@ static rv_status take_classes(example_reader *r, const json_t *line) {
     static const char *const keys[] = {"label", "said"};
     for (int k = 0; k < 2; k++) {
         const json_t *id = json_object_get(line, keys[k]);
-        RV_TRY(grow(&e->class[k], e -> n, &r -> room[3 + k], sizeof *e->class[k]));
+        RV_TRY(grow(&e->class[k], e->n, &r->room[3 + k], sizeof *e->class[k]));
         e->class[k][e->n] = -1;
         if (!e->n_classes) continue;
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= e->n_classes)
@@ -261,7 +261,7 @@ static void class_sums(int32_t label, int32_t said, double *sums) {
 
 void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
     const double *of = e->sums + i * RV__COLUMNS;
-    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e -> class[1][i], sums);
+    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e->class[1][i], sums);
     for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "data/dataset.h"
-#include "data/table.h"
+#include "data/table_private.h"
 #include "train/source_rows.h"
 #include "train/vocabulary.h"
 
@@ -25,12 +25,14 @@ static rv_table_file_format format_of(const char *path) {
     return path && (ends_in(path, ".csv") || ends_in(path, ".csv.gz")) ? RV_TABLE_CSV : RV_TABLE_TSV;
 }
 
+/* Of more columns than there is room for only their number, which reading refuses. */
 static void read_columns(const rv_config *c, rv_table_files *files) {
     files->header = rv_config_bool(c, "data.header");
     if (rv_config_has(c, "data.label_column")) files->label_column = (int)rv_config_int(c, "data.label_column");
     if (!rv_config_has(c, "data.text_columns")) return;
     files->n_text = rv_config_count(c, "data.text_columns");
-    for (int i = 0; i < files->n_text; i++) files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
+    for (int i = 0; i < files->n_text && i < RV_TABLE_COLUMNS; i++)
+        files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
 }
 
 /* Labels as a checkpoint keeps them, a line each, in place; *n of them, for rv_free. */
@@ -78,13 +80,9 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
 }
 
 /* Without data: the vocabulary and the classes that the checkpoint has. */
-static rv_status take_classes(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
+static rv_status take_saved(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
     t->data.tokenizer = tokenizer;
-    t->data.class_name = rv_alloc((size_t)n * sizeof *t->data.class_name);
-    if (!t->data.class_name) return RV_ENOMEM;
-    for (; t->data.n_classes < n; t->data.n_classes++)
-        if (!(t->data.class_name[t->data.n_classes] = strdup(classes[t->data.n_classes]))) return rv_error(RV_ENOMEM, "no memory for classes");
-    return RV_OK;
+    return rv__table_take_classes(&t->data, classes, n);
 }
 
 static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data) {
@@ -98,7 +96,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     const char **classes = NULL;
     if (text) classes = class_lines(memcpy(text, it->data, bytes), bytes, &n);
     rv_status status = RV_ENOMEM;
-    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_classes(t, tokenizer, classes, n);
+    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
     else rv_tokenizer_destroy(tokenizer);
     rv_free(classes);
     rv_free(text);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "io/items.h"
+#include "train/source_private.h"
 #include "train/take_private.h"
 
 enum { NAME = 512, SHOWN = 8, LIST = 1024 };
@@ -74,9 +75,21 @@ static const rv_ck_item *vocabulary(const taker *t, bool source, const char *sid
     return it ? it : find_item(&t->own, saved, joint);
 }
 
+/* A row of one class would become another's. */
+static rv_status check_classes(const taker *t, const char *from, const rv_ck_item *a, const rv_ck_item *b) {
+    if (!a || !b || (rv_ck_count(a) == rv_ck_count(b) && !memcmp(a->data, b->data, (size_t)rv_ck_count(a))))
+        return RV_OK; /* what is not of classes on both sides differs in shape, or fits by chance */
+    return rv_error(RV_ECKPT, "%s: %s is of other classes than this run's; take parts without the output layer",
+                    t->source.path, from);
+}
+
 /* A row of one vocabulary's token would become another token's. */
 static rv_status check_vocabulary(const taker *t, const char *here, const char *from) {
     static const char *const texts[] = {"vocab", "merges"};
+    const rv_ck_item *told = t->source.saved ? rv_checkpoint_find(t->source.saved, rv__classes_path) : NULL;
+    const rv_ck_item *wanted = find_item(&t->own, NULL, rv__classes_path);
+    if ((told || wanted) && (rv__part_has("head", here) || rv__part_has("head", from)))
+        return check_classes(t, from, told, wanted);
     const char *side = side_of(here), *other = side_of(from);
     for (int i = 0; i < 2 && side && other && t->source.saved; i++) {
         const rv_ck_item *a = vocabulary(t, true, other, texts[i]), *b = vocabulary(t, false, side, texts[i]);
