@@ -44,7 +44,7 @@ def results(ravel, isa, file, steps):
         run(ravel, isa, "compare", "-q", "--no-times", file, f"compare.dir={folder}/all", *keys)
         found = {f"{name} {os.path.basename(cell)}": state(ravel, isa, cell)
                  for cell in sorted(glob.glob(f"{folder}/all/cells/*"))}
-        with open(f"{folder}/all/report.json") as f: report = f.read().replace(folder, "FOLDER")
+        with open(f"{folder}/all/report.json") as f: report = f.read().replace(folder, "FOLDER").replace(HERE, "ROOT")
         return {**found, f"{name} report": {"hash": hashlib.sha256(report.encode()).hexdigest()}}
 
 

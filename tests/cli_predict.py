@@ -153,12 +153,9 @@ class Predict(Command):
         self.assertEqual([len(cells) for cells in told], [2, 2])
 
     def test_columns_that_cannot_be(self):
-        for keys, says in (
-            ("text_columns: [1, 2]", r"columns.yaml:3:\d+: data.text_columns: column 2 is the label's; take another, or"),
-            ("text_columns: [1, 65]", r"columns.yaml:3:\d+: data.text_columns: column 65; they are 1 to 64"),
-            ("label_column: 65", r"columns.yaml:3:\d+: data.label_column 65: columns are 1 to 64")):
-            self.write("columns.yaml", CLASSIFIER.replace("max_length: 12", keys) % ("columns", "mean"))
-            self.check(ravel("train", "columns.yaml"), 2, says)
+        self.write("columns.yaml", CLASSIFIER.replace("max_length: 12", "text_columns: [1, 2]") % ("columns", "mean"))
+        self.check(ravel("train", "columns.yaml"), 2,
+                   r"columns.yaml:3:\d+: data.text_columns: column 2 is the label's; take another, or")
         self.write("short.yaml", CLASSIFIER.replace("{size: 16}", "{type: tokens, size: 2}") % ("short", "mean"))
         self.check(ravel("train", "short.yaml"), 2, "the longest training text has .* for texts set train.batch.type to")
 
@@ -263,6 +260,12 @@ class Predict(Command):
         r = ravel("predict", "runs/notest")
         self.assertEqual((r.returncode, r.stderr.splitlines()[-1]),
                          (3, "ravel: the experiment's data has no test part; give a text with --input FILE"))
+
+    def test_more_columns_than_there_can_be(self):
+        for n, message in (64, "data.text_columns: 64 columns, where 1 to 63 can be"), (70, r"whole numbers in \[1, 64\], got '65'"):
+            r = ravel("train", "-q", "looks.yaml", f"data.text_columns={list(range(1, n + 1))}", "checkpoint.dir=runs/wide")
+            self.check(r, 2, message)
+        self.check(ravel("train", "-q", "looks.yaml", "data.label_column=65", "checkpoint.dir=runs/wide"), 2, "1, 64")
 
     def test_a_long_line_is_cut(self):
         r = ravel("predict", "runs/looks", "--stdin", "--json", input="a " * 12 + "good\n")

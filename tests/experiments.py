@@ -131,6 +131,8 @@ class New(Experiments):
             with self.subTest(task):
                 text = self.new(task, *self.files(task, f"{task}.data"))
                 self.assertLess(len(text.splitlines()), 60)
+                section, part = re.search(r"ravel config explain (\w+)\.(\w+)", text).groups()
+                self.assertRegex(text, rf"(?m)^{section}:.*\n(  .*\n)*  {part}:", "what the first lines name is there")
                 for line in text.splitlines():
                     if line: self.assertRegex(line, r"^#|  # [^ ]")
                 self.check(ravel("train", "new.yaml", *SMALL), 0, "done: step 3")

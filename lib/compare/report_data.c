@@ -72,7 +72,7 @@ static rv_status take_classes(example_reader *r, const json_t *line) {
     static const char *const keys[] = {"label", "said"};
     for (int k = 0; k < 2; k++) {
         const json_t *id = json_object_get(line, keys[k]);
-        RV_TRY(grow(&e->class[k], e -> n, &r -> room[3 + k], sizeof *e->class[k]));
+        RV_TRY(grow(&e->class[k], e->n, &r->room[3 + k], sizeof *e->class[k]));
         e->class[k][e->n] = -1;
         if (!e->n_classes) continue;
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= e->n_classes)
@@ -222,13 +222,7 @@ static double chrf(const double s[RV_SUMS]) {
     return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
 }
 
-static double macro_f1(const double s[RV_SUMS]) {
-    double sum = 0;
-    int counted = 0;
-    for (int c = 0; c < RV__F1_CLASSES; c++, s += 3)
-        if (s[1] + s[2] > 0) sum += rv_f1(s[0], s[1], s[2]), counted++;
-    return counted ? sum / counted : NAN;
-}
+static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV__F1_CLASSES, s); }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},
@@ -267,7 +261,7 @@ static void class_sums(int32_t label, int32_t said, double *sums) {
 
 void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
     const double *of = e->sums + i * RV__COLUMNS;
-    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e -> class[1][i], sums);
+    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e->class[1][i], sums);
     for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 

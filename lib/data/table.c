@@ -157,7 +157,7 @@ static rv_status find_classes(const loading *l, rv__intern *seen) {
     return RV_OK;
 }
 
-rv_status rv_table_set_classes(rv_table *t, const char *const *classes, int n) {
+rv_status rv__table_take_classes(rv_table *t, const char *const *classes, int n) {
     if (n < 2 || n > RV_TABLE_CLASSES)
         return rv_error(RV_EUSAGE, "%d classes, where 2 to %d can be", n, RV_TABLE_CLASSES);
     rv_text *name = malloc((size_t)n * sizeof *name);
@@ -208,7 +208,7 @@ static rv_status number_labels(const loading *l, rv__intern *classes, bool given
 
 static rv_status classify(const loading *l, const char *const *classes, int n) {
     rv__intern seen = {0}, numbers = {0};
-    rv_status status = classes ? rv_table_set_classes(l->t, classes, n) : find_classes(l, &seen);
+    rv_status status = classes ? rv__table_take_classes(l->t, classes, n) : find_classes(l, &seen);
     if (status == RV_OK) status = number_labels(l, &numbers, classes != NULL);
     rv__intern_clear(&seen);
     rv__intern_clear(&numbers);

@@ -56,8 +56,6 @@ typedef struct {
  *  rv_table_free. */
 RV_API rv_status rv_table_load(const rv_table_files *files, const rv_tokenizer_spec *spec, rv_tokenizer *tokenizer,
                                const char *const *classes, int n_classes, int64_t max_length, rv_table *out);
-/** Copy the names of n classes, 2 to RV_TABLE_CLASSES, into a table that has none. RV_EUSAGE, RV_ENOMEM. */
-RV_API rv_status rv_table_set_classes(rv_table *t, const char *const *classes, int n);
 RV_API void rv_table_free(rv_table *t);
 
 #endif

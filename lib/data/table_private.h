@@ -22,4 +22,7 @@ rv_status rv__table_layout_make(const rv_table_files *files, rv__table_layout *o
  * rv_table_part has them. On an error p is to be freed, too. RV_EDATA with the line, RV_ENOMEM. */
 rv_status rv__table_read(rv__table_layout *l, const char *path, int n, const char *const *before, rv_pairs *p);
 
+/* Copy the names of n classes into a table that has none. RV_EUSAGE unless 2 to RV_TABLE_CLASSES, RV_ENOMEM. */
+rv_status rv__table_take_classes(rv_table *t, const char *const *classes, int n);
+
 #endif

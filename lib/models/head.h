@@ -36,7 +36,7 @@ typedef struct {
 struct rv_head_kind {
     const char *name;
     bool pools; /**< an encoder's memory; else it reads a decoder's states */
-    /** Mean loss of b->targets targets -> scalar, from what rv_head_read or the decoder gives: x (rows, D), of a decoder
+    /** Mean loss of b->targets targets -> scalar, from what rv_head_pool or the decoder gives: x (rows, D), of a decoder
      *  with its rows in the order that time_major says. NULL: sticky error. */
     rv_tensor *(*loss)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double label_smoothing);
     /** Every row alone, from the same x, which needs no gradient: row (B). Of targets of tokens, nats (B, T) is the

@@ -16,6 +16,11 @@ static rv_status check(const rv_model_config *c) {
     const rv_encoder_config *e = &c->encoder;
     const rv_decoder_config *d = &c->decoder;
     const int64_t E = d->input.size;
+    if (c->head.kind->pools ? !e->kind || d->kind : !d->kind)
+        return rv_error(RV_EUSAGE, "head %s reads %s", c->head.kind->name,
+                        c->head.kind->pools ? "an encoder alone; give one, and no decoder" : "a decoder; give one");
+    if ((c->tie_embeddings && !d->kind) || (c->tie_source && !(d->kind && e->kind)))
+        return rv_error(RV_EUSAGE, "there are not both parts that are to share an embedding; do not tie them");
     if (c->tie_source && (e->input.vocab_size != d->input.vocab_size || e->input.size != E))
         return rv_error(RV_EUSAGE,
                         "encoder and decoder cannot share an embedding: %lld words of width %lld and %lld of width "

@@ -39,7 +39,8 @@ RV_API rv_tensor *rv_model_loss_of(rv_tape *tape, rv_model *m, const rv_memory *
  *  tape's, NULL of a head that pools; they may be NULL. Records nothing. False: sticky error. */
 RV_API bool rv_model_score(rv_tape *tape, rv_model *m, const rv_batch *b, rv_decoder_state *state, rv_row_score *row,
                            const double **nats, const int32_t **best);
-/** A head that pools: what it says of each source, (B, outputs): logits, or numbers. *pooled, unless NULL: as rv_head_pool. */
+/** A head that pools: what it says of each source, (B, outputs): logits, or numbers. *pooled, unless NULL: as
+ *  rv_head_pool. NULL: sticky error. */
 RV_API rv_tensor *rv_model_read(rv_tape *tape, rv_model *m, const rv_sequences *source, rv_pooled *pooled);
 
 /* ---- parts */

@@ -32,6 +32,14 @@ static const char *attention_of(const rv_config *c) {
     return "";
 }
 
+/* The vector that something is told from, by a model that pools. */
+static const char *pooling_of(const rv_config *c) {
+    if (rv_config_is(c, "model.pooling", "last")) return ", its last state";
+    if (rv_config_is(c, "model.pooling", "mean")) return ", the mean of its states";
+    if (rv_config_is(c, "model.pooling", "attention")) return ", additive attention over its states";
+    return "";
+}
+
 void rv_model_words(const rv_config *c, char out[RV_MODEL_WORDS]) {
     char encoder[WORDS] = "", decoder[WORDS] = "";
     const char *both = "";
@@ -39,6 +47,6 @@ void rv_model_words(const rv_config *c, char out[RV_MODEL_WORDS]) {
     if (reads) layers_of(c, "model.encoder", encoder);
     if (reads && rv_config_is(c, "model.encoder.bidirectional", "true")) both = ", bidirectional";
     if (writes) layers_of(c, "model.decoder", decoder);
-    snprintf(out, RV_MODEL_WORDS, "%s%s%s%s%s%s", reads && writes ? "encoder: " : "", encoder, both,
-             reads && writes ? "; decoder: " : "", decoder, attention_of(c));
+    snprintf(out, RV_MODEL_WORDS, "%s%s%s%s%s%s%s", reads && writes ? "encoder: " : "", encoder, both,
+             reads && writes ? "; decoder: " : "", decoder, attention_of(c), pooling_of(c));
 }

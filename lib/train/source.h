@@ -52,8 +52,8 @@ typedef struct {
      *  training: or where the metric that stops it early cannot be, or the test part could not be; a warning names other
      *  metrics that cannot. */
     rv_status (*check)(rv_source *s, rv_subset subset, bool watched);
-    /** Every example of a part once, in batches, of which the first `most` (0: all); *rows: their rows, so many that
-     *  rv_batch.index is below. Errors: as check, RV_ENOMEM. */
+    /** Every example of a part once, in batches, of which a text gives the first `most` (0: all), other sources all;
+     *  *rows: their rows, so many that rv_batch.index is below. Errors: as check, RV_ENOMEM. */
     rv_status (*pass)(rv_source *s, rv_subset subset, int64_t most, rv_pass **out, int64_t *rows);
     /** The next batch of it; false at the end. */
     bool (*pass_next)(rv_pass *p, rv_batch *b);

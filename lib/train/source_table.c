@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "data/dataset.h"
-#include "data/table.h"
+#include "data/table_private.h"
 #include "train/source_rows.h"
 #include "train/vocabulary.h"
 
@@ -25,21 +25,21 @@ static rv_table_file_format format_of(const char *path) {
     return path && (ends_in(path, ".csv") || ends_in(path, ".csv.gz")) ? RV_TABLE_CSV : RV_TABLE_TSV;
 }
 
+/* Of more columns than there is room for only their number, which reading refuses. */
 static void read_columns(const rv_config *c, rv_table_files *files) {
     files->header = rv_config_bool(c, "data.header");
     if (rv_config_has(c, "data.label_column")) files->label_column = (int)rv_config_int(c, "data.label_column");
     if (!rv_config_has(c, "data.text_columns")) return;
     files->n_text = rv_config_count(c, "data.text_columns");
-    for (int i = 0; i < files->n_text; i++) files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
+    for (int i = 0; i < files->n_text && i < RV_TABLE_COLUMNS; i++)
+        files->text_columns[i] = (int)rv_config_int_at(c, "data.text_columns", i);
 }
 
-/* What is wrong with the keys of columns is said of where they stand. */
+/* What is wrong with the columns of text, beside the label's, is said of where they stand. */
 static rv_status at_columns(const rv_config *c, rv_status status) {
-    static const char *const keys[] = {"data.label_column", "data.text_columns"};
-    for (int i = 0; i < 2 && status == RV_EUSAGE; i++)
-        if (!strncmp(rv_error_message(), keys[i], strlen(keys[i])) && rv_config_has(c, keys[i]))
-            return rv_error_context(status, "%s: ", rv_config_where(c, keys[i]));
-    return status;
+    static const char key[] = "data.text_columns";
+    if (status != RV_EUSAGE || strncmp(rv_error_message(), key, sizeof key - 1) || !rv_config_has(c, key)) return status;
+    return rv_error_context(status, "%s: ", rv_config_where(c, key));
 }
 
 /* Labels as a checkpoint keeps them, a line each, in place; *n of them, for rv_free. */
@@ -89,9 +89,9 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
 }
 
 /* Without data: the vocabulary and the classes that the checkpoint has. */
-static rv_status take_classes(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
+static rv_status take_saved(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
     t->data.tokenizer = tokenizer;
-    return rv_table_set_classes(&t->data, classes, n);
+    return rv__table_take_classes(&t->data, classes, n);
 }
 
 static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data) {
@@ -105,7 +105,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     const char **classes = NULL;
     if (text) classes = class_lines(memcpy(text, it->data, bytes), bytes, &n);
     rv_status status = RV_ENOMEM;
-    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_classes(t, tokenizer, classes, n);
+    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
     else rv_tokenizer_destroy(tokenizer);
     rv_free(classes);
     rv_free(text);

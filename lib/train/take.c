@@ -75,50 +75,36 @@ static const rv_ck_item *vocabulary(const taker *t, bool source, const char *sid
     return it ? it : find_item(&t->own, saved, joint);
 }
 
-/* The line from which two texts differ. */
-static int64_t first_difference(const rv_ck_item *a, const rv_ck_item *b) {
-    const char *p = a->data, *q = b->data;
-    int64_t line = 1;
-    for (int64_t at = 0; at < rv_ck_count(a) && at < rv_ck_count(b) && p[at] == q[at]; at++) line += p[at] == '\n';
-    return line;
-}
-
-static bool same_text(const rv_ck_item *a, const rv_ck_item *b) {
-    return rv_ck_count(a) == rv_ck_count(b) && !memcmp(a->data, b->data, (size_t)rv_ck_count(a));
+/* A row of one class would become another's. */
+static rv_status check_classes(const taker *t, const char *from, const rv_ck_item *a, const rv_ck_item *b) {
+    if (!a || !b || (rv_ck_count(a) == rv_ck_count(b) && !memcmp(a->data, b->data, (size_t)rv_ck_count(a))))
+        return RV_OK; /* what is not of classes on both sides differs in shape, or fits by chance */
+    return rv_error(RV_ECKPT, "%s: %s is of other classes than this run's; take parts without the output layer",
+                    t->source.path, from);
 }
 
 /* A row of one vocabulary's token would become another token's. */
 static rv_status check_vocabulary(const taker *t, const char *here, const char *from) {
     static const char *const texts[] = {"vocab", "merges"};
+    const rv_ck_item *told = t->source.saved ? rv_checkpoint_find(t->source.saved, rv__classes_path) : NULL;
+    const rv_ck_item *wanted = find_item(&t->own, NULL, rv__classes_path);
+    if ((told || wanted) && (rv__part_has("head", here) || rv__part_has("head", from)))
+        return check_classes(t, from, told, wanted);
     const char *side = side_of(here), *other = side_of(from);
     for (int i = 0; i < 2 && side && other && t->source.saved; i++) {
         const rv_ck_item *a = vocabulary(t, true, other, texts[i]), *b = vocabulary(t, false, side, texts[i]);
         if (!a || !b) return RV_OK; /* numbers have none */
-        if (same_text(a, b)) continue;
+        const int64_t n = rv_ck_count(a), m = rv_ck_count(b);
+        const char *p = a->data, *q = b->data;
+        if (n == m && !memcmp(p, q, (size_t)n)) continue;
+        int64_t line = 1;
+        for (int64_t at = 0; at < n && at < m && p[at] == q[at]; at++) line += p[at] == '\n';
         return rv_error(RV_ECKPT,
                         "%s: %s is of another vocabulary than this run's (%s, from line %lld on); with tokenizer.from "
                         "%s this run has the same one, or take parts without embeddings and output layer",
-                        t->source.path, from, texts[i], (long long)first_difference(a, b), t->from);
+                        t->source.path, from, texts[i], (long long)line, t->from);
     }
     return RV_OK;
-}
-
-/* Nor would a class's become another's, or a token's. */
-static rv_status check_rows(const taker *t, const char *here, const char *from) {
-    const bool heads = rv__part_has("head", here) && rv__part_has("head", from) && t->source.saved;
-    const rv_ck_item *a = heads ? rv_checkpoint_find(t->source.saved, rv__classes_path) : NULL;
-    const rv_ck_item *b = heads ? find_item(&t->own, NULL, rv__classes_path) : NULL;
-    if (!a && !b) return check_vocabulary(t, here, from);
-    if (a && b && same_text(a, b)) return RV_OK;
-    if (a && b)
-        return rv_error(RV_ECKPT,
-                        "%s: %s is of other classes than this run's (from class %lld on); take parts without the "
-                        "output layer, such as encoder",
-                        t->source.path, from, (long long)first_difference(a, b));
-    return rv_error(RV_ECKPT,
-                    "%s: %s is %sof classes, and this model's is %s; take parts without the output layer, such as "
-                    "encoder",
-                    t->source.path, from, a ? "" : "not ", a ? "not" : "of classes");
 }
 
 /* A table of learned positions, one row for each. (Local attention's matrix of that name is square: where its columns
@@ -152,7 +138,7 @@ static rv_status take_tensor(taker *t, int i, int found, const char *here, const
     const rv_param *p = t->ps->p[i];
     const int64_t n = rv_numel(&p->t);
     rv_ck_item it;
-    RV_TRY(check_rows(t, here, from));
+    RV_TRY(check_vocabulary(t, here, from));
     RV_TRY(rv__source_describe(&t->source, found, &it));
     RV_TRY(check_shape(t, p, &it, from));
     RV_TRY(rv__source_read(&t->source, found, p->t.x, n));

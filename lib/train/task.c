@@ -157,11 +157,12 @@ static void most_probable(const rv_model *m, const rv_tensor *logits, int64_t B,
  * input is replaced, with probability p, by what was predicted for its place. */
 static const int32_t *mix(rv_tape *tape, rv_task *t, const rv_memory *memory, double p) {
     const rv_batch *b = &t->batch;
-    int32_t *mixed = rv_tape_alloc(tape, (size_t)(2 * b->B * b->T) * sizeof *mixed), *predicted = mixed + b->B * b->T;
+    int32_t *mixed = rv_tape_alloc(tape, (size_t)(2 * b->B * b->T) * sizeof *mixed);
     const bool no_grad = rv_tape_no_grad(tape, true);
     const rv_tensor *logits = rv_model_logits(tape, t->model, b->in, b->B, b->T, NULL, memory);
     rv_tape_no_grad(tape, no_grad);
     if (!mixed || !logits) return NULL;
+    int32_t *predicted = mixed + b->B * b->T;
     most_probable(t->model, logits, b->B, b->T, predicted);
     const uint64_t step = (uint64_t)t->source->kind->cursor(t->source).step;
     rv_rng rng = rv_rng_make((uint64_t)rv_config_int(t->config, "seed"), "scheduled sampling", step);

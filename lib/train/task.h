@@ -92,8 +92,10 @@ RV_API rv_status rv_task_check(rv_task *t, rv_subset subset, bool watched);
  *  ends it early. final: as a result is measured, all of it; otherwise as a validation in training may be, cheaper
  *  (train.validate_*). Leaves the training cursor and state as they were. */
 RV_API rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool final, rv_metrics_result *out);
+enum { RV_CONFUSION_MOST = 1000 };
 /** What each class was taken for in the last rv_task_evaluate: (C, C), row the true class, column the one that was told;
- *  C = rv_source.n_classes. It holds until the next one. NULL before it, and of a task without classes. */
+ *  C = rv_source.n_classes. It holds until the next one. NULL before it, and of a task without classes
+ *  or with more than RV_CONFUSION_MOST. */
 RV_API const int64_t *rv_task_confusion(const rv_task *t);
 /** Each example of a part (of a text: spans of it), in the data's order; translated as decode.* says. Errors: the sink's, and
  *  as rv_task_evaluate. */

@@ -110,18 +110,34 @@ static void add_predictions(rv_task *t, rv_subset subset, const sums *all, rv_me
     add(t, out, "accuracy", (double)all->correct / (double)all->tokens);
 }
 
-/* By what each class was taken for. */
-static rv_status add_classes(rv_task *t, const scores *s, rv_metrics_result *out) {
+/* A matrix of more is not for people, and takes its square in memory. */
+static bool keeps_confusion(const rv_task *t) { return t->source->n_classes <= RV_CONFUSION_MOST; }
+
+static rv_status count_confusion(rv_task *t, const scores *s) {
     const int64_t C = t->source->n_classes;
-    if (!C) return RV_OK;
-    const size_t bytes = rv_size_mul((size_t)(C * C), sizeof *t->confusion);
-    if (!t->confusion) t->confusion = rv_alloc(bytes);
-    if (!t->confusion) return RV_ENOMEM;
-    memset(t->confusion, 0, bytes);
+    if (!t->confusion && !(t->confusion = rv_alloc((size_t)(C * C) * sizeof *t->confusion))) return RV_ENOMEM;
+    memset(t->confusion, 0, (size_t)(C * C) * sizeof *t->confusion);
     for (int64_t i = 0; i < s->rows; i++)
         if (s->score[i].tokens) t->confusion[s->score[i].label * C + s->score[i].said]++;
-    add(t, out, "f1", rv_macro_f1((int)C, t->confusion));
     return RV_OK;
+}
+
+/* By what each class was taken for. */
+static rv_status add_classes(rv_task *t, const scores *s, rv_metrics_result *out) {
+    const int C = t->source->n_classes;
+    if (!C) return RV_OK;
+    double *of = rv_alloc(rv_size_mul(3 * (size_t)C, sizeof *of)); /* right, told, there */
+    if (!of) return RV_ENOMEM;
+    for (int64_t i = 0; i < s->rows; i++) {
+        const rv_row_score *r = &s->score[i];
+        if (!r->tokens) continue;
+        of[3 * r->label] += r->label == r->said;
+        of[3 * r->said + 1]++;
+        of[3 * r->label + 2]++;
+    }
+    add(t, out, "f1", rv_macro_f1(C, of));
+    rv_free(of);
+    return keeps_confusion(t) ? count_confusion(t, s) : RV_OK;
 }
 
 const int64_t *rv_task_confusion(const rv_task *t) { return t->confusion; }

@@ -473,6 +473,38 @@ Test(config, regression_relations) {
     rv_config_destroy(c);
 }
 
+/* What is held back of a file is known here; of a data set it is where its parts are. */
+Test(config, classification_relations) {
+    static const char text[] =
+        "name: c\ntask: classification\ndata: {path: t.tsv}\n"
+        "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
+        "train: {batch: {size: 4}, max_steps: 3, optimizer: {type: adam, lr: 1e-3}}\n";
+    static const struct {
+        const char *assigned, *says; /* NULL: nothing */
+    } rows[] = {
+        {"data.train_fraction=0.89", NULL},
+        {"data.train_fraction=0.9", "data.train_fraction 0.9 and data.test_fraction 0.1 leave nothing to validate on"},
+        {"data=!replace {dataset: ag_news, train_fraction: 0.95}", NULL},
+        {"data=!replace {dataset: ag_news, train_fraction: 0.95, text_columns: [2, 3], label_column: 64}", NULL},
+        {"data.label_column=65", "data.label_column: expected a whole number in [1, 64], got '65'"},
+        {"data.text_columns=[65]", "data.text_columns: expected a list of whole numbers in [1, 64], got '65'"},
+        {"metrics=[ppl]", "metrics: expected a list of loss, accuracy or f1, got 'ppl'"},
+        {"train.early_stopping={metric: f1}", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rv_config *a = NULL, *b = NULL;
+        const rv_status status = rv_config_parse("exp.yaml", text, sizeof text - 1, 1, &rows[i].assigned, &a);
+        cr_expect_eq(status, rows[i].says ? RV_EUSAGE : RV_OK, "%s: %s", rows[i].assigned, rv_error_message());
+        if (rows[i].says) cr_expect(strstr(rv_error_message(), rows[i].says), "%s", rv_error_message());
+        if (status != RV_OK) continue;
+        char *resolved = rv_config_resolved(a);
+        cr_expect_eq(rv_config_parse("resolved", resolved, strlen(resolved), 0, NULL, &b), RV_OK, "%s\n%s",
+                     rows[i].assigned, rv_error_message());
+        rv_config_destroy(a), rv_config_destroy(b);
+        free(resolved);
+    }
+}
+
 /* ---- resolved text ---- */
 
 Test(config, resolved_round_trips) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The texts of runs-1: sentences of a small grammar and their word by word translations, adjectives behind their noun,
-and letters with the same backwards.   data.py FOLDER"""
+letters with the same backwards, and sentences with what they are about.   data.py FOLDER"""
 import os, random, sys
 
 draw = random.Random(17)
@@ -37,3 +37,9 @@ with open("pairs.tsv", "w") as f:
     for _ in range(70):
         word = "".join(draw.choice("abcdef") for _ in range(draw.randint(2, 9)))
         f.write(f"{word}\t{word[::-1]}\n")
+draw.seed(18)
+with open("rows.tsv", "w") as f:
+    for _ in range(90):
+        text = sentence()[0]
+        about = [word for word in text.split() if word in NOUNS][-1]
+        f.write(f"{text}\t{'person' if about == 'man' else about}\n")

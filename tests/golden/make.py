@@ -16,6 +16,7 @@ ISAS = ["avx512", "avx2", "base"]
 VARY = {"tokens_per_second", "peak_memory_bytes", "checkpoint", "bleu_signature", "bleu_lc_signature"}
 TEXT = {"language_model": ["generate", "--length", "40", "--temperature", "0.7", "--top-k", "12", "--seed", "3"],
         "translation": ["translate", "--split", "valid"],
+        "classification": ["predict", "--split", "valid", "--json"],
         "regression": None}
 
 
@@ -62,7 +63,8 @@ def outcome(ravel, isa, golden, name, step):
         found = {"eval": without_what_varies(json.loads(run(ravel, isa, folder, "eval", "--json", saved).stdout))}
         if TEXT[task]:
             command, *options = TEXT[task]
-            found["text"] = run(ravel, isa, folder, command, saved, *options).stdout.splitlines()
+            lines = run(ravel, isa, folder, command, saved, *options).stdout.splitlines()
+            found["text"] = [json.loads(line) for line in lines] if "--json" in options else lines
         said = run(ravel, isa, folder, "train", name + ".yaml").stderr
         if f"resuming from {saved} after step {step}\n" not in said:
             raise RuntimeError(f"{name} does not go on from {saved}:\n{said}")

@@ -197,6 +197,29 @@ Test(model, what_it_is) {
     }
 }
 
+Test(model, parts_that_do_not_fit) {
+    rv_model_config class_of_lm = config_of(LSTM_LM), lm_of_class = config_of(CLASS), nothing = config_of(CLASS);
+    rv_model_config translating_class = config_of(BAHDANAU), tied_class = config_of(CLASS), tied_lm = config_of(LSTM_LM);
+    class_of_lm.head = translating_class.head = config_of(CLASS).head;
+    lm_of_class.head = config_of(LSTM_LM).head;
+    nothing.encoder.kind = NULL;
+    tied_class.tie_embeddings = tied_lm.tie_source = true;
+    const struct {
+        const rv_model_config *config;
+        const char *says;
+    } rows[] = {
+        {&class_of_lm, "head class reads an encoder alone"}, {&translating_class, "head class reads an encoder alone"},
+        {&nothing, "head class reads an encoder alone"},     {&lm_of_class, "head next_token reads a decoder"},
+        {&tied_class, "not both parts"},                     {&tied_lm, "not both parts"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rv_params *ps = rv_params_create();
+        cr_expect_null(rv_model_create(ps, rows[i].config), "model %zu", i);
+        cr_expect(strstr(rv_error_message(), rows[i].says), "model %zu: %s", i, rv_error_message());
+        rv_params_destroy(ps);
+    }
+}
+
 /* ---- states */
 
 /* Bytes that a state of one row takes. Twice, so that the tape has its memory before. */

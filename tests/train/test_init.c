@@ -335,6 +335,35 @@ static void fails(const char *model, const char *data, const char *init, rv_stat
     cr_expect_str_eq(rv_error_message(), where);
 }
 
+/* An output layer of classes goes with the classes, whatever the vocabulary is. */
+Test(init, an_output_layer_of_classes) {
+    static const char classifier[] = "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}, pooling: mean}";
+    static const struct {
+        const char *name, *words, *labels[2];
+    } files[] = {{"one", "abc", {"x", "y"}}, {"two", "defg", {"x", "y"}}, {"three", "abc", {"x", "z"}}};
+    char more[3][256];
+    for (int k = 0; k < 3; k++) {
+        FILE *f = fopen(files[k].name, "w");
+        for (int i = 0; i < 60; i++)
+            fprintf(f, "%c %c\t%s\n", files[k].words[i % 3], files[k].words[i % (int)strlen(files[k].words)],
+                    files[k].labels[i % 2]);
+        fclose(f);
+        snprintf(more[k], sizeof more[k], "task: classification\nmetrics: [loss]\ndata: {path: %s}\n", files[k].name);
+    }
+    train("a", classifier, more[0], 1);
+    strcat(more[1], "init: [{from: a, take: head}]\n");
+    train("b", classifier, more[1], 0);
+    rv_checkpoint *a = saved("a", 1), *b = saved("b", 0);
+    cr_expect(begins_with(b, "head.weight", a, "head.weight") && begins_with(b, "head.bias", a, "head.bias"));
+    rv_checkpoint_close(a), rv_checkpoint_close(b);
+    fails(classifier, more[2], "{from: a, take: head}", RV_ECKPT,
+          "a/best.h5: head.weight is of other classes than this run's; take parts without the output layer");
+    fails(classifier, "task: classification\nmetrics: [loss]\ndata: {path: two}\n", "{from: a, take: encoder.embedding}",
+          RV_ECKPT,
+          "a/best.h5: encoder.embedding.weight is of another vocabulary than this run's (vocab, from line 1 on); with "
+          "tokenizer.from a this run has the same one, or take parts without embeddings and output layer");
+}
+
 Test(init, mistakes) {
     train("a", plain, DATA, 1);
     train("broken", plain, DATA, 2);

@@ -2,7 +2,6 @@
  * started again with another number of threads ends in the same state, to the bit, as one that never stopped, and its
  * metrics.jsonl is the same but for times. Stopped at EVERY step of 50. [reliability: G6, G7] */
 #define _GNU_SOURCE /* nftw */
-#define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <ftw.h>
@@ -21,6 +20,9 @@ enum { STEPS = 50 };
     "decode: {beam_size: 2, max_length_ratio: 1}"
 #define PAIRS "{size: 90}"
 #define REGRESSION "task: regression\ndata: {generator: adding, min_length: 4, max_length: 12, valid_examples: 20}\nmetrics: [loss, mse]"
+
+#define CLASSIFICATION                                                                                                 \
+    "task: classification\ndata: {path: rows, max_length: 7}\ntokenizer: {type: word}\nmetrics: [loss, accuracy, f1]"
 
 static const struct {
     const char *name, *task, *model, *batch, *train;
@@ -48,6 +50,9 @@ static const struct {
     {"regression", REGRESSION,
      "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 12}, position: learned, pooling: mean, dropout: 0.1}", "{size: 3}",
      "  early_stopping: {metric: mse, patience: 100}\n"},
+    {"classes", CLASSIFICATION,
+     "{encoder: {type: rnn, cell: gru, bidirectional: true, num_layers: 1, hidden_size: 12}, embedding_dim: 12, pooling: attention, dropout: 0.2}",
+     "{size: 6}", "  label_smoothing: 0.1\n  early_stopping: {metric: f1, patience: 100}\n"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -82,6 +87,14 @@ static void setup(void) {
         }
         fclose(f);
     }
+    snprintf(path, sizeof path, "%s/rows", folder);
+    f = fopen(path, "w");
+    for (int i = 0; i < 70; i++) { /* of the class of one of its words; some words are there once */
+        const int label = (int)rv_rng_below(&rng, 3);
+        for (int n = (int)rv_rng_below(&rng, 8); n > 0; n--) fprintf(f, "w%d ", (int)rv_rng_below(&rng, 40));
+        fprintf(f, "%c\tclass %d\n", "xyz"[label], label);
+    }
+    fclose(f);
     cr_assert(getcwd(before, sizeof before) && chdir(folder) == 0);
 }
 static void teardown(void) {

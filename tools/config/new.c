@@ -168,7 +168,8 @@ static rv_status unknown(const char *what) {
     return rv_error(RV_EUSAGE, "there is no task '%s'; there are: %sand compare", what, all);
 }
 
-static rv_status print(const settings *s, bool compare) {
+/* kind: NULL for a comparison. */
+static rv_status print(const settings *s, const rv_task_kind *kind) {
     rv_config *c;
     RV_TRY(rv_config_parse("new file", "{}", 2, s->n, (const char *const *)s->text, &c));
     char *text = rv_config_commented(c);
@@ -176,7 +177,11 @@ static rv_status print(const settings *s, bool compare) {
     if (!text) return RV_ENOMEM;
     printf("# To run it, and to go on where it stopped: ravel %s THIS_FILE\n# What else a section takes: ravel config "
            "explain %s\n%s",
-           compare ? "compare" : "train", compare ? "compare.cost" : "model.decoder", text);
+           kind ? "train" : "compare",
+           !kind               ? "compare.cost"
+           : kind->head->pools ? "model.encoder"
+                               : "model.decoder",
+           text);
     free(text);
     return RV_OK;
 }
@@ -187,7 +192,7 @@ rv_status rv__config_new(const rv__config_new_options *o) {
     const rv_task_kind *kind = rv_task_find(o->what);
     if (!kind && !compare) return unknown(o->what);
     rv_status status = compare ? new_comparison(o, &s) : new_task(kind, o, &s);
-    if (status == RV_OK) status = print(&s, compare);
+    if (status == RV_OK) status = print(&s, kind);
     for (int i = 0; i < s.n; i++) free(s.text[i]);
     return status;
 }
