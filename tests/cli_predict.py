@@ -159,21 +159,6 @@ class Predict(Command):
         self.write("short.yaml", CLASSIFIER.replace("{size: 16}", "{type: tokens, size: 2}") % ("short", "mean"))
         self.check(ravel("train", "short.yaml"), 2, "the longest training text has .* for texts set train.batch.type to")
 
-    def test_classes_in_turn(self):
-        """Held back evenly, rows of classes that take turns leave one out; that is said, and shuffled rows are fine."""
-        rows = [f"text {i}\t{'ab'[i % 2]}\n" for i in range(200)]
-        says = ("warning: none of the 20 texts in validation is of class 'b', of which turn.tsv has 100: its rows may",
-                "warning: none of the 20 texts in test is of class 'a', of which turn.tsv has 100: its rows may")
-        self.write("turn.yaml", CLASSIFIER.replace("train: train.tsv, valid: valid.tsv, test: test.tsv", "path: turn.tsv")
-                   .replace("max_steps: 150", "max_steps: 1") % ("turn", "mean"))
-        self.write("turn.tsv", "".join(rows))
-        r = ravel("train", "turn.yaml")
-        self.check(r, 0)
-        for line in says: self.assertIn(line, r.stderr)
-        random.shuffle(rows)
-        self.write("turn.tsv", "".join(rows))
-        self.assertNotIn("none of the", ravel("train", "turn.yaml", "name=shuffled").stderr)
-
     def test_metrics_of_a_report(self):
         self.check(ravel("report", "runs/looks", "-q", "-m", "f1,loss", "-o", "page"), 0)
         self.check(ravel("report", "runs/looks", "-q", "-m", "f1,bleu", "-o", "none"), 2,

@@ -1,5 +1,6 @@
 #include "data/pairs.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,34 +87,57 @@ static rv_status make_part(int64_t n, bool train, rv_pairs *p) {
     return rv_error(RV_ENOMEM, "no memory for %lld lines", (long long)n);
 }
 
-/* The part that the last of `seen` pairs goes to: the one that lacks most of its share, or train if none lacks half a
- * pair. */
-static int part_due(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], int64_t seen) {
+/* How many pairs of a class were seen, and how many of them each part has. */
+typedef struct {
+    int64_t seen, has[RV__PARTS];
+} tally;
+
+static double lacks(const double share[RV__PARTS], const tally *t, int k) {
+    return share[k] * (double)t->seen - (double)t->has[k];
+}
+
+/* The part that the last pair of its class goes to: the one that lacks most of its share of these, of equals the one that
+ * lacks most of all pairs; or train if none lacks half a pair. */
+static int part_due(const double share[RV__PARTS], const tally *of_class, const tally *all) {
     int due = 0;
-    double most = 0;
+    double most = 0.5;
     for (int k = 1; k < RV__PARTS; k++) {
-        const double want = share[k] * (double)seen, has = (double)part[k]->n;
-        if (share[k] > 0 && want > has + 0.5 && want - has > most) most = want - has, due = k;
+        const double lack = lacks(share, of_class, k);
+        if (!(share[k] > 0) || !(lack > 0.5)) continue;
+        const bool equal = due && fabs(lack - most) < 1e-9;
+        if (equal ? lacks(share, all, k) > lacks(share, all, due) : lack > most) most = lack, due = k;
     }
     return due;
 }
 
 /* Files are often sorted, by length or by alphabet, so a part from the end would be another kind of text; and sentences
  * with several translations stand together: a source in two parts would be no test. */
-rv_status rv__pairs_hold_back(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS]) {
+static void cut(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], const int32_t *class_of, tally *of) {
     rv_pairs *train = part[0];
     const int64_t n = train->n;
-    for (int k = 0; k < RV__PARTS; k++)
-        if (!k || share[k] > 0) RV_TRY(make_part(n, !k, part[k]));
+    tally all = {0};
     int now = 0;
     train->n = 0;
     for (int64_t i = 0; i < n; i++) { /* train's own pairs move towards its start */
         const rv_text src = train->src[i], tgt = train->tgt[i];
         const int64_t line = train->line[i];
-        if (!i || !same_text(src, part[now]->src[part[now]->n - 1])) now = part_due(share, part, i + 1);
+        tally *t = &of[class_of ? class_of[i] : 0];
+        t->seen++, all.seen++;
+        if (!i || !same_text(src, part[now]->src[part[now]->n - 1])) now = part_due(share, t, &all);
         rv_pairs *p = part[now];
         p->src[p->n] = src, p->tgt[p->n] = tgt, p->line[p->n++] = line;
+        t->has[now]++, all.has[now]++;
     }
+}
+
+rv_status rv__pairs_hold_back(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], const int32_t *class_of,
+                              int classes) {
+    for (int k = 0; k < RV__PARTS; k++)
+        if (!k || share[k] > 0) RV_TRY(make_part(part[0]->n, !k, part[k]));
+    tally *of = calloc((size_t)classes, sizeof *of);
+    if (!of) return rv_error(RV_ENOMEM, "no memory to count %d classes", classes);
+    cut(share, part, class_of, of);
+    free(of);
     for (int k = 0; k < RV__PARTS; k++)
         if (!k || share[k] > 0) part[k]->lines = part[k]->n;
     return RV_OK;

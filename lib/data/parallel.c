@@ -102,7 +102,7 @@ static rv_status hold_back(const char *path, double fraction, rv_pairs *const pa
     const int64_t n = part[0]->n;
     if (!(fraction > 0 && fraction < 1))
         return rv_error(RV_EUSAGE, "train fraction %g must be above 0 and below 1", fraction);
-    RV_TRY(rv__pairs_hold_back(share, part));
+    RV_TRY(rv__pairs_hold_back(share, part, NULL, 1));
     if (part[0]->n && part[1]->n) return RV_OK;
     return rv_error(RV_EDATA,
                     "%s: %lld pairs cannot be cut into training and validation at data.train_fraction %g; give more, "

@@ -62,11 +62,27 @@ static rv_status find_shares(const rv_table_files *f, loading *l) {
     return RV_OK;
 }
 
+/* By its labels: rows may come sorted by class, or the classes in turn. */
+static rv_status cut_by_class(const double share[PARTS], rv_pairs *const part[PARTS]) {
+    rv__intern labels = {0};
+    const rv_pairs *p = part[0];
+    int32_t *class_of = malloc((size_t)p->n * sizeof *class_of);
+    rv_status status = class_of ? RV_OK : rv_error(RV_ENOMEM, "no memory for %lld labels", (long long)p->n);
+    for (int64_t i = 0; i < p->n && status == RV_OK; i++) {
+        class_of[i] = rv__intern_add(&labels, p->tgt[i].bytes, p->tgt[i].len);
+        if (class_of[i] < 0) status = RV_ENOMEM;
+    }
+    if (status == RV_OK) status = rv__pairs_hold_back(share, part, class_of, labels.n ? labels.n : 1);
+    rv__intern_clear(&labels);
+    free(class_of);
+    return status;
+}
+
 static rv_status hold_back(const rv_table_files *f, loading *l) {
     rv_pairs *const pairs[PARTS] = {&l->part[0]->pairs, &l->part[1]->pairs, &l->part[2]->pairs};
     const int64_t n = pairs[0]->n;
     if (l->share[1] == 0 && l->share[2] == 0) return RV_OK;
-    RV_TRY(rv__pairs_hold_back(l->share, pairs));
+    RV_TRY(cut_by_class(l->share, pairs));
     for (int k = 0; k < PARTS; k++)
         if (!pairs[k]->n && (!k || l->share[k] > 0))
             return rv_error(RV_EDATA,
@@ -215,32 +231,6 @@ static rv_status classify(const loading *l, const char *const *classes, int n) {
     return status;
 }
 
-/* Texts held back are spread evenly over the file, so where classes come in turn a part may have none of one. */
-static rv_status check_spread(const loading *l) {
-    enum { EXPECTED = 5 }; /* by chance there are none of it in one case of 150 */
-    const int n = l->t->n_classes;
-    int64_t *all = calloc((size_t)n * (PARTS + 1), sizeof *all), *of[PARTS];
-    if (!all) return rv_error(RV_ENOMEM, "no memory to count %d classes", n);
-    double total = 0;
-    for (int k = 0; k < PARTS; k++) {
-        of[k] = all + (k + 1) * n;
-        if (k && !(l->share[k] > 0)) continue;
-        total += (double)l->part[k]->pairs.n;
-        for (int64_t i = 0; i < l->part[k]->pairs.n; i++) all[l->part[k]->label[i]]++, of[k][l->part[k]->label[i]]++;
-    }
-    for (int k = 1; k < PARTS; k++)
-        for (int c = 0; c < n && l->share[k] > 0; c++)
-            if (!of[k][c] && (double)all[c] * (double)l->part[k]->pairs.n >= EXPECTED * total) {
-                rv_warn("none of the %lld texts in %s is of class '%.*s', of which %s has %lld: its rows may come in "
-                        "turn; shuffle them (shuf), or give files of their own (data.valid, data.test)",
-                        (long long)l->part[k]->pairs.n, part_words[k], shown(l->t->class_name[c]),
-                        l->t->class_name[c], l->path[0], (long long)all[c]);
-                break;
-            }
-    free(all);
-    return RV_OK;
-}
-
 /* ---- ids ---- */
 
 static rv_status encode_text(const char *path, rv_tokenizer *tok, int64_t i, rv_pairs *p, rv__ids *list) {
@@ -311,7 +301,6 @@ static rv_status fill(const rv_table_files *files, const rv_tokenizer_spec *spec
     if (out->tokenizer) RV_TRY(rv__check_marks(out->tokenizer, "tokenizer", "classification"));
     RV_TRY(read_parts(files, &l));
     RV_TRY(classify(&l, classes, n_classes));
-    RV_TRY(check_spread(&l));
     if (!out->tokenizer) {
         rv_status status = rv__pairs_tokenizer(spec, &out->train.pairs, true, false, &out->tokenizer);
         if (status != RV_OK) return rv_error_context(status, "%s: ", files->train);

@@ -288,11 +288,33 @@ Test(table, labels_must_be_classes, .init = setup, .fini = teardown) {
     f.valid = NULL, f.test = put(2, "x\tNEG\n");
     refuse(&f, 2, 1, SAY("'NEG'"));
     refuse_with(&f, &words, NAMES("pos", "other"), 2, RV_EDATA, 0, 2, SAY("'neg'", "the classes: pos, other"));
-    /* Held back with the only text of its class. */
-    f = (rv_table_files){.train = put(0, "\na\t0\nb\t7\nc\t1\nd\t0\n"), .train_fraction = 0.75};
-    refuse(&f, 0, 4, SAY("'1'", "0, 7"));
     f = (rv_table_files){.train = put(0, "\na\tpos\nb\tpos\n"), .test = put(2, "a\tneg\n")};
     refuse(&f, 0, 2, SAY("'pos' is the label of all 2", "two classes", "data.label_column"));
+}
+
+/* In whatever order a file has its rows, each class is cut as all are; the only text of one is trained on. */
+Test(table, each_class_is_cut_alike, .init = setup, .fini = teardown) {
+    for (int period = 1; period <= 10; period++) {
+        FILE *f = fopen(path[0], "w");
+        for (int i = 0; i < 400; i++) fprintf(f, "text %d\tclass %d\n", i, period > 9 ? i / 40 : i % (period + 1));
+        fprintf(f, "alone\tlast\n");
+        fclose(f);
+        rv_table t = load(&(rv_table_files){.train = path[0], .train_fraction = 0.8, .test_fraction = 0.1});
+        const int classes = period > 9 ? 10 : period + 1;
+        const rv_table_part *part[] = {&t.train, &t.valid, &t.test};
+        int64_t of[3][16] = {{0}};
+        cr_assert_eq(t.n_classes, classes + 1);
+        for (int k = 0; k < 3; k++)
+            for (int64_t i = 0; i < part[k]->pairs.n; i++) of[k][part[k]->label[i]]++;
+        for (int c = 0; c < classes; c++)
+            for (int k = 0; k < 3; k++) {
+                const double wanted = (k ? 0.1 : 0.8) * (double)(of[0][c] + of[1][c] + of[2][c]);
+                cr_expect_float_eq((double)of[k][c], wanted, 1.0001, "period %d, class %d, part %d: %lld of %g", period,
+                                   c, k, (long long)of[k][c], wanted);
+            }
+        cr_expect(of[0][classes] == 1 && of[1][classes] + of[2][classes] == 0);
+        rv_table_free(&t);
+    }
 }
 
 Test(table, too_many_classes, .init = setup, .fini = teardown) {
