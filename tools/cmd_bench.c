@@ -26,11 +26,17 @@ static const struct argp_option options[] = {
     {"peer", 'p', "pytorch", 0, "Run PyTorch on identical work in alternation, and print the ratio", 0},
     {"seconds", 's', "S", 0, "Time to measure each for (default 4; kernels 0.1, scaling 0.5)", 0},
     {"tiny", 'T', 0, 0, "The workloads shrunk to d=32, B=4, T=8: what a step costs beside arithmetic", 0},
-    {"kernels", OPT_KERNELS, 0, 0, "Time matrix products and other kernels instead, beside OpenBLAS, BLIS and oneDNN where they are installed, and what the machine could do", 0},
-    {"scaling", OPT_SCALING, 0, 0, "Time an LSTM layer and a self-attention layer of the same width on sequences of 16 to 2048 instead", 0},
+    {"kernels", OPT_KERNELS, 0, 0,
+     "Time matrix products and other kernels instead, beside OpenBLAS, BLIS and oneDNN where they are installed, and "
+     "what the machine could do",
+     0},
+    {"scaling", OPT_SCALING, 0, 0,
+     "Time an LSTM layer and a self-attention layer of the same width on sequences of 16 to 2048 instead", 0},
     {"svg", OPT_SVG, "FILE", 0, "With --scaling: draw it", 0},
     {"hash", OPT_HASH, "STEPS", 0,
-     "No times: the loss after so many steps, and a hash of parameters and results, the same at every number of threads", 0},
+     "No times: the loss after so many steps, and a hash of parameters and results, the same at every number of "
+     "threads",
+     0},
     {"ops", 'o', 0, 0, "Time every op's sample cases instead", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {"markdown", OPT_MARKDOWN, 0, 0, "Print the tables of a README", 0},
@@ -101,11 +107,14 @@ static rv_status hash(const arguments *a) {
 }
 
 int rv_cmd_bench(int argc, char **argv) {
-    char doc[2048] = "Time training steps of the fixed workloads: zero gradients, forward, loss, backward, clip, Adam; or decoding (*_greedy, *_beam5).\vWorkloads:";
+    char doc[2048] = "Time training steps of the fixed workloads: zero gradients, forward, loss, backward, clip, Adam; "
+                     "or decoding (*_greedy, *_beam5).\vWorkloads:";
     size_t used = strlen(doc);
-    for (const rv_workload *w = rv__workloads(false); w->name; w++) used += (size_t)snprintf(doc + used, sizeof doc - used, " %s", w->name);
+    for (const rv_workload *w = rv__workloads(false); w->name; w++)
+        used += (size_t)snprintf(doc + used, sizeof doc - used, " %s", w->name);
     snprintf(doc + used, sizeof doc - used,
-             "\nMedians over steps. Each workload runs in a process of its own: MB is the most memory it had. peak%% is the share of the FMA peak "
+             "\nMedians over steps. Each workload runs in a process of its own: MB is the most memory it had. peak%% "
+             "is the share of the FMA peak "
              "measured in the same run; allocs counts calls of malloc and its kin in a step.\n\n"
              "examples:\n"
              "  ravel bench lstm_lm gpt_char --threads 1,2\n"
@@ -123,10 +132,12 @@ int rv_cmd_bench(int argc, char **argv) {
         rv_set_threads(0);
         a.threads[a.table.n_threads++] = rv_threads();
     }
-    return rv__tool_finish(a.serve     ? serve(&a)
-                           : a.hash    ? hash(&a)
-                           : a.ops     ? rv__bench_ops(stdout)
-                           : a.kernels ? rv__kernels_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format)
-                           : a.scaling ? rv__scaling_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format, a.svg)
-                                       : rv__table_run(&a.table));
+    return rv__tool_finish(
+        a.serve     ? serve(&a)
+        : a.hash    ? hash(&a)
+        : a.ops     ? rv__bench_ops(stdout)
+        : a.kernels ? rv__kernels_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format)
+        : a.scaling
+            ? rv__scaling_run(a.table.n_threads, a.threads, a.table.seconds, a.table.tiny, a.table.format, a.svg)
+            : rv__table_run(&a.table));
 }

@@ -1,5 +1,5 @@
-/* ravel ckpt info | verify | diff | average | seal: what is in checkpoints, whether they are whole, how they differ, their mean,
- * and new ones of what another program wrote. */
+/* ravel ckpt info | verify | diff | average | seal: what is in checkpoints, whether they are whole, how they differ,
+ * their mean, and new ones of what another program wrote. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,13 +34,15 @@ static error_t take(int key, char *arg, struct argp_state *state) {
         a->n = state->argc - state->next;
         return 0;
     case ARGP_KEY_END:
-        if (a->n < a->min || a->n > a->max) argp_error(state, "%s", a->n < a->min ? "a file is missing" : "too many files");
+        if (a->n < a->min || a->n > a->max)
+            argp_error(state, "%s", a->n < a->min ? "a file is missing" : "too many files");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
-#define JSON_OPTION {"json", 'j', NULL, 0, "Print JSON", 0}
+#define JSON_OPTION                                                                                                    \
+    { "json", 'j', NULL, 0, "Print JSON", 0 }
 
 static void print_json(json_t *j) {
     json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
@@ -92,20 +94,29 @@ static void info_json(const rv_checkpoint *ck) {
     json_t *items = json_array();
     for (int i = 0; i < rv_checkpoint_count(ck); i++) {
         const rv_ck_item *it = rv_checkpoint_item(ck, i);
-        json_array_append_new(items, json_pack("{s:s, s:s, s:o}", "path", it->path, "type", rv_ck_type_name(it->type), "shape", shape_json(it)));
+        json_array_append_new(items, json_pack("{s:s, s:s, s:o}", "path", it->path, "type", rv_ck_type_name(it->type),
+                                               "shape", shape_json(it)));
     }
-    print_json(json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:o}", "file", rv_checkpoint_path(ck), "step", (json_int_t)rv_checkpoint_step(ck), "state_hash",
-                         rv_checkpoint_state_hash(ck), "ravel_version", rv_checkpoint_writer(ck), "bytes", (json_int_t)rv_checkpoint_bytes(ck),
+    print_json(json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:o}", "file", rv_checkpoint_path(ck), "step",
+                         (json_int_t)rv_checkpoint_step(ck), "state_hash", rv_checkpoint_state_hash(ck),
+                         "ravel_version", rv_checkpoint_writer(ck), "bytes", (json_int_t)rv_checkpoint_bytes(ck),
                          "model_parameters", (json_int_t)model_parameters(ck), "items", items));
 }
 
 static int info(int argc, char **argv) {
     static const struct argp_option options[] = {
-        JSON_OPTION, {"text", KEY_TEXT, "ITEM", 0, "Print one item's bytes alone, for example /config/resolved", 0}, {0}};
-    static const struct argp argp = {options, take, "FILE|RUN_FOLDER",
+        JSON_OPTION,
+        {"text", KEY_TEXT, "ITEM", 0, "Print one item's bytes alone, for example /config/resolved", 0},
+        {0}};
+    static const struct argp argp = {options,
+                                     take,
+                                     "FILE|RUN_FOLDER",
                                      "What a checkpoint, or the latest good one of a run's folder, holds.\v"
                                      "examples:\n  ravel ckpt info runs/quickstart\n"
-                                     "  ravel ckpt info --text /config/resolved runs/quickstart/best.h5", NULL, NULL, NULL};
+                                     "  ravel ckpt info --text /config/resolved runs/quickstart/best.h5",
+                                     NULL,
+                                     NULL,
+                                     NULL};
     arguments a = {.min = 1, .max = 1};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_checkpoint *ck;
@@ -113,13 +124,18 @@ static int info(int argc, char **argv) {
     if (st != RV_OK) return rv__tool_finish(st);
     if (a.text) {
         const rv_ck_item *it = rv_checkpoint_find(ck, a.text);
-        if (!it || it->type != RV_CK_U8) st = rv_error(RV_EUSAGE, "%s: has no text '%s'; 'ravel ckpt info %s' lists what it has", rv_checkpoint_path(ck), a.text, a.files[0]);
-        else fwrite(it->data, 1, item_bytes(it), stdout);
+        if (!it || it->type != RV_CK_U8)
+            st = rv_error(RV_EUSAGE, "%s: has no text '%s'; 'ravel ckpt info %s' lists what it has",
+                          rv_checkpoint_path(ck), a.text, a.files[0]);
+        else
+            fwrite(it->data, 1, item_bytes(it), stdout);
     } else if (a.json) {
         info_json(ck);
     } else {
-        printf("file         %s\nstep         %" PRId64 "\nstate        %s\nwritten by   ravel %s\nbytes        %" PRId64 "\nparameters   %" PRId64 "\n\n",
-               rv_checkpoint_path(ck), rv_checkpoint_step(ck), rv_checkpoint_state_hash(ck), rv_checkpoint_writer(ck), rv_checkpoint_bytes(ck), model_parameters(ck));
+        printf("file         %s\nstep         %" PRId64
+               "\nstate        %s\nwritten by   ravel %s\nbytes        %" PRId64 "\nparameters   %" PRId64 "\n\n",
+               rv_checkpoint_path(ck), rv_checkpoint_step(ck), rv_checkpoint_state_hash(ck), rv_checkpoint_writer(ck),
+               rv_checkpoint_bytes(ck), model_parameters(ck));
         for (int i = 0; i < rv_checkpoint_count(ck); i++) {
             const rv_ck_item *it = rv_checkpoint_item(ck, i);
             char shape[RV_SHAPE_TEXT];
@@ -145,9 +161,12 @@ static void verify_file(const char *path, verdict *v) {
     v->bad |= st != RV_OK && readable;
     v->unreadable |= !readable;
     if (v->list)
-        json_array_append_new(v->list, json_pack("{s:s, s:s, s:s*}", "file", path, "verdict", word, "reason", st == RV_OK ? NULL : rv_error_message()));
-    else if (st == RV_OK) printf("good  %s (step %" PRId64 ", state %s)\n", path, rv_checkpoint_step(ck), rv_checkpoint_state_hash(ck));
-    else printf("%s  %s\n", word, rv_error_message());
+        json_array_append_new(v->list, json_pack("{s:s, s:s, s:s*}", "file", path, "verdict", word, "reason",
+                                                 st == RV_OK ? NULL : rv_error_message()));
+    else if (st == RV_OK)
+        printf("good  %s (step %" PRId64 ", state %s)\n", path, rv_checkpoint_step(ck), rv_checkpoint_state_hash(ck));
+    else
+        printf("%s  %s\n", word, rv_error_message());
     rv_checkpoint_close(ck);
 }
 
@@ -172,10 +191,16 @@ static rv_status verify_path(const char *path, verdict *v) {
 
 static int verify(int argc, char **argv) {
     static const struct argp_option options[] = {JSON_OPTION, {0}};
-    static const struct argp argp = {options, take, "FILE|RUN_FOLDER...",
-                                     "Check every byte of checkpoints against the hash they were written with.\v"
-                                     "Exit code 0: all are good; 6: one is damaged; 4: one cannot be read, or a folder has none.\n"
-                                     "example: ravel ckpt verify runs/quickstart", NULL, NULL, NULL};
+    static const struct argp argp = {
+        options,
+        take,
+        "FILE|RUN_FOLDER...",
+        "Check every byte of checkpoints against the hash they were written with.\v"
+        "Exit code 0: all are good; 6: one is damaged; 4: one cannot be read, or a folder has none.\n"
+        "example: ravel ckpt verify runs/quickstart",
+        NULL,
+        NULL,
+        NULL};
     arguments a = {.min = 1, .max = 1 << 30};
     rv__tool_parse(&argp, argc, argv, &a);
     verdict v = {.list = a.json ? json_array() : NULL};
@@ -202,7 +227,8 @@ static long double value_at(const rv_ck_item *it, int64_t i) {
     return 0;
 }
 
-/* Largest |a - b| and |a - b| / max(|a|, |b|). NaN against a number, and Inf against another value, is infinitely far. */
+/* Largest |a - b| and |a - b| / max(|a|, |b|). NaN against a number, and Inf against another value, is infinitely far.
+ */
 static void distance(const rv_ck_item *a, const rv_ck_item *b, double *absolute, double *relative) {
     *absolute = *relative = 0;
     for (int64_t i = 0; i < rv_ck_count(a); i++) {
@@ -219,7 +245,10 @@ static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_strin
 
 /* One JSON object of an item of either file, or one line if it differs; true if it is equal. */
 static bool diff_item(const char *path, const rv_ck_item *a, const rv_ck_item *b, json_t *list) {
-    const char *word = !a ? "only in the second" : !b ? "only in the first" : !same_layout(a, b) ? "other type or shape" : NULL;
+    const char *word = !a                   ? "only in the second"
+                       : !b                 ? "only in the first"
+                       : !same_layout(a, b) ? "other type or shape"
+                                            : NULL;
     bool equal = !word && !memcmp(a->data, b->data, item_bytes(a));
     double absolute = 0, relative = 0;
     if (!word && !equal && a->type != RV_CK_U8) distance(a, b, &absolute, &relative);
@@ -227,7 +256,8 @@ static bool diff_item(const char *path, const rv_ck_item *a, const rv_ck_item *b
     bool measured = !equal && a && b && same_layout(a, b) && a->type != RV_CK_U8;
     if (list) {
         json_t *j = json_pack("{s:s, s:s}", "path", path, "verdict", word);
-        if (measured) json_object_set_new(j, "max_abs", number(absolute)), json_object_set_new(j, "max_rel", number(relative));
+        if (measured)
+            json_object_set_new(j, "max_abs", number(absolute)), json_object_set_new(j, "max_rel", number(relative));
         json_array_append_new(list, j);
     } else if (measured) {
         printf("%-8s %s  max abs %.3g  max rel %.3g\n", word, path, absolute, relative);
@@ -238,11 +268,18 @@ static bool diff_item(const char *path, const rv_ck_item *a, const rv_ck_item *b
 }
 
 static int diff(int argc, char **argv) {
-    static const struct argp_option options[] = {JSON_OPTION, {"only", KEY_ONLY, "GROUP", 0, "Compare only the items of a group, for example /model", 0}, {0}};
-    static const struct argp argp = {options, take, "A B",
-                                     "Compare two checkpoints (or the latest of two runs' folders), item by item: the largest absolute and relative difference.\v"
+    static const struct argp_option options[] = {
+        JSON_OPTION, {"only", KEY_ONLY, "GROUP", 0, "Compare only the items of a group, for example /model", 0}, {0}};
+    static const struct argp argp = {options,
+                                     take,
+                                     "A B",
+                                     "Compare two checkpoints (or the latest of two runs' folders), item by item: the "
+                                     "largest absolute and relative difference.\v"
                                      "Exit code 0: all items are equal, bit by bit; 6: some differ.\n"
-                                     "example: ravel ckpt diff --only /model runs/a/best.h5 runs/b/best.h5", NULL, NULL, NULL};
+                                     "example: ravel ckpt diff --only /model runs/a/best.h5 runs/b/best.h5",
+                                     NULL,
+                                     NULL,
+                                     NULL};
     arguments a = {.min = 2, .max = 2, .only = ""};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_checkpoint *x = NULL, *y = NULL;
@@ -263,8 +300,10 @@ static int diff(int argc, char **argv) {
             differ += !diff_item((p ? p : q)->path, p, q, list);
         }
         if (list) print_json(list);
-        if (!seen) st = rv_error(RV_EUSAGE, "neither checkpoint has anything in '%s'", a.only);
-        else if (!differ && !list) printf("all %d items are equal\n", seen);
+        if (!seen)
+            st = rv_error(RV_EUSAGE, "neither checkpoint has anything in '%s'", a.only);
+        else if (!differ && !list)
+            printf("all %d items are equal\n", seen);
         if (differ) st = rv_error(RV_EVERIFY, "%d of %d items differ", differ, seen);
     }
     rv_checkpoint_close(x);
@@ -282,7 +321,8 @@ static rv_status check_one_model(int n, const char *const *files) {
     for (int i = 0; i < n - 1 && st == RV_OK; i++) {
         st = rv_checkpoint_open(files[i], &ck);
         if (st != RV_OK) break;
-        if (rv_checkpoint_find(last, "/config/resolved") || rv_checkpoint_find(ck, "/config/resolved")) st = rv_run_check_same_model(ck, last);
+        if (rv_checkpoint_find(last, "/config/resolved") || rv_checkpoint_find(ck, "/config/resolved"))
+            st = rv_run_check_same_model(ck, last);
         rv_checkpoint_close(ck);
     }
     rv_checkpoint_close(last);
@@ -291,11 +331,17 @@ static rv_status check_one_model(int n, const char *const *files) {
 
 static int average(int argc, char **argv) {
     static const struct argp_option options[] = {{0}};
-    static const struct argp argp = {options, take, "OUT IN...",
-                                     "Write a new checkpoint whose model is the mean of those of IN..., summed in double in the given order. "
-                                     "Everything else is that of the last IN.\v"
-                                     "example: ravel ckpt average mean.h5 runs/gpt/step-000018000.h5 runs/gpt/step-000019000.h5 runs/gpt/step-000020000.h5",
-                                     NULL, NULL, NULL};
+    static const struct argp argp = {
+        options,
+        take,
+        "OUT IN...",
+        "Write a new checkpoint whose model is the mean of those of IN..., summed in double in the given order. "
+        "Everything else is that of the last IN.\v"
+        "example: ravel ckpt average mean.h5 runs/gpt/step-000018000.h5 runs/gpt/step-000019000.h5 "
+        "runs/gpt/step-000020000.h5",
+        NULL,
+        NULL,
+        NULL};
     arguments a = {.min = 2, .max = 1 << 30};
     rv__tool_parse(&argp, argc, argv, &a);
     char hash[RV_CK_HASH_TEXT];
@@ -319,15 +365,22 @@ static rv_status check_like(const char *file, const char *like) {
 static int seal(int argc, char **argv) {
     static const struct argp_option options[] = {
         {"output", 'o', "NEW", 0, "The checkpoint to write", 0},
-        {"like", KEY_LIKE, "CHECKPOINT", 0, "FILE holds weights alone, /model/NAME; everything else is this checkpoint's", 0},
+        {"like", KEY_LIKE, "CHECKPOINT", 0,
+         "FILE holds weights alone, /model/NAME; everything else is this checkpoint's", 0},
         {0},
     };
-    static const struct argp argp = {options, take, "FILE -o NEW",
-                                     "Write a new checkpoint of one that another program changed, such as h5py.\v"
-                                     "FILE stays as it is. Without --like it is a checkpoint whose tensors were written in place: "
-                                     "f['model/NAME'][...] = x.\n\n"
-                                     "examples:\n  ravel ckpt seal changed.h5 -o new.h5\n"
-                                     "  ravel ckpt seal weights.h5 --like runs/gpt/best.h5 -o new.h5", NULL, NULL, NULL};
+    static const struct argp argp = {
+        options,
+        take,
+        "FILE -o NEW",
+        "Write a new checkpoint of one that another program changed, such as h5py.\v"
+        "FILE stays as it is. Without --like it is a checkpoint whose tensors were written in place: "
+        "f['model/NAME'][...] = x.\n\n"
+        "examples:\n  ravel ckpt seal changed.h5 -o new.h5\n"
+        "  ravel ckpt seal weights.h5 --like runs/gpt/best.h5 -o new.h5",
+        NULL,
+        NULL,
+        NULL};
     arguments a = {.min = 1, .max = 1};
     rv__tool_parse(&argp, argc, argv, &a);
     if (!a.out) return rv__tool_finish(rv_error(RV_EUSAGE, "ckpt seal: name the checkpoint to write with -o NEW"));
@@ -353,7 +406,9 @@ enum { ACTIONS = sizeof actions / sizeof *actions };
 static void help(FILE *to) {
     fprintf(to, "Usage: ravel ckpt ACTION [OPTION...] FILE...\nLook into checkpoints and work with them.\n\n");
     for (int i = 0; i < ACTIONS; i++) fprintf(to, "  %-8s %s\n", actions[i].name, actions[i].summary);
-    fprintf(to, "\n'ravel ckpt ACTION --help' explains one, with an example.\nexample: ravel ckpt verify runs/quickstart\n");
+    fprintf(
+        to,
+        "\n'ravel ckpt ACTION --help' explains one, with an example.\nexample: ravel ckpt verify runs/quickstart\n");
 }
 
 int rv_cmd_ckpt(int argc, char **argv) {

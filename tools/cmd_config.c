@@ -56,12 +56,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"resolved", 'r', NULL, 0, "with 'show': defaults filled in", 0},
-    {"train", OPT_TRAIN, "FILE", 0, "with 'new': what to learn from; a part of it is kept to validate on, unless --valid is given", 0},
+    {"train", OPT_TRAIN, "FILE", 0,
+     "with 'new': what to learn from; a part of it is kept to validate on, unless --valid is given", 0},
     {"valid", OPT_VALID, "FILE", 0, "with 'new': what to validate on", 0},
     {"test", OPT_TEST, "FILE", 0, "with 'new': what 'ravel eval --split test' measures", 0},
     {0},
 };
-static const struct argp argp = {options, parse_option, "list\nnew TASK|compare [FILE...]\ncheck EXPERIMENT...\nshow [--resolved] EXPERIMENT [KEY.PATH=VALUE...]\nexplain [KEY]", doc, NULL, NULL, NULL};
+static const struct argp argp = {options,
+                                 parse_option,
+                                 "list\nnew TASK|compare [FILE...]\ncheck EXPERIMENT...\nshow [--resolved] EXPERIMENT "
+                                 "[KEY.PATH=VALUE...]\nexplain [KEY]",
+                                 doc,
+                                 NULL,
+                                 NULL,
+                                 NULL};
 
 static int usage(const char *why) {
     return rv__tool_finish(rv_error(RV_EUSAGE, "%s; 'ravel config --help' shows how", why));
@@ -99,8 +107,10 @@ static int show(const char *file, int n, char **overrides, bool resolved) {
     if (status != RV_OK) return rv__tool_finish(status);
     rv_config_tell(c);
     char *text = resolved ? rv_config_resolved(c) : rv_config_merged(c);
-    if (text) fputs(text, stdout);
-    else status = RV_ENOMEM;
+    if (text)
+        fputs(text, stdout);
+    else
+        status = RV_ENOMEM;
     free(text);
     rv_config_destroy(c);
     return rv__tool_finish(status);
@@ -121,15 +131,19 @@ int rv_cmd_config(int argc, char **argv) {
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     const char *what = a.arg[0];
-    if (!strcmp(what, "list")) return a.n > 1 ? usage("list: it takes no more words") : rv__tool_finish(rv_experiment_each(list_one, NULL));
+    if (!strcmp(what, "list"))
+        return a.n > 1 ? usage("list: it takes no more words") : rv__tool_finish(rv_experiment_each(list_one, NULL));
     if (!strcmp(what, "new")) {
         if (a.n < 2) return usage("new: of which task?");
         a.fresh.what = a.arg[1], a.fresh.model = a.arg + 2, a.fresh.models = a.n - 2;
         return rv__tool_finish(rv__config_new(&a.fresh));
     }
     if (!strcmp(what, "check")) return a.n < 2 ? usage("check: which file?") : check(a.n - 1, a.arg + 1);
-    if (!strcmp(what, "show")) return a.n < 2 ? usage("show: which file?") : show(a.arg[1], a.n - 2, a.arg + 2, a.resolved);
-    if (!strcmp(what, "explain")) return a.n > 2 ? usage("explain: one key at a time") : rv__tool_finish(rv_config_explain(a.n < 2 ? "" : a.arg[1], stdout));
+    if (!strcmp(what, "show"))
+        return a.n < 2 ? usage("show: which file?") : show(a.arg[1], a.n - 2, a.arg + 2, a.resolved);
+    if (!strcmp(what, "explain"))
+        return a.n > 2 ? usage("explain: one key at a time")
+                       : rv__tool_finish(rv_config_explain(a.n < 2 ? "" : a.arg[1], stdout));
     rv_error(RV_EUSAGE, "unknown action '%.64s'; it is list, new, check, show or explain", what);
     return rv__tool_finish(RV_EUSAGE);
 }

@@ -59,7 +59,8 @@ static bool list_one(void *arg, const char *name) {
         l->status = RV_EDATA;
         return true;
     }
-    printf("%-16s %-8s %-8s %s [%s]\n", name, rv_dataset_format(ds), rv_dataset_present(ds) ? "here" : "-", rv_dataset_description(ds), rv_dataset_licence(ds));
+    printf("%-16s %-8s %-8s %s [%s]\n", name, rv_dataset_format(ds), rv_dataset_present(ds) ? "here" : "-",
+           rv_dataset_description(ds), rv_dataset_licence(ds));
     rv_dataset_destroy(ds);
     return true;
 }
@@ -69,7 +70,8 @@ static rv_status list(void) {
     char places[8192];
     RV_TRY(rv_dataset_each(list_one, &l));
     if (l.n) return l.status;
-    return rv_error(RV_EDATA, "no data sets: no folder with manifest.json in %s; RAVEL_DATASETS names another place", rv_dataset_places(places, sizeof places));
+    return rv_error(RV_EDATA, "no data sets: no folder with manifest.json in %s; RAVEL_DATASETS names another place",
+                    rv_dataset_places(places, sizeof places));
 }
 
 static rv_status get(const options *o) {
@@ -123,13 +125,19 @@ int rv_cmd_data(int argc, char **argv) {
         {0},
     };
     static const struct argp argp = {
-        opts, parse, "get NAME...\nlist\npath NAME [ROLE]\nmake TASK --out FOLDER",
+        opts,
+        parse,
+        "get NAME...\nlist\npath NAME [ROLE]\nmake TASK --out FOLDER",
         "Get, list and generate data sets.\n\n"
-        "Files are kept in ${RAVEL_DATA:-data-cache}/NAME. They come from $RAVEL_DATA_MIRROR/NAME if that is set, else from the address in the manifest, "
+        "Files are kept in ${RAVEL_DATA:-data-cache}/NAME. They come from $RAVEL_DATA_MIRROR/NAME if that is set, else "
+        "from the address in the manifest, "
         "and are checked against its sha256. Manifests: $RAVEL_DATASETS, or ./datasets and the installed ones.\v"
-        "Tasks for 'make': copy, reverse, adding, recall, dates, phrases.\n\nexamples:\n  ravel data get tinyshakespeare multi30k\n"
+        "Tasks for 'make': copy, reverse, adding, recall, dates, phrases.\n\nexamples:\n  ravel data get "
+        "tinyshakespeare multi30k\n"
         "  ravel data make dates --out /tmp/dates --train 5000",
-        NULL, NULL, NULL};
+        NULL,
+        NULL,
+        NULL};
     static const char *const actions[] = {"get", "list", "path", "make"};
     options o = {.seed = -1, .train = -1, .valid = -1, .test = -1, .min_length = -1, .max_length = -1};
     rv__tool_parse(&argp, argc, argv, &o);
@@ -141,5 +149,6 @@ int rv_cmd_data(int argc, char **argv) {
     case 2: return rv__tool_finish(path(&o));
     case 3: return rv__tool_finish(make(&o));
     }
-    return rv__tool_finish(rv_error(RV_EUSAGE, "data: unknown action '%s'; there are: get, list, path, make", o.args[0]));
+    return rv__tool_finish(
+        rv_error(RV_EUSAGE, "data: unknown action '%s'; there are: get, list, path, make", o.args[0]));
 }

@@ -75,16 +75,19 @@ static void cpu(json_t *report) {
     put_text(o, "instructions", "%s", chosen);
     if (getenv("RAVEL_ISA")) put_text(o, "RAVEL_ISA", "%s", getenv("RAVEL_ISA"));
     const char *best = json_string_value(json_array_get(supported, 0));
-    if (strcmp(best, chosen)) warning(report, "RAVEL_ISA chooses %s, but this CPU has %s: unset RAVEL_ISA for full speed", chosen, best);
+    if (strcmp(best, chosen))
+        warning(report, "RAVEL_ISA chooses %s, but this CPU has %s: unset RAVEL_ISA for full speed", chosen, best);
 #if defined(__x86_64__)
-    if (!strcmp(best, "base")) warning(report, "this CPU has no AVX2 with FMA: training is several times slower than on one that has");
+    if (!strcmp(best, "base"))
+        warning(report, "this CPU has no AVX2 with FMA: training is several times slower than on one that has");
 #endif
     json_object_set_new(o, "supported", supported);
     char path[TEXT], level[TEXT], type[TEXT], size[TEXT];
     json_t *caches = json_object();
     json_object_set_new(o, "caches", caches);
     for (int i = 0; i < 8; i++) {
-#define CACHE(name, into) (snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/" name, i), first_line(path, into))
+#define CACHE(name, into)                                                                                              \
+    (snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/" name, i), first_line(path, into))
         if (!CACHE("level", level) || !CACHE("type", type) || !CACHE("size", size)) break;
         char key[TEXT];
         snprintf(key, sizeof key, "L%.8s%s", level, *type == 'D' ? "d" : *type == 'I' ? "i" : "");
@@ -94,7 +97,9 @@ static void cpu(json_t *report) {
     if (first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text)) {
         put_text(o, "governor", "%s", text);
         if (!strcmp(text, "powersave") && access("/sys/devices/system/cpu/intel_pstate", F_OK))
-            warning(report, "the frequency governor is powersave: 'cpupower frequency-set -g performance' makes the clock rise");
+            warning(
+                report,
+                "the frequency governor is powersave: 'cpupower frequency-set -g performance' makes the clock rise");
     }
 }
 
@@ -102,26 +107,34 @@ static void threads(json_t *report) {
     json_t *o = json_object();
     json_object_set_new(report, "threads", o);
     cpu_set_t set;
-    const int64_t online = sysconf(_SC_NPROCESSORS_ONLN), allowed = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : online;
+    const int64_t online = sysconf(_SC_NPROCESSORS_ONLN),
+                  allowed = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : online;
     put_count(o, "used", rv_threads());
     put_count(o, "online", online);
     put_count(o, "affinity", allowed);
     char quota[TEXT];
     if (first_line("/sys/fs/cgroup/cpu.max", quota)) put_text(o, "cgroup_cpu_max", "%s", quota);
-    if (rv_threads() < allowed) warning(report, "a cgroup quota (%s) allows fewer CPUs than the %d there are", quota, (int)allowed);
-    if (allowed < online) warning(report, "the process may run on %d of %d CPUs (taskset, or the batch system): ravel uses those", (int)allowed, (int)online);
+    if (rv_threads() < allowed)
+        warning(report, "a cgroup quota (%s) allows fewer CPUs than the %d there are", quota, (int)allowed);
+    if (allowed < online)
+        warning(report, "the process may run on %d of %d CPUs (taskset, or the batch system): ravel uses those",
+                (int)allowed, (int)online);
     if (getenv("OMP_PROC_BIND") || getenv("GOMP_CPU_AFFINITY"))
-        warning(report, "OMP_PROC_BIND or GOMP_CPU_AFFINITY is set: two runs side by side may be bound to the same CPUs");
+        warning(report,
+                "OMP_PROC_BIND or GOMP_CPU_AFFINITY is set: two runs side by side may be bound to the same CPUs");
     double load;
     if (getloadavg(&load, 1) == 1) {
         put_number(o, "load", load);
-        if (load > 0.5 * (double)online) warning(report, "other work is running (load %.1f on %d CPUs): these speeds are lower for it", load, (int)online);
+        if (load > 0.5 * (double)online)
+            warning(report, "other work is running (load %.1f on %d CPUs): these speeds are lower for it", load,
+                    (int)online);
     }
 }
 
 /* The best of some runs of C (m x n) = A (m x k) B^T, in GFLOP/s. */
 static double gemm_speed(int64_t m, int64_t k, int64_t n) {
-    rv_real *a = rv_alloc((size_t)(m * k) * sizeof *a), *b = rv_alloc((size_t)(n * k) * sizeof *b), *c = rv_alloc((size_t)(m * n) * sizeof *c);
+    rv_real *a = rv_alloc((size_t)(m * k) * sizeof *a), *b = rv_alloc((size_t)(n * k) * sizeof *b),
+            *c = rv_alloc((size_t)(m * n) * sizeof *c);
     double best = 0;
     if (a && b && c) {
         rv_gemm g = {.tb = true, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .lda = k, .ldb = k, .ldc = n};
@@ -156,11 +169,15 @@ static void speed(json_t *report) {
         for (int i = 0; i < 2; i++) {
             const double rate = gemm_speed(shapes[i].m, shapes[i].k, shapes[i].n);
             put_number(o, shapes[i].name, rate);
-            if (rate < 0.5 * peak) warning(report, "%s runs at %.0f%% of the peak with %d thread%s: is other work running?", shapes[i].name, 100 * rate / peak, n, n == 1 ? "" : "s");
+            if (rate < 0.5 * peak)
+                warning(report, "%s runs at %.0f%% of the peak with %d thread%s: is other work running?",
+                        shapes[i].name, 100 * rate / peak, n, n == 1 ? "" : "s");
         }
         if (peak < 0.7 * n * one_thread)
-            warning(report, "%d threads reach %.1f times the peak of one: the CPUs share cores (hyper-threads), or other work is running", n,
-                    peak / one_thread);
+            warning(report,
+                    "%d threads reach %.1f times the peak of one: the CPUs share cores (hyper-threads), or other work "
+                    "is running",
+                    n, peak / one_thread);
         json_array_append_new(list, o);
         if (n == all) break;
     }
@@ -175,11 +192,15 @@ static void memory(json_t *report) {
         if (field("/proc/meminfo", keys[i][0], text)) put_count(o, keys[i][1], strtoll(text, NULL, 10) / 1024);
     const json_t *available = json_object_get(o, "available_mb");
     if (available && json_integer_value(available) < 1024)
-        warning(report, "only %lld MB of memory are available; models with large vocabularies need more", (long long)json_integer_value(available));
+        warning(report, "only %lld MB of memory are available; models with large vocabularies need more",
+                (long long)json_integer_value(available));
     if (first_line("/sys/fs/cgroup/memory.max", text)) put_text(o, "cgroup_memory_max", "%s", text);
     if (first_line("/sys/kernel/mm/transparent_hugepage/enabled", text)) {
         put_text(o, "huge_pages", "%s", text);
-        if (strstr(text, "[never]")) warning(report, "transparent huge pages are off: 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled is faster");
+        if (strstr(text, "[never]"))
+            warning(
+                report,
+                "transparent huge pages are off: 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled is faster");
     }
 }
 
@@ -199,7 +220,7 @@ static void libraries(json_t *report) {
 static void print(const json_t *o, int depth) {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)o, key, value) {
+    json_object_foreach ((json_t *)o, key, value) {
         if (!strcmp(key, "warnings")) continue;
         printf("%*s%s:", 2 * depth, "", key);
         if (json_is_object(value)) {
@@ -234,12 +255,18 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 int rv_cmd_doctor(int argc, char **argv) {
     static const struct argp_option opts[] = {{"json", 'j', NULL, 0, "print one JSON object", 0}, {0}};
-    static const struct argp argp = {opts, parse, NULL,
-                                     "Look at this machine: the CPU, the instruction set chosen (RAVEL_ISA=avx512, avx2 or base forces one), threads "
-                                     "and what limits them, caches, memory, library versions, and how fast two matrix products run beside the CPU's "
-                                     "peak (GFLOP/s, on one thread and on all). Takes about a second. Warnings come last.\v"
-                                     "examples:\n  ravel doctor\n  RAVEL_ISA=avx2 ravel doctor --json",
-                                     NULL, NULL, NULL};
+    static const struct argp argp = {
+        opts,
+        parse,
+        NULL,
+        "Look at this machine: the CPU, the instruction set chosen (RAVEL_ISA=avx512, avx2 or base forces one), "
+        "threads "
+        "and what limits them, caches, memory, library versions, and how fast two matrix products run beside the CPU's "
+        "peak (GFLOP/s, on one thread and on all). Takes about a second. Warnings come last.\v"
+        "examples:\n  ravel doctor\n  RAVEL_ISA=avx2 ravel doctor --json",
+        NULL,
+        NULL,
+        NULL};
     bool as_json = false;
     rv__tool_parse(&argp, argc, argv, &as_json);
     json_t *report = json_object();
@@ -255,7 +282,8 @@ int rv_cmd_doctor(int argc, char **argv) {
         printf("\n");
     } else {
         print(report, 0);
-        for (size_t i = 0; i < json_array_size(warnings); i++) printf("warning: %s\n", json_string_value(json_array_get(warnings, i)));
+        for (size_t i = 0; i < json_array_size(warnings); i++)
+            printf("warning: %s\n", json_string_value(json_array_get(warnings, i)));
         if (!json_array_size(warnings)) printf("no problems found\n");
     }
     json_decref(report);

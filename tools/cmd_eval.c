@@ -24,10 +24,13 @@ typedef struct {
 enum { KEY_SHUFFLE = 256 };
 static const struct argp_option options[] = {
     {"split", 's', "train|valid|test", 0, "What to measure (default valid)", 0},
-    {"by-length", 'l', "N,N,...", 0, "Translation: BLEU and chrF of sentences with up to N source words, of those with up to the next N, ...", 0},
-    {"alignment", 'a', 0, 0, "Translation: alignment error rate of the attention, against the gold links of the data set", 0},
+    {"by-length", 'l', "N,N,...", 0,
+     "Translation: BLEU and chrF of sentences with up to N source words, of those with up to the next N, ...", 0},
+    {"alignment", 'a', 0, 0,
+     "Translation: alignment error rate of the attention, against the gold links of the data set", 0},
     {"gold", 'g', "FILE", 0, "The same against the links of FILE, one line a pair: 0-0 1-2 ...", 0},
-    {"shuffle-source", KEY_SHUFFLE, 0, 0, "Translation: the tokens of each source sentence in a random order, fixed by the experiment's seed", 0},
+    {"shuffle-source", KEY_SHUFFLE, 0, 0,
+     "Translation: the tokens of each source sentence in a random order, fixed by the experiment's seed", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
     {0},
 };
@@ -68,8 +71,10 @@ static void print_classes(const arguments *a, rv_task *task, json_t *o) {
     const rv_source *source = rv_task_source(task);
     const int64_t *confusion = rv_task_confusion(task);
     if (!confusion) return;
-    if (a->json) rv__confusion_json(source->n_classes, source->class_name, confusion, o);
-    else rv__confusion_print(source->n_classes, source->class_name, confusion);
+    if (a->json)
+        rv__confusion_json(source->n_classes, source->class_name, confusion, o);
+    else
+        rv__confusion_print(source->n_classes, source->class_name, confusion);
 }
 
 static void print(const arguments *a, const rv_trained *t, const rv_metrics_result *r) {
@@ -106,8 +111,10 @@ static void print_bins(const arguments *a, const rv_trained *t, const rv_length_
         const rv_length_bin *b = &bins[i];
         int64_t from = i ? a->most[i - 1] + 1 : 0;
         char words[48];
-        if (i < a->edges) snprintf(words, sizeof words, "%lld-%lld", (long long)from, (long long)a->most[i]);
-        else snprintf(words, sizeof words, "%lld-", (long long)from);
+        if (i < a->edges)
+            snprintf(words, sizeof words, "%lld-%lld", (long long)from, (long long)a->most[i]);
+        else
+            snprintf(words, sizeof words, "%lld-", (long long)from);
         if (!a->json && b->sentences)
             printf("%-14s %10lld %8.2f %8.2f", words, (long long)b->sentences, b->bleu, b->chrf);
         if (!a->json && b->sentences && lower) printf(" %8.2f", b->bleu_lc);
@@ -160,7 +167,8 @@ static rv_status alignment(const arguments *a, rv_tape *tape, rv_trained *t, rv_
 
 static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_length_bin bins[65];
-    RV_TRY(rv_task_by_length(tape, t->task, subset, (int)rv_config_int(t->config, "decode.beam_size"), a->edges, a->most, bins));
+    RV_TRY(rv_task_by_length(tape, t->task, subset, (int)rv_config_int(t->config, "decode.beam_size"), a->edges,
+                             a->most, bins));
     print_bins(a, t, bins);
     return RV_OK;
 }
@@ -168,10 +176,15 @@ static rv_status by_length(const arguments *a, rv_tape *tape, rv_trained *t, rv_
 static rv_status measure(const arguments *a, rv_tape *tape, rv_trained *t, rv_subset subset) {
     rv_metrics_result result;
     if ((a->edges || a->alignment || a->shuffle) && !rv_task_translates(t->task))
-        return rv_error(RV_EUSAGE, "%s is for translation; %s is of task %s", a->edges ? "--by-length" : a->alignment ? "--alignment" : "--shuffle-source", t->path,
-                        rv_config_text(t->config, "task"));
+        return rv_error(RV_EUSAGE, "%s is for translation; %s is of task %s",
+                        a->edges       ? "--by-length"
+                        : a->alignment ? "--alignment"
+                                       : "--shuffle-source",
+                        t->path, rv_config_text(t->config, "task"));
     if (a->shuffle && a->alignment)
-        return rv_error(RV_EUSAGE, "--shuffle-source and --alignment: the gold links are of sentences in their own order; leave one out");
+        return rv_error(
+            RV_EUSAGE,
+            "--shuffle-source and --alignment: the gold links are of sentences in their own order; leave one out");
     if (a->shuffle) rv_task_shuffle_sources(t->task, subset);
     if (a->alignment) return alignment(a, tape, t, subset);
     if (a->edges) return by_length(a, tape, t, subset);
@@ -192,7 +205,8 @@ int rv_cmd_eval(int argc, char **argv) {
         options,
         parse,
         "RUN|CHECKPOINT [key.path=value ...]",
-        "Measure a trained model with the metrics of its experiment; of a classifier what each class was taken for, too.\v"
+        "Measure a trained model with the metrics of its experiment; of a classifier what each class was taken for, "
+        "too.\v"
         "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one.\n\n"
         "examples:\n"
         "  ravel eval runs/shakespeare-gpt\n"
@@ -207,7 +221,8 @@ int rv_cmd_eval(int argc, char **argv) {
     rv__tool_parse(&argp, argc, argv, &a);
     int split = 0;
     while (split < 3 && strcmp(splits[split], a.split)) split++;
-    if (split == 3) return rv__tool_finish(rv_error(RV_EUSAGE, "unknown split '%s'; there are train, valid and test", a.split));
+    if (split == 3)
+        return rv__tool_finish(rv_error(RV_EUSAGE, "unknown split '%s'; there are train, valid and test", a.split));
     rv_trained t;
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, true, &t);
     if (status != RV_OK) return rv__tool_finish(status);

@@ -17,11 +17,15 @@ typedef struct {
 /* Long options that only set a key of the experiment's generate section. */
 static const struct {
     const char *option, *key;
-} shorthands[] = {{"length", "generate.length"}, {"temperature", "generate.temperature"}, {"top-k", "generate.top_k"}, {"top-p", "generate.top_p"}};
+} shorthands[] = {{"length", "generate.length"},
+                  {"temperature", "generate.temperature"},
+                  {"top-k", "generate.top_k"},
+                  {"top-p", "generate.top_p"}};
 enum { SHORTHANDS = sizeof shorthands / sizeof *shorthands, OPT_SHORTHAND = 1000, OPT_BYTES = 2000, OPT_NO_UNK };
 
 static const struct argp_option options[] = {
-    {"prompt", 'p', "TEXT", 0, "Text to continue (default: the experiment's generate.prompt, else a text begins anew)", 0},
+    {"prompt", 'p', "TEXT", 0, "Text to continue (default: the experiment's generate.prompt, else a text begins anew)",
+     0},
     {"prompt-file", 'f', "FILE", 0, "The same from a file; - is standard input", 0},
     {"length", OPT_SHORTHAND + 0, "N", 0, "Tokens to make", 0},
     {"temperature", OPT_SHORTHAND + 1, "X", 0, "Divide the logits by X; 0 always takes the most probable token", 0},
@@ -79,12 +83,16 @@ static rv_status first_token(const arguments *a, rv_tokenizer *tokenizer, int32_
     if (*id >= 0) return RV_OK;
     int32_t *ids = NULL;
     int64_t n = 0;
-    if (rv_tokenizer_encode(tokenizer, "\n", 1, &ids, &n) == RV_OK && n == 1 && ids[0] != rv_tokenizer_special(tokenizer, RV_UNK)) *id = ids[0];
+    if (rv_tokenizer_encode(tokenizer, "\n", 1, &ids, &n) == RV_OK && n == 1 &&
+        ids[0] != rv_tokenizer_special(tokenizer, RV_UNK))
+        *id = ids[0];
     free(ids);
     if (*id >= 0) return RV_OK;
     rv_trained whole;
     rv_status status = rv_trained_open(a->over.path, a->over.n, a->over.text, true, &whole);
-    if (status != RV_OK) return rv_error_context(status, "without --prompt a text begins as the training text may, which cannot be read: ");
+    if (status != RV_OK)
+        return rv_error_context(status,
+                                "without --prompt a text begins as the training text may, which cannot be read: ");
     rv_source *source = rv_task_source(whole.task);
     const rv_split *train = source->kind->split(source, RV_SUBSET_TRAIN);
     rv_rng rng = rv_rng_make((uint64_t)a->seed, "generate.first", 0);
@@ -112,7 +120,8 @@ static rv_status generate(const arguments *a, rv_trained *t) {
     if (status != RV_OK) rv_error_context(status, "prompt: ");
     if (status == RV_OK && n == 0) status = first_token(a, tokenizer, &first, &shown);
     rv_generate_options o = {
-        .sampling = {rv_config_real(c, "generate.temperature"), rv_config_int(c, "generate.top_k"), rv_config_real(c, "generate.top_p")},
+        .sampling = {rv_config_real(c, "generate.temperature"), rv_config_int(c, "generate.top_k"),
+                     rv_config_real(c, "generate.top_p")},
         .seed = (uint64_t)a->seed,
         .length = rv_config_int(c, "generate.length"),
         .context = rv_model_get_config(lm)->decoder.input.max_length,
@@ -137,21 +146,27 @@ static rv_status generate(const arguments *a, rv_trained *t) {
 }
 
 int rv_cmd_generate(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "RUN|CHECKPOINT [key.path=value ...]",
-                                     "Write text with a trained language model.\v"
-                                     "RUN is a run's folder: its best checkpoint is taken. The text appears as it is made.\n\n"
-                                     "examples:\n"
-                                     "  ravel generate runs/shakespeare-gpt --prompt 'ROMEO:' --length 500\n"
-                                     "  ravel generate runs/shakespeare-lstm --temperature 0.8 --top-k 10 --seed 7",
-                                     0, 0, 0};
+    static const struct argp argp = {
+        options,
+        parse,
+        "RUN|CHECKPOINT [key.path=value ...]",
+        "Write text with a trained language model.\v"
+        "RUN is a run's folder: its best checkpoint is taken. The text appears as it is made.\n\n"
+        "examples:\n"
+        "  ravel generate runs/shakespeare-gpt --prompt 'ROMEO:' --length 500\n"
+        "  ravel generate runs/shakespeare-lstm --temperature 0.8 --top-k 10 --seed 7",
+        0,
+        0,
+        0};
     static arguments a = {.seed = 1}; /* what the shorthands made is referred to until the end */
     rv__tool_parse(&argp, argc, argv, &a);
     rv_trained t;
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, false, &t);
     if (status == RV_OK) {
-        status = rv_task_source(t.task)->kind->split ? generate(&a, &t)
-                                                                   : rv_error(RV_EUSAGE, "%s is of task %s; only a language model generates (%s)", t.path,
-                                                                              rv_config_text(t.config, "task"), rv_task_kind_of(t.task)->use);
+        status = rv_task_source(t.task)->kind->split
+                     ? generate(&a, &t)
+                     : rv_error(RV_EUSAGE, "%s is of task %s; only a language model generates (%s)", t.path,
+                                rv_config_text(t.config, "task"), rv_task_kind_of(t.task)->use);
         rv_trained_close(&t);
     }
     return rv__tool_finish(status);

@@ -25,7 +25,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'l': a->length = rv__tool_whole(arg, "--length", 1, INT32_MAX, state); return 0;
     case 'j': a->json = true; return 0;
-    default: return rv__overrides_parse(&a->over, "an experiment file, a run's folder or a checkpoint", key, arg, state);
+    default:
+        return rv__overrides_parse(&a->over, "an experiment file, a run's folder or a checkpoint", key, arg, state);
     }
 }
 
@@ -57,13 +58,17 @@ static void print_flow(const char *title, const json_t *flow) {
     for (size_t k = 0; k < json_array_size(series); k++) {
         const json_t *s = json_array_get(series, k), *norm = json_object_get(s, "norm");
         const json_t *half = json_object_get(s, "half_life");
-        if (json_is_number(half)) snprintf(half_text, sizeof half_text, "%.2f", json_number_value(half));
-        else snprintf(half_text, sizeof half_text, "none");
+        if (json_is_number(half))
+            snprintf(half_text, sizeof half_text, "%.2f", json_number_value(half));
+        else
+            snprintf(half_text, sizeof half_text, "none");
         printf("%-24s %9s", json_string_value(json_object_get(s, "state")), half_text);
         for (int i = 0; i < n; i++) {
             const json_t *v = json_array_get(norm, (size_t)lags[i]);
-            if (json_is_number(v)) printf(" %8.2g", json_number_value(v));
-            else printf(" %8s", v ? "inf" : "-");
+            if (json_is_number(v))
+                printf(" %8.2g", json_number_value(v));
+            else
+                printf(" %8s", v ? "inf" : "-");
         }
         putchar('\n');
     }
@@ -110,21 +115,30 @@ static rv_status of_experiment(const arguments *a, rv_tape *tape, json_t **out) 
 }
 
 int rv_cmd_probe(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
-                                     "How far back a model's gradient reaches: norms of dL/dh by distance from the end.\v"
-                                     "Of an experiment file at initialisation, of a run before and after training. 1 means as strong as at r, the vectors "
-                                     "that the loss is read off. The half-life is the distance after which the norm has halved, from a straight line "
-                                     "through its logarithms.\n\n"
-                                     "examples:\n"
-                                     "  ravel probe experiments/shakespeare/lstm.yaml --length 100\n"
-                                     "  ravel probe vanishing-gradients/lstm\n"
-                                     "  ravel probe runs/quickstart --json",
-                                     0, 0, 0};
+    static const struct argp argp = {
+        options,
+        parse,
+        "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
+        "How far back a model's gradient reaches: norms of dL/dh by distance from the end.\v"
+        "Of an experiment file at initialisation, of a run before and after training. 1 means as strong as at r, the "
+        "vectors "
+        "that the loss is read off. The half-life is the distance after which the norm has halved, from a straight "
+        "line "
+        "through its logarithms.\n\n"
+        "examples:\n"
+        "  ravel probe experiments/shakespeare/lstm.yaml --length 100\n"
+        "  ravel probe vanishing-gradients/lstm\n"
+        "  ravel probe runs/quickstart --json",
+        0,
+        0,
+        0};
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     json_t *flows = NULL;
     rv_tape *tape = rv_tape_create();
-    rv_status status = !tape ? RV_ENOMEM : rv_experiment_is(a.over.path) ? of_experiment(&a, tape, &flows) : of_run(&a, tape, &flows);
+    rv_status status = !tape                           ? RV_ENOMEM
+                       : rv_experiment_is(a.over.path) ? of_experiment(&a, tape, &flows)
+                                                       : of_run(&a, tape, &flows);
     if (status == RV_OK) print(&a, flows);
     json_decref(flows);
     rv_tape_destroy(tape);

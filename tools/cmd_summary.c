@@ -13,7 +13,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 /* The part that a parameter belongs to: its name without the last word, or, in a recurrent stack, with the layer. */
 static void part_name(const char *name, char *part, size_t size) {
     const char *dot = strrchr(name, '.'), *layer = strstr(dot ? dot : name, "_l");
-    snprintf(part, size, "%.*s%s%s", dot ? (int)(dot - name) : (int)strlen(name), name, layer ? "." : "", layer ? layer + 1 : "");
+    snprintf(part, size, "%.*s%s%s", dot ? (int)(dot - name) : (int)strlen(name), name, layer ? "." : "",
+             layer ? layer + 1 : "");
 }
 
 static void print(const rv_params *ps, rv_task *task) {
@@ -43,7 +44,8 @@ static void print(const rv_params *ps, rv_task *task) {
                : frozen == count ? "  frozen"
                                  : "  partly frozen");
     }
-    if (flops > in_weights) printf("%-44s %-20s %12s %16.0f\n", "attention: q k^T and weights v", "", "", flops - in_weights);
+    if (flops > in_weights)
+        printf("%-44s %-20s %12s %16.0f\n", "attention: q k^T and weights v", "", "", flops - in_weights);
     printf("%-44s %-20s %12lld %16.0f\n", "total", "", (long long)rv_params_count(ps), flops);
     const int64_t frozen = rv_params_frozen(ps);
     if (frozen) printf("%-44s %-20s %12lld\n", "frozen", "", (long long)frozen);
@@ -53,10 +55,14 @@ static void print(const rv_params *ps, rv_task *task) {
 }
 
 int rv_cmd_summary(int argc, char **argv) {
-    static const struct argp argp = {0, parse, "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
+    static const struct argp argp = {0,
+                                     parse,
+                                     "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
                                      "Parameters and FLOPs of a model, part by part.\v"
                                      "example: ravel summary experiments/shakespeare/gpt.yaml",
-                                     0, 0, 0};
+                                     0,
+                                     0,
+                                     0};
     rv_overrides a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_status status;

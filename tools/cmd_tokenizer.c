@@ -6,7 +6,16 @@
 
 #include "tool.h"
 
-enum { OPT_MIN_FREQUENCY = 256, OPT_LOWERCASE, OPT_NORMALIZATION, OPT_SPECIALS, OPT_LABELS, OPT_WHOLE, OPT_KEEP_LINE_ENDS, ARGS_MAX = 64 };
+enum {
+    OPT_MIN_FREQUENCY = 256,
+    OPT_LOWERCASE,
+    OPT_NORMALIZATION,
+    OPT_SPECIALS,
+    OPT_LABELS,
+    OPT_WHOLE,
+    OPT_KEEP_LINE_ENDS,
+    ARGS_MAX = 64
+};
 
 typedef struct {
     const char *args[ARGS_MAX];
@@ -34,7 +43,8 @@ static unsigned specials_of(const char *arg, struct argp_state *state) {
         size_t n = strcspn(s, ",");
         int i = 0;
         while (i < RV_SPECIALS && (strlen(names[i]) != n || strncmp(names[i], s, n))) i++;
-        if (i == RV_SPECIALS) argp_error(state, "'%s': the specials are pad, bos, eos, unk, mask, separated by commas", arg);
+        if (i == RV_SPECIALS)
+            argp_error(state, "'%s': the specials are pad, bos, eos, unk, mask, separated by commas", arg);
         bits |= 1u << i;
         s += n + (s[n] == ',');
     }
@@ -58,13 +68,17 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'o': o->out = arg; return 0;
     case 't':
-        if (!rv_tokenizer_type_parse(arg, &o->spec.type)) argp_error(state, "unknown type '%s'; there are: char, byte, word, bpe", arg);
+        if (!rv_tokenizer_type_parse(arg, &o->spec.type))
+            argp_error(state, "unknown type '%s'; there are: char, byte, word, bpe", arg);
         return 0;
     case 's': o->spec.vocab_size = rv__tool_whole(arg, "--vocab-size", 0, INT32_MAX, state); return 0;
-    case OPT_MIN_FREQUENCY: o->spec.min_frequency = rv__tool_whole(arg, "--min-frequency", 0, INT64_MAX, state); return 0;
+    case OPT_MIN_FREQUENCY:
+        o->spec.min_frequency = rv__tool_whole(arg, "--min-frequency", 0, INT64_MAX, state);
+        return 0;
     case OPT_LOWERCASE: o->spec.lowercase = true; return 0;
     case OPT_NORMALIZATION:
-        if (!rv_normal_form_parse(arg, &o->spec.normalization)) argp_error(state, "unknown normalization '%s'; there are: none, nfc, nfkc", arg);
+        if (!rv_normal_form_parse(arg, &o->spec.normalization))
+            argp_error(state, "unknown normalization '%s'; there are: none, nfc, nfkc", arg);
         return 0;
     case OPT_SPECIALS: o->spec.specials = specials_of(arg, state); return 0;
     case OPT_LABELS: o->labels = true; return 0;
@@ -127,8 +141,10 @@ static rv_status encode_text(const options *o, rv_tokenizer *tok, const char *te
     RV_TRY(rv_tokenizer_encode(tok, text, len, &ids, &n));
     for (int64_t i = 0; i < n; i++) {
         char label[512];
-        if (o->labels) printf("%s%s", i ? " " : "", rv_tokenizer_label(tok, ids[i], label, sizeof label));
-        else printf("%s%d", i ? " " : "", ids[i]);
+        if (o->labels)
+            printf("%s%s", i ? " " : "", rv_tokenizer_label(tok, ids[i], label, sizeof label));
+        else
+            printf("%s%d", i ? " " : "", ids[i]);
     }
     putchar('\n');
     free(ids);
@@ -151,7 +167,8 @@ static rv_status encode(const options *o, rv_tokenizer *tok) {
     return status;
 }
 
-/* The text of a line of ids, and a line end unless the text brings its own: for each line that encode writes, the line it read. */
+/* The text of a line of ids, and a line end unless the text brings its own: for each line that encode writes, the line
+ * it read. */
 static rv_status decode_line(const rv_tokenizer *tok, char *s, int32_t *ids) {
     int64_t n = 0;
     for (char *begin = s, *end; *(s += strspn(s, " \t\r")); s = end) {
@@ -187,8 +204,9 @@ static rv_status decode(const options *o, const rv_tokenizer *tok) {
 static rv_status info(const rv_tokenizer *tok) {
     rv_tokenizer_spec s = rv_tokenizer_get_spec(tok);
     static const char *const forms[] = {"none", "nfc", "nfkc"};
-    printf("type %s\nsize %lld\nnormalization %s\nlowercase %s\nhash %016llx\n", rv_tokenizer_type_name(s.type), (long long)rv_tokenizer_size(tok),
-           forms[s.normalization], s.lowercase ? "yes" : "no", (unsigned long long)rv_tokenizer_hash(tok));
+    printf("type %s\nsize %lld\nnormalization %s\nlowercase %s\nhash %016llx\n", rv_tokenizer_type_name(s.type),
+           (long long)rv_tokenizer_size(tok), forms[s.normalization], s.lowercase ? "yes" : "no",
+           (unsigned long long)rv_tokenizer_hash(tok));
     for (int i = 0; i < RV_SPECIALS; i++) {
         char label[16];
         int32_t id = rv_tokenizer_special(tok, (rv_special)i);
@@ -207,7 +225,8 @@ int rv_cmd_tokenizer(int argc, char **argv) {
         {"normalization", OPT_NORMALIZATION, "FORM", 0, "train: none, nfc or nfkc", 0},
         {"specials", OPT_SPECIALS, "LIST", 0, "train: of pad,bos,eos,unk,mask", 0},
         {"labels", OPT_LABELS, 0, 0, "encode: print the tokens, not their ids", 0},
-        {"whole", OPT_WHOLE, 0, 0, "encode: the text as one sequence on one line, line ends too, as a language model reads it", 0},
+        {"whole", OPT_WHOLE, 0, 0,
+         "encode: the text as one sequence on one line, line ends too, as a language model reads it", 0},
         {"keep-line-ends", OPT_KEEP_LINE_ENDS, 0, 0, "Keep \\r\\n, which is read as \\n otherwise", 0},
         {0},
     };

@@ -8,7 +8,10 @@ typedef struct {
 } arguments;
 
 static const struct argp_option options[] = {
-    {"resume", 'r', "auto|never|CKPT", 0, "Where to start: the run folder's latest good checkpoint if there is one (auto, the default), afresh (never), or a checkpoint file", 0},
+    {"resume", 'r', "auto|never|CKPT", 0,
+     "Where to start: the run folder's latest good checkpoint if there is one (auto, the default), afresh (never), or "
+     "a checkpoint file",
+     0},
     {"dry-run", 'n', 0, 0, "Run one batch and print parameters, FLOPs, memory and the expected time", 0},
     {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
     {0},
@@ -26,16 +29,22 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 int rv_cmd_train(int argc, char **argv) {
     static const struct argp argp = {
-        options, parse, "EXPERIMENT [key.path=value ...]",
+        options,
+        parse,
+        "EXPERIMENT [key.path=value ...]",
         "Train the model of an experiment file.\v"
-        "The same command again continues where it stopped. Everything goes into the run's folder (checkpoint.dir): checkpoints, metrics.jsonl, "
-        "the resolved configuration. EXPERIMENT is a YAML file, or the name of one that comes with ravel: 'ravel config list'.\n\n"
+        "The same command again continues where it stopped. Everything goes into the run's folder (checkpoint.dir): "
+        "checkpoints, metrics.jsonl, "
+        "the resolved configuration. EXPERIMENT is a YAML file, or the name of one that comes with ravel: 'ravel "
+        "config list'.\n\n"
         "examples:\n"
         "  ravel train experiments/shakespeare/gpt.yaml\n"
         "  ravel train experiments/shakespeare/lstm.yaml seed=2 name=lstm-2 train.max_steps=500\n"
         "  ravel train quickstart/transformer\n"
         "  ravel train --dry-run shakespeare/gpt",
-        0, 0, 0};
+        0,
+        0,
+        0};
     arguments a = {0};
     rv__tool_parse(&argp, argc, argv, &a);
     rv_config *config = NULL;

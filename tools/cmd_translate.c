@@ -15,23 +15,45 @@ typedef struct {
 /* Long options that only set a key of the experiment's decode section. */
 static const struct {
     const char *option, *key;
-} shorthands[] = {{"beam", "decode.beam_size"}, {"length-penalty", "decode.length_penalty"}, {"max-length-ratio", "decode.max_length_ratio"}, {"batch", "decode.batch_size"}};
-enum { SHORTHANDS = sizeof shorthands / sizeof *shorthands, OPT_SHORTHAND = 1000, OPT_STDIN = 2000, OPT_NO_UNK, OPT_REPLACE_UNK };
+} shorthands[] = {{"beam", "decode.beam_size"},
+                  {"length-penalty", "decode.length_penalty"},
+                  {"max-length-ratio", "decode.max_length_ratio"},
+                  {"batch", "decode.batch_size"}};
+enum {
+    SHORTHANDS = sizeof shorthands / sizeof *shorthands,
+    OPT_SHORTHAND = 1000,
+    OPT_STDIN = 2000,
+    OPT_NO_UNK,
+    OPT_REPLACE_UNK
+};
 
 static const struct argp_option options[] = {
-    {"input", 'i', "FILE", 0, "Translate the lines of a text, plain or gzip; - is standard input, read to its end first", 1},
+    {"input", 'i', "FILE", 0,
+     "Translate the lines of a text, plain or gzip; - is standard input, read to its end first", 1},
     {"stdin", OPT_STDIN, 0, 0, "Translate standard input line by line, each as soon as it comes", 1},
     {"split", 's', "test|valid", 0, "Translate a part of the experiment's data (default: test)", 1},
     {"output", 'o', "FILE", 0, "Write there instead of to standard output", 2},
-    {"n-best", 'n', "N", 0, "Print the N best translations of each sentence as 'LINE ||| TRANSLATION ||| SCORE', LINE from 0 as in Moses' lists", 2},
-    {"json", 'j', 0, 0, "Print an object per sentence and line, with line (from 1, as messages count), source, translation, score and n_best", 2},
-    {"attention", 'a', "PATH", 0, "Write what each token of the translation looked at to PATH.h5 and PATH.html, and of a single sentence to PATH.svg", 2},
+    {"n-best", 'n', "N", 0,
+     "Print the N best translations of each sentence as 'LINE ||| TRANSLATION ||| SCORE', LINE from 0 as in Moses' "
+     "lists",
+     2},
+    {"json", 'j', 0, 0,
+     "Print an object per sentence and line, with line (from 1, as messages count), source, translation, score and "
+     "n_best",
+     2},
+    {"attention", 'a', "PATH", 0,
+     "Write what each token of the translation looked at to PATH.h5 and PATH.html, and of a single sentence to "
+     "PATH.svg",
+     2},
     {"beam", OPT_SHORTHAND + 0, "N", 0, "Hypotheses kept at each step; 1 is greedy and the fastest", 3},
-    {"length-penalty", OPT_SHORTHAND + 1, "X", 0, "Divide scores by ((5 + length) / 6)^X; above 0 favours longer translations", 3},
-    {"max-length-ratio", OPT_SHORTHAND + 2, "X", 0, "A translation holds at most X times the source's tokens, plus 10", 3},
+    {"length-penalty", OPT_SHORTHAND + 1, "X", 0,
+     "Divide scores by ((5 + length) / 6)^X; above 0 favours longer translations", 3},
+    {"max-length-ratio", OPT_SHORTHAND + 2, "X", 0, "A translation holds at most X times the source's tokens, plus 10",
+     3},
     {"batch", OPT_SHORTHAND + 3, "N", 0, "Sentences translated at a time; has no influence on results", 3},
     {"no-unk", OPT_NO_UNK, 0, 0, "Never produce <unk>", 3},
-    {"replace-unk", OPT_REPLACE_UNK, 0, 0, "Put the source word that attention points to in place of a produced <unk>", 3},
+    {"replace-unk", OPT_REPLACE_UNK, 0, 0, "Put the source word that attention points to in place of a produced <unk>",
+     3},
     {0},
 };
 
@@ -96,7 +118,8 @@ static rv_status write_pictures(rv__lines *l) {
 static rv_status prepare(const arguments *a, session *s) {
     rv_trained *t = &s->trained;
     if (!rv_task_translates(t->task))
-        return rv_error(RV_EUSAGE, "%s is of task %s; only a translation model translates (%s)", t->path, rv_config_text(t->config, "task"), rv_task_kind_of(t->task)->use);
+        return rv_error(RV_EUSAGE, "%s is of task %s; only a translation model translates (%s)", t->path,
+                        rv_config_text(t->config, "task"), rv_task_kind_of(t->task)->use);
     rv_tokenizer *tgt = rv_task_source(t->task)->out;
     s->lines = (rv__lines){.doing = "translating",
                            .unit = "sentence",
@@ -110,7 +133,8 @@ static rv_status prepare(const arguments *a, session *s) {
     if (a->no_unk) s->search.unk = rv_tokenizer_special(tgt, RV_UNK);
     if (a->n_best) s->search.n_best = a->n_best;
     if (s->search.n_best > s->search.beam_size)
-        return rv_error(RV_EUSAGE, "--n-best %d needs as large a beam, which is %d: add --beam %d", s->search.n_best, s->search.beam_size, s->search.n_best);
+        return rv_error(RV_EUSAGE, "--n-best %d needs as large a beam, which is %d: add --beam %d", s->search.n_best,
+                        s->search.beam_size, s->search.n_best);
     s->render = (rv__renderer){.json = a->json,
                                .n_best = a->n_best,
                                .replace_unk = a->replace_unk,
@@ -121,24 +145,34 @@ static rv_status prepare(const arguments *a, session *s) {
                                .search = &s->search};
     if (!s->render.tape) return RV_ENOMEM;
     if ((a->replace_unk || a->attention) && !rv_model_attends(s->render.model))
-        return rv_error(RV_EUSAGE, "%s needs a model with attention over the source, and %s has none (model.attention.type: none)",
+        return rv_error(RV_EUSAGE,
+                        "%s needs a model with attention over the source, and %s has none (model.attention.type: none)",
                         a->attention ? "--attention" : "--replace-unk", t->path);
-    if (a->attention) RV_TRY(rv__pictures_begin(a->attention, s->pictures));
-    else s->pictures = NULL;
+    if (a->attention)
+        RV_TRY(rv__pictures_begin(a->attention, s->pictures));
+    else
+        s->pictures = NULL;
     return rv__lines_open(&s->lines, a->output);
 }
 
 int rv_cmd_translate(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "RUN|CHECKPOINT [key.path=value ...]",
-                                     "Translate with a trained model, one line for each sentence.\v"
-                                     "RUN is a run's folder: its best checkpoint is taken. Without --input and --stdin the test part of the experiment's "
-                                     "data is translated. Search is set by the experiment's decode section, and by the options that stand for its keys.\n\n"
-                                     "examples:\n"
-                                     "  ravel translate runs/multi30k-transformer-1 --output test.fr\n"
-                                     "  echo 'A dog runs.' | ravel translate runs/multi30k-transformer-1 --stdin --beam 1\n"
-                                     "  ravel translate runs/multi30k-bahdanau-1 --input news.en --beam 10 --n-best 3\n"
-                                     "  ravel translate runs/multi30k-bahdanau-1 --split valid --attention valid",
-                                     0, 0, 0};
+    static const struct argp argp = {
+        options,
+        parse,
+        "RUN|CHECKPOINT [key.path=value ...]",
+        "Translate with a trained model, one line for each sentence.\v"
+        "RUN is a run's folder: its best checkpoint is taken. Without --input and --stdin the test part of the "
+        "experiment's "
+        "data is translated. Search is set by the experiment's decode section, and by the options that stand for its "
+        "keys.\n\n"
+        "examples:\n"
+        "  ravel translate runs/multi30k-transformer-1 --output test.fr\n"
+        "  echo 'A dog runs.' | ravel translate runs/multi30k-transformer-1 --stdin --beam 1\n"
+        "  ravel translate runs/multi30k-bahdanau-1 --input news.en --beam 10 --n-best 3\n"
+        "  ravel translate runs/multi30k-bahdanau-1 --split valid --attention valid",
+        0,
+        0,
+        0};
     static arguments a; /* what the shorthands made is referred to until the end */
     rv__tool_parse(&argp, argc, argv, &a);
     rv__pictures pictures = {0};

@@ -45,7 +45,9 @@ void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input)
 }
 
 static void help(FILE *to) {
-    fprintf(to, "usage: ravel COMMAND [ARGUMENT ...]\n\nTrain and compare sequence models on ordinary CPUs.\n\ncommands:\n");
+    fprintf(
+        to,
+        "usage: ravel COMMAND [ARGUMENT ...]\n\nTrain and compare sequence models on ordinary CPUs.\n\ncommands:\n");
     for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\n'ravel help COMMAND' explains one command, with an example.\n"
                 "example: ravel compare quickstart\n");
@@ -56,9 +58,10 @@ static const char *command_name(const void *ctx, int i) {
     return i < COMMANDS ? commands[i].name : NULL;
 }
 
-/* A thread of libgomp that waits for the others spins for long first. That is of no use on a CPU which other programs use,
- * too: the one waited for is not running (an LSTM trained 2.2 to 2.6 times as fast beside other work with a short spin, and
- * within 1 % as fast on an idle machine). libgomp reads the setting when it is loaded, hence the second start. */
+/* A thread of libgomp that waits for the others spins for long first. That is of no use on a CPU which other programs
+ * use, too: the one waited for is not running (an LSTM trained 2.2 to 2.6 times as fast beside other work with a short
+ * spin, and within 1 % as fast on an idle machine). libgomp reads the setting when it is loaded, hence the second
+ * start. */
 static void wait_briefly(char **argv) {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
     if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0) execv("/proc/self/exe", argv);
@@ -67,8 +70,8 @@ static void wait_briefly(char **argv) {
 
 int main(int argc, char **argv) {
     wait_briefly(argv);
-    /* Caches of tens of MiB come and go with every batch that is translated: to get them from the system and give them back
-     * each time took 7 % of the time. */
+    /* Caches of tens of MiB come and go with every batch that is translated: to get them from the system and give them
+     * back each time took 7 % of the time. */
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 128 << 20);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write(), like a full disk */
@@ -100,6 +103,7 @@ int main(int argc, char **argv) {
     }
     int at = rv_yaml_nearest(name, command_name, NULL);
     const char *near = at < 0 ? NULL : commands[at].name;
-    fprintf(stderr, "ravel: unknown command '%s'%s%s%s; 'ravel --help' lists them\n", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    fprintf(stderr, "ravel: unknown command '%s'%s%s%s; 'ravel --help' lists them\n", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return 2;
 }

@@ -22,8 +22,8 @@ int rv__tool_wholes(const char *arg, const char *option, int most, int64_t high,
                     struct argp_state *state);
 
 enum { RV__PREFIX = 4096 };
-/* Files shall be PATH and an ending, or PATH/name and that where PATH is a folder. RV_EUSAGE, with the option, if nothing
- * can be written there; an ending of up to 7 bytes has room. */
+/* Files shall be PATH and an ending, or PATH/name and that where PATH is a folder. RV_EUSAGE, with the option, if
+ * nothing can be written there; an ending of up to 7 bytes has room. */
 rv_status rv__tool_prefix(const char *path, const char *option, const char *name, char prefix[RV__PREFIX]);
 
 #endif

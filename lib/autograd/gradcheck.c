@@ -5,8 +5,9 @@
 #include <string.h>
 
 enum { SMALL = 600, SOME = 12 }; /* elements: leaves up to SMALL are checked whole, larger ones in SOME places */
-/* Steps of the differences: small ones, so as to cross few of an op's edges; and for smooth ops larger ones, which lose less
- * to the rounding within the op, extrapolated (Richardson), so that what the step cuts off shrinks with its fourth power. */
+/* Steps of the differences: small ones, so as to cross few of an op's edges; and for smooth ops larger ones, which lose
+ * less to the rounding within the op, extrapolated (Richardson), so that what the step cuts off shrinks with its fourth
+ * power. */
 static const double EPS = 1e-6, EPS_SMOOTH = 1e-4;
 
 static double weight(uint64_t i) {
@@ -22,8 +23,8 @@ static rv_status build(rv_tape *tape, const rv_op *op, int k, rv_tensor **y) {
 
 /* sum of w (y(+eps) - y(-eps)) / 2 eps, differences first: large outputs then cost no digits. *noise: what the rounding
  * of the largest output alone can make of it. */
-static rv_status difference(rv_tape *tape, const rv_op *op, int k, int leaf, int64_t elem, double eps, int64_t n, const rv_real *w, rv_real *plus,
-                            double *d, double *noise) {
+static rv_status difference(rv_tape *tape, const rv_op *op, int k, int leaf, int64_t elem, double eps, int64_t n,
+                            const rv_real *w, rv_real *plus, double *d, double *noise) {
     rv_tensor *y;
     rv_sample_perturb(tape, leaf, elem, eps);
     rv_status s = build(tape, op, k, &y);
@@ -45,8 +46,8 @@ static rv_status difference(rv_tape *tape, const rv_op *op, int k, int leaf, int
     return RV_OK;
 }
 
-static rv_status numeric(rv_tape *tape, const rv_op *op, int k, int leaf, int64_t elem, int64_t n, const rv_real *w, rv_real *plus, double *d,
-                         double *noise) {
+static rv_status numeric(rv_tape *tape, const rv_op *op, int k, int leaf, int64_t elem, int64_t n, const rv_real *w,
+                         rv_real *plus, double *d, double *noise) {
     if (!op->smooth) return difference(tape, op, k, leaf, elem, EPS, n, w, plus, d, noise);
     double twice;
     RV_TRY(difference(tape, op, k, leaf, elem, 2 * EPS_SMOOTH, n, w, plus, &twice, noise));
@@ -56,8 +57,8 @@ static rv_status numeric(rv_tape *tape, const rv_op *op, int k, int leaf, int64_
     return RV_OK;
 }
 
-static rv_status check_leaf(rv_tape *tape, const rv_op *op, int k, int leaf, int64_t n, const rv_real *w, rv_real *plus, const rv_real *g,
-                            int64_t size, rv_gradcheck_report *r) {
+static rv_status check_leaf(rv_tape *tape, const rv_op *op, int k, int leaf, int64_t n, const rv_real *w, rv_real *plus,
+                            const rv_real *g, int64_t size, rv_gradcheck_report *r) {
     double largest = 0;
     for (int64_t i = 0; i < size; i++) largest = fmax(largest, fabs((double)g[i]));
     int64_t places = size <= SMALL ? size : SOME;
@@ -65,7 +66,8 @@ static rv_status check_leaf(rv_tape *tape, const rv_op *op, int k, int leaf, int
         int64_t elem = size <= SMALL ? p : (p * size + p * p) / SOME % size;
         double num = 0, noise = 0, ana = (double)g[elem];
         RV_TRY(numeric(tape, op, k, leaf, elem, n, w, plus, &num, &noise));
-        double scale = fmax(fmax(fabs(num), fabs(ana)), 0.01 * largest), err = fmax(fabs(num - ana) - noise, 0) / fmax(scale, 1e-3);
+        double scale = fmax(fmax(fabs(num), fabs(ana)), 0.01 * largest),
+               err = fmax(fabs(num - ana) - noise, 0) / fmax(scale, 1e-3);
         if (num != num || ana != ana) err = INFINITY;
         r->checked++;
         if (err > r->worst) *r = (rv_gradcheck_report){err, r->checked, k, leaf, elem, ana, num};
@@ -115,7 +117,8 @@ rv_status rv_gradcheck(const rv_op *op, rv_gradcheck_report *report) {
 /* x = x0 + h d */
 static void move(int n, rv_tensor *const *params, const rv_real *x0, double h, rv_rng rng) {
     for (int i = 0; i < n; i++)
-        for (int64_t j = 0, m = rv_numel(params[i]); j < m; j++) params[i]->x[j] = (rv_real)((double)*x0++ + h * (2 * rv_rng_uniform(&rng) - 1));
+        for (int64_t j = 0, m = rv_numel(params[i]); j < m; j++)
+            params[i]->x[j] = (rv_real)((double)*x0++ + h * (2 * rv_rng_uniform(&rng) - 1));
 }
 
 static rv_status loss_value(rv_tape *tape, rv_loss_fn *loss, void *arg, double *value) {
@@ -126,7 +129,8 @@ static rv_status loss_value(rv_tape *tape, rv_loss_fn *loss, void *arg, double *
     return RV_OK;
 }
 
-static rv_status taylor(rv_tape *tape, rv_loss_fn *loss, void *arg, int n, rv_tensor *const *params, const rv_real *x0, double h, double *slope) {
+static rv_status taylor(rv_tape *tape, rv_loss_fn *loss, void *arg, int n, rv_tensor *const *params, const rv_real *x0,
+                        double h, double *slope) {
     rv_rng direction = rv_rng_make(3, "taylor", 0), rng = direction;
     for (int i = 0; i < n; i++) params[i]->has_grad = false;
     rv_tape_reset(tape);
@@ -152,15 +156,18 @@ static rv_status taylor(rv_tape *tape, rv_loss_fn *loss, void *arg, int n, rv_te
     return RV_OK;
 }
 
-rv_status rv_taylor_slope(rv_tape *tape, rv_loss_fn *loss, void *arg, int n, rv_tensor *const *params, double h, double *slope) {
+rv_status rv_taylor_slope(rv_tape *tape, rv_loss_fn *loss, void *arg, int n, rv_tensor *const *params, double h,
+                          double *slope) {
     int64_t total = 0, at = 0;
     for (int i = 0; i < n; i++) total += rv_numel(params[i]);
     rv_real *x0 = rv_alloc((size_t)total * sizeof *x0);
     if (!x0) return RV_ENOMEM;
-    for (int i = 0; i < n; at += rv_numel(params[i]), i++) memcpy(x0 + at, params[i]->x, (size_t)rv_numel(params[i]) * sizeof *x0);
+    for (int i = 0; i < n; at += rv_numel(params[i]), i++)
+        memcpy(x0 + at, params[i]->x, (size_t)rv_numel(params[i]) * sizeof *x0);
     rv_status s = taylor(tape, loss, arg, n, params, x0, h > 0 ? h : 1e-2, slope);
     at = 0;
-    for (int i = 0; i < n; at += rv_numel(params[i]), i++) memcpy(params[i]->x, x0 + at, (size_t)rv_numel(params[i]) * sizeof *x0);
+    for (int i = 0; i < n; at += rv_numel(params[i]), i++)
+        memcpy(params[i]->x, x0 + at, (size_t)rv_numel(params[i]) * sizeof *x0);
     rv_free(x0);
     return s;
 }

@@ -18,7 +18,9 @@ typedef struct {
     size_t end, peak; /* everything at or after `end` is free */
 } pool;
 
-static size_t grad_bytes(const rv_tensor *t) { return ((size_t)rv_numel(t) * sizeof(rv_real) + RV_ALIGN - 1) / RV_ALIGN * RV_ALIGN; }
+static size_t grad_bytes(const rv_tensor *t) {
+    return ((size_t)rv_numel(t) * sizeof(rv_real) + RV_ALIGN - 1) / RV_ALIGN * RV_ALIGN;
+}
 static rv_tensor *root_of(rv_tensor *t) { return t->base ? t->base : t; }
 
 static size_t pool_take(pool *p, size_t size) {
@@ -98,8 +100,8 @@ static void plan_input(pool *p, rv_node *n, rv_tensor *t, bool *out_taken) {
     if (t->owns_grad || planned(t)) return;
     unsigned flags = n->op->flags;
     rv_tensor *out = n->out[0];
-    if ((flags & RV_OP_PASS_GRAD) && !*out_taken && t->node && out && planned(out) && !out->owns_grad && offset_of(out) != SIZE_MAX - 1 &&
-        rv_numel(t) == rv_numel(out)) {
+    if ((flags & RV_OP_PASS_GRAD) && !*out_taken && t->node && out && planned(out) && !out->owns_grad &&
+        offset_of(out) != SIZE_MAX - 1 && rv_numel(t) == rv_numel(out)) {
         set_offset(t, offset_of(out));
         *out_taken = true;
         return;

@@ -70,7 +70,9 @@ void rv_tape_restore(rv_tape *t, rv_tape_mode mode) {
     t->training = mode.training;
 }
 
-rv_status rv_tape_status(const rv_tape *t) { return t->status == RV_OK ? RV_OK : rv_error(t->status, "%s", t->message); }
+rv_status rv_tape_status(const rv_tape *t) {
+    return t->status == RV_OK ? RV_OK : rv_error(t->status, "%s", t->message);
+}
 size_t rv_tape_step_bytes(const rv_tape *t) { return rv_arena_peak(t->arena); }
 size_t rv_tape_grad_bytes(const rv_tape *t) { return t->grads_cap; }
 rv_arena_mark rv_tape_mark(rv_tape *t) { return rv_arena_get_mark(t->arena); }
@@ -133,7 +135,8 @@ rv_watch *rv_tape_watch(rv_tape *t, rv_watch *watch) {
 
 rv_watched *rv_tape_watch_add(rv_tape *t, const rv_watched *what, const char *name_fmt, va_list name) {
     if (!t->watch || t->no_grad || t->status != RV_OK) return NULL;
-    if (t->watch->n == RV_WATCH_MAX) return rv_tape_fail(t, RV_EUSAGE, "the model has more than %d states to watch", RV_WATCH_MAX);
+    if (t->watch->n == RV_WATCH_MAX)
+        return rv_tape_fail(t, RV_EUSAGE, "the model has more than %d states to watch", RV_WATCH_MAX);
     rv_watched *w = &t->watch->seen[t->watch->n];
     *w = *what;
     vsnprintf(w->name, sizeof w->name, name_fmt, name);
@@ -274,7 +277,8 @@ rv_status rv_backward(rv_tape *t, rv_tensor *loss) {
     RV_TRY(rv_tape_status(t));
     if (loss && rv_numel(loss) != 1) {
         char s[RV_SHAPE_TEXT];
-        return rv_error(RV_ESHAPE, "backward needs a scalar loss, not one of shape %s", rv_shape_text(loss, s, sizeof s));
+        return rv_error(RV_ESHAPE, "backward needs a scalar loss, not one of shape %s",
+                        rv_shape_text(loss, s, sizeof s));
     }
     rv_real one = 1;
     return rv_backward_from(t, loss, &one);

@@ -22,7 +22,8 @@ typedef struct rv_tape rv_tape;
 enum {
     RV_OP_USES_OUTPUT = 1,   /**< backward reads the VALUE of output 0 (e.g. tanh) */
     RV_OP_GRAD_IN_PLACE = 2, /**< the gradient of input 0 may be written over input 0's values (e.g. cross-entropy) */
-    RV_OP_PASS_GRAD = 4,     /**< inputs of the output's size get its gradient unchanged (e.g. add): the first may take over its buffer */
+    RV_OP_PASS_GRAD =
+        4, /**< inputs of the output's size get its gradient unchanged (e.g. add): the first may take over its buffer */
 };
 
 typedef struct rv_op {
@@ -38,13 +39,13 @@ typedef struct rv_op {
 
 struct rv_node {
     const rv_op *op;
-    rv_node *prev;     /**< recorded just before */
-    rv_tensor **in;    /**< nin entries; an optional input that is absent is NULL */
+    rv_node *prev;  /**< recorded just before */
+    rv_tensor **in; /**< nin entries; an optional input that is absent is NULL */
     rv_tensor **out;
     int nin, nout;
-    void *ctx;         /**< what forward saved for backward; step lifetime */
-    bool live;         /**< the loss depends on it (set by backward) */
-    bool watched;      /**< its backward shows gradients to somebody, even if no input needs one */
+    void *ctx;    /**< what forward saved for backward; step lifetime */
+    bool live;    /**< the loss depends on it (set by backward) */
+    bool watched; /**< its backward shows gradients to somebody, even if no input needs one */
 };
 
 /* ---- for trainers */
@@ -78,9 +79,9 @@ RV_API rv_status rv_backward_from(rv_tape *tape, rv_tensor *y, const rv_real *dy
 RV_API size_t rv_tape_step_bytes(const rv_tape *tape);
 RV_API size_t rv_tape_grad_bytes(const rv_tape *tape);
 
-/** Many passes with the same weights (decoding): while on and nothing is recorded, what multiplies with a parameter packs it
- *  once and keeps it. Parameters must not change meanwhile; turning this off, or recording on, forgets all that is packed.
- *  Returns the old setting. */
+/** Many passes with the same weights (decoding): while on and nothing is recorded, what multiplies with a parameter
+ * packs it once and keeps it. Parameters must not change meanwhile; turning this off, or recording on, forgets all that
+ * is packed. Returns the old setting. */
 RV_API bool rv_tape_hold_weights(rv_tape *tape, bool on);
 
 /** Values made since the mark die at rewind (only while no_grad is on: a recorded node must not lose its memory). */
@@ -88,24 +89,26 @@ RV_API rv_arena_mark rv_tape_mark(rv_tape *tape);
 RV_API void rv_tape_rewind(rv_tape *tape, rv_arena_mark mark);
 
 /* ---- looking inside */
-/** The gradient of a state inside the graph, at every position of every sequence: dL/dh_t in total, on all of h_t's ways to L. */
+/** The gradient of a state inside the graph, at every position of every sequence: dL/dh_t in total, on all of h_t's
+ * ways to L. */
 typedef struct {
-    char name[80];        /**< "encoder.rnn.l0.h" */
-    const char *kind;     /**< "hidden", "cell", "stream" (a transformer's), "head" (what the head reads) */
-    bool reverse;         /**< the last state computed is that of position 0 */
-    int64_t T, B, size;   /**< positions, sequences, width */
-    int64_t step, row;    /**< elements from a position to the next, and from a sequence to the next */
-    rv_real *g;           /**< the tape's; filled by backward, 0 at padded positions */
+    char name[80];      /**< "encoder.rnn.l0.h" */
+    const char *kind;   /**< "hidden", "cell", "stream" (a transformer's), "head" (what the head reads) */
+    bool reverse;       /**< the last state computed is that of position 0 */
+    int64_t T, B, size; /**< positions, sequences, width */
+    int64_t step, row;  /**< elements from a position to the next, and from a sequence to the next */
+    rv_real *g;         /**< the tape's; filled by backward, 0 at padded positions */
 } rv_watched;
 enum { RV_WATCH_MAX = 256 };
 typedef struct {
     int n; /**< 0 at first, and after rv_tape_reset */
     rv_watched seen[RV_WATCH_MAX];
 } rv_watch;
-/** Until the next call what the models show (rv_watch_states, rv_recurrent_watch) is listed in *watch, in the order of computing, and
- *  backward gives parameters no gradient. NULL: nothing is. Returns the old one. */
+/** Until the next call what the models show (rv_watch_states, rv_recurrent_watch) is listed in *watch, in the order of
+ * computing, and backward gives parameters no gradient. NULL: nothing is. Returns the old one. */
 RV_API rv_watch *rv_tape_watch(rv_tape *tape, rv_watch *watch);
-/** For ops: one more entry, named by the pattern, with zeros in g, if somebody watches and the tape records; else NULL. */
+/** For ops: one more entry, named by the pattern, with zeros in g, if somebody watches and the tape records; else NULL.
+ */
 RV_API rv_watched *rv_tape_watch_add(rv_tape *tape, const rv_watched *what, const char *name_fmt, va_list name);
 
 /* ---- leaves */
@@ -125,8 +128,8 @@ RV_API void *rv_tape_alloc(rv_tape *tape, size_t bytes);
 RV_API bool rv_tape_records(const rv_tape *tape, int nin, rv_tensor *const *in);
 /** Record a node; ctx_bytes of zeroed context come with it. NULL if nothing is recorded (not an error) or memory is
  *  out (sticky). */
-RV_API rv_node *rv_tape_record(rv_tape *tape, const rv_op *op, int nin, rv_tensor *const *in, int nout, rv_tensor *const *out,
-                               size_t ctx_bytes);
+RV_API rv_node *rv_tape_record(rv_tape *tape, const rv_op *op, int nin, rv_tensor *const *in, int nout,
+                               rv_tensor *const *out, size_t ctx_bytes);
 /** Make the error sticky and return NULL. */
 RV_API void *rv_tape_fail(rv_tape *tape, rv_status code, const char *fmt, ...) RV_PRINTF(3, 4);
 /** In backward: where to put the gradient of input t. *acc tells to add (true) or overwrite every element (false).
@@ -137,9 +140,9 @@ RV_API const rv_real *rv_out_grad(const rv_node *node, int i);
 /** Key and counters for this call's random numbers: (key, step, first index 0); each call gets its own stream. */
 RV_API rv_rng rv_tape_rng(rv_tape *tape);
 
-/** Columns [column, column + k) of the parameter w, transposed and packed for rv_gemm as `parts` equal stacks of its rows, one
- *  after the other, each of rv_tape_packed_bytes. Lives while weights are held (rv_tape_hold_weights). NULL when they are not, w is no
- *  parameter or there is no memory: then multiply with w itself, the bits are the same. */
+/** Columns [column, column + k) of the parameter w, transposed and packed for rv_gemm as `parts` equal stacks of its
+ * rows, one after the other, each of rv_tape_packed_bytes. Lives while weights are held (rv_tape_hold_weights). NULL
+ * when they are not, w is no parameter or there is no memory: then multiply with w itself, the bits are the same. */
 RV_API const void *rv_tape_packed(rv_tape *tape, const rv_tensor *w, int64_t column, int64_t k, int64_t parts);
 RV_API size_t rv_tape_packed_bytes(const rv_tensor *w, int64_t k, int64_t parts);
 

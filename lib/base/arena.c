@@ -39,7 +39,9 @@ static void *allocate(size_t bytes) {
     size_t align = huge ? HUGE_PAGE : RV_ALIGN, size = round_up(bytes ? bytes : 1, align);
     void *p = aligned_alloc(align, size);
     if (!p) {
-        rv_error(RV_ENOMEM, "out of memory: %zu MiB were asked for; reduce the batch size, the sequence length or the model", size >> 20);
+        rv_error(RV_ENOMEM,
+                 "out of memory: %zu MiB were asked for; reduce the batch size, the sequence length or the model",
+                 size >> 20);
         return NULL;
     }
     if (huge) madvise(p, size, MADV_HUGEPAGE); /* advice only: failure costs nothing but TLB misses */
@@ -86,7 +88,8 @@ void *rv_arena_alloc(rv_arena *a, size_t bytes) {
     bytes = round_up(bytes ? bytes : 1, RV_ALIGN);
     if (!a->top || a->top->cap - a->top->used < bytes) {
         size_t cap = a->grown > MIN_BLOCK ? a->grown : MIN_BLOCK;
-        if (a->top) cap = rv_arena_used(a) > cap ? rv_arena_used(a) : cap; /* doubling: few blocks, few tails of huge pages */
+        if (a->top)
+            cap = rv_arena_used(a) > cap ? rv_arena_used(a) : cap; /* doubling: few blocks, few tails of huge pages */
         if (!push_block(a, cap > bytes ? cap : bytes)) return NULL;
     }
     void *p = (char *)a->top + HEADER + a->top->used;

@@ -57,9 +57,12 @@ bool rv_log_colour(void) {
 static void format_time(double s, char *buf, size_t n) {
     if (s < 0) s = 0;
     long t = (long)(s + 0.5);
-    if (t >= 3600) snprintf(buf, n, "%ldh%02ldm", t / 3600, t / 60 % 60);
-    else if (t >= 60) snprintf(buf, n, "%ldm%02lds", t / 60, t % 60);
-    else snprintf(buf, n, "%lds", t);
+    if (t >= 3600)
+        snprintf(buf, n, "%ldh%02ldm", t / 3600, t / 60 % 60);
+    else if (t >= 60)
+        snprintf(buf, n, "%ldm%02lds", t / 60, t % 60);
+    else
+        snprintf(buf, n, "%lds", t);
 }
 
 static void draw(void) {
@@ -82,8 +85,8 @@ static void draw(void) {
         if (room < 0) room = 0;
         int full = (int)(share * width);
         for (int i = 0; i < width; i++) strcat(cells, i < full ? "\u2588" : "\u2591");
-        fprintf(stderr, "\r\033[K%s %s%s%s%s%.*s", bar.what, rv_log_colour() ? "\033[36m" : "", cells, rv_log_colour() ? "\033[0m" : "",
-                width ? " " : "", room, text);
+        fprintf(stderr, "\r\033[K%s %s%s%s%s%.*s", bar.what, rv_log_colour() ? "\033[36m" : "", cells,
+                rv_log_colour() ? "\033[0m" : "", width ? " " : "", room, text);
     } else {
         fprintf(stderr, "%s %lld/%lld %s, %s%s left\n", bar.what, (long long)bar.done, (long long)bar.total, bar.unit,
                 note, eta);

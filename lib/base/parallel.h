@@ -35,13 +35,14 @@ RV_API int rv_threads(void);
  *  Has no influence on results. */
 RV_API int rv_threads_for(double flops);
 
-/** A meeting point for the threads of one parallel region that meet every few microseconds, as a recurrence's do. libgomp's
- *  own puts a thread to sleep within that time, and waking it takes longer than the work. Starts as {0}. */
+/** A meeting point for the threads of one parallel region that meet every few microseconds, as a recurrence's do.
+ * libgomp's own puts a thread to sleep within that time, and waking it takes longer than the work. Starts as {0}. */
 typedef struct {
     RV_ALIGNED(64) int arrived;
     RV_ALIGNED(64) unsigned round; /**< on a line of its own: it is what those who wait look at */
 } rv_barrier;
-/** Go on when all `threads` are here; what they wrote before is then seen by all. Who waits long gives the CPU to others. */
+/** Go on when all `threads` are here; what they wrote before is then seen by all. Who waits long gives the CPU to
+ * others. */
 RV_API void rv_barrier_wait(rv_barrier *b, int threads);
 
 #endif

@@ -48,6 +48,7 @@ int rv_exit_code(rv_status code) {
 }
 
 void rv__assert_failed(const char *cond, const char *file, int line) {
-    fprintf(stderr, "ravel: internal error: %s does not hold (%s:%d). Please report this with the command you ran.\n", cond, file, line);
+    fprintf(stderr, "ravel: internal error: %s does not hold (%s:%d). Please report this with the command you ran.\n",
+            cond, file, line);
     abort();
 }

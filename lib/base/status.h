@@ -29,16 +29,16 @@
 
 typedef enum {
     RV_OK = 0,
-    RV_EINTERNAL,  /**< an invariant of ravel's own is broken */
-    RV_EUSAGE,     /**< command line or configuration */
-    RV_EDATA,      /**< data set, tokenizer, corpus */
-    RV_ECKPT,      /**< checkpoint cannot be read or written */
-    RV_EDIVERGED,  /**< NaN or Inf in loss or gradients */
-    RV_EVERIFY,    /**< verification failed */
-    RV_ESHAPE,     /**< tensor shapes do not fit */
-    RV_ENOMEM,     /**< out of memory */
-    RV_ETERM,      /**< stopped by SIGTERM after saving */
-    RV_EINT,       /**< stopped by SIGINT after saving */
+    RV_EINTERNAL, /**< an invariant of ravel's own is broken */
+    RV_EUSAGE,    /**< command line or configuration */
+    RV_EDATA,     /**< data set, tokenizer, corpus */
+    RV_ECKPT,     /**< checkpoint cannot be read or written */
+    RV_EDIVERGED, /**< NaN or Inf in loss or gradients */
+    RV_EVERIFY,   /**< verification failed */
+    RV_ESHAPE,    /**< tensor shapes do not fit */
+    RV_ENOMEM,    /**< out of memory */
+    RV_ETERM,     /**< stopped by SIGTERM after saving */
+    RV_EINT,      /**< stopped by SIGINT after saving */
 } rv_status;
 
 /** Record the message of the calling thread's latest error and return `code`. Messages over 16 KiB are cut. */

@@ -12,10 +12,15 @@
 #include "base/stop.h"
 #include "train/trainer.h"
 
-enum { COST_BATCH = 8, COST_REPEATS = 3, COST_SECONDS = 20 }; /* sequences; fewest in a round; most that all rounds of one measurement may take */
+enum {
+    COST_BATCH = 8,
+    COST_REPEATS = 3,
+    COST_SECONDS = 20
+}; /* sequences; fewest in a round; most that all rounds of one measurement may take */
 
 static void outcome_path(const rv_cell_info *cell, char path[RV_PATH_MAX]) {
-    snprintf(path, RV_PATH_MAX, "%.*s%s", RV_PATH_MAX - 16, cell->path, cell->kind == RV_CELL_COST ? "" : "/outcome.json");
+    snprintf(path, RV_PATH_MAX, "%.*s%s", RV_PATH_MAX - 16, cell->path,
+             cell->kind == RV_CELL_COST ? "" : "/outcome.json");
 }
 
 static bool is_text(const json_t *o, const char *key, const char *text) {
@@ -46,10 +51,13 @@ static bool not_needed(const rv_comparison *c, const rv_cell_info *cell) {
     return cell->beyond && rv__beyond_wanted(c, cell->beyond, &wanted, &missing) == RV_OK && wanted == RV__NOT_WANTED;
 }
 
-/* The folder whose lock stands for the cell: measurements of cost have one for all, since they want the machine for themselves. */
+/* The folder whose lock stands for the cell: measurements of cost have one for all, since they want the machine for
+ * themselves. */
 static void lock_path(const rv_comparison *c, const rv_cell_info *cell, char path[RV_PATH_MAX]) {
-    if (cell->kind == RV_CELL_COST) snprintf(path, RV_PATH_MAX, "%s/cost", c->dir);
-    else snprintf(path, RV_PATH_MAX, "%s", cell->path);
+    if (cell->kind == RV_CELL_COST)
+        snprintf(path, RV_PATH_MAX, "%s/cost", c->dir);
+    else
+        snprintf(path, RV_PATH_MAX, "%s", cell->path);
 }
 
 rv_cell_state rv_cell_look(const rv_comparison *c, int number, int64_t *step, long *pid) {
@@ -92,7 +100,8 @@ bool rv_cell_ready(const rv_comparison *c, int number) {
 static rv_status write_outcome(const rv_cell_info *cell, const char *status, int64_t step, const char *message) {
     char path[RV_PATH_MAX];
     outcome_path(cell, path);
-    json_t *outcome = json_pack("{s:s, s:I, s:o}", "status", status, "step", (json_int_t)step, "message", message ? json_string(message) : json_null());
+    json_t *outcome = json_pack("{s:s, s:I, s:o}", "status", status, "step", (json_int_t)step, "message",
+                                message ? json_string(message) : json_null());
     rv_status result = rv_json_write(outcome, path);
     json_decref(outcome);
     return result;
@@ -101,7 +110,7 @@ static rv_status write_outcome(const rv_cell_info *cell, const char *status, int
 const json_t *rv__model_of(const rv_comparison *c, const char *label) {
     size_t i;
     json_t *m;
-    json_array_foreach(json_object_get(c->plan, "models"), i, m)
+    json_array_foreach (json_object_get(c->plan, "models"), i, m)
         if (!strcmp(json_string_value(json_object_get(m, "model")), label)) return m;
     return NULL;
 }
@@ -127,17 +136,19 @@ static int64_t last_step(const char *dir) {
 }
 
 static rv_status measure(const rv_comparison *c, const rv_cell_info *cell) {
-    rv_measure_options o = {.gradient_flow = rv_config_has(c->config, "compare.gradient_flow"), .pictures = (int)rv_config_int(c->config, "compare.report.attention.sentences")};
+    rv_measure_options o = {.gradient_flow = rv_config_has(c->config, "compare.gradient_flow"),
+                            .pictures = (int)rv_config_int(c->config, "compare.report.attention.sentences")};
     if (o.gradient_flow) o.flow_length = rv_config_int(c->config, "compare.gradient_flow.length");
     return rv_measure_run(cell->path, &o);
 }
 
-/* The cell's lock again after training has let go of it. Another process may have taken the cell in between, and finds only what is
- * left to do here: it is waited for. */
+/* The cell's lock again after training has let go of it. Another process may have taken the cell in between, and finds
+ * only what is left to do here: it is waited for. */
 static rv_status hold(const rv_cell_info *cell, rv_run_dir **dir) {
     for (;;) {
         rv_status status = rv_run_dir_open(cell->path, dir);
-        if (status == RV_OK || !rv_run_dir_owner(cell->path)) return status == RV_OK ? status : rv_run_dir_open(cell->path, dir);
+        if (status == RV_OK || !rv_run_dir_owner(cell->path))
+            return status == RV_OK ? status : rv_run_dir_open(cell->path, dir);
         usleep(200000);
         RV_TRY(rv_stop_requested());
     }
@@ -171,20 +182,27 @@ static rv_status train(const rv_comparison *c, const rv_cell_info *cell, int thr
 /* ---- cost */
 
 static void read_spec(const rv_config *c, rv_cost_spec *s) {
-    const int64_t rounds = rv_config_int(c, "compare.cost.rounds"), repeats = (rv_config_int(c, "compare.cost.repeats") + rounds - 1) / rounds;
-    *s = (rv_cost_spec){.warmup = (int)rv_config_int(c, "compare.cost.warmup"), .repeats = repeats < COST_REPEATS ? COST_REPEATS : (int)repeats,
+    const int64_t rounds = rv_config_int(c, "compare.cost.rounds"),
+                  repeats = (rv_config_int(c, "compare.cost.repeats") + rounds - 1) / rounds;
+    *s = (rv_cost_spec){.warmup = (int)rv_config_int(c, "compare.cost.warmup"),
+                        .repeats = repeats < COST_REPEATS ? COST_REPEATS : (int)repeats,
                         .max_seconds = COST_SECONDS / (double)rounds};
     s->n_lengths = rv_config_count(c, "compare.cost.sequence_length");
     for (int i = 0; i < s->n_lengths; i++) s->length[i] = rv_config_int_at(c, "compare.cost.sequence_length", i);
     s->n_threads = rv_config_count(c, "compare.cost.threads");
     for (int i = 0; i < s->n_threads; i++) s->threads[i] = (int)rv_config_int_at(c, "compare.cost.threads", i);
-    if (rv_config_has(c, "compare.cost.tokens")) s->tokens = rv_config_int(c, "compare.cost.tokens");
-    else s->batch = rv_config_has(c, "compare.cost.batch") ? rv_config_int(c, "compare.cost.batch") : COST_BATCH;
+    if (rv_config_has(c, "compare.cost.tokens"))
+        s->tokens = rv_config_int(c, "compare.cost.tokens");
+    else
+        s->batch = rv_config_has(c, "compare.cost.batch") ? rv_config_int(c, "compare.cost.batch") : COST_BATCH;
     for (int i = 0; i < rv_config_count(c, "compare.cost.phases"); i++) {
         const char *phase = rv_config_text_at(c, "compare.cost.phases", i);
-        if (!strcmp(phase, "forward")) s->forward = true;
-        else if (!strcmp(phase, "backward")) s->backward = true;
-        else s->decode = true;
+        if (!strcmp(phase, "forward"))
+            s->forward = true;
+        else if (!strcmp(phase, "backward"))
+            s->backward = true;
+        else
+            s->decode = true;
     }
 }
 
@@ -200,8 +218,9 @@ static rv_status cost(const rv_comparison *c, const rv_cell_info *cell) {
     const json_t *model = rv__model_of(c, cell->model);
     rv_status status = configure(c, cell, 0, &config);
     if (status == RV_OK)
-        status = rv_cost_run(config, cell->model, json_integer_value(json_object_get(model, "src_vocab")), json_integer_value(json_object_get(model, "tgt_vocab")), &spec, cell->path,
-                             "/proc/self/exe");
+        status =
+            rv_cost_run(config, cell->model, json_integer_value(json_object_get(model, "src_vocab")),
+                        json_integer_value(json_object_get(model, "tgt_vocab")), &spec, cell->path, "/proc/self/exe");
     rv_config_destroy(config);
     rv_run_dir_close(dir);
     return status;

@@ -8,7 +8,8 @@
 
 /* A model of the plan by its label; NULL if there is none. */
 const json_t *rv__model_of(const rv_comparison *c, const char *label);
-/* The configuration of a model: its file with the assignments of the lists (JSON arrays of "key=value"; NULL: none), later ones win. */
+/* The configuration of a model: its file with the assignments of the lists (JSON arrays of "key=value"; NULL: none),
+ * later ones win. */
 rv_status rv__model_config(const json_t *model, const json_t *set, const json_t *more, rv_config **out);
 /* Add "defaults" to a model of the plan: the keys that it has by default. */
 rv_status rv__list_defaults(json_t *model, const json_t *set);
@@ -52,6 +53,7 @@ typedef rv_status (*rv__size_of)(void *ctx, const rv__widths *widths, double *va
 /* The widths that a file gives, as they are. */
 void rv__widths_of(const rv_config *config, rv__widths *out);
 /* Scale them until the size is nearest to the target, or within the tolerance of it. *value: its size. */
-rv_status rv__match_widths(const rv_config *config, double target, double tolerance, rv__size_of size, void *ctx, rv__widths *out, double *value);
+rv_status rv__match_widths(const rv_config *config, double target, double tolerance, rv__size_of size, void *ctx,
+                           rv__widths *out, double *value);
 
 #endif

@@ -47,7 +47,8 @@ static rv_status problem(const rv_yaml_node *at, const char *key, const char *wh
 
 static bool label_ok(const char *s) {
     size_t n = strlen(s);
-    return n && n <= 48 && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n && s[0] != '.' && s[0] != '-';
+    return n && n <= 48 && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n &&
+           s[0] != '.' && s[0] != '-';
 }
 
 /* FILE beside the file in which `at` stands; an assignment of the command line is relative to the working directory. */
@@ -76,7 +77,8 @@ static rv_status read_model(const rv_yaml_node *n, json_t *models) {
         return problem(n->key, "compare.models", "a model's label is 1 to 48 letters, digits, '.', '_' and '-'");
     if (n->kind == RV_YAML_MAP) {
         for (const rv_yaml_node *e = n->first; e; e = e->next) {
-            if (!strcmp(e->key->text, "set") && e->kind == RV_YAML_MAP) RV_TRY(assignments(e, set));
+            if (!strcmp(e->key->text, "set") && e->kind == RV_YAML_MAP)
+                RV_TRY(assignments(e, set));
             else if (strcmp(e->key->text, "file"))
                 return problem(e->key, "compare.models",
                                "expected LABEL: FILE.yaml or LABEL: {file: FILE.yaml, set: {key.path: value}}");
@@ -109,7 +111,10 @@ rv_status rv__combinations(const rv_config *config, const char *key, json_t *set
                 char *text = rv_config_flow(v);
                 const char *before = json_string_value(json_object_get(old, "setting"));
                 if (text) rv__assign(set, "%s=%s", n->key->text, text);
-                json_array_append_new(next, json_pack("{s:o, s:o}", "setting", json_sprintf("%s%s%s=%s", before, *before ? " " : "", n->key->text, text ? text : ""), "set", set));
+                json_array_append_new(next, json_pack("{s:o, s:o}", "setting",
+                                                      json_sprintf("%s%s%s=%s", before, *before ? " " : "",
+                                                                   n->key->text, text ? text : ""),
+                                                      "set", set));
                 free(text);
             }
         }
@@ -162,7 +167,8 @@ rv_status rv__model_config(const json_t *model, const json_t *set, const json_t 
     const char *text[ASSIGNMENTS_MAX];
     int n = 0;
     for (int l = 0; l < 3; l++)
-        for (size_t i = 0; i < json_array_size(lists[l]) && n < ASSIGNMENTS_MAX; i++) text[n++] = json_string_value(json_array_get(lists[l], i));
+        for (size_t i = 0; i < json_array_size(lists[l]) && n < ASSIGNMENTS_MAX; i++)
+            text[n++] = json_string_value(json_array_get(lists[l], i));
     return rv_config_load_experiment(json_string_value(json_object_get(model, "file")), n, text, out);
 }
 
@@ -193,10 +199,13 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
 
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
     static const char key[] = "compare.quality.threshold.metric";
-    const char *metric = rv_config_has(c->config, "compare.quality.threshold") ? rv_config_text(c->config, key) : "loss";
+    const char *metric =
+        rv_config_has(c->config, "compare.quality.threshold") ? rv_config_text(c->config, key) : "loss";
     if (rv_task_measures(model, metric)) return RV_OK;
-    return rv_error(RV_EUSAGE, "%s: %s: model '%s' does not measure %s at validation; add it to the model's 'metrics', or take loss", rv_config_where(c->config, key), key, label,
-                    metric);
+    return rv_error(
+        RV_EUSAGE,
+        "%s: %s: model '%s' does not measure %s at validation; add it to the model's 'metrics', or take loss",
+        rv_config_where(c->config, key), key, label, metric);
 }
 
 /* A model with every value that trials choose among, in every setting that it is then trained in. */
@@ -228,10 +237,10 @@ static rv_status ask(rv_comparison *c) {
     free(text);
     size_t m, s;
     json_t *model, *setting;
-    json_array_foreach(c->models, m, model) {
+    json_array_foreach (c->models, m, model) {
         const char *label = json_string_value(json_object_get(model, "model"));
         const rv_yaml_node *at = rv_config_map_at(c->config, "compare.models", (int)m);
-        json_array_foreach(c->settings, s, setting) {
+        json_array_foreach (c->settings, s, setting) {
             rv_config *config;
             const char *name = json_string_value(json_object_get(setting, "setting"));
             rv_status status = rv__model_config(model, json_object_get(setting, "set"), NULL, &config);
@@ -241,8 +250,10 @@ static rv_status ask(rv_comparison *c) {
             }
             if (status != RV_OK) {
                 char where[1024];
-                rv_yaml_where(*name ? rv_config_map_at(c->config, "compare.settings", 0)->key : at, where, sizeof where);
-                return rv_error_context(status, "%s: model '%s'%s%s cannot be used:\n", where, label, *name ? " in the setting " : "", name);
+                rv_yaml_where(*name ? rv_config_map_at(c->config, "compare.settings", 0)->key : at, where,
+                              sizeof where);
+                return rv_error_context(status, "%s: model '%s'%s%s cannot be used:\n", where, label,
+                                        *name ? " in the setting " : "", name);
             }
             text = s ? NULL : rv_config_merged(config);
             status = check_threshold(c, config, label);
@@ -268,18 +279,23 @@ static rv_status check_reference(const rv_comparison *c) {
     const char *label = rv_config_text(c->config, "compare.match.reference");
     for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++)
         if (!strcmp(rv_config_map_key(c->config, "compare.models", i), label)) return RV_OK;
-    return rv_error(RV_EUSAGE, "%s: compare.match.reference: there is no model '%s' in compare.models", rv_config_where(c->config, "compare.match.reference"), label);
+    return rv_error(RV_EUSAGE, "%s: compare.match.reference: there is no model '%s' in compare.models",
+                    rv_config_where(c->config, "compare.match.reference"), label);
 }
 
 static rv_status read_file(rv_comparison *c, int n, const char *const *overrides) {
     RV_TRY(rv_config_load(c->file, n, overrides, &c->config));
     if (!rv_config_has(c->config, "compare"))
-        return rv_error(RV_EUSAGE, "%s: it has no 'compare:', so it is a single experiment: ravel train %s", c->file, c->file);
+        return rv_error(RV_EUSAGE, "%s: it has no 'compare:', so it is a single experiment: ravel train %s", c->file,
+                        c->file);
     const char *dir = rv_config_has(c->config, "compare.dir") ? rv_config_text(c->config, "compare.dir") : NULL;
-    int used = snprintf(c->dir, sizeof c->dir, "%s%s", dir ? dir : "runs/", dir ? "" : rv_config_text(c->config, "compare.name"));
+    int used = snprintf(c->dir, sizeof c->dir, "%s%s", dir ? dir : "runs/",
+                        dir ? "" : rv_config_text(c->config, "compare.name"));
     if (used >= (int)sizeof c->dir) return rv_error(RV_EUSAGE, "%s: compare.dir is too long", c->file);
-    if (strpbrk(c->dir, "'\n") || strstr(c->dir, "${")) return rv_error(RV_EUSAGE, "%s: compare.dir must not have quotes, line ends or ${ in it", c->file);
-    for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++) RV_TRY(read_model(rv_config_map_at(c->config, "compare.models", i), c->models));
+    if (strpbrk(c->dir, "'\n") || strstr(c->dir, "${"))
+        return rv_error(RV_EUSAGE, "%s: compare.dir must not have quotes, line ends or ${ in it", c->file);
+    for (int i = 0; i < rv_config_map_count(c->config, "compare.models"); i++)
+        RV_TRY(read_model(rv_config_map_at(c->config, "compare.models", i), c->models));
     RV_TRY(rv__combinations(c->config, "compare.settings", c->settings));
     RV_TRY(read_trials(c));
     RV_TRY(check_reference(c));
@@ -332,7 +348,7 @@ static bool came_later(const json_t *line) { return !strcmp(json_string_value(li
 static rv_status compare_asked(const rv_comparison *c, const char *path) {
     const char *key, *nothing = "nothing there";
     json_t *now, *then_all = json_object_get(c->plan, "asked");
-    json_object_foreach(c->asked, key, now) {
+    json_object_foreach (c->asked, key, now) {
         json_t *then = json_object_get(then_all, key);
         const size_t lines = json_array_size(now);
         size_t i = 0;
@@ -346,8 +362,10 @@ static rv_status compare_asked(const rv_comparison *c, const char *path) {
         }
         if (i == lines && json_array_size(then) == k) continue;
         const char *a = json_string_value(json_array_get(then, k)), *b = json_string_value(json_array_get(now, i));
-        return rv_error(RV_EUSAGE, "%s was made from another configuration; %s: '%s' then, '%s' now. Put %s back, give the comparison another name, or remove %s", path, key,
-                        a ? a + strspn(a, " ") : nothing, b ? b + strspn(b, " ") : nothing, c->file, c->dir);
+        return rv_error(RV_EUSAGE,
+                        "%s was made from another configuration; %s: '%s' then, '%s' now. Put %s back, give the "
+                        "comparison another name, or remove %s",
+                        path, key, a ? a + strspn(a, " ") : nothing, b ? b + strspn(b, " ") : nothing, c->file, c->dir);
     }
     return RV_OK;
 }
@@ -357,16 +375,21 @@ static bool is_cell(json_t *e) {
     const char *text;
     json_t *set;
     json_int_t number;
-    return !json_unpack(e, "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "kind", &text, "model", &text, "setting", &text, "path", &text, "seed", &number, "steps", &number,
-                        "tokens", &number, "set", &set);
+    return !json_unpack(e, "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "kind", &text, "model", &text, "setting", &text,
+                        "path", &text, "seed", &number, "steps", &number, "tokens", &number, "set", &set);
 }
 
 static rv_status read_plan(rv_comparison *c, const char *path) {
     RV_TRY(rv_json_read(path, &c->plan));
     const char *format = json_string_value(json_object_get(c->plan, "format"));
     bool whole = format && !strcmp(format, "ravel-compare 2") && json_is_array(json_object_get(c->plan, "models"));
-    for (int i = 0; i < rv_comparison_cells(c); i++) whole = whole && is_cell(json_array_get(json_object_get(c->plan, "cells"), (size_t)i));
-    if (!whole) return rv_error(RV_EDATA, "%s: this is no plan that this version of ravel wrote; remove it, so that it is made again, and if it is an earlier version's, the whole folder: its cells were trained by other rules", path);
+    for (int i = 0; i < rv_comparison_cells(c); i++)
+        whole = whole && is_cell(json_array_get(json_object_get(c->plan, "cells"), (size_t)i));
+    if (!whole)
+        return rv_error(RV_EDATA,
+                        "%s: this is no plan that this version of ravel wrote; remove it, so that it is made again, "
+                        "and if it is an earlier version's, the whole folder: its cells were trained by other rules",
+                        path);
     return compare_asked(c, path);
 }
 
@@ -391,7 +414,8 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     /* One process plans; those that share the comparison wait for it. */
     rv_run_dir *dir = NULL;
     while (rv_run_dir_open(c->dir, &dir) != RV_OK) {
-        if (!rv_run_dir_owner(c->dir)) { /* it let go of the folder just now; or the folder cannot be made or written, and the message says so */
+        if (!rv_run_dir_owner(c->dir)) { /* it let go of the folder just now; or the folder cannot be made or written,
+                                            and the message says so */
             RV_TRY(rv_run_dir_open(c->dir, &dir));
             break;
         }

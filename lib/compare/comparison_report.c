@@ -98,7 +98,7 @@ static json_t *shell_word(const char *s) {
 static json_t *command_of(const rv_comparison *c) {
     json_t *command = json_sprintf("ravel compare %s", c->file), *given;
     size_t i;
-    json_array_foreach(c->overrides, i, given) {
+    json_array_foreach (c->overrides, i, given) {
         json_t *before = command, *word = shell_word(json_string_value(given));
         command = word ? json_sprintf("%s %s", json_string_value(before), json_string_value(word)) : NULL;
         json_decref(before);
@@ -109,15 +109,18 @@ static json_t *command_of(const rv_comparison *c) {
 
 static rv_status build(const rv_comparison *c, bool times, held *h, int *n_runs, json_t **out) {
     const json_t *models = json_object_get(c->plan, "models"), *settings = json_object_get(c->plan, "settings");
-    size_t cells = (size_t)rv_comparison_cells(c) + 1, n_models = json_array_size(models), n_settings = json_array_size(settings);
+    size_t cells = (size_t)rv_comparison_cells(c) + 1, n_models = json_array_size(models),
+           n_settings = json_array_size(settings);
     h->run = calloc(cells, sizeof *h->run);
     h->config = calloc(cells, sizeof *h->config);
     h->path = calloc(cells, sizeof *h->path);
     h->outcome = calloc(cells, sizeof *h->outcome);
     h->model = calloc(n_models, sizeof *h->model);
     h->setting = calloc(n_settings, sizeof *h->setting);
-    if (!h->run || !h->config || !h->path || !h->outcome || !h->model || !h->setting) return rv_error(RV_ENOMEM, "no memory for a report");
-    for (size_t i = 0; i < n_models; i++) h->model[i] = json_string_value(json_object_get(json_array_get(models, i), "model"));
+    if (!h->run || !h->config || !h->path || !h->outcome || !h->model || !h->setting)
+        return rv_error(RV_ENOMEM, "no memory for a report");
+    for (size_t i = 0; i < n_models; i++)
+        h->model[i] = json_string_value(json_object_get(json_array_get(models, i), "model"));
     for (size_t i = 0; i < n_settings; i++) h->setting[i] = json_string_value(json_array_get(settings, i));
     for (int i = 1; i <= rv_comparison_cells(c); i++) RV_TRY(add_run(c, i, h, n_runs));
     h->plan = json_copy(c->plan);
@@ -155,7 +158,8 @@ rv_status rv_comparison_write_report(const rv_comparison *c, bool times, json_t 
     char path[RV_PATH_MAX];
     rv_run_dir *dir = NULL;
     *out = NULL;
-    while (rv_run_dir_open(c->dir, &dir) != RV_OK) { /* another process that shares the comparison may be writing it, too */
+    while (rv_run_dir_open(c->dir, &dir) !=
+           RV_OK) { /* another process that shares the comparison may be writing it, too */
         if (!rv_run_dir_owner(c->dir)) {
             RV_TRY(rv_run_dir_open(c->dir, &dir)); /* it is done with it just now; or the folder cannot be written */
             break;

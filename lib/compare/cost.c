@@ -56,12 +56,13 @@ static rv_status decode(rv__subject *s, taken t[PHASES], double seconds[PHASES])
     return RV_OK;
 }
 
-static rv_status once(rv__subject *s, uint64_t step, bool decoding, bool back, taken t[PHASES], double seconds[PHASES]) {
+static rv_status once(rv__subject *s, uint64_t step, bool decoding, bool back, taken t[PHASES],
+                      double seconds[PHASES]) {
     return decoding ? decode(s, t, seconds) : train(s, step, back, t, seconds);
 }
 
-/* Warm-up, then repeats. A warm-up goes on until the caches are warm and the threads have found a core each, which short steps
- * alone do not reach; one that takes longer than a quarter of the time is cut. */
+/* Warm-up, then repeats. A warm-up goes on until the caches are warm and the threads have found a core each, which
+ * short steps alone do not reach; one that takes longer than a quarter of the time is cut. */
 static rv_status repeat(rv__subject *s, const rv_cost_spec *spec, bool decoding, taken t[PHASES]) {
     enum { FEWEST = 3 };
     const double settled = 0.05, limit = spec->max_seconds > 0 ? spec->max_seconds : 1e300;
@@ -69,13 +70,15 @@ static rv_status repeat(rv__subject *s, const rv_cost_spec *spec, bool decoding,
     double seconds[PHASES] = {0}, begin = rv_now();
     uint64_t step = 0;
     rv_tape_set_training(s->tape, !decoding);
-    for (double spent = 0; !step || ((step < (uint64_t)spec->warmup || spent < settled) && spent < limit / 4); spent = rv_now() - begin)
+    for (double spent = 0; !step || ((step < (uint64_t)spec->warmup || spent < settled) && spent < limit / 4);
+         spent = rv_now() - begin)
         RV_TRY(once(s, step++, decoding, spec->backward, t, seconds));
     begin = rv_now();
     for (int i = 0; i < spec->repeats && (i < FEWEST || rv_now() - begin < limit); i++) {
         RV_TRY(once(s, step++, decoding, spec->backward, t, seconds));
         for (int p = 0; p < PHASES; p++)
-            if (wanted[p] && json_array_append_new(t[p].ms, json_real(ms(seconds[p])))) return rv_error(RV_ENOMEM, "out of memory");
+            if (wanted[p] && json_array_append_new(t[p].ms, json_real(ms(seconds[p]))))
+                return rv_error(RV_ENOMEM, "out of memory");
     }
     return RV_OK;
 }
@@ -84,8 +87,9 @@ static rv_status give(const rv__subject *s, const taken t[PHASES], json_t *cells
     const double forward = rv__subject_forward_flops(s), flops[PHASES] = {forward, 2 * forward, forward};
     for (int p = 0; p < PHASES; p++) {
         if (!json_array_size(t[p].ms)) continue;
-        json_t *cell = json_pack("{s:s, s:i, s:I, s:I, s:O, s:I, s:I, s:f, s:f}", "phase", phase_name[p], "threads", rv_threads(), "sequence_length",
-                                 (json_int_t)s->L, "batch", (json_int_t)s->B, "ms", t[p].ms, "peak_bytes", (json_int_t)t[p].peak_bytes, "step_bytes",
+        json_t *cell = json_pack("{s:s, s:i, s:I, s:I, s:O, s:I, s:I, s:f, s:f}", "phase", phase_name[p], "threads",
+                                 rv_threads(), "sequence_length", (json_int_t)s->L, "batch", (json_int_t)s->B, "ms",
+                                 t[p].ms, "peak_bytes", (json_int_t)t[p].peak_bytes, "step_bytes",
                                  (json_int_t)t[p].step_bytes, "flops", flops[p], "flops_counted", t[p].counted);
         if (!cell || json_array_append_new(cells, cell)) return rv_error(RV_ENOMEM, "out of memory");
     }
@@ -110,7 +114,8 @@ int64_t rv_cost_batch(const rv_cost_spec *spec, int64_t length) {
     return spec->batch ? spec->batch : fit > 1 ? fit : 1;
 }
 
-rv_status rv_cost_measure(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, int64_t length, json_t *cells) {
+rv_status rv_cost_measure(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec,
+                          int64_t length, json_t *cells) {
     rv__subject s;
     RV_TRY(rv__subject_open(config, src_vocab, tgt_vocab, rv_cost_batch(spec, length), length, &s));
     const rv_status status = measure(&s, spec, cells);

@@ -1,6 +1,6 @@
-/* The same measurement at every length and number of threads, each in a process of its own: so that one does not warm the
- * next, and each has a peak of memory of its own. A process is started anew (exec): after a parallel region a mere fork hangs
- * in its next one. */
+/* The same measurement at every length and number of threads, each in a process of its own: so that one does not warm
+ * the next, and each has a peak of memory of its own. A process is started anew (exec): after a parallel region a mere
+ * fork hangs in its next one. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -25,11 +25,13 @@ extern char **environ;
 
 /* ---- the request */
 
-static json_t *make_request(const char *config, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, int threads, int64_t length) {
-    return json_pack("{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:b, s:b, s:b, s:i, s:i, s:f}", "config", config, "src_vocab", (json_int_t)src_vocab, "tgt_vocab",
-                     (json_int_t)tgt_vocab, "threads", threads, "length", (json_int_t)length, "batch", (json_int_t)spec->batch, "tokens",
-                     (json_int_t)spec->tokens, "forward", spec->forward, "backward", spec->backward, "decode", spec->decode, "warmup", spec->warmup,
-                     "repeats", spec->repeats, "max_seconds", spec->max_seconds);
+static json_t *make_request(const char *config, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec,
+                            int threads, int64_t length) {
+    return json_pack("{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:b, s:b, s:b, s:i, s:i, s:f}", "config", config, "src_vocab",
+                     (json_int_t)src_vocab, "tgt_vocab", (json_int_t)tgt_vocab, "threads", threads, "length",
+                     (json_int_t)length, "batch", (json_int_t)spec->batch, "tokens", (json_int_t)spec->tokens,
+                     "forward", spec->forward, "backward", spec->backward, "decode", spec->decode, "warmup",
+                     spec->warmup, "repeats", spec->repeats, "max_seconds", spec->max_seconds);
 }
 
 static rv_status answer(json_t *request, json_t *cells) {
@@ -37,9 +39,10 @@ static rv_status answer(json_t *request, json_t *cells) {
     json_int_t src_vocab, tgt_vocab, length, batch, tokens;
     int threads, forward, backward, decode;
     rv_cost_spec spec = {0};
-    if (json_unpack(request, "{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:b, s:b, s:b, s:i, s:i, s:F}", "config", &text, "src_vocab", &src_vocab, "tgt_vocab", &tgt_vocab,
-                    "threads", &threads, "length", &length, "batch", &batch, "tokens", &tokens, "forward", &forward, "backward", &backward, "decode", &decode,
-                    "warmup", &spec.warmup, "repeats", &spec.repeats, "max_seconds", &spec.max_seconds))
+    if (json_unpack(request, "{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:b, s:b, s:b, s:i, s:i, s:F}", "config", &text,
+                    "src_vocab", &src_vocab, "tgt_vocab", &tgt_vocab, "threads", &threads, "length", &length, "batch",
+                    &batch, "tokens", &tokens, "forward", &forward, "backward", &backward, "decode", &decode, "warmup",
+                    &spec.warmup, "repeats", &spec.repeats, "max_seconds", &spec.max_seconds))
         return rv_error(RV_EUSAGE, "no request to measure on standard input; this is for 'ravel compare' to start");
     spec.batch = batch, spec.tokens = tokens;
     spec.forward = forward, spec.backward = backward, spec.decode = decode;
@@ -53,9 +56,14 @@ static rv_status answer(json_t *request, json_t *cells) {
 
 rv_status rv_cost_serve(FILE *in, FILE *out) {
     json_t *request = json_loadf(in, JSON_DISABLE_EOF_CHECK, NULL), *cells = json_array();
-    rv_status status = request && cells ? answer(request, cells) : rv_error(RV_EUSAGE, "no request to measure on standard input; this is for 'ravel compare' to start");
-    json_t *reply = status == RV_OK ? json_pack("{s:O}", "cells", cells) : json_pack("{s:i, s:s}", "status", (int)status, "message", rv_error_message());
-    if (json_dumpf(reply, out, JSON_REAL_PRECISION(15)) || fflush(out)) status = rv_error(RV_EINTERNAL, "cannot answer: %s", strerror(errno));
+    rv_status status =
+        request && cells
+            ? answer(request, cells)
+            : rv_error(RV_EUSAGE, "no request to measure on standard input; this is for 'ravel compare' to start");
+    json_t *reply = status == RV_OK ? json_pack("{s:O}", "cells", cells)
+                                    : json_pack("{s:i, s:s}", "status", (int)status, "message", rv_error_message());
+    if (json_dumpf(reply, out, JSON_REAL_PRECISION(15)) || fflush(out))
+        status = rv_error(RV_EINTERNAL, "cannot answer: %s", strerror(errno));
     json_decref(reply);
     json_decref(request);
     json_decref(cells);
@@ -72,7 +80,8 @@ typedef struct {
 static rv_status start(const char *self, child *c) {
     int in[2], out[2];
     char *argv[] = {(char *)"ravel", (char *)"compare", (char *)"--cost-worker", NULL};
-    if (pipe2(in, O_CLOEXEC)) return rv_error(RV_EINTERNAL, "cannot start a process to measure in: %s", strerror(errno));
+    if (pipe2(in, O_CLOEXEC))
+        return rv_error(RV_EINTERNAL, "cannot start a process to measure in: %s", strerror(errno));
     if (pipe2(out, O_CLOEXEC)) {
         close(in[0]);
         close(in[1]);
@@ -104,15 +113,19 @@ static rv_status ask(const char *self, json_t *request, json_t **reply) {
     if (to ? fclose(to) : close(c.to)) sent = false;
     signal(SIGPIPE, old);
     *reply = sent && from ? json_loadf(from, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
-    if (from) fclose(from);
-    else close(c.from);
+    if (from)
+        fclose(from);
+    else
+        close(c.from);
     int ended = 0;
     while (waitpid(c.pid, &ended, 0) < 0 && errno == EINTR) continue;
     if (*reply) return RV_OK;
     RV_TRY(rv_stop_requested());
     if (WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL)
-        return rv_error(RV_ENOMEM, "the process that measured was killed; most likely the machine has too little memory");
-    return rv_error(RV_EINTERNAL, "the process that measured ended early (%s %d); what it said is above", WIFSIGNALED(ended) ? "signal" : "exit code",
+        return rv_error(RV_ENOMEM,
+                        "the process that measured was killed; most likely the machine has too little memory");
+    return rv_error(RV_EINTERNAL, "the process that measured ended early (%s %d); what it said is above",
+                    WIFSIGNALED(ended) ? "signal" : "exit code",
                     WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
@@ -124,7 +137,8 @@ static rv_status measure(const char *self, json_t *request, json_t *cells) {
     const char *message = json_string_value(json_object_get(reply, "message"));
     const int status = (int)json_integer_value(json_object_get(reply, "status"));
     rv_status result = found ? RV_OK
-                             : rv_error(status > RV_OK && status <= RV_EINT ? (rv_status)status : RV_EINTERNAL, "%s", message ? message : "the measurement gave no answer");
+                             : rv_error(status > RV_OK && status <= RV_EINT ? (rv_status)status : RV_EINTERNAL, "%s",
+                                        message ? message : "the measurement gave no answer");
     json_array_foreach (found, i, cell)
         if (result == RV_OK && json_array_append(cells, cell)) result = rv_error(RV_ENOMEM, "out of memory");
     json_decref(reply);
@@ -133,7 +147,8 @@ static rv_status measure(const char *self, json_t *request, json_t *cells) {
 
 /* ---- all of them */
 
-static rv_status measure_all(const char *config, const char *model, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, const char *self, json_t *cells) {
+static rv_status measure_all(const char *config, const char *model, int64_t src_vocab, int64_t tgt_vocab,
+                             const rv_cost_spec *spec, const char *self, json_t *cells) {
     for (int k = 0; k < spec->n_threads * spec->n_lengths; k++) {
         const int threads = spec->threads[k / spec->n_lengths];
         const int64_t length = spec->length[k % spec->n_lengths];
@@ -150,7 +165,8 @@ static rv_status measure_all(const char *config, const char *model, int64_t src_
     return RV_OK;
 }
 
-/* CPU seconds that the whole machine has spent, less those of this process and what it started; NaN where that is not told. */
+/* CPU seconds that the whole machine has spent, less those of this process and what it started; NaN where that is not
+ * told. */
 static double work_of_others(void) {
     double busy[8] = {0}, ours = 0;
     FILE *f = fopen("/proc/stat", "r");
@@ -174,8 +190,8 @@ static rv_status save(const json_t *document, const char *path) {
     return rv_json_write(document, path);
 }
 
-rv_status rv_cost_run(const rv_config *config, const char *model, int64_t src_vocab, int64_t tgt_vocab, const rv_cost_spec *spec, const char *path,
-                      const char *self) {
+rv_status rv_cost_run(const rv_config *config, const char *model, int64_t src_vocab, int64_t tgt_vocab,
+                      const rv_cost_spec *spec, const char *path, const char *self) {
     int64_t parameters;
     RV_TRY(rv_cost_parameters(config, src_vocab, tgt_vocab, &parameters));
     char *text = rv_config_resolved(config);

@@ -50,8 +50,10 @@ static bool fill_batch(rv__subject *s) {
     }
     if (!c->encoder.kind) return true;
     b->source = (rv_sequences){.B = s->B, .T = s->L, .lengths = s->lengths};
-    if (c->encoder.input.vocab_size) b->source.ids = s->ids[0] = random_ids(&rng, n, c->encoder.input.vocab_size);
-    else b->source.numbers = s->numbers = random_numbers(&rng, n * F);
+    if (c->encoder.input.vocab_size)
+        b->source.ids = s->ids[0] = random_ids(&rng, n, c->encoder.input.vocab_size);
+    else
+        b->source.numbers = s->numbers = random_numbers(&rng, n * F);
     b->label = s->ids[3] = random_ids(&rng, s->B, c->head.output_size);
     b->number = s->told = random_numbers(&rng, s->B * c->head.output_size);
     return (s->ids[0] || s->numbers) && s->ids[3] && s->told;
@@ -70,7 +72,8 @@ static rv_status fill(rv__subject *s, const rv_config *config, int64_t src_vocab
     return fill_batch(s) ? RV_OK : RV_ENOMEM;
 }
 
-rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t B, int64_t L, rv__subject *s) {
+rv_status rv__subject_open(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab, int64_t B, int64_t L,
+                           rv__subject *s) {
     *s = (rv__subject){.B = B, .L = L};
     if (rv_config_has(config, "train.label_smoothing")) s->smoothing = rv_config_real(config, "train.label_smoothing");
     const rv_status status = fill(s, config, src_vocab, tgt_vocab);
@@ -122,7 +125,8 @@ static rv_status decode(rv__subject *s) {
     if (encodes(s) || !s->state) {
         rv_model_state_destroy(s->model, s->state);
         s->state = begin(s);
-    } else rv_model_state_reset(s->model, s->state);
+    } else
+        rv_model_state_reset(s->model, s->state);
     if (!s->state) return rv_tape_status(s->tape) != RV_OK ? rv_tape_status(s->tape) : RV_ENOMEM;
     for (int64_t made = 0; made < s->L; made++) {
         rv_tape_reset(s->tape);

@@ -12,7 +12,7 @@
 
 /* One line of the picture: sums over examples by lag. */
 typedef struct {
-    char name[sizeof ((rv_watched *)0)->name];
+    char name[sizeof((rv_watched *)0)->name];
     const char *kind;
     double *sum;
     int64_t *examples, lags; /* room for that many */
@@ -130,12 +130,16 @@ static rv_status run(flow *f, rv_task *task, int64_t length) {
 /* What the loss is of. */
 static void name_loss(const flow *f, const rv_model_config *c, char *text, size_t size) {
     const long long n = f->longest;
-    if (!c->encoder.kind) snprintf(text, size, "loss of the last token of %lld tokens", n);
+    if (!c->encoder.kind)
+        snprintf(text, size, "loss of the last token of %lld tokens", n);
     else if (c->decoder.kind)
-        snprintf(text, size, "the loss of the whole target; lag counts from the end of the source, in reverse directions "
-                             "from its beginning");
-    else if (c->encoder.input.numbers) snprintf(text, size, "squared error of the answer to %lld steps", n);
-    else snprintf(text, size, "loss of the class of up to %lld tokens", n);
+        snprintf(text, size,
+                 "the loss of the whole target; lag counts from the end of the source, in reverse directions "
+                 "from its beginning");
+    else if (c->encoder.input.numbers)
+        snprintf(text, size, "squared error of the answer to %lld steps", n);
+    else
+        snprintf(text, size, "loss of the class of up to %lld tokens", n);
 }
 
 /* ---- the document */
@@ -156,7 +160,8 @@ static rv_status add_series(const series *s, json_t *list) {
     /* "encoder.rnn.l0.h" is encoder.l0.h: the kind of network is no news. */
     const char *rnn = strstr(s->name, ".rnn.");
     char name[sizeof s->name];
-    snprintf(name, sizeof name, "%.*s%s", rnn ? (int)(rnn - s->name) : (int)strlen(s->name), s->name, rnn ? rnn + strlen(".rnn") : "");
+    snprintf(name, sizeof name, "%.*s%s", rnn ? (int)(rnn - s->name) : (int)strlen(s->name), s->name,
+             rnn ? rnn + strlen(".rnn") : "");
     json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "state", name, "kind", s->kind, "lag", lags, "norm", norms,
                           "half_life", rv_json_number(half));
     return lag && json_array_append_new(list, o) == 0 ? RV_OK : RV_ENOMEM;
@@ -167,7 +172,8 @@ static rv_status document(const flow *f, const char *loss, int64_t length, json_
     for (int i = 0; i < f->n; i++)
         if (add_series(&f->s[i], list) != RV_OK) break;
     bool whole = json_array_size(list) == (size_t)f->n;
-    *out = json_pack("{s:s, s:I, s:I, s:o}", "loss", loss, "length", (json_int_t)length, "examples", (json_int_t)f->examples, "series", list);
+    *out = json_pack("{s:s, s:I, s:I, s:o}", "loss", loss, "length", (json_int_t)length, "examples",
+                     (json_int_t)f->examples, "series", list);
     if (*out && whole) return RV_OK;
     json_decref(*out);
     *out = NULL;
@@ -209,7 +215,8 @@ rv_status rv_gradient_flow_trained(rv_tape *tape, const rv_trained *t, int64_t l
     if (!trained) return RV_ENOMEM;
     memcpy(trained, ps->x, bytes);
     rv_status status = rv_gradient_flow(tape, t->task, length, &after);
-    for (int i = 0; i < ps->n && status == RV_OK; i++) status = rv__init_fill(ps->p[i], (uint64_t)rv_config_int(t->config, "seed"));
+    for (int i = 0; i < ps->n && status == RV_OK; i++)
+        status = rv__init_fill(ps->p[i], (uint64_t)rv_config_int(t->config, "seed"));
     if (status == RV_OK) status = rv_gradient_flow(tape, t->task, length, &before);
     memcpy(ps->x, trained, bytes);
     rv_free(trained);

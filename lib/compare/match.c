@@ -1,8 +1,8 @@
 /* Matching: which widths make a model as large, or as costly, as another.
  *
- * All widths that the file gives are scaled by one factor, and rounded to what the model allows. Where steps of the narrowest
- * unit are too coarse (heads divide a transformer's width), the widths beside the states (feed-forward, attention, readout)
- * are then scaled a little more or less. */
+ * All widths that the file gives are scaled by one factor, and rounded to what the model allows. Where steps of the
+ * narrowest unit are too coarse (heads divide a transformer's width), the widths beside the states (feed-forward,
+ * attention, readout) are then scaled a little more or less. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,13 +72,16 @@ static rv_status refine(search *f, int64_t k) {
     for (int i = 0; i < 24 && off(f, f->best_value) > f->tolerance; i++) {
         double middle = sqrt(low * high);
         RV_TRY(try(f, k, middle, true, &value));
-        if (value < f->target) low = middle;
-        else high = middle;
+        if (value < f->target)
+            low = middle;
+        else
+            high = middle;
     }
     return RV_OK;
 }
 
-rv_status rv__match_widths(const rv_config *config, double target, double tolerance, rv__size_of size, void *ctx, rv__widths *out, double *value) {
+rv_status rv__match_widths(const rv_config *config, double target, double tolerance, rv__size_of size, void *ctx,
+                           rv__widths *out, double *value) {
     widths s;
     s.n = rv_model_widths(config, s.w);
     search f = {.s = &s, .target = target, .tolerance = tolerance, .size = size, .ctx = ctx};
@@ -95,8 +98,10 @@ rv_status rv__match_widths(const rv_config *config, double target, double tolera
     while (high - low > 1) {
         int64_t middle = (low + high) / 2;
         RV_TRY(try(&f, middle, 1, false, value));
-        if (*value < target) low = middle;
-        else high = middle;
+        if (*value < target)
+            low = middle;
+        else
+            high = middle;
     }
     bool fine = false;
     for (int i = 0; i < s.n; i++) fine |= s.w[i].fine;

@@ -31,8 +31,10 @@ static json_t *json_text(const char *s) {
     for (size_t i = 0; i < n;) {
         int32_t cp;
         int k = rv_utf8_next(s + i, n - i, &cp);
-        if (k) fwrite(s + i, 1, (size_t)k, f);
-        else fputs("\xef\xbf\xbd", f);
+        if (k)
+            fwrite(s + i, 1, (size_t)k, f);
+        else
+            fputs("\xef\xbf\xbd", f);
         i += k ? (size_t)k : 1;
     }
     json_t *j = !fclose(f) ? json_string(valid) : NULL;
@@ -47,16 +49,17 @@ static json_t *counts(int n, const int64_t *x) {
 }
 
 static rv_status cannot_write(const char *path) {
-    return rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again", path);
+    return rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again",
+                    path);
 }
 
 /* ---- examples.jsonl */
 
 static json_t *describe(int64_t i, const rv_example *e) {
-    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens",
-                          (json_int_t)e->source_tokens, "source_words", (json_int_t)e->source_words, "tokens",
-                          (json_int_t)e->score.tokens, "nats", rv_json_number(e->score.nats), "correct",
-                          (json_int_t)e->score.correct);
+    json_t *o =
+        json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "i", (json_int_t)i, "source_tokens", (json_int_t)e->source_tokens,
+                  "source_words", (json_int_t)e->source_words, "tokens", (json_int_t)e->score.tokens, "nats",
+                  rv_json_number(e->score.nats), "correct", (json_int_t)e->score.correct);
     if (e->bytes) json_object_set_new(o, "bytes", json_integer(e->bytes));
     if (e->hypothesis) {
         if (e->reference) json_object_set_new(o, "exact", json_integer(!strcmp(e->hypothesis, e->reference)));
@@ -65,9 +68,10 @@ static json_t *describe(int64_t i, const rv_example *e) {
     if (e->source) json_object_set_new(o, "source", json_text(e->source));
     if (e->reference) json_object_set_new(o, "reference", json_text(e->reference));
     if (e->translated)
-        json_object_set_new(o, "bleu", json_pack("{s:o, s:o, s:I, s:I}", "counts", counts(RV_BLEU_ORDER, e->bleu.counts), "totals",
-                                                 counts(RV_BLEU_ORDER, e->bleu.totals), "hyp_len", (json_int_t)e->bleu.hyp_len, "ref_len",
-                                                 (json_int_t)e->bleu.ref_len));
+        json_object_set_new(o, "bleu",
+                            json_pack("{s:o, s:o, s:I, s:I}", "counts", counts(RV_BLEU_ORDER, e->bleu.counts), "totals",
+                                      counts(RV_BLEU_ORDER, e->bleu.totals), "hyp_len", (json_int_t)e->bleu.hyp_len,
+                                      "ref_len", (json_int_t)e->bleu.ref_len));
     if (e->translated)
         json_object_set_new(o, "chrf",
                             json_pack("{s:o, s:o, s:o}", "hyp", counts(RV__CHRF_ORDER, e->chrf.hyp), "ref",
@@ -131,7 +135,8 @@ typedef struct {
 static json_t *labels(const rv_tokenizer *tok, const int32_t *ids, int64_t n, int32_t eos) {
     char buf[64];
     json_t *list = json_array();
-    for (int64_t i = 0; i <= n; i++) json_array_append_new(list, json_text(rv_tokenizer_label(tok, i < n ? ids[i] : eos, buf, sizeof buf)));
+    for (int64_t i = 0; i <= n; i++)
+        json_array_append_new(list, json_text(rv_tokenizer_label(tok, i < n ? ids[i] : eos, buf, sizeof buf)));
     return list;
 }
 
@@ -160,8 +165,8 @@ static rv_status paint(void *ctx, int64_t i, const rv_hypothesis *h, int count) 
     RV_TRY(rv_translation_attention(p->tape, rv_task_model(p->task), src, n, h, &p->options, &w));
     p->picture[i] = json_pack("{s:I, s:o, s:o, s:i, s:i, s:o}", "i", (json_int_t)i, "source",
                               labels(rv_task_source(p->task)->in, src, n, p->options.eos), "target",
-                              labels(rv_task_source(p->task)->out, h->ids, h->n, p->options.eos), "layers", w.layers, "heads", w.heads,
-                              "weights", mean_weights(&w));
+                              labels(rv_task_source(p->task)->out, h->ids, h->n, p->options.eos), "layers", w.layers,
+                              "heads", w.heads, "weights", mean_weights(&w));
     return p->picture[i] ? RV_OK : rv_error(RV_ENOMEM, "no memory for the attention of a sentence");
 }
 
@@ -175,7 +180,8 @@ static rv_status paint_pairs(painter *p, int64_t n, const char *path) {
         length[i] = rv_pairs_src_length(p->pairs, i);
     }
     int64_t batch = rv_config_int(rv_task_config(p->task), "decode.batch_size");
-    if (status == RV_OK) status = rv_translate_each(p->tape, rv_task_model(p->task), src, length, n, batch, &p->options, paint, p);
+    if (status == RV_OK)
+        status = rv_translate_each(p->tape, rv_task_model(p->task), src, length, n, batch, &p->options, paint, p);
     json_t *list = json_array();
     for (int64_t i = 0; p->picture && i < n; i++)
         if (p->picture[i]) json_array_append_new(list, p->picture[i]);
@@ -234,8 +240,10 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
     double flops;
     int64_t positions;
     rv_task_cost(t->task, t->params, &flops, &positions);
-    json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step", (json_int_t)rv_checkpoint_step(t->saved),
-                          "parameters", (json_int_t)rv_params_count(t->params), "flops_per_token", rv_json_number(flops / (double)positions));
+    json_t *o =
+        json_pack("{s:s, s:I, s:I, s:o}", "part", subset == RV_SUBSET_TEST ? "test" : "valid", "step",
+                  (json_int_t)rv_checkpoint_step(t->saved), "parameters", (json_int_t)rv_params_count(t->params),
+                  "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
     const struct {
         const char *key;
@@ -280,7 +288,8 @@ static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *
     RV_TRY(measure_examples(tape, t, dir));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "attention.json", &there));
-    if (!there && o->pictures && rv_model_attends(rv_task_model(t->task))) RV_TRY(write_attention(tape, t->task, o->pictures, path));
+    if (!there && o->pictures && rv_model_attends(rv_task_model(t->task)))
+        RV_TRY(write_attention(tape, t->task, o->pictures, path));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "gradient_flow.json", &there));
     if (there || !o->gradient_flow) return RV_OK;

@@ -1,5 +1,5 @@
-/* Planning: models are matched, budgets become steps, and the cells are listed. Nothing is trained, and the same files give the
- * same plan, unless widths are matched by wall clock. */
+/* Planning: models are matched, budgets become steps, and the cells are listed. Nothing is trained, and the same files
+ * give the same plan, unless widths are matched by wall clock. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -35,7 +35,10 @@ typedef enum { BY_NONE, BY_PARAMETERS, BY_FLOPS, BY_WALL_CLOCK } measure;
 
 static measure measure_of(const rv_config *c) {
     const char *by = rv_config_text(c, "compare.match.by");
-    return !strcmp(by, "parameters") ? BY_PARAMETERS : !strcmp(by, "flops") ? BY_FLOPS : !strcmp(by, "wall_clock") ? BY_WALL_CLOCK : BY_NONE;
+    return !strcmp(by, "parameters")   ? BY_PARAMETERS
+           : !strcmp(by, "flops")      ? BY_FLOPS
+           : !strcmp(by, "wall_clock") ? BY_WALL_CLOCK
+                                       : BY_NONE;
 }
 
 /* A model while its widths are searched, beside the one that it shall be like. */
@@ -79,7 +82,8 @@ static rv_status size_at(void *ctx, const rv__widths *widths, double *value) {
     rv_status status = candidate_value(c, more, value);
     json_decref(more);
     if (status == RV_OK && c->by == BY_WALL_CLOCK)
-        rv_info("%s: %s=%" PRId64 " takes %.3g us a token, %+.1f %%", c->label, widths->key[0], widths->width[0], 1e6 * *value, 100 * (*value / c->target - 1));
+        rv_info("%s: %s=%" PRId64 " takes %.3g us a token, %+.1f %%", c->label, widths->key[0], widths->width[0],
+                1e6 * *value, 100 * (*value / c->target - 1));
     return status;
 }
 
@@ -119,7 +123,8 @@ static bool budget_of(const rv_config *c, const char *section, bool *tokens, int
 }
 
 /* Steps and tokens of a model, whose batches are those of `seed`. */
-static rv_status spend(const planner *p, const char *section, const json_t *model, const json_t *set, int64_t seed, const rv_checkpoint *vocabulary, budget *out) {
+static rv_status spend(const planner *p, const char *section, const json_t *model, const json_t *set, int64_t seed,
+                       const rv_checkpoint *vocabulary, budget *out) {
     bool tokens;
     int64_t amount;
     if (!budget_of(p->config, section, &tokens, &amount)) return RV_OK;
@@ -149,8 +154,10 @@ static rv_status measure_member(planner *p, member *m, rv__built *b) {
 }
 
 static void warn_unmatched(const planner *p, const member *m, double target, double tolerance) {
-    rv_warn("%s: no width makes it as large as %s within %g: %+.2f %% is the nearest, so there will be no verdict on it%s", m->label, p->m[p->reference].label, tolerance,
-            100 * (m->value / target - 1), p->by == BY_WALL_CLOCK ? "; times vary, so a larger compare.match.tolerance may be what it takes" : "");
+    rv_warn(
+        "%s: no width makes it as large as %s within %g: %+.2f %% is the nearest, so there will be no verdict on it%s",
+        m->label, p->m[p->reference].label, tolerance, 100 * (m->value / target - 1),
+        p->by == BY_WALL_CLOCK ? "; times vary, so a larger compare.match.tolerance may be what it takes" : "");
 }
 
 static rv_status match_member(planner *p, member *m, rv__built *b, rv__pacemaker *reference, double target) {
@@ -232,7 +239,9 @@ static rv_status list_defaults(const planner *p, const member *m) {
 }
 
 static rv_status match(planner *p) {
-    const char *label = rv_config_has(p->config, "compare.match.reference") ? rv_config_text(p->config, "compare.match.reference") : p->m[0].label;
+    const char *label = rv_config_has(p->config, "compare.match.reference")
+                            ? rv_config_text(p->config, "compare.match.reference")
+                            : p->m[0].label;
     for (int i = 0; i < p->n; i++)
         if (!strcmp(p->m[i].label, label)) p->reference = i;
     rv__pace pace = {0};
@@ -251,9 +260,11 @@ static rv_status match(planner *p) {
     for (int i = 0; i < p->n; i++) {
         member *m = &p->m[i];
         json_t *widths = json_object();
-        for (int w = 0; w < m->widths.n; w++) json_object_set_new(widths, m->widths.key[w], json_integer(m->widths.width[w]));
-        json_t *row = json_pack("{s:s, s:I, s:I, s:f}", "model", m->label, "parameters", (json_int_t)m->size.parameters, "embedding_parameters",
-                                (json_int_t)m->size.embedding, "flops_per_token", m->size.flops_per_token);
+        for (int w = 0; w < m->widths.n; w++)
+            json_object_set_new(widths, m->widths.key[w], json_integer(m->widths.width[w]));
+        json_t *row = json_pack("{s:s, s:I, s:I, s:f}", "model", m->label, "parameters", (json_int_t)m->size.parameters,
+                                "embedding_parameters", (json_int_t)m->size.embedding, "flops_per_token",
+                                m->size.flops_per_token);
         json_object_set_new(row, "value", p->by == BY_NONE ? json_null() : json_real(m->value));
         json_object_set_new(row, "off", p->by == BY_NONE ? json_null() : json_real(m->value / target - 1));
         json_object_set_new(row, "met", json_boolean(m->met));
@@ -295,21 +306,28 @@ static rv_status check_cell(const planner *p, const json_t *model, const char *s
     if (status == RV_OK && !like_the_one_before(p)) rv_config_tell(config);
     rv_config_destroy(config);
     return status == RV_OK ? RV_OK
-                           : rv_error_context(status, "%s: model '%s'%s%s cannot be trained so:\n", p->c->file, json_string_value(json_object_get(model, "model")),
+                           : rv_error_context(status, "%s: model '%s'%s%s cannot be trained so:\n", p->c->file,
+                                              json_string_value(json_object_get(model, "model")),
                                               *setting ? " in the setting " : "", setting);
 }
 
 /* A cell at the end of the list; `set` is its own. */
-static rv_status add_cell(planner *p, const char *kind, const member *m, const char *setting, int64_t seed, budget b, json_t *set, const char *path) {
+static rv_status add_cell(planner *p, const char *kind, const member *m, const char *setting, int64_t seed, budget b,
+                          json_t *set, const char *path) {
     size_t i;
     json_t *other;
-    json_array_foreach(p->cells, i, other)
+    json_array_foreach (p->cells, i, other)
         if (!strcmp(json_string_value(json_object_get(other, "path")), path)) {
             json_decref(set);
-            return rv_error(RV_EUSAGE, "%s: two cells would have the folder %s; a learning rate is listed twice, or a label is another one with '-'", p->c->file, path);
+            return rv_error(RV_EUSAGE,
+                            "%s: two cells would have the folder %s; a learning rate is listed twice, or a label is "
+                            "another one with '-'",
+                            p->c->file, path);
         }
-    json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "cell", (int)json_array_size(p->cells) + 1, "kind", kind, "model", m->label, "setting",
-                             setting, "seed", (json_int_t)seed, "steps", (json_int_t)b.steps, "tokens", (json_int_t)b.tokens, "path", path, "set", set);
+    json_t *cell =
+        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "cell", (int)json_array_size(p->cells) + 1, "kind",
+                  kind, "model", m->label, "setting", setting, "seed", (json_int_t)seed, "steps", (json_int_t)b.steps,
+                  "tokens", (json_int_t)b.tokens, "path", path, "set", set);
     json_array_append_new(p->cells, cell);
     return check_cell(p, m->entry, setting, set);
 }
@@ -412,8 +430,8 @@ static double rate_beyond(const rv_config *c, int side) {
     return lr <= RATE_MOST && side * (lr - last) > 0 ? lr : 0;
 }
 
-/* Whether every model can be trained at a rate: a schedule's least rate, say, may lie above it. What hinders one of them
- * is told, and no model tries it. */
+/* Whether every model can be trained at a rate: a schedule's least rate, say, may lie above it. What hinders one of
+ * them is told, and no model tries it. */
 static bool all_can_try(const planner *p, double lr) {
     bool can = true;
     for (int i = 0; i < p->n && can; i++)
@@ -476,9 +494,10 @@ static rv_status add_training(planner *p) {
     size_t s;
     json_object_set_new(p->plan, "budget", json_null());
     if (!budget_of(c, "compare.budget", &tokens, &amount)) return RV_OK;
-    json_t *total = json_pack("{s:s, s:I, s:b, s:o}", "unit", tokens ? "tokens" : "steps", "amount", (json_int_t)amount, "equal", 0, "models", rows = json_array());
+    json_t *total = json_pack("{s:s, s:I, s:b, s:o}", "unit", tokens ? "tokens" : "steps", "amount", (json_int_t)amount,
+                              "equal", 0, "models", rows = json_array());
     json_object_set_new(p->plan, "budget", total);
-    json_array_foreach(p->c->settings, s, setting) {
+    json_array_foreach (p->c->settings, s, setting) {
         const char *label = json_string_value(json_object_get(setting, "setting"));
         const json_t *keys = json_object_get(setting, "set");
         char part[96];
@@ -486,8 +505,12 @@ static rv_status add_training(planner *p) {
         for (int i = 0; i < p->n; i++) {
             member *m = &p->m[i];
             /* a setting may change the vocabulary */
-            RV_TRY(spend(p, "compare.budget", m->entry, keys, rv_config_int_at(c, "compare.seeds", 0), s ? NULL : m->vocabulary, &m->train));
-            if (!s) json_array_append_new(rows, json_pack("{s:s, s:I, s:I}", "model", m->label, "steps", (json_int_t)m->train.steps, "tokens", (json_int_t)m->train.tokens));
+            RV_TRY(spend(p, "compare.budget", m->entry, keys, rv_config_int_at(c, "compare.seeds", 0),
+                         s ? NULL : m->vocabulary, &m->train));
+            if (!s)
+                json_array_append_new(rows,
+                                      json_pack("{s:s, s:I, s:I}", "model", m->label, "steps",
+                                                (json_int_t)m->train.steps, "tokens", (json_int_t)m->train.tokens));
         }
         if (!s) json_object_set_new(total, "equal", json_boolean(equal_tokens(p, false)));
         for (int i = 0; i < p->n; i++)
@@ -519,8 +542,9 @@ static rv_status add_cost(planner *p) {
 static rv_status make(planner *p) {
     json_t *seeds = json_array(), *settings = json_array(), *setting;
     size_t s;
-    for (int i = 0; i < rv_config_count(p->config, "compare.seeds"); i++) json_array_append_new(seeds, json_integer(rv_config_int_at(p->config, "compare.seeds", i)));
-    json_array_foreach(p->c->settings, s, setting) json_array_append(settings, json_object_get(setting, "setting"));
+    for (int i = 0; i < rv_config_count(p->config, "compare.seeds"); i++)
+        json_array_append_new(seeds, json_integer(rv_config_int_at(p->config, "compare.seeds", i)));
+    json_array_foreach (p->c->settings, s, setting) json_array_append(settings, json_object_get(setting, "setting"));
     json_object_set_new(p->plan, "format", json_string("ravel-compare 2"));
     json_object_set_new(p->plan, "name", json_string(rv_config_text(p->config, "compare.name")));
     json_object_set(p->plan, "asked", p->c->asked);
@@ -540,12 +564,18 @@ static rv_status make(planner *p) {
 }
 
 rv_status rv__plan_make(const rv_comparison *c, json_t **out) {
-    planner p = {.c = c, .config = c->config, .by = measure_of(c->config), .n = (int)json_array_size(c->models), .plan = json_object()};
+    planner p = {.c = c,
+                 .config = c->config,
+                 .by = measure_of(c->config),
+                 .n = (int)json_array_size(c->models),
+                 .plan = json_object()};
     p.m = calloc((size_t)p.n, sizeof *p.m);
     rv_status status = p.m && p.plan ? make(&p) : rv_error(RV_ENOMEM, "no memory for a comparison's plan");
     for (int i = 0; p.m && i < p.n; i++) rv_checkpoint_close(p.m[i].vocabulary);
     free(p.m);
-    if (status == RV_OK) *out = p.plan;
-    else json_decref(p.plan);
+    if (status == RV_OK)
+        *out = p.plan;
+    else
+        json_decref(p.plan);
     return status;
 }

@@ -14,8 +14,7 @@ rv_status rv__build(const json_t *model, const json_t *set, const json_t *more, 
                     bool with_data, rv__built *b) {
     *b = (rv__built){.params = rv_params_create()};
     rv_status status = b->params ? rv__model_config(model, set, more, &b->config) : RV_ENOMEM;
-    if (status == RV_OK)
-        status = rv_task_create(b->config, saved, with_data, b->params, &b->task);
+    if (status == RV_OK) status = rv_task_create(b->config, saved, with_data, b->params, &b->task);
     if (status != RV_OK) rv__discard(b);
     return status;
 }

@@ -1,4 +1,5 @@
-/* The document of numbers: what was compared, on which machine, how it was made fair, and then the parts that read the runs. */
+/* The document of numbers: what was compared, on which machine, how it was made fair, and then the parts that read the
+ * runs. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -29,7 +30,8 @@ static json_t *machine(void) {
     cpu_name(cpu, sizeof cpu);
     if (!uname(&u)) snprintf(system, sizeof system, "%.60s %.120s %.60s", u.sysname, u.release, u.machine);
     return json_pack("{s:s, s:i, s:I, s:s, s:s, s:s}", "cpu", cpu, "cores", rv_threads(), "memory_bytes",
-                     (json_int_t)sysconf(_SC_PHYS_PAGES) * (json_int_t)sysconf(_SC_PAGESIZE), "isa", rv_k()->isa, "system", system, "ravel", RV_VERSION);
+                     (json_int_t)sysconf(_SC_PHYS_PAGES) * (json_int_t)sysconf(_SC_PAGESIZE), "isa", rv_k()->isa,
+                     "system", system, "ravel", RV_VERSION);
 }
 
 static json_t *texts(const char *const *text, int n) {
@@ -43,7 +45,8 @@ static json_t *seeds_of(const rv_report_input *in) {
     json_t *list = json_array();
     for (int i = 0; i < in->n_runs; i++) {
         bool known = false;
-        for (size_t k = 0; k < json_array_size(list); k++) known |= json_integer_value(json_array_get(list, k)) == in->run[i].seed;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            known |= json_integer_value(json_array_get(list, k)) == in->run[i].seed;
         if (!known) json_array_append_new(list, json_integer(in->run[i].seed));
     }
     return list;
@@ -54,7 +57,8 @@ static json_t *reproduce(const rv_report_input *in) {
     json_t *given = json_object_get(in->plan, "reproduce");
     if (given) return json_deep_copy(given);
     json_t *list = json_array();
-    for (int i = 0; i < in->n_runs; i++) json_array_append_new(list, json_sprintf("ravel train %s/experiment.yaml", in->run[i].path));
+    for (int i = 0; i < in->n_runs; i++)
+        json_array_append_new(list, json_sprintf("ravel train %s/experiment.yaml", in->run[i].path));
     return list;
 }
 
@@ -67,8 +71,9 @@ static json_t *planned_part(const rv_report_input *in, const char *key) {
 }
 
 rv_status rv_report_build(const rv_report_input *in, json_t **out) {
-    json_t *report = json_pack("{s:s, s:s, s:o, s:o, s:o}", "format", "ravel-report 1", "name", in->name, "models", texts(in->model, in->n_models), "settings",
-                               texts(in->setting, in->n_settings), "seeds", seeds_of(in));
+    json_t *report = json_pack("{s:s, s:s, s:o, s:o, s:o}", "format", "ravel-report 1", "name", in->name, "models",
+                               texts(in->model, in->n_models), "settings", texts(in->setting, in->n_settings), "seeds",
+                               seeds_of(in));
     *out = NULL;
     if (!report) return rv_error(RV_EDATA, "the name of the comparison or of a model is not UTF-8");
     if (in->options.times) json_object_set_new(report, "machine", machine());

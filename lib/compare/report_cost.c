@@ -20,13 +20,15 @@ typedef struct {
     int n_models, n_threads, n_lengths, repeats, rounds; /* repeats: the most that a cell has, of all rounds */
     int64_t length[RV_COST_LENGTHS];
     int threads[RV_COST_THREADS];
-    json_t **cell;       /* (models, threads, phases, lengths), borrowed; NULL where there is none, and in the phase train */
-    double *ms;          /* (models, threads, phases, lengths, repeats), NaN where there is none */
-    double *round;       /* (models, threads, phases, lengths, rounds): the median of each */
-    double *room;        /* repeats, or lengths x repeats */
+    json_t **cell; /* (models, threads, phases, lengths), borrowed; NULL where there is none, and in the phase train */
+    double *ms;    /* (models, threads, phases, lengths, repeats), NaN where there is none */
+    double *round; /* (models, threads, phases, lengths, rounds): the median of each */
+    double *room;  /* repeats, or lengths x repeats */
 } costs;
 
-static int64_t place(const costs *c, int m, int t, int p, int l) { return ((int64_t)(m * c->n_threads + t) * PHASES + p) * c->n_lengths + l; }
+static int64_t place(const costs *c, int m, int t, int p, int l) {
+    return ((int64_t)(m * c->n_threads + t) * PHASES + p) * c->n_lengths + l;
+}
 static double *ms_of(const costs *c, int m, int t, int p, int l) { return c->ms + place(c, m, t, p, l) * c->repeats; }
 
 static double *round_of(const costs *c, int m, int t, int p, int l) {
@@ -36,7 +38,9 @@ static double *round_of(const costs *c, int m, int t, int p, int l) {
 static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
 
 /* The cell that has a number for this phase; a training step's is its backward. */
-static json_t *cell_of(const costs *c, int m, int t, int p, int l) { return c->cell[place(c, m, t, p == TRAIN ? BACKWARD : p, l)]; }
+static json_t *cell_of(const costs *c, int m, int t, int p, int l) {
+    return c->cell[place(c, m, t, p == TRAIN ? BACKWARD : p, l)];
+}
 
 /* Repeats of a cell, those that were made, in c->room; returns how many. */
 static int collect(const costs *c, int m, int t, int p, int l) {
@@ -47,7 +51,9 @@ static int collect(const costs *c, int m, int t, int p, int l) {
     return n;
 }
 
-static double median(const costs *c, int m, int t, int p, int l) { return rv_quantile(collect(c, m, t, p, l), c->room, 0.5); }
+static double median(const costs *c, int m, int t, int p, int l) {
+    return rv_quantile(collect(c, m, t, p, l), c->room, 0.5);
+}
 
 /* ---- reading */
 
@@ -89,8 +95,9 @@ static rv_status load_round(const char *path, int round, json_t **out) {
     json_t *cells = json_object_get(document, "cells"), *cell;
     size_t i;
     bool ok = json_is_array(cells);
-    json_array_foreach(cells, i, cell) ok &= number(cell, "threads") >= 1 && number(cell, "sequence_length") >= 1 && json_is_string(json_object_get(cell, "phase")) &&
-                                            json_array_size(json_object_get(cell, "ms")) > 0;
+    json_array_foreach (cells, i, cell)
+        ok &= number(cell, "threads") >= 1 && number(cell, "sequence_length") >= 1 &&
+              json_is_string(json_object_get(cell, "phase")) && json_array_size(json_object_get(cell, "ms")) > 0;
     rv_status status =
         ok ? RV_OK
            : rv_error(RV_EDATA, "%s: not a list of measured costs; remove the file, and the comparison measures anew",
@@ -120,24 +127,26 @@ static rv_status load(const rv_report_input *in, const char *model, json_t **out
 }
 
 /* Keep `x` in a rising list without repetition; false when that is full. */
-#define INSERT(list, n, most, x) \
-    do { \
-        int at_ = 0; \
-        while (at_ < (n) && (list)[at_] < (x)) at_++; \
-        if (at_ < (n) && (list)[at_] == (x)) break; \
-        if ((n) == (most)) return rv_error(RV_EDATA, "%s: more than %d lengths or thread counts in cost/", c->in->dir, (most)); \
-        memmove((list) + at_ + 1, (list) + at_, (size_t)((n) - at_) * sizeof *(list)); \
-        (list)[at_] = (x); \
-        (n)++; \
+#define INSERT(list, n, most, x)                                                                                       \
+    do {                                                                                                               \
+        int at_ = 0;                                                                                                   \
+        while (at_ < (n) && (list)[at_] < (x)) at_++;                                                                  \
+        if (at_ < (n) && (list)[at_] == (x)) break;                                                                    \
+        if ((n) == (most))                                                                                             \
+            return rv_error(RV_EDATA, "%s: more than %d lengths or thread counts in cost/", c->in->dir, (most));       \
+        memmove((list) + at_ + 1, (list) + at_, (size_t)((n)-at_) * sizeof *(list));                                   \
+        (list)[at_] = (x);                                                                                             \
+        (n)++;                                                                                                         \
     } while (0)
 
 static rv_status find_axes(costs *c, json_t *const *document) {
     json_t *cell;
     size_t i;
     for (int m = 0; m < c->n_models; m++)
-        json_array_foreach(json_object_get(document[m], "cells"), i, cell) {
+        json_array_foreach (json_object_get(document[m], "cells"), i, cell) {
             const int64_t length = (int64_t)number(cell, "sequence_length");
-            const int threads = (int)number(cell, "threads"), repeats = (int)json_array_size(json_object_get(cell, "ms"));
+            const int threads = (int)number(cell, "threads"),
+                      repeats = (int)json_array_size(json_object_get(cell, "ms"));
             INSERT(c->length, c->n_lengths, RV_COST_LENGTHS, length);
             INSERT(c->threads, c->n_threads, RV_COST_THREADS, threads);
             if (repeats > c->repeats) c->repeats = repeats;
@@ -156,7 +165,7 @@ static void place_cell(costs *c, int m, json_t *cell) {
     c->cell[place(c, m, t, p, l)] = cell;
     json_t *x;
     size_t i;
-    json_array_foreach(json_object_get(cell, "ms"), i, x) ms_of(c, m, t, p, l)[i] = json_number_value(x);
+    json_array_foreach (json_object_get(cell, "ms"), i, x) ms_of(c, m, t, p, l)[i] = json_number_value(x);
 }
 
 /* The rounds of a phase are those of the cell that has its times; a training step's are its backward pass's. */
@@ -173,7 +182,8 @@ static void find_rounds(costs *c, int m, int t, int p, int l) {
 
 static rv_status fill(costs *c, json_t *const *document) {
     RV_TRY(find_axes(c, document));
-    const size_t cells = (size_t)(c->n_models * c->n_threads * PHASES * c->n_lengths), times = cells * (size_t)c->repeats;
+    const size_t cells = (size_t)(c->n_models * c->n_threads * PHASES * c->n_lengths),
+                 times = cells * (size_t)c->repeats;
     c->cell = rv_alloc(cells * sizeof *c->cell);
     c->ms = rv_alloc(times * sizeof *c->ms);
     c->round = rv_alloc(cells * (size_t)c->rounds * sizeof *c->round);
@@ -183,13 +193,14 @@ static rv_status fill(costs *c, json_t *const *document) {
     for (int m = 0; m < c->n_models; m++) {
         json_t *cell;
         size_t i;
-        json_array_foreach(json_object_get(document[m], "cells"), i, cell) place_cell(c, m, cell);
+        json_array_foreach (json_object_get(document[m], "cells"), i, cell) place_cell(c, m, cell);
     }
     /* a training step is both, repeat by repeat */
     for (int m = 0; m < c->n_models; m++)
         for (int t = 0; t < c->n_threads; t++)
             for (int l = 0; l < c->n_lengths; l++)
-                for (int i = 0; i < c->repeats; i++) ms_of(c, m, t, TRAIN, l)[i] = ms_of(c, m, t, FORWARD, l)[i] + ms_of(c, m, t, BACKWARD, l)[i];
+                for (int i = 0; i < c->repeats; i++)
+                    ms_of(c, m, t, TRAIN, l)[i] = ms_of(c, m, t, FORWARD, l)[i] + ms_of(c, m, t, BACKWARD, l)[i];
     for (int m = 0; m < c->n_models; m++)
         for (int t = 0; t < c->n_threads; t++)
             for (int p = 0; p < PHASES; p++)
@@ -239,8 +250,8 @@ static json_t *fit_of(const costs *c, int m, int t, int p, bool bytes) {
     }
     if (n < 2) return NULL;
     json_t *fit = slope(n, x, y, c->in->options.level);
-    json_object_update_new(fit, json_pack("{s:s, s:s, s:i, s:s}", "model", c->in->model[m], "phase", phase_name[p], "threads", c->threads[t], "quantity",
-                                          bytes ? "step_bytes" : "ms"));
+    json_object_update_new(fit, json_pack("{s:s, s:s, s:i, s:s}", "model", c->in->model[m], "phase", phase_name[p],
+                                          "threads", c->threads[t], "quantity", bytes ? "step_bytes" : "ms"));
     if (n <= TAIL) return fit;
     json_t *tail = slope(TAIL, x + n - TAIL, y + n - TAIL, c->in->options.level);
     json_object_set_new(tail, "from", json_integer((json_int_t)llround(exp(x[n - TAIL]))));
@@ -383,11 +394,13 @@ static rv_status serial(const costs *c, int m, int p, int l, json_t *out) {
     json_t *speedup = json_array();
     for (int i = 0; i < n; i++) {
         memcpy(ms + i * c->repeats, ms_of(c, m, threads[i], p, l), (size_t)c->repeats * sizeof *ms);
-        json_array_append_new(speedup, json_pack("{s:i, s:f}", "threads", c->threads[threads[i]], "value", typical[0] / typical[i]));
+        json_array_append_new(
+            speedup, json_pack("{s:i, s:f}", "threads", c->threads[threads[i]], "value", typical[0] / typical[i]));
         threads[i] = c->threads[threads[i]];
     }
     rv_interval s;
-    const rv_status status = rv_serial_share(n, threads, c->repeats, ms, c->in->options.level, c->in->options.resamples, &s);
+    const rv_status status =
+        rv_serial_share(n, threads, c->repeats, ms, c->in->options.level, c->in->options.resamples, &s);
     if (status == RV_OK)
         json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:s}", "model", c->in->model[m],
                                              "phase", phase_name[p], "sequence_length", (json_int_t)c->length[l],

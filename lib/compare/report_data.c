@@ -22,7 +22,8 @@ rv_status rv__run_json_read(const char *dir, const char *name, json_t **out) {
     *out = f ? json_loadf(f, 0, &e) : NULL;
     if (!f) return rv_error(RV_EDATA, "cannot read %s: %s", path, strerror(errno));
     fclose(f);
-    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s; delete it and measure again", path, e.line, e.column, e.text);
+    return *out ? RV_OK
+                : rv_error(RV_EDATA, "%s:%d:%d: %s; delete it and measure again", path, e.line, e.column, e.text);
 }
 
 /* ---- files of one JSON object a line */
@@ -41,7 +42,9 @@ static rv_status each_line(const char *dir, const char *name, line_sink sink, vo
     for (int64_t line = 1; status == RV_OK && (n = getline(&text, &room, f)) > 0 && text[n - 1] == '\n'; line++) {
         json_error_t e;
         json_t *o = json_loadb(text, (size_t)n, 0, &e);
-        status = o ? sink(ctx, o) : rv_error(RV_EDATA, "%s:%lld:%d: %s; delete the file and run the same command again", path, (long long)line, e.column, e.text);
+        status = o ? sink(ctx, o)
+                   : rv_error(RV_EDATA, "%s:%lld:%d: %s; delete the file and run the same command again", path,
+                              (long long)line, e.column, e.text);
         json_decref(o);
     }
     free(text);
@@ -72,7 +75,7 @@ static rv_status take_classes(example_reader *r, const json_t *line) {
     static const char *const keys[] = {"label", "said"};
     for (int k = 0; k < 2; k++) {
         const json_t *id = json_object_get(line, keys[k]);
-        RV_TRY(grow(&e->class[k], e->n, &r->room[3 + k], sizeof *e->class[k]));
+        RV_TRY(grow(&e->class[k], e -> n, &r -> room[3 + k], sizeof *e->class[k]));
         e->class[k][e->n] = -1;
         if (!e->n_classes) continue;
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= e->n_classes)
@@ -109,7 +112,8 @@ static rv_status take_example(void *ctx, json_t *line) {
     if (squared) s[RV__SQUARES] = rv_json_double(line, "squared_error");
     for (int k = 0; bleu && k < RV_BLEU_ORDER; k++) {
         s[RV__BLEU + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "counts"), (size_t)k));
-        s[RV__BLEU + RV_BLEU_ORDER + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "totals"), (size_t)k));
+        s[RV__BLEU + RV_BLEU_ORDER + k] =
+            (double)json_integer_value(json_array_get(json_object_get(bleu, "totals"), (size_t)k));
     }
     s[RV__BLEU + 2 * RV_BLEU_ORDER] = (double)whole(bleu, "hyp_len");
     s[RV__BLEU + 2 * RV_BLEU_ORDER + 1] = (double)whole(bleu, "ref_len");
@@ -172,7 +176,8 @@ static rv_status take_log_line(void *ctx, json_t *line) {
     rv__train_point before = l->n ? l->train[l->n - 1] : (rv__train_point){0};
     int64_t tokens = whole(line, "tokens"), peak = whole(line, "peak_memory_bytes");
     double seconds = (double)(tokens - before.tokens) / rv_json_double(line, "tokens_per_second");
-    l->train[l->n++] = (rv__train_point){whole(line, "step"), tokens, rv_json_double(line, "loss"), before.seconds + (isfinite(seconds) ? seconds : 0)};
+    l->train[l->n++] = (rv__train_point){whole(line, "step"), tokens, rv_json_double(line, "loss"),
+                                         before.seconds + (isfinite(seconds) ? seconds : 0)};
     if (peak > l->peak_bytes) l->peak_bytes = peak;
     return RV_OK;
 }
@@ -195,8 +200,10 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step) {
     int64_t low = 0, high = l->n; /* points before `low` are at or before the step */
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (l->train[middle].step <= step) low = middle + 1;
-        else high = middle;
+        if (l->train[middle].step <= step)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low ? l->train[low - 1] : (rv__train_point){0};
 }
@@ -261,7 +268,7 @@ static void class_sums(int32_t label, int32_t said, double *sums) {
 
 void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
     const double *of = e->sums + i * RV__COLUMNS;
-    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e->class[1][i], sums);
+    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e -> class[1][i], sums);
     for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 

@@ -40,7 +40,7 @@ typedef struct {
     int32_t *class[2];  /* (n) the true one, and the one told; -1 without classes */
     /* Which sums mean something: 3 of them; bytes; exact, BLEU; chrF, which earlier versions did not have; squares. */
     bool predictions, bytes, texts, chrf, numbers;
-    json_t *first;      /* the first few lines as they are */
+    json_t *first; /* the first few lines as they are */
 } rv__examples;
 /* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, or the class that is none,
  * RV_ENOMEM. */

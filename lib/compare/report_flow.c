@@ -42,8 +42,10 @@ static json_t *numbers(size_t n, const double *x) {
     return a;
 }
 
-/* The seeds' curves as one: at each lag the mean of the logarithms, the least and the greatest. A norm of 0 makes the mean 0. */
-static rv_status add_line(json_t *const *one, int seeds, const char *setting, const char *model, const char *when, const json_t *flow, json_t *list) {
+/* The seeds' curves as one: at each lag the mean of the logarithms, the least and the greatest. A norm of 0 makes the
+ * mean 0. */
+static rv_status add_line(json_t *const *one, int seeds, const char *setting, const char *model, const char *when,
+                          const json_t *flow, json_t *list) {
     size_t n = json_array_size(json_object_get(one[0], "lag"));
     for (int k = 1; k < seeds; k++) { /* as far as all reach */
         size_t m = json_array_size(json_object_get(one[k], "lag"));
@@ -92,7 +94,8 @@ static rv_status add_group(int n, json_t *const *files, const char *setting, con
         for (size_t k = 0; k < json_array_size(series) && status == RV_OK; k++) {
             int seeds = 0;
             for (int i = first; i < n; i++) {
-                json_t *s = files[i] ? find_state(files[i], whens[w], text_of(json_array_get(series, k), "state")) : NULL;
+                json_t *s =
+                    files[i] ? find_state(files[i], whens[w], text_of(json_array_get(series, k), "state")) : NULL;
                 if (s) one[seeds++] = s;
             }
             status = add_line(one, seeds, setting, model, whens[w], flow, list);
@@ -105,13 +108,16 @@ static rv_status add_group(int n, json_t *const *files, const char *setting, con
 rv_status rv_report_gradient_flow(const rv_report_input *in, json_t *report) {
     size_t n = (size_t)in->n_runs;
     if (!n) return RV_OK;
-    json_t **all = rv_alloc(rv_size_mul(n, sizeof *all)), **group = rv_alloc(rv_size_mul(n, sizeof *group)), *list = json_array();
+    json_t **all = rv_alloc(rv_size_mul(n, sizeof *all)), **group = rv_alloc(rv_size_mul(n, sizeof *group)),
+           *list = json_array();
     rv_status status = all && group && list ? RV_OK : RV_ENOMEM;
     for (size_t i = 0; i < n && status == RV_OK; i++) status = read_flow(in->run[i].path, &all[i]);
     for (int s = 0; s < in->n_settings; s++)
         for (int m = 0; m < in->n_models && status == RV_OK; m++) {
             for (size_t i = 0; i < n; i++)
-                group[i] = !strcmp(in->run[i].model, in->model[m]) && !strcmp(in->run[i].setting, in->setting[s]) ? all[i] : NULL;
+                group[i] = !strcmp(in->run[i].model, in->model[m]) && !strcmp(in->run[i].setting, in->setting[s])
+                               ? all[i]
+                               : NULL;
             status = add_group(in->n_runs, group, in->setting[s], in->model[m], list);
         }
     if (status == RV_OK && json_array_size(list)) json_object_set(report, "gradient_flow", list);

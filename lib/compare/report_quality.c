@@ -34,8 +34,8 @@ static void common_seeds(const rv__quality *d, const rv__group *a, const rv__gro
 /* ---- sums for the bootstrap */
 
 typedef struct {
-    int unit;           /* which length */
-    int64_t from, to;   /* of examples that count, both inclusive; to < 0: no bound */
+    int unit;         /* which length */
+    int64_t from, to; /* of examples that count, both inclusive; to < 0: no bound */
 } range;
 static const range EVERYTHING = {0, 0, -1};
 
@@ -79,13 +79,13 @@ static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__me
 /* ---- pairs */
 
 typedef struct {
-    int a, b;           /* models */
+    int a, b; /* models */
     rv_interval difference;
     double p, adjusted;
-    int64_t needed;     /* seeds, or -1 */
+    int64_t needed; /* seeds, or -1 */
     int seeds;
-    bool open;          /* a verdict is possible */
-    bool losses;        /* theirs compare */
+    bool open;   /* a verdict is possible */
+    bool losses; /* theirs compare */
     char why[RV__WHY], beside[RV__WHY];
 } pair;
 
@@ -257,17 +257,19 @@ static rv_status add_by_length(const rv__quality *d, const char *setting, const 
     int n = 0;
     for (int64_t from = 0; n <= o->n_bins && from <= most; n++) { /* no bin is longer than all examples */
         r[n] = (range){o->words, from, n < o->n_bins ? o->most[n] : -1};
-        json_array_append_new(bins, json_pack("{s:I, s:o}", "from", (json_int_t)from, "to", r[n].to < 0 ? json_null() : json_integer(r[n].to)));
+        json_array_append_new(bins, json_pack("{s:I, s:o}", "from", (json_int_t)from, "to",
+                                              r[n].to < 0 ? json_null() : json_integer(r[n].to)));
         from = r[n].to + 1;
     }
     rv_status status = RV_OK;
     for (int k = 0; k < d->in->n_models && status == RV_OK; k++) {
         json_t *counts = json_array(), *const lists[] = {json_array(), json_array(), json_array()};
         for (int i = 0; i < n && status == RV_OK; i++) status = add_bin(d, &g[k], m, &r[i], counts, lists);
-        json_array_append_new(models, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "examples", counts, "value", lists[0], "low", lists[1], "high", lists[2]));
+        json_array_append_new(models, json_pack("{s:s, s:o, s:o, s:o, s:o}", "model", g[k].model, "examples", counts,
+                                                "value", lists[0], "low", lists[1], "high", lists[2]));
     }
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "setting", setting, "metric", m->name, "unit", o->words ? "words" : "tokens", "bins", bins,
-                                          "models", models));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "setting", setting, "metric", m->name, "unit",
+                                          o->words ? "words" : "tokens", "bins", bins, "models", models));
     return status;
 }
 
@@ -277,15 +279,18 @@ static void add_samples(const rv__quality *d, const char *setting, const rv__gro
     for (size_t i = 0; i < (size_t)d->in->options.samples; i++) {
         json_t *outputs = json_array(), *shown = NULL;
         for (int k = 0; k < d->in->n_models; k++) {
-            json_t *e = g[k].n ? json_array_get(d->e[g[k].run[0]].first, i) : NULL, *text = json_object_get(e, "hypothesis");
+            json_t *e = g[k].n ? json_array_get(d->e[g[k].run[0]].first, i) : NULL,
+                   *text = json_object_get(e, "hypothesis");
             if (!text) continue;
             shown = shown ? shown : e;
             json_array_append_new(outputs, json_pack("{s:s, s:O, s:b}", "model", g[k].model, "text", text, "exact",
                                                      (int)json_integer_value(json_object_get(e, "exact"))));
         }
         if (shown)
-            json_array_append_new(list, json_pack("{s:s, s:O, s:O, s:O, s:O}", "setting", setting, "i", json_object_get(shown, "i"), "source",
-                                                  json_object_get(shown, "source"), "reference", json_object_get(shown, "reference"), "outputs", outputs));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:O, s:O, s:O, s:O}", "setting", setting, "i",
+                                            json_object_get(shown, "i"), "source", json_object_get(shown, "source"),
+                                            "reference", json_object_get(shown, "reference"), "outputs", outputs));
         json_decref(outputs);
     }
 }
@@ -297,11 +302,13 @@ static rv_status add_attention(const rv__quality *d, const char *setting, const 
         json_t *file, *e;
         size_t i;
         RV_TRY(rv__run_json_read(run->path, "attention.json", &file));
-        json_array_foreach(file, i, e)
+        json_array_foreach (file, i, e)
             if ((int)i < d->in->options.pictures)
-                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:O, s:O, s:O, s:O}", "setting", setting, "model", g[k].model, "seed", (json_int_t)run->seed, "i",
-                                                      json_object_get(e, "i"), "source", json_object_get(e, "source"), "target", json_object_get(e, "target"),
-                                                      "weights", json_object_get(e, "weights")));
+                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:O, s:O, s:O, s:O}", "setting", setting,
+                                                      "model", g[k].model, "seed", (json_int_t)run->seed, "i",
+                                                      json_object_get(e, "i"), "source", json_object_get(e, "source"),
+                                                      "target", json_object_get(e, "target"), "weights",
+                                                      json_object_get(e, "weights")));
         json_decref(file);
     }
     return RV_OK;
@@ -327,8 +334,11 @@ static rv_status check_group(const rv__quality *d, const rv__group *g) {
                             d->in->run[g->run[0]].path, d->e[g->run[0]].n_classes, d->in->run[g->run[i]].path,
                             d->e[g->run[i]].n_classes);
         if (d->e[g->run[i]].n != d->e[g->run[0]].n)
-            return rv_error(RV_EDATA, "%s has %lld examples and %s has %lld: they were not measured on the same data; delete both files examples.jsonl and measure again",
-                            d->in->run[g->run[0]].path, (long long)d->e[g->run[0]].n, d->in->run[g->run[i]].path, (long long)d->e[g->run[i]].n);
+            return rv_error(RV_EDATA,
+                            "%s has %lld examples and %s has %lld: they were not measured on the same data; delete "
+                            "both files examples.jsonl and measure again",
+                            d->in->run[g->run[0]].path, (long long)d->e[g->run[0]].n, d->in->run[g->run[i]].path,
+                            (long long)d->e[g->run[i]].n);
     }
     return RV_OK;
 }

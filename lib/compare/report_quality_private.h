@@ -8,8 +8,9 @@ enum { RV__WHY = 1024 };
 
 /* What else is known of a run. */
 typedef struct {
-    int64_t tokens;   /* that it was trained on */
-    double fall;      /* of the validation loss, as a share of it, if it went on falling for as long as the line through the last ones is; NaN: not known */
+    int64_t tokens; /* that it was trained on */
+    double fall; /* of the validation loss, as a share of it, if it went on falling for as long as the line through the
+                    last ones is; NaN: not known */
     double fall_low;  /* the least that the line's interval allows */
     double valid;     /* its least validation loss; infinite without any */
     json_t *measured; /* measured.json, or NULL */
@@ -36,10 +37,13 @@ void rv__report_confusion(const rv__quality *d, const char *setting, const rv__g
 
 /* Whether the model's examples have what the metric needs. */
 bool rv__measured_by(const rv__quality *d, const rv__group *g, const rv__metric_kind *m);
-/* Whether the two were measured on other examples, or these were cut into other tokens where the metric counts them; and why. */
-bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]);
+/* Whether the two were measured on other examples, or these were cut into other tokens where the metric counts them;
+ * and why. */
+bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__group *b, const rv__metric_kind *m,
+                        char why[RV__WHY]);
 /* Whether something else than the systems may explain a difference, and what. */
-bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b, const rv__metric_kind *m, char why[RV__WHY]);
+bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *a, const rv__group *b,
+                    const rv__metric_kind *m, char why[RV__WHY]);
 /* Beside a verdict: whether the winner's trial at a rate one step on the grid away was behind the loser's best one. */
 void rv__rate_caveat(const rv__quality *d, const char *winner, const char *loser, char why[RV__WHY]);
 /* What to know beside a verdict, or that there is no difference to tell: appended to `why`, parted by "; ". */

@@ -11,8 +11,8 @@ enum { CURVE_POINTS = 100 }; /* of a training loss, each the mean of the steps t
 
 typedef struct {
     const rv_report_input *in;
-    rv__run_log *log;    /* of each run */
-    double *flops;       /* of training, per token; NaN where it is not known */
+    rv__run_log *log; /* of each run */
+    double *flops;    /* of training, per token; NaN where it is not known */
 } logs;
 
 static const rv_report_run *find_run(const rv_report_input *in, const char *model, const char *setting) {
@@ -116,9 +116,9 @@ static json_t *validation(const rv__run_log *log, int64_t step) {
     json_t *line = NULL, *l, *out = json_object(), *value;
     size_t i;
     const char *key;
-    json_array_foreach(log->valid, i, l)
+    json_array_foreach (log->valid, i, l)
         if (step < 0 || json_integer_value(json_object_get(l, "step")) <= step) line = l;
-    json_object_foreach(line, key, value)
+    json_object_foreach (line, key, value)
         if (strcmp(key, "step") && strcmp(key, "kind")) json_object_set(out, key, value);
     return out;
 }
@@ -157,8 +157,10 @@ static rv_status add_run(const logs *a, int i, json_t *list) {
                             json_pack("{s:o, s:o, s:I}", "seconds", rv_json_number(end.seconds), "tokens_per_second",
                                       rv_json_number((double)end.tokens / end.seconds), "peak_bytes",
                                       (json_int_t)log->peak_bytes));
-    if (o) json_array_append_new(list, o);
-    else if (status == RV_OK) status = rv_error(RV_EDATA, "%s: its path or message is not valid UTF-8", run->path);
+    if (o)
+        json_array_append_new(list, o);
+    else if (status == RV_OK)
+        status = rv_error(RV_EDATA, "%s: its path or message is not valid UTF-8", run->path);
     json_decref(measured);
     rv__examples_free(&examples);
     return status;
@@ -213,16 +215,18 @@ static int64_t place(const curve *c, int64_t step) {
     int64_t low = 0, high = c->n;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (c->step[middle] < step) low = middle + 1;
-        else high = middle;
+        if (c->step[middle] < step)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < c->n && c->step[low] == step ? low : -1;
 }
 
 /* The mean over seeds at each step that all of them have, with Student's interval. */
 static json_t *merge(const logs *a, const char *model, int n, const curve *c) {
-    json_t *step = json_array(), *tokens = json_array(), *flops = json_array(), *seconds = json_array(), *mean = json_array(), *low = json_array(),
-           *high = json_array();
+    json_t *step = json_array(), *tokens = json_array(), *flops = json_array(), *seconds = json_array(),
+           *mean = json_array(), *low = json_array(), *high = json_array();
     const double t = n > 1 ? rv_student_quantile((1 + a->in->options.level) / 2, n - 1) : NAN;
     for (int64_t i = 0; i < c[0].n; i++) {
         double sum = 0, squares = 0, at_tokens = 0, at_seconds = 0, at_flops = 0;
@@ -248,10 +252,12 @@ static json_t *merge(const logs *a, const char *model, int n, const curve *c) {
         json_array_append_new(low, rv_json_number(sum - half));
         json_array_append_new(high, rv_json_number(sum + half));
     }
-    json_t *o = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "model", model, "seeds", n, "step", step, "tokens", tokens, "flops", flops, "mean", mean,
-                          "low", low, "high", high);
-    if (a->in->options.times) json_object_set_new(o, "seconds", seconds);
-    else json_decref(seconds);
+    json_t *o = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "model", model, "seeds", n, "step", step,
+                          "tokens", tokens, "flops", flops, "mean", mean, "low", low, "high", high);
+    if (a->in->options.times)
+        json_object_set_new(o, "seconds", seconds);
+    else
+        json_decref(seconds);
     return o;
 }
 
@@ -260,12 +266,14 @@ static bool shown(const rv_report_input *in, int i, const char *model, const cha
     bool any = false;
     if (strcmp(in->run[i].model, model) || strcmp(in->run[i].setting, setting)) return false;
     for (int k = 0; k < in->n_runs; k++)
-        any |= !strcmp(in->run[k].model, model) && !strcmp(in->run[k].setting, setting) && in->run[k].outcome == RV_RUN_DONE;
+        any |= !strcmp(in->run[k].model, model) && !strcmp(in->run[k].setting, setting) &&
+               in->run[k].outcome == RV_RUN_DONE;
     return !any || in->run[i].outcome == RV_RUN_DONE;
 }
 
 /* metric NULL: the loss of training. */
-static rv_status add_model_curve(const logs *a, const char *setting, const char *metric, const char *model, json_t *series) {
+static rv_status add_model_curve(const logs *a, const char *setting, const char *metric, const char *model,
+                                 json_t *series) {
     int n = 0;
     curve *c = rv_alloc((size_t)(a->in->n_runs + 1) * sizeof *c);
     rv_status status = c ? RV_OK : RV_ENOMEM;
@@ -287,10 +295,12 @@ static rv_status add_model_curve(const logs *a, const char *setting, const char 
 static rv_status add_curve(const logs *a, const char *setting, const char *metric, json_t *list) {
     json_t *series = json_array();
     rv_status status = RV_OK;
-    for (int m = 0; m < a->in->n_models && status == RV_OK; m++) status = add_model_curve(a, setting, metric, a->in->model[m], series);
+    for (int m = 0; m < a->in->n_models && status == RV_OK; m++)
+        status = add_model_curve(a, setting, metric, a->in->model[m], series);
     if (json_array_size(series))
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:O}", "setting", setting, "metric", metric ? metric : "loss", "part", metric ? "valid" : "train",
-                                              "series", series));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:O}", "setting", setting, "metric", metric ? metric : "loss",
+                                        "part", metric ? "valid" : "train", "series", series));
     json_decref(series);
     return status;
 }
@@ -301,7 +311,7 @@ static json_t *validation_metrics(const logs *a) {
     const char *key;
     for (int i = 0; i < a->in->n_runs; i++) {
         line = json_array_get(a->log[i].valid, 0);
-        json_object_foreach(line, key, value)
+        json_object_foreach (line, key, value)
             if (strcmp(key, "step") && strcmp(key, "kind")) json_object_set(seen, key, json_null());
     }
     return seen;
@@ -313,7 +323,7 @@ static rv_status curves(const logs *a, json_t *report) {
     rv_status status = RV_OK;
     for (int s = 0; s < a->in->n_settings && status == RV_OK; s++) {
         status = add_curve(a, a->in->setting[s], NULL, list);
-        json_object_foreach(metrics, metric, value)
+        json_object_foreach (metrics, metric, value)
             if (status == RV_OK) status = add_curve(a, a->in->setting[s], metric, list);
     }
     json_decref(metrics);
@@ -328,7 +338,7 @@ static json_t *reach(const logs *a, int i, const char *metric, double threshold)
     json_t *step = NULL, *tokens = NULL, *line;
     double best = NAN;
     size_t k;
-    json_array_foreach(a->log[i].valid, k, line) {
+    json_array_foreach (a->log[i].valid, k, line) {
         const double v = rv_json_double(line, metric);
         if (isnan(v)) continue;
         if (isnan(best) || (minimised ? v < best : v > best)) best = v;
@@ -347,7 +357,9 @@ static void time_to(const logs *a, json_t *report) {
     if (!o->threshold_metric) return;
     json_t *rows = json_array();
     for (int i = 0; i < a->in->n_runs; i++) json_array_append_new(rows, reach(a, i, o->threshold_metric, o->threshold));
-    json_object_set_new(report, "time_to", json_pack("{s:s, s:f, s:o}", "metric", o->threshold_metric, "threshold", o->threshold, "rows", rows));
+    json_object_set_new(
+        report, "time_to",
+        json_pack("{s:s, s:f, s:o}", "metric", o->threshold_metric, "threshold", o->threshold, "rows", rows));
 }
 
 /* ---- all of it */
@@ -362,7 +374,9 @@ static rv_status read_run(logs *a, int i) {
 }
 
 rv_status rv_report_runs(const rv_report_input *in, json_t *report) {
-    logs a = {.in = in, .log = rv_alloc((size_t)(in->n_runs + 1) * sizeof *a.log), .flops = rv_alloc((size_t)(in->n_runs + 1) * sizeof *a.flops)};
+    logs a = {.in = in,
+              .log = rv_alloc((size_t)(in->n_runs + 1) * sizeof *a.log),
+              .flops = rv_alloc((size_t)(in->n_runs + 1) * sizeof *a.flops)};
     json_t *list = json_array();
     rv_status status = a.log && a.flops ? differences(in, report) : RV_ENOMEM;
     for (int i = 0; i < in->n_runs && status == RV_OK; i++) status = read_run(&a, i);

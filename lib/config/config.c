@@ -53,7 +53,8 @@ static void add_top_defaults(rv_config *c) {
     if (rv_yaml_get(root, "compare")) return; /* it has none of them */
     for (int i = 0; i < rv__schema_size; i++) {
         const rv__key *k = &rv__schema[i];
-        if (rv__schema_is_child(i, "") && k->type != RV__SECTION && k->type != RV__ENUMS && k->dflt && k->dflt != rv__required && !rv_yaml_get(root, k->path))
+        if (rv__schema_is_child(i, "") && k->type != RV__SECTION && k->type != RV__ENUMS && k->dflt &&
+            k->dflt != rv__required && !rv_yaml_get(root, k->path))
             rv_yaml_add(c->yaml, root, k->path, k->dflt);
     }
 }
@@ -62,8 +63,10 @@ static void note_places(rv_config *c) {
     char buf[1024];
     for (int i = 0; i < rv__schema_size; i++) {
         rv__value *v = &c->value[i];
-        if (v->node) rv_yaml_where(v->node, buf, sizeof buf);
-        else snprintf(buf, sizeof buf, "%s", rv_yaml_root(c->yaml)->source->label);
+        if (v->node)
+            rv_yaml_where(v->node, buf, sizeof buf);
+        else
+            snprintf(buf, sizeof buf, "%s", rv_yaml_root(c->yaml)->source->label);
         v->where = rv__yaml_copy(c->yaml, buf, strlen(buf));
     }
 }
@@ -82,7 +85,8 @@ static rv_status steps_before_epochs(rv_config *c) {
     return rv_yaml_override(c->yaml, "train.epochs=null");
 }
 
-static rv_status finish(rv_config *c, rv_status status, int n_overrides, const char *const *overrides, rv_config **out) {
+static rv_status finish(rv_config *c, rv_status status, int n_overrides, const char *const *overrides,
+                        rv_config **out) {
     *out = NULL;
     for (int i = 0; i < n_overrides && status == RV_OK; i++) status = rv_yaml_override(c->yaml, overrides[i]);
     if (status == RV_OK && rv_yaml_root(c->yaml)) {
@@ -93,10 +97,14 @@ static rv_status finish(rv_config *c, rv_status status, int n_overrides, const c
         rv__config_cross_check(c);
     }
     if (status == RV_OK && !rv_yaml_problems(c->yaml)) note_places(c);
-    if (status == RV_OK) status = rv_yaml_finish(c->yaml);
-    else rv_error(status, "out of memory while reading settings");
-    if (status == RV_OK) *out = c;
-    else rv_config_destroy(c);
+    if (status == RV_OK)
+        status = rv_yaml_finish(c->yaml);
+    else
+        rv_error(status, "out of memory while reading settings");
+    if (status == RV_OK)
+        *out = c;
+    else
+        rv_config_destroy(c);
     return status;
 }
 
@@ -128,10 +136,12 @@ rv_status rv_config_load_experiment(const char *path, int n_overrides, const cha
     }
     rv_config_destroy(*out);
     *out = NULL;
-    return rv_error(RV_EUSAGE, "%s: it has 'compare:', so it is a comparison of several experiments: ravel compare %s", path, path);
+    return rv_error(RV_EUSAGE, "%s: it has 'compare:', so it is a comparison of several experiments: ravel compare %s",
+                    path, path);
 }
 
-rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides, const char *const *overrides, rv_config **out) {
+rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides,
+                          const char *const *overrides, rv_config **out) {
     rv_config *c = create();
     *out = NULL;
     return c ? finish(c, rv_yaml_parse(c->yaml, label, text, len), n_overrides, overrides, out) : RV_ENOMEM;
@@ -215,7 +225,9 @@ const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path, int i
     return rv_config_entry_at(c, path, i);
 }
 
-const char *rv_config_map_key(const rv_config *c, const char *path, int i) { return rv_config_map_at(c, path, i)->key->text; }
+const char *rv_config_map_key(const rv_config *c, const char *path, int i) {
+    return rv_config_map_at(c, path, i)->key->text;
+}
 
 bool rv_config_is(const rv_config *c, const char *path, const char *text) {
     const rv__value *v = value(c, path);

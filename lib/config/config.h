@@ -22,9 +22,11 @@ typedef struct rv_config rv_config;
  *  RV_EUSAGE with every mistake, one line each, or RV_ENOMEM; *out is then NULL. Destroy with rv_config_destroy. */
 RV_API rv_status rv_config_load(const char *path, int n_overrides, const char *const *overrides, rv_config **out);
 /** The same, and RV_EUSAGE for the file of a comparison, which has no model of its own. */
-RV_API rv_status rv_config_load_experiment(const char *path, int n_overrides, const char *const *overrides, rv_config **out);
+RV_API rv_status rv_config_load_experiment(const char *path, int n_overrides, const char *const *overrides,
+                                           rv_config **out);
 /** rv_config_load for a text in memory (a checkpoint's), named `label` in messages; it cannot include files. */
-RV_API rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides, const char *const *overrides, rv_config **out);
+RV_API rv_status rv_config_parse(const char *label, const char *text, size_t len, int n_overrides,
+                                 const char *const *overrides, rv_config **out);
 RV_API void rv_config_destroy(rv_config *c);
 /** train.max_steps in place of train.epochs, now that the data are known; what its default depends on follows.
  *  RV_EUSAGE with the mistakes that come of it, or RV_ENOMEM: the configuration can then only be destroyed. */
@@ -43,7 +45,8 @@ RV_API const char *rv_config_text(const rv_config *c, const char *path);
 /** True if the key applies and has a value, given or by default; for a section: that it is there
  *  (train.early_stopping is a section that may be left out). */
 RV_API bool rv_config_has(const rv_config *c, const char *path);
-/** True if the file or an override sets the key or section. A resolved text sets all, so let results not depend on it. */
+/** True if the file or an override sets the key or section. A resolved text sets all, so let results not depend on it.
+ */
 RV_API bool rv_config_given(const rv_config *c, const char *path);
 /** True if the key's value is a default of its own: neither given nor taken from another key's. */
 RV_API bool rv_config_by_default(const rv_config *c, const char *path);
@@ -52,7 +55,8 @@ RV_API int rv_config_count(const rv_config *c, const char *path);
 RV_API double rv_config_real_at(const rv_config *c, const char *path, int i);
 RV_API int64_t rv_config_int_at(const rv_config *c, const char *path, int i);
 RV_API const char *rv_config_text_at(const rv_config *c, const char *path, int i);
-/** The i-th entry of a list or map as it stands in the text, for rv_yaml_where; NULL if it is of a default. Owned by c. */
+/** The i-th entry of a list or map as it stands in the text, for rv_yaml_where; NULL if it is of a default. Owned by c.
+ */
 RV_API const rv_yaml_node *rv_config_entry_at(const rv_config *c, const char *path, int i);
 /** The value of a key in the i-th entry of a list of maps (init); NULL if it has none. Owned by c. */
 RV_API const char *rv_config_entry_text(const rv_config *c, const char *path, int i, const char *key);
@@ -61,9 +65,11 @@ RV_API const char *rv_config_entry_text(const rv_config *c, const char *path, in
 RV_API int rv_config_map_count(const rv_config *c, const char *path);
 RV_API const rv_yaml_node *rv_config_map_at(const rv_config *c, const char *path, int i);
 RV_API const char *rv_config_map_key(const rv_config *c, const char *path, int i);
-/** A value as YAML on one line, as an assignment takes it ("[0.9, 0.98]"). The caller frees it; NULL (RV_ENOMEM) when out of memory. */
+/** A value as YAML on one line, as an assignment takes it ("[0.9, 0.98]"). The caller frees it; NULL (RV_ENOMEM) when
+ * out of memory. */
 RV_API char *rv_config_flow(const rv_yaml_node *value);
-/** A text as YAML that reads back as it, in quotes where it needs them. The caller frees it; NULL (RV_ENOMEM) when out of memory. */
+/** A text as YAML that reads back as it, in quotes where it needs them. The caller frees it; NULL (RV_ENOMEM) when out
+ * of memory. */
 RV_API char *rv_config_quote(const char *text);
 /** True if the key has a value and its text is `value`: rv_config_is(c, "model.decoder.type", "rnn"). */
 RV_API bool rv_config_is(const rv_config *c, const char *path, const char *value);
@@ -82,7 +88,8 @@ RV_API char *rv_config_commented(const rv_config *c);
 /** Call `each` for every key of the schema, in its order, but not for sections and lists of maps, whose keys it is
  *  called for (with a list of what the entries have): text is the value as rv_config_resolved has it, or NULL
  *  where the key does not apply or has no value; it dies with the call. RV_ENOMEM. */
-RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text), void *ctx);
+RV_API rv_status rv_config_each(const rv_config *c, void (*each)(void *ctx, const char *path, const char *text),
+                                void *ctx);
 
 /** Print what the schema says of a key (type, values, default, when it applies, meaning) or of a section ("" is the
  *  whole schema): its keys and their values. RV_EUSAGE with the nearest key if there is no such key. */

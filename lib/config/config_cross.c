@@ -11,7 +11,9 @@ static bool known(const rv_config *c, const char *path) {
     return v->has && !v->bad;
 }
 
-static bool is(const rv_config *c, const char *path, const char *text) { return known(c, path) && !strcmp(rv__config_value(c, path)->text, text); }
+static bool is(const rv_config *c, const char *path, const char *text) {
+    return known(c, path) && !strcmp(rv__config_value(c, path)->text, text);
+}
 
 /* The first of the paths that was given, for the position of a message; NULL if none. */
 static const rv_yaml_node *given(const rv_config *c, const char *path, const char *other) {
@@ -43,8 +45,10 @@ static void exclude(rv_config *c, const rv__value *x, const rv__value *y, const 
 }
 
 static void check_lengths(rv_config *c) {
-    if (known(c, "data.min_length") && known(c, "data.max_length") && whole(c, "data.min_length") > whole(c, "data.max_length"))
-        rv_yaml_problem(c->yaml, given(c, "data.min_length", "data.max_length"), "data.min_length %lld is above data.max_length %lld", whole(c, "data.min_length"),
+    if (known(c, "data.min_length") && known(c, "data.max_length") &&
+        whole(c, "data.min_length") > whole(c, "data.max_length"))
+        rv_yaml_problem(c->yaml, given(c, "data.min_length", "data.max_length"),
+                        "data.min_length %lld is above data.max_length %lld", whole(c, "data.min_length"),
                         whole(c, "data.max_length"));
 }
 
@@ -54,8 +58,8 @@ static bool parts_unknown(rv_config *c) {
 }
 
 static void check_data(rv_config *c) {
-    if (!parts_unknown(c) && known(c, "data.train_fraction") && known(c, "data.test_fraction") && real(c, "data.test_fraction") > 0 &&
-        real(c, "data.train_fraction") + real(c, "data.test_fraction") >= 1)
+    if (!parts_unknown(c) && known(c, "data.train_fraction") && known(c, "data.test_fraction") &&
+        real(c, "data.test_fraction") > 0 && real(c, "data.train_fraction") + real(c, "data.test_fraction") >= 1)
         rv_yaml_problem(c->yaml, given(c, "data.test_fraction", "data.train_fraction"),
                         "data.train_fraction %g and data.test_fraction %g leave nothing to validate on",
                         real(c, "data.train_fraction"), real(c, "data.test_fraction"));
@@ -70,17 +74,22 @@ static void check_data(rv_config *c) {
     for (int i = 0; i < 3; i++) {
         const rv__value *v = rv__config_value(c, ways[i]);
         if (!v->node && !v->bad) continue;
-        if (!first) first = v;
+        if (!first)
+            first = v;
         else
             exclude(c, first, v, "exactly one of data.dataset, data.path and data.train");
         n++;
     }
     if (!n && section->node && !section->bad)
-        rv_yaml_problem(c->yaml, section->node->key, "data: missing the text; give one of data.dataset, data.path and data.train");
+        rv_yaml_problem(c->yaml, section->node->key,
+                        "data: missing the text; give one of data.dataset, data.path and data.train");
     if (known(c, "data.src") && !known(c, "data.tgt") && !rv__config_value(c, "data.tgt")->bad)
-        rv_yaml_problem(c->yaml, given(c, "data.src", NULL), "data.tgt is missing: the target language goes with data.src");
+        rv_yaml_problem(c->yaml, given(c, "data.src", NULL),
+                        "data.tgt is missing: the target language goes with data.src");
     if (known(c, "data.train") && !known(c, "data.valid") && !rv__config_value(c, "data.valid")->bad)
-        rv_yaml_problem(c->yaml, section->node->key, "data.valid is missing: a file to validate on goes with data.train; a single file for both is data.path");
+        rv_yaml_problem(
+            c->yaml, section->node->key,
+            "data.valid is missing: a file to validate on goes with data.train; a single file for both is data.path");
 }
 
 /* "model.encoder" or "model.decoder": what one transformer asks of its numbers. */
@@ -92,19 +101,25 @@ static void check_transformer(rv_config *c, const char *section) {
     if (!is(c, type, "transformer") || !known(c, hidden_key)) return;
     long long hidden = whole(c, hidden_key);
     if (known(c, heads_key) && hidden % whole(c, heads_key))
-        rv_yaml_problem(c->yaml, given(c, heads_key, hidden_key), "%s %lld does not divide %s %lld", heads_key, whole(c, heads_key), hidden_key, hidden);
+        rv_yaml_problem(c->yaml, given(c, heads_key, hidden_key), "%s %lld does not divide %s %lld", heads_key,
+                        whole(c, heads_key), hidden_key, hidden);
     if (known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") != hidden)
-        rv_yaml_problem(c->yaml, given(c, "model.embedding_dim", hidden_key), "model.embedding_dim %lld differs from %s %lld; a transformer needs them equal",
+        rv_yaml_problem(c->yaml, given(c, "model.embedding_dim", hidden_key),
+                        "model.embedding_dim %lld differs from %s %lld; a transformer needs them equal",
                         whole(c, "model.embedding_dim"), hidden_key, hidden);
 }
 
 /* The output layer's input has the embedding's width when they share weights. */
 static void check_tying(rv_config *c) {
-    bool readout = known(c, "model.readout_size"), tied = is(c, "model.tie_embeddings", "true") || is(c, "model.tie_embeddings", "decoder") || is(c, "model.tie_embeddings", "all");
+    bool readout = known(c, "model.readout_size"), tied = is(c, "model.tie_embeddings", "true") ||
+                                                          is(c, "model.tie_embeddings", "decoder") ||
+                                                          is(c, "model.tie_embeddings", "all");
     const char *from = readout ? "model.readout_size" : "model.decoder.hidden_size";
-    if (!tied || !known(c, from) || !known(c, "model.embedding_dim") || is(c, "model.decoder.type", "transformer")) return;
+    if (!tied || !known(c, from) || !known(c, "model.embedding_dim") || is(c, "model.decoder.type", "transformer"))
+        return;
     if (whole(c, from) != whole(c, "model.embedding_dim"))
-        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL), "model.tie_embeddings needs model.embedding_dim %lld equal to %s %lld",
+        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL),
+                        "model.tie_embeddings needs model.embedding_dim %lld equal to %s %lld",
                         whole(c, "model.embedding_dim"), from, whole(c, from));
 }
 
@@ -146,21 +161,29 @@ static void check_states(rv_config *c, const char *section) {
 
 /* Which parts of an encoder and a decoder go together. */
 static void check_reading(rv_config *c) {
-    const rv_yaml_node *bridge = given(c, "model.bridge", "model.encoder"), *attention = given(c, "model.attention", NULL);
+    const rv_yaml_node *bridge = given(c, "model.bridge", "model.encoder"),
+                       *attention = given(c, "model.attention", NULL);
     bool rnn = is(c, "model.encoder.type", "rnn"), both = is(c, "model.encoder.bidirectional", "true");
     if (is(c, "model.tie_embeddings", "all") && is(c, "tokenizer.joint", "false"))
-        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL), "model.tie_embeddings all needs one vocabulary: tokenizer.joint true");
+        rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL),
+                        "model.tie_embeddings all needs one vocabulary: tokenizer.joint true");
     if (is(c, "model.bridge", "reverse") && !(rnn && both))
         rv_yaml_problem(c->yaml, bridge, "model.bridge reverse needs a bidirectional recurrent encoder; use dense");
     if (is(c, "model.bridge", "copy")) check_copy(c, bridge, rnn, both);
     if (!is(c, "model.attention.type", "luong")) return;
     if (!is(c, "model.readout", "tanh"))
-        rv_yaml_problem(c->yaml, given(c, "model.readout", "model.attention"), "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh");
-    if (is(c, "model.attention.input_feeding", "true") && known(c, "model.decoder.num_layers") && whole(c, "model.decoder.num_layers") > 1)
-        rv_yaml_problem(c->yaml, attention, "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false");
-    if (is(c, "model.attention.score", "dot") && known(c, "model.encoder.hidden_size") && known(c, "model.decoder.hidden_size") &&
+        rv_yaml_problem(c->yaml, given(c, "model.readout", "model.attention"),
+                        "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh");
+    if (is(c, "model.attention.input_feeding", "true") && known(c, "model.decoder.num_layers") &&
+        whole(c, "model.decoder.num_layers") > 1)
+        rv_yaml_problem(c->yaml, attention,
+                        "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false");
+    if (is(c, "model.attention.score", "dot") && known(c, "model.encoder.hidden_size") &&
+        known(c, "model.decoder.hidden_size") &&
         whole(c, "model.encoder.hidden_size") * (rnn && both ? 2 : 1) != whole(c, "model.decoder.hidden_size"))
-        rv_yaml_problem(c->yaml, attention, "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general");
+        rv_yaml_problem(
+            c->yaml, attention,
+            "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general");
 }
 
 static void check_model(rv_config *c) {
@@ -170,11 +193,15 @@ static void check_model(rv_config *c) {
     check_states(c, "model.encoder");
     check_states(c, "model.decoder");
     check_reading(c);
-    if ((is(c, "model.position", "sinusoidal") || is(c, "model.encoder.position", "sinusoidal")) && known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
-        rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.position"), "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
+    if ((is(c, "model.position", "sinusoidal") || is(c, "model.encoder.position", "sinusoidal")) &&
+        known(c, "model.embedding_dim") && whole(c, "model.embedding_dim") % 2)
+        rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.position"),
+                        "model.position sinusoidal needs an even model.embedding_dim, which is %lld",
                         whole(c, "model.embedding_dim"));
-    if (is(c, "model.position", "sinusoidal") && !known(c, "model.embedding_dim") && known(c, "model.encoder.hidden_size") && whole(c, "model.encoder.hidden_size") % 2)
-        rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.hidden_size"), "model.position sinusoidal needs an even model.encoder.hidden_size, which is %lld",
+    if (is(c, "model.position", "sinusoidal") && !known(c, "model.embedding_dim") &&
+        known(c, "model.encoder.hidden_size") && whole(c, "model.encoder.hidden_size") % 2)
+        rv_yaml_problem(c->yaml, given(c, "model.position", "model.encoder.hidden_size"),
+                        "model.position sinusoidal needs an even model.encoder.hidden_size, which is %lld",
                         whole(c, "model.encoder.hidden_size"));
 }
 
@@ -206,23 +233,29 @@ static void check_warmup(rv_config *c) {
 
 static void check_train(rv_config *c) {
     check_warmup(c);
-    if (known(c, "checkpoint.average_last") && known(c, "checkpoint.keep_last") && whole(c, "checkpoint.average_last") > whole(c, "checkpoint.keep_last"))
+    if (known(c, "checkpoint.average_last") && known(c, "checkpoint.keep_last") &&
+        whole(c, "checkpoint.average_last") > whole(c, "checkpoint.keep_last"))
         rv_yaml_problem(c->yaml, given(c, "checkpoint.average_last", "checkpoint.keep_last"),
-                        "checkpoint.average_last %lld is more than checkpoint.keep_last %lld keeps", whole(c, "checkpoint.average_last"),
-                        whole(c, "checkpoint.keep_last"));
+                        "checkpoint.average_last %lld is more than checkpoint.keep_last %lld keeps",
+                        whole(c, "checkpoint.average_last"), whole(c, "checkpoint.keep_last"));
     if (is(c, "train.batch.sampling", "contiguous") && is(c, "model.decoder.type", "transformer"))
-        rv_yaml_problem(c->yaml, given(c, "train.batch.sampling", NULL), "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled");
+        rv_yaml_problem(c->yaml, given(c, "train.batch.sampling", NULL),
+                        "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use "
+                        "random or shuffled");
     if (is(c, "train.batch.type", "tokens") && known(c, "train.batch.size") && known(c, "train.batch.length") &&
         whole(c, "train.batch.size") < whole(c, "train.batch.length"))
         rv_yaml_problem(c->yaml, given(c, "train.batch.size", NULL),
                         "train.batch.size %lld tokens do not hold one sequence of train.batch.length %lld; raise it, "
                         "or for sequences set train.batch.type to sequences",
                         whole(c, "train.batch.size"), whole(c, "train.batch.length"));
-    if (is(c, "train.optimizer.nesterov", "true") && known(c, "train.optimizer.momentum") && real(c, "train.optimizer.momentum") == 0)
+    if (is(c, "train.optimizer.nesterov", "true") && known(c, "train.optimizer.momentum") &&
+        real(c, "train.optimizer.momentum") == 0)
         rv_yaml_problem(c->yaml, given(c, "train.optimizer.nesterov", NULL),
                         "train.optimizer.nesterov needs a train.optimizer.momentum above 0");
-    if (known(c, "train.lr_scheduler.min_lr") && known(c, "train.optimizer.lr") && real(c, "train.lr_scheduler.min_lr") > real(c, "train.optimizer.lr"))
-        rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.min_lr", NULL), "train.lr_scheduler.min_lr %g is above train.optimizer.lr %g",
+    if (known(c, "train.lr_scheduler.min_lr") && known(c, "train.optimizer.lr") &&
+        real(c, "train.lr_scheduler.min_lr") > real(c, "train.optimizer.lr"))
+        rv_yaml_problem(c->yaml, given(c, "train.lr_scheduler.min_lr", NULL),
+                        "train.lr_scheduler.min_lr %g is above train.optimizer.lr %g",
                         real(c, "train.lr_scheduler.min_lr"), real(c, "train.optimizer.lr"));
 }
 
@@ -240,14 +273,17 @@ static void check_rising(rv_config *c, const char *path) {
     const rv__value *v = rv__config_value(c, path);
     for (int i = 1; known(c, path) && i < v->count; i++)
         if (v->reals[i] <= v->reals[i - 1]) {
-            if (v->node) rv_yaml_problem(c->yaml, v->node, "%s: %s after %s; the numbers must rise", path, v->texts[i], v->texts[i - 1]);
+            if (v->node)
+                rv_yaml_problem(c->yaml, v->node, "%s: %s after %s; the numbers must rise", path, v->texts[i],
+                                v->texts[i - 1]);
             return;
         }
 }
 
 static void check_most(rv_config *c, const char *path, int most) {
     if (known(c, path) && rv__config_value(c, path)->count > most)
-        rv_yaml_problem(c->yaml, rv__config_value(c, path)->node, "%s: %d values; at most %d are possible", path, rv__config_value(c, path)->count, most);
+        rv_yaml_problem(c->yaml, rv__config_value(c, path)->node, "%s: %d values; at most %d are possible", path,
+                        rv__config_value(c, path)->count, most);
 }
 
 static void check_compare(rv_config *c) {
@@ -263,8 +299,10 @@ static void check_compare(rv_config *c) {
     if (known(c, "compare.cost.batch") && known(c, "compare.cost.tokens"))
         exclude(c, rv__config_value(c, "compare.cost.batch"), rv__config_value(c, "compare.cost.tokens"),
                 "one of them");
-    if (!known(c, "compare.budget") && !known(c, "compare.cost") && !rv__config_value(c, "compare.budget")->bad && !rv__config_value(c, "compare.cost")->bad)
-        rv_yaml_problem(c->yaml, rv__config_value(c, "compare")->node->key, "compare: nothing to do; give budget (to train), cost (to measure), or both");
+    if (!known(c, "compare.budget") && !known(c, "compare.cost") && !rv__config_value(c, "compare.budget")->bad &&
+        !rv__config_value(c, "compare.cost")->bad)
+        rv_yaml_problem(c->yaml, rv__config_value(c, "compare")->node->key,
+                        "compare: nothing to do; give budget (to train), cost (to measure), or both");
 }
 
 void rv__config_cross_check(rv_config *c) {

@@ -12,10 +12,14 @@ static void print_row(const rv__key *k, FILE *to) {
     char text[512];
     rv__schema_expected(k, text, sizeof text);
     fprintf(to, "  value:   %s\n", text);
-    if (k->dflt == rv__required) fprintf(to, "  default: none, must be given\n");
-    else if (!k->dflt) fprintf(to, "  default: none, may be left out\n");
-    else if (strchr(k->dflt, '@')) fprintf(to, "  default: %.*s%s\n", (int)(strchr(k->dflt, '@') - k->dflt), k->dflt, strchr(k->dflt, '@') + 1);
-    else fprintf(to, "  default: %s\n", *k->dflt ? k->dflt : k->type == RV__SECTION ? "{}" : "\"\"");
+    if (k->dflt == rv__required)
+        fprintf(to, "  default: none, must be given\n");
+    else if (!k->dflt)
+        fprintf(to, "  default: none, may be left out\n");
+    else if (strchr(k->dflt, '@'))
+        fprintf(to, "  default: %.*s%s\n", (int)(strchr(k->dflt, '@') - k->dflt), k->dflt, strchr(k->dflt, '@') + 1);
+    else
+        fprintf(to, "  default: %s\n", *k->dflt ? k->dflt : k->type == RV__SECTION ? "{}" : "\"\"");
     rv__schema_condition(k, text, sizeof text);
     if (*text) fprintf(to, "  applies: only %s\n", text);
 }
@@ -50,7 +54,8 @@ rv_status rv_config_explain(const char *key, FILE *to) {
         const char *leaf = strrchr(key, '.') ? strrchr(key, '.') + 1 : key;
         for (int j = 0; near < 0 && j < rv__schema_size; j++) /* "lr" alone */
             if (!strcmp(rv__schema_leaf(j), leaf)) near = j;
-        if (near >= 0) return rv_error(RV_EUSAGE, "there is no key '%.200s'; did you mean '%s'?", key, rv__schema[near].path);
+        if (near >= 0)
+            return rv_error(RV_EUSAGE, "there is no key '%.200s'; did you mean '%s'?", key, rv__schema[near].path);
         return rv_error(RV_EUSAGE, "there is no key '%.200s'; 'ravel config explain' lists all", key);
     }
     for (int r = i; r >= 0 && r < rv__schema_size && !strcmp(rv__schema[r].path, key); r++) {

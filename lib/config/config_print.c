@@ -8,7 +8,9 @@
 static bool plain(const char *s) {
     if (!*s || !strcmp(s, "~") || !strcmp(s, "null")) return false;
     for (const char *p = s; *p; p++)
-        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || strchr("_./", *p) || (p != s && strchr("+-", *p)))) return false;
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || strchr("_./", *p) ||
+              (p != s && strchr("+-", *p))))
+            return false;
     return true;
 }
 
@@ -16,30 +18,44 @@ static bool plain(const char *s) {
 static void print_quoted(FILE *f, const char *s) {
     fputc('"', f);
     for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        if (*p == '"' || *p == '\\') fprintf(f, "\\%c", *p);
-        else if (*p == '\n') fputs("\\n", f);
-        else if (*p == '\t') fputs("\\t", f);
-        else if (*p < 0x20 || *p == 0x7f) fprintf(f, "\\x%02x", *p);
-        else if (*p == 0xc2 && p[1] < 0xa0) fprintf(f, "\\x%02x", *++p);                                                    /* U+0080..9F */
-        else if (*p == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) fprintf(f, "\\u20%02x", p[2] - 0x80), p += 2;             /* U+2028, 2029 */
-        else if (*p == 0xef && p[1] == 0xbb && p[2] == 0xbf) fputs("\\ufeff", f), p += 2;                                   /* U+FEFF */
-        else if (*p == 0xef && p[1] == 0xbf && p[2] >= 0xbe) fprintf(f, "\\uff%02x", p[2] + 0x40), p += 2;                      /* U+FFFE, FFFF */
-        else if (*p == '$' && p[1] == '{') fputs("$$", f);
-        else fputc(*p, f);
+        if (*p == '"' || *p == '\\')
+            fprintf(f, "\\%c", *p);
+        else if (*p == '\n')
+            fputs("\\n", f);
+        else if (*p == '\t')
+            fputs("\\t", f);
+        else if (*p < 0x20 || *p == 0x7f)
+            fprintf(f, "\\x%02x", *p);
+        else if (*p == 0xc2 && p[1] < 0xa0)
+            fprintf(f, "\\x%02x", *++p); /* U+0080..9F */
+        else if (*p == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
+            fprintf(f, "\\u20%02x", p[2] - 0x80), p += 2; /* U+2028, 2029 */
+        else if (*p == 0xef && p[1] == 0xbb && p[2] == 0xbf)
+            fputs("\\ufeff", f), p += 2; /* U+FEFF */
+        else if (*p == 0xef && p[1] == 0xbf && p[2] >= 0xbe)
+            fprintf(f, "\\uff%02x", p[2] + 0x40), p += 2; /* U+FFFE, FFFF */
+        else if (*p == '$' && p[1] == '{')
+            fputs("$$", f);
+        else
+            fputc(*p, f);
     }
     fputc('"', f);
 }
 
 static void print_text(FILE *f, const char *s) {
-    if (plain(s)) fputs(s, f);
-    else print_quoted(f, s);
+    if (plain(s))
+        fputs(s, f);
+    else
+        print_quoted(f, s);
 }
 
 /* On one line. */
 static void print_flow(FILE *f, const rv_yaml_node *n) {
     if (n->kind == RV_YAML_SCALAR) {
-        if (n->quoted || strcmp(n->text, "null")) print_text(f, n->text);
-        else fputs("null", f);
+        if (n->quoted || strcmp(n->text, "null"))
+            print_text(f, n->text);
+        else
+            fputs("null", f);
         return;
     }
     if (n->replace) fputs("!replace ", f);
@@ -85,7 +101,8 @@ static bool wanted(const rv_config *c, int i, extent which) {
     return v->has && (which == ALL || v->node);
 }
 
-/* The first words of a key's meaning, and the words that it takes, behind the line of which `used` bytes are printed. */
+/* The first words of a key's meaning, and the words that it takes, behind the line of which `used` bytes are printed.
+ */
 static void print_comment(FILE *f, const rv__key *k, int used) {
     const bool named = k->type == RV__ENUM || k->type == RV__ENUMS;
     size_t n = strcspn(k->doc, named ? ";[:" : ";[");
@@ -120,7 +137,8 @@ static void print_value(FILE *f, const rv__value *v) {
             print_entries(f, v);
         else if (v->key->type == RV__MAP)
             print_flow(f, v->node);
-        else print_text(f, v->text);
+        else
+            print_text(f, v->text);
         return;
     }
     for (int e = 0; e < v->count; e++) fputs(e ? ", " : "[", f), print_text(f, v->texts[e]);
@@ -136,7 +154,8 @@ static void print_section(const rv_config *c, FILE *f, const char *section, int 
         fprintf(f, "%*s%s:", indent, "", rv__schema_leaf(i));
         if (v->key->type == RV__SECTION) {
             bool any = false;
-            for (int j = i + 1; j < rv__schema_size; j++) any |= rv__schema_is_child(j, v->key->path) && wanted(c, j, which);
+            for (int j = i + 1; j < rv__schema_size; j++)
+                any |= rv__schema_is_child(j, v->key->path) && wanted(c, j, which);
             if (!any) fputs(" {}", f);
         } else {
             fputc(' ', f);

@@ -52,7 +52,8 @@ static bool name_ok(const char *s) {
 }
 
 static bool in_interval(const rv__interval *v, double x) {
-    return (v->low_open ? x > v->low : x >= v->low) && (v->high_open ? x < v->high : x <= v->high) && (!v->whole || x == floor(x));
+    return (v->low_open ? x > v->low : x >= v->low) && (v->high_open ? x < v->high : x <= v->high) &&
+           (!v->whole || x == floor(x));
 }
 
 /* The shortest text that reads back as x. */
@@ -76,9 +77,7 @@ static bool scalar_fits(rv_config *c, const rv__key *k, const char *text, const 
     *x = 0;
     rv__interval v;
     switch (k->type) {
-    case RV__BOOL:
-        *x = !strcmp(text, "true");
-        return *x == 1 || !strcmp(text, "false");
+    case RV__BOOL: *x = !strcmp(text, "true"); return *x == 1 || !strcmp(text, "false");
     case RV__TEXT:
     case RV__TEXTS: return strcmp(k->range, "name") || name_ok(text);
     case RV__PATH: return text[0] != 0;
@@ -112,10 +111,14 @@ static const char *nth_word(const void *set, int n) {
 static void expected(rv_config *c, const rv__key *k, const rv_yaml_node *n) {
     char want[512], got[80];
     rv__schema_expected(k, want, sizeof want);
-    if (n->kind == RV_YAML_MAP) snprintf(got, sizeof got, "a map");
-    else if (n->kind == RV_YAML_LIST) snprintf(got, sizeof got, "a list");
-    else if (!n->len) snprintf(got, sizeof got, n->quoted ? "an empty text" : "nothing");
-    else snprintf(got, sizeof got, "'%.60s'", n->text);
+    if (n->kind == RV_YAML_MAP)
+        snprintf(got, sizeof got, "a map");
+    else if (n->kind == RV_YAML_LIST)
+        snprintf(got, sizeof got, "a list");
+    else if (!n->len)
+        snprintf(got, sizeof got, n->quoted ? "an empty text" : "nothing");
+    else
+        snprintf(got, sizeof got, "'%.60s'", n->text);
     bool one_word = k->type == RV__ENUM || (k->type == RV__ENUMS && !n->key); /* not a word where a list is wanted */
     int near = one_word ? rv_yaml_nearest(n->text, nth_word, k->range) : -1;
     char hint[96] = "";
@@ -126,8 +129,10 @@ static void expected(rv_config *c, const rv__key *k, const rv_yaml_node *n) {
 /* Value v from one scalar of text, reporting at node n. */
 static void set_scalar(rv_config *c, rv__value *v, const rv_yaml_node *n, const char *text) {
     double x;
-    if (n && (n->kind != RV_YAML_SCALAR || (!n->len && !n->quoted))) v->bad = true;
-    else v->bad = !scalar_fits(c, v->key, text, &v->text, &x);
+    if (n && (n->kind != RV_YAML_SCALAR || (!n->len && !n->quoted)))
+        v->bad = true;
+    else
+        v->bad = !scalar_fits(c, v->key, text, &v->text, &x);
     if (v->bad) {
         if (n) expected(c, v->key, n);
         return;
@@ -161,7 +166,8 @@ static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
         int i = v->count++;
         if (e->bad) {
             bad = true;
-        } else if (e->kind != RV_YAML_SCALAR || !e->len || !scalar_fits(c, v->key, e->text, &v->texts[i], &v->reals[i])) {
+        } else if (e->kind != RV_YAML_SCALAR || !e->len ||
+                   !scalar_fits(c, v->key, e->text, &v->texts[i], &v->reals[i])) {
             expected(c, v->key, e);
             bad = true;
         }
@@ -178,8 +184,10 @@ static void set_list(rv_config *c, rv__value *v, const rv_yaml_node *n) {
 /* A map whose keys are the user's. */
 static void set_map(rv_config *c, rv__value *v, const rv_yaml_node *n) {
     v->bad = n->kind != RV_YAML_MAP || !n->count;
-    if (v->bad) expected(c, v->key, n);
-    else v->has = true, v->count = n->count;
+    if (v->bad)
+        expected(c, v->key, n);
+    else
+        v->has = true, v->count = n->count;
 }
 
 /* One key of a list's entry; false after a mistake. */
@@ -223,7 +231,9 @@ static void set_entries(rv_config *c, rv__value *v, const rv_yaml_node *n) {
 
 /* A section that may also be `true` (there, all by default) or `false` (left out). */
 static bool set_switch(rv__value *v, const rv_yaml_node *n) {
-    if (!v->key->range || n->kind != RV_YAML_SCALAR || n->quoted || (strcmp(n->text, "true") && strcmp(n->text, "false"))) return false;
+    if (!v->key->range || n->kind != RV_YAML_SCALAR || n->quoted ||
+        (strcmp(n->text, "true") && strcmp(n->text, "false")))
+        return false;
     v->has = !strcmp(n->text, "true");
     return true;
 }
@@ -253,8 +263,10 @@ static void set_default_text(rv_config *c, rv__value *v) {
     if (!n) return;
     n->text = v->key->dflt, n->len = strlen(v->key->dflt), n->quoted = true;
     rv__yaml_substitute_node(c->yaml, n);
-    if (n->bad) v->bad = true;
-    else set_scalar(c, v, n, n->text);
+    if (n->bad)
+        v->bad = true;
+    else
+        set_scalar(c, v, n, n->text);
 }
 
 static void set_default(rv_config *c, rv__value *v, int i) {
@@ -266,7 +278,8 @@ static void set_default(rv_config *c, rv__value *v, int i) {
         char want[512];
         v->bad = true;
         rv__schema_expected(v->key, want, sizeof want);
-        rv_yaml_problem(c->yaml, map ? (map->key ? map->key : map) : NULL, "%s is missing: %s (%s)", v->key->path, want, v->key->doc);
+        rv_yaml_problem(c->yaml, map ? (map->key ? map->key : map) : NULL, "%s is missing: %s (%s)", v->key->path, want,
+                        v->key->doc);
     } else if ((at = strchr(d, '@'))) {
         int from = rv__schema_find(at + 1);
         RV_ASSERT(from >= 0);
@@ -279,11 +292,17 @@ static void set_default(rv_config *c, rv__value *v, int i) {
         const char *text = number_text(c, source->real * (at == d ? 1 : atof(d)));
         if (!text) return;
         v->bad = !scalar_fits(c, v->key, text, &canonical, &x);
-        if (v->bad) rv_yaml_problem(c->yaml, source->node, "%s: its default, %s from %s, is out of range; set it", v->key->path, text, source->key->path);
-        else set_scalar(c, v, NULL, text);
-    } else if (is_list(v->key)) set_default_list(c, v);
-    else if (strstr(d, "${")) set_default_text(c, v);
-    else set_scalar(c, v, NULL, d);
+        if (v->bad)
+            rv_yaml_problem(c->yaml, source->node, "%s: its default, %s from %s, is out of range; set it", v->key->path,
+                            text, source->key->path);
+        else
+            set_scalar(c, v, NULL, text);
+    } else if (is_list(v->key))
+        set_default_list(c, v);
+    else if (strstr(d, "${"))
+        set_default_text(c, v);
+    else
+        set_scalar(c, v, NULL, d);
 }
 
 /* ---- conditions ---- */
@@ -319,11 +338,13 @@ static answer holds(rv_config *c, const rv__key *k, int *failed) {
         const rv__value *v = &c->value[i];
         if (!values) {
             if ((v->node != NULL) == negated) return *failed = i, NO;
-        } else if (v->bad) all = UNKNOWN;
+        } else if (v->bad)
+            all = UNKNOWN;
         else {
             char set[256];
             snprintf(set, sizeof set, "%.*s", (int)len, values);
-            if (!v->has || !rv__schema_one_of(set, fact ? rv__schema_fact(v->text, path) : v->text)) return *failed = i, NO;
+            if (!v->has || !rv__schema_one_of(set, fact ? rv__schema_fact(v->text, path) : v->text))
+                return *failed = i, NO;
         }
     }
     return all;
@@ -341,11 +362,14 @@ static answer choose_row(rv_config *c, int i, const rv__key **key, bool *assigne
     return any;
 }
 
-/* True if the path's rows differ in conditions and defaults alone, so that a value can be judged whichever is in force. */
+/* True if the path's rows differ in conditions and defaults alone, so that a value can be judged whichever is in force.
+ */
 static bool one_range(int i) {
     const rv__key *k = &rv__schema[i];
     for (int r = i + 1; r < rv__schema_size && !strcmp(rv__schema[r].path, k->path); r++)
-        if (rv__schema[r].type != k->type || strcmp(rv__schema[r].range ? rv__schema[r].range : "", k->range ? k->range : "")) return false;
+        if (rv__schema[r].type != k->type ||
+            strcmp(rv__schema[r].range ? rv__schema[r].range : "", k->range ? k->range : ""))
+            return false;
     return k->type == RV__INT || k->type == RV__REAL;
 }
 
@@ -379,7 +403,9 @@ static void resolve(rv_config *c, int i) {
     int parent = rv__schema_parent(i);
     if (parent >= 0) resolve(c, parent);
     const rv__value *section = parent < 0 ? NULL : &c->value[parent];
-    const rv_yaml_node *n = section && section->bad ? NULL : rv_yaml_get(section ? section->node : rv_yaml_root(c->yaml), rv__schema_leaf(i));
+    const rv_yaml_node *n = section && section->bad
+                                ? NULL
+                                : rv_yaml_get(section ? section->node : rv_yaml_root(c->yaml), rv__schema_leaf(i));
     bool assigned = false;
     v->assigned = n && all_assigned(n);
     if (n && rv__config_is_null(n)) n = NULL;
@@ -389,7 +415,8 @@ static void resolve(rv_config *c, int i) {
                                                 : choose_row(c, i, &v->key, &assigned);
     if (applies == NO) {
         v->key = NULL;
-        if (n && section && !section->key) v->bad = true; /* reported for the section */
+        if (n && section && !section->key)
+            v->bad = true; /* reported for the section */
         else if (n) {
             const bool left_out = assigned && !v->assigned;
             not_allowed(c, i, n, left_out);
@@ -403,14 +430,20 @@ static void resolve(rv_config *c, int i) {
     } else if (v->key->type == RV__SECTION) {
         v->has = n || v->key->dflt;
         if (n && set_switch(v, n)) {
-        } else if (n && n->kind != RV_YAML_MAP) expected(c, v->key, n), v->bad = true, v->node = NULL;
-        else if (!n && v->key->dflt == rv__required) set_default(c, v, i);
-    } else if (!n) set_default(c, v, i);
-    else if (v->key->type == RV__MAP) set_map(c, v, n);
+        } else if (n && n->kind != RV_YAML_MAP)
+            expected(c, v->key, n), v->bad = true, v->node = NULL;
+        else if (!n && v->key->dflt == rv__required)
+            set_default(c, v, i);
+    } else if (!n)
+        set_default(c, v, i);
+    else if (v->key->type == RV__MAP)
+        set_map(c, v, n);
     else if (v->key->type == RV__LIST)
         set_entries(c, v, n);
-    else if (is_list(v->key)) set_list(c, v, n);
-    else set_scalar(c, v, n, n->text);
+    else if (is_list(v->key))
+        set_list(c, v, n);
+    else
+        set_scalar(c, v, n, n->text);
     v->state = RV__RESOLVED;
 }
 
@@ -425,7 +458,8 @@ static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *sec
             continue;
         }
         rv__schema_suggest(section, n->key->text, hint, sizeof hint);
-        rv_yaml_problem(c->yaml, n->key, "unknown key '%.64s'%s%s%s", n->key->text, *section ? " in " : " at the top", section, hint);
+        rv_yaml_problem(c->yaml, n->key, "unknown key '%.64s'%s%s%s", n->key->text, *section ? " in " : " at the top",
+                        section, hint);
     }
 }
 
@@ -437,7 +471,8 @@ static bool available(rv_config *c) {
     for (size_t i = 0; task && i < sizeof planned / sizeof *planned; i++) later |= !strcmp(task->text, planned[i]);
     char all[512];
     rv__schema_expected(&rv__schema[rv__schema_find("task")], all, sizeof all);
-    if (later) rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: %s", task->text, all);
+    if (later)
+        rv_yaml_problem(c->yaml, task, "task '%s' is not available in this version; available: %s", task->text, all);
     return !later;
 }
 

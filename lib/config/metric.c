@@ -6,7 +6,8 @@
 enum { less = false, more = true };
 
 static const rv_metric_kind metrics[] = {
-#define RV_METRIC(name, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared) \
+#define RV_METRIC(name, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched,          \
+                  compared)                                                                                            \
     {#name, better, least, most, scale, title, axis, by, unit, headline},
 #include "config/metrics.def"
 #undef RV_METRIC

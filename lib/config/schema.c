@@ -12,7 +12,7 @@ const char rv__required[] = "required";
 /* Names of metrics as a key's range, each after a '|', which is left out before the first. */
 #define PICK_0(text)
 #define PICK_1(text) text
-#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared) \
+#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared)   \
     PICK(n, tr, lm, re, cl, watched, compared)
 #define PICK(n, tr, lm, re, cl, watched, compared) PICK_##tr("|" #n)
 static const char of_translation[] = ""
@@ -52,7 +52,7 @@ static const char watched[] = ""
 #define PICK(n, tr, lm, re, cl, watched, compared) PICK_##compared("|" #n)
 static const char compared[] = ""
 #include "config/metrics.def"
-    "|tokens_per_second|peak_rss|flops";
+                               "|tokens_per_second|peak_rss|flops";
 #undef PICK
 
 const char rv__schema_tasks[] = ""
@@ -125,7 +125,8 @@ int rv__schema_child(const char *section, const char *leaf) {
 int rv__schema_parent(int i) {
     const char *path = rv__schema[i].path, *leaf = rv__schema_leaf(i);
     for (int j = i - 1; j >= 0 && leaf != path; j--)
-        if (strlen(rv__schema[j].path) == (size_t)(leaf - path - 1) && !strncmp(rv__schema[j].path, path, (size_t)(leaf - path - 1)))
+        if (strlen(rv__schema[j].path) == (size_t)(leaf - path - 1) &&
+            !strncmp(rv__schema[j].path, path, (size_t)(leaf - path - 1)))
             return rv__schema_find(rv__schema[j].path);
     return -1;
 }
@@ -155,7 +156,8 @@ void rv__schema_suggest(const char *section, const char *leaf, char *buf, size_t
         }
     size_t used = (size_t)snprintf(buf, size, "; known keys:");
     const char *known;
-    for (int i = 0; (known = nth_leaf(section, i)) && used < size; i++) used += (size_t)snprintf(buf + used, size - used, "%s %s", i ? "," : "", known);
+    for (int i = 0; (known = nth_leaf(section, i)) && used < size; i++)
+        used += (size_t)snprintf(buf + used, size - used, "%s %s", i ? "," : "", known);
 }
 
 rv__interval rv__schema_interval(const rv__key *k) {
@@ -203,7 +205,9 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
     case RV__LIST: snprintf(buf, size, "%s", k->range); return;
     case RV__BOOL: snprintf(buf, size, "true or false"); return;
     case RV__PATH: snprintf(buf, size, "a path"); return;
-    case RV__TEXT: snprintf(buf, size, !strcmp(k->range, "name") ? "a name of letters, digits, '.', '_' and '-'" : "a text"); return;
+    case RV__TEXT:
+        snprintf(buf, size, !strcmp(k->range, "name") ? "a name of letters, digits, '.', '_' and '-'" : "a text");
+        return;
     case RV__TEXTS:
         snprintf(buf, size,
                  !strcmp(k->range, "name") ? "a list of names of letters, digits, '.', '_' and '-'"
@@ -222,13 +226,18 @@ void rv__schema_expected(const rv__key *k, char *buf, size_t size) {
     v = rv__schema_interval(k);
     char count[32] = "";
     const char *kind = v.whole ? "whole " : "";
-    if (v.count) snprintf(count, sizeof count, "a list of %d %snumbers", v.count, kind);
-    else if (k->type == RV__REALS || k->type == RV__INTS) snprintf(count, sizeof count, "a list of %snumbers", kind);
-    else snprintf(count, sizeof count, "%s%s", v.auto_word ? "auto or " : "", v.whole ? "a whole number" : "a number");
-    snprintf(buf, size, "%s in %c%.16g, %.16g%c", count, v.low_open ? '(' : '[', v.low, v.high, v.high_open ? ')' : ']');
+    if (v.count)
+        snprintf(count, sizeof count, "a list of %d %snumbers", v.count, kind);
+    else if (k->type == RV__REALS || k->type == RV__INTS)
+        snprintf(count, sizeof count, "a list of %snumbers", kind);
+    else
+        snprintf(count, sizeof count, "%s%s", v.auto_word ? "auto or " : "", v.whole ? "a whole number" : "a number");
+    snprintf(buf, size, "%s in %c%.16g, %.16g%c", count, v.low_open ? '(' : '[', v.low, v.high,
+             v.high_open ? ')' : ']');
 }
 
-bool rv__schema_clause(const char **when, char *path, size_t size, const char **values, size_t *values_len, bool *negated) {
+bool rv__schema_clause(const char **when, char *path, size_t size, const char **values, size_t *values_len,
+                       bool *negated) {
     const char *w = *when;
     if (!w || !*w) return false;
     const char *end = strstr(w, " & ");
@@ -257,6 +266,7 @@ void rv__schema_condition(const rv__key *k, char *buf, size_t size) {
             snprintf(path, sizeof path, "task");
         }
         words(wanted, strlen(wanted), set, sizeof set);
-        used += (size_t)snprintf(buf + used, size - used, "%s%s%s%s%s", used ? " and " : "", negated ? "without " : "with ", path, values ? " " : "", set);
+        used += (size_t)snprintf(buf + used, size - used, "%s%s%s%s%s", used ? " and " : "",
+                                 negated ? "without " : "with ", path, values ? " " : "", set);
     }
 }

@@ -59,9 +59,10 @@ bool rv__schema_one_of(const char *set, const char *word);
 void rv__schema_expected(const rv__key *k, char *buf, size_t size);
 /* "type sgd or adam" of the condition, in words, into buf. */
 void rv__schema_condition(const rv__key *k, char *buf, size_t size);
-/* Cut the next " & " clause off *when: the path into `path`, the values (or NULL) into *values up to *values_len, *negated for "!path".
- * False at the end. */
-bool rv__schema_clause(const char **when, char *path, size_t size, const char **values, size_t *values_len, bool *negated);
+/* Cut the next " & " clause off *when: the path into `path`, the values (or NULL) into *values up to *values_len,
+ * *negated for "!path". False at the end. */
+bool rv__schema_clause(const char **when, char *path, size_t size, const char **values, size_t *values_len,
+                       bool *negated);
 
 /* What conditions may ask of a task by "@source", "@parts" or "@head": the word that tasks.def has there; "" of a task
  * that there is not. */

@@ -6,7 +6,9 @@
 
 rv_status rv_adding_batch_alloc(rv_adding_batch *b, int64_t B, int64_t max_length) {
     size_t rows = rv_size_mul((size_t)B, sizeof(rv_real));
-    *b = (rv_adding_batch){.x = rv_alloc(rv_size_mul(rows, RV_ADDING_INPUTS * (size_t)max_length)), .lengths = rv_alloc(rows), .target = rv_alloc(rows)};
+    *b = (rv_adding_batch){.x = rv_alloc(rv_size_mul(rows, RV_ADDING_INPUTS * (size_t)max_length)),
+                           .lengths = rv_alloc(rows),
+                           .target = rv_alloc(rows)};
     if (b->x && b->lengths && b->target) return RV_OK;
     rv_adding_batch_free(b);
     return RV_ENOMEM;

@@ -1,6 +1,6 @@
-/** The adding problem [Hochreiter & Schmidhuber 1997, experiment 4; in this form Le, Jaitly & Hinton 2015]: a sequence of pairs
- *  (number, mark), the numbers uniform in [0, 1), one mark 1 in each half, the others 0. To be told: the sum of the two marked
- *  numbers. Who always says 1, their mean, has a mean squared error of 1/6 = 0.1667.
+/** The adding problem [Hochreiter & Schmidhuber 1997, experiment 4; in this form Le, Jaitly & Hinton 2015]: a sequence
+ * of pairs (number, mark), the numbers uniform in [0, 1), one mark 1 in each half, the others 0. To be told: the sum of
+ * the two marked numbers. Who always says 1, their mean, has a mean squared error of 1/6 = 0.1667.
  *
  *  Example i of a stream is a function of (seed, stream, i) alone: none is ever stored, and a cursor is an index. */
 #ifndef RV_DATA_ADDING_H
@@ -28,7 +28,8 @@ typedef struct {
 /** Room for B rows of max_length steps. RV_ENOMEM. Free with rv_adding_batch_free. */
 RV_API rv_status rv_adding_batch_alloc(rv_adding_batch *batch, int64_t B, int64_t max_length);
 RV_API void rv_adding_batch_free(rv_adding_batch *batch);
-/** Examples [first, first + n) of the stream, n at most the B of rv_adding_batch_alloc. longest: all of them max_length long. */
+/** Examples [first, first + n) of the stream, n at most the B of rv_adding_batch_alloc. longest: all of them max_length
+ * long. */
 RV_API void rv_adding_fill(const rv_adding *a, int64_t first, int64_t n, bool longest, rv_adding_batch *batch);
 
 #endif

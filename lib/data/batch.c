@@ -39,18 +39,24 @@ static void shuffle(rv_lm_batches *b, int64_t epoch) {
     b->order_epoch = epoch;
 }
 
-rv_status rv_lm_batches_create(const int32_t *ids, int64_t n, int64_t B, int64_t T, rv_sampling sampling, uint64_t seed, rv_lm_batches **out) {
+rv_status rv_lm_batches_create(const int32_t *ids, int64_t n, int64_t B, int64_t T, rv_sampling sampling, uint64_t seed,
+                               rv_lm_batches **out) {
     *out = NULL;
-    if (B < 1 || T < 1) return rv_error(RV_EUSAGE, "a batch of %lld rows by %lld tokens: both must be at least 1", (long long)B, (long long)T);
+    if (B < 1 || T < 1)
+        return rv_error(RV_EUSAGE, "a batch of %lld rows by %lld tokens: both must be at least 1", (long long)B,
+                        (long long)T);
     int64_t streams = sampling == RV_SAMPLE_CONTIGUOUS ? B : 1;
     if (n < 1 || (n - 1) / streams < T)
         return rv_error(RV_EDATA,
-                        "the training text has %lld tokens; %s windows of %lld tokens%s need at least %lld x %lld + 1: use more text, or a smaller "
+                        "the training text has %lld tokens; %s windows of %lld tokens%s need at least %lld x %lld + 1: "
+                        "use more text, or a smaller "
                         "sequence length or batch",
-                        (long long)n, names[sampling], (long long)T, streams > 1 ? " in one stream per row" : "", (long long)streams, (long long)T);
+                        (long long)n, names[sampling], (long long)T, streams > 1 ? " in one stream per row" : "",
+                        (long long)streams, (long long)T);
     rv_lm_batches *b = calloc(1, sizeof *b);
     if (!b) return rv_error(RV_ENOMEM, "no memory for a batcher");
-    *b = (rv_lm_batches){.ids = ids, .n = n, .B = B, .T = T, .windows = (n - 1) / streams / T, .sampling = sampling, .seed = seed};
+    *b = (rv_lm_batches){
+        .ids = ids, .n = n, .B = B, .T = T, .windows = (n - 1) / streams / T, .sampling = sampling, .seed = seed};
     if (sampling == RV_SAMPLE_SHUFFLED) {
         b->order = malloc((size_t)b->windows * sizeof *b->order);
         if (!b->order) {
@@ -106,8 +112,10 @@ rv_cursor rv_lm_batches_cursor(const rv_lm_batches *b) { return b->at; }
 rv_status rv_lm_batches_seek(rv_lm_batches *b, rv_cursor c) {
     int64_t limit = b->sampling == RV_SAMPLE_RANDOM ? b->n : b->windows;
     if (c.epoch < 0 || c.step < 0 || c.position < 0 || c.position >= limit)
-        return rv_error(RV_ECKPT, "data cursor (epoch %lld, position %lld, step %lld) does not fit %lld positions per epoch: corpus, batch or sequence length "
-                                  "have changed since the checkpoint; restore them, or choose another name or checkpoint.dir",
+        return rv_error(RV_ECKPT,
+                        "data cursor (epoch %lld, position %lld, step %lld) does not fit %lld positions per epoch: "
+                        "corpus, batch or sequence length "
+                        "have changed since the checkpoint; restore them, or choose another name or checkpoint.dir",
                         (long long)c.epoch, (long long)c.position, (long long)c.step, (long long)limit);
     b->at = c;
     return RV_OK;
@@ -126,7 +134,8 @@ int64_t rv_lm_batches_of_epochs(const rv_lm_batches *b, int64_t epochs) {
 
 /* ---- evaluation: every target once ---- */
 
-/* Targets t are numbered 0 .. n-2: ids[t + 1], predicted after ids[t]. Stream r owns [stream_begin(r), stream_begin(r + 1)). */
+/* Targets t are numbered 0 .. n-2: ids[t + 1], predicted after ids[t]. Stream r owns [stream_begin(r), stream_begin(r +
+ * 1)). */
 static int64_t stream_begin(const rv_lm_pass *p, int64_t r) {
     int64_t q = (p->n - 1) / p->B, rest = (p->n - 1) % p->B;
     return r * q + (r < rest ? r : rest);
@@ -134,11 +143,15 @@ static int64_t stream_begin(const rv_lm_pass *p, int64_t r) {
 
 rv_status rv_lm_pass_make(const int32_t *ids, int64_t n, int64_t B, int64_t T, bool carry, rv_lm_pass *out) {
     *out = (rv_lm_pass){.ids = ids, .n = n, .B = B, .T = T, .carry = carry};
-    if (B < 1 || T < 1) return rv_error(RV_EUSAGE, "a batch of %lld rows by %lld tokens: both must be at least 1", (long long)B, (long long)T);
+    if (B < 1 || T < 1)
+        return rv_error(RV_EUSAGE, "a batch of %lld rows by %lld tokens: both must be at least 1", (long long)B,
+                        (long long)T);
     int64_t need = carry ? B + 1 : 2;
     if (n < need)
-        return rv_error(RV_EDATA, "the evaluation text has %lld tokens; %lld are needed at least: give it more text or rows fewer than %lld", (long long)n,
-                        (long long)need, (long long)B);
+        return rv_error(
+            RV_EDATA,
+            "the evaluation text has %lld tokens; %lld are needed at least: give it more text or rows fewer than %lld",
+            (long long)n, (long long)need, (long long)B);
     return RV_OK;
 }
 

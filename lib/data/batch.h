@@ -1,6 +1,7 @@
 /** Batches for language models: windows of a row of ids, and a cursor from which they continue exactly.
  *
- *  x (B,T) are ids, y (B,T) the same moved on by one: y[b,t] follows x[b,t]. Both batch-major, into the caller's arrays. */
+ *  x (B,T) are ids, y (B,T) the same moved on by one: y[b,t] follows x[b,t]. Both batch-major, into the caller's
+ * arrays. */
 #ifndef RV_DATA_BATCH_H
 #define RV_DATA_BATCH_H
 
@@ -9,7 +10,8 @@
 #include "base/status.h"
 
 typedef enum {
-    RV_SAMPLE_RANDOM,     /**< windows at uniform offsets, a function of (seed, step, row) alone; an epoch is n targets drawn */
+    RV_SAMPLE_RANDOM,     /**< windows at uniform offsets, a function of (seed, step, row) alone; an epoch is n targets
+                             drawn */
     RV_SAMPLE_SHUFFLED,   /**< windows [kT, kT + T) each once per epoch, in an order drawn from (seed, epoch) */
     RV_SAMPLE_CONTIGUOUS, /**< B parallel streams read in order, for truncated back-propagation with carried state */
 } rv_sampling;
@@ -19,16 +21,18 @@ RV_API bool rv_sampling_parse(const char *name, rv_sampling *sampling);
 
 /** Where the next batch starts. All that a resumed run needs. */
 typedef struct {
-    int64_t epoch;    /**< whole passes done */
-    int64_t position; /**< within the epoch: targets drawn (random), windows (shuffled), windows per stream (contiguous) */
-    int64_t step;     /**< batches given out since the start */
+    int64_t epoch; /**< whole passes done */
+    int64_t
+        position; /**< within the epoch: targets drawn (random), windows (shuffled), windows per stream (contiguous) */
+    int64_t step; /**< batches given out since the start */
 } rv_cursor;
 
 typedef struct rv_lm_batches rv_lm_batches;
 
 /** Training batches over ids[0..n), which the caller keeps alive. Error: RV_EDATA if n is too small (random, shuffled:
  *  T + 1 ids; contiguous: B T + 1). Free with rv_lm_batches_destroy. */
-RV_API rv_status rv_lm_batches_create(const int32_t *ids, int64_t n, int64_t B, int64_t T, rv_sampling sampling, uint64_t seed, rv_lm_batches **out);
+RV_API rv_status rv_lm_batches_create(const int32_t *ids, int64_t n, int64_t B, int64_t T, rv_sampling sampling,
+                                      uint64_t seed, rv_lm_batches **out);
 RV_API void rv_lm_batches_destroy(rv_lm_batches *b);
 /** The next batch into x, y (B*T each). True if every row continues the same row of the batch before (carry the state
  *  on); false if state starts afresh. Only contiguous sampling ever gives true. */
@@ -51,9 +55,9 @@ typedef struct {
     int64_t next; /**< batch to be given; set 0 to start again */
 } rv_lm_pass;
 
-/** A pass over ids (kept alive by the caller) in batches of (B,T). carry false: row r of batch k is window k B + r, each
- *  starting afresh. carry true: the targets are cut into B streams of equal length (to within one), read T at a time.
- *  Error: RV_EDATA if n < 2 (or, with carry, n - 1 < B). */
+/** A pass over ids (kept alive by the caller) in batches of (B,T). carry false: row r of batch k is window k B + r,
+ * each starting afresh. carry true: the targets are cut into B streams of equal length (to within one), read T at a
+ * time. Error: RV_EDATA if n < 2 (or, with carry, n - 1 < B). */
 RV_API rv_status rv_lm_pass_make(const int32_t *ids, int64_t n, int64_t B, int64_t T, bool carry, rv_lm_pass *out);
 /** The next batch; returns its number of targets, 0 at the end. Missing targets are RV_IGNORE. *carried (may be NULL):
  *  true if the state of the batch before continues. */

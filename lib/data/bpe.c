@@ -2,15 +2,15 @@
  *
  * Chunks. No merge crosses from one chunk to the next. A chunk is a run of letters, of digits, or of other signs, with
  * the one space before it if there is one; or a run of white space (less that space). So " word" is one chunk, and the
- * chunks strung together are the text: whatever goes in comes out. A run ends after CHUNK_MAX characters, which bounds the
- * work on any input.
+ * chunks strung together are the text: whatever goes in comes out. A run ends after CHUNK_MAX characters, which bounds
+ * the work on any input.
  *
  * Symbols. Numbers 0..255 are the bytes. Then come the characters of the training text that take several bytes, by code
  * point, if they appear min_frequency times; others are spelt in bytes. Then the merges' results, in order.
  *
  * Training. Again and again the most frequent pair of adjacent symbols becomes one; of equally frequent pairs the one
- * whose left symbol has the smaller number, then whose right one has. A pair whose joined string is a token already gets
- * that token. Counts are kept up to date: a merge visits only the chunks that hold its pair. */
+ * whose left symbol has the smaller number, then whose right one has. A pair whose joined string is a token already
+ * gets that token. Counts are kept up to date: a merge visits only the chunks that hold its pair. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -78,7 +78,8 @@ static int32_t spell(const rv_tokenizer *tok, const char *s, size_t len, int32_t
         rv_char_class class;
         k = character(s + i, len - i, &class);
         int32_t whole = k > 1 ? rv__intern_find(&tok->tokens, s + i, k) : (unsigned char)s[i];
-        if (whole >= 0) out[n++] = whole;
+        if (whole >= 0)
+            out[n++] = whole;
         else
             for (size_t j = 0; j < k; j++) out[n++] = (unsigned char)s[i + j];
     }
@@ -223,12 +224,15 @@ static claim pop(trainer *t) {
 static void count_word(trainer *t, int32_t w, int sign) {
     const word *wd = &t->words[w];
     for (int32_t i = 0; i + 1 < wd->n && !t->no_memory; i++) {
-        int32_t known = t->pair_ids.n, p = rv__intern_add(&t->pair_ids, &(rv__merge){wd->sym[i], wd->sym[i + 1]}, sizeof(rv__merge));
+        int32_t known = t->pair_ids.n,
+                p = rv__intern_add(&t->pair_ids, &(rv__merge){wd->sym[i], wd->sym[i + 1]}, sizeof(rv__merge));
         if (p == known && (size_t)p == t->pairs_cap) {
             size_t cap = 2 * t->pairs_cap + 1024;
             pair *pairs = realloc(t->pairs, cap * sizeof *pairs);
-            if (pairs) t->pairs = pairs, t->pairs_cap = cap;
-            else p = -1;
+            if (pairs)
+                t->pairs = pairs, t->pairs_cap = cap;
+            else
+                p = -1;
         }
         if (p < 0) {
             t->no_memory = true;
@@ -276,7 +280,8 @@ static void apply(trainer *t, int32_t p, rv__merge m, int32_t into, int32_t visi
         w->seen = 0;
         for (int32_t i = 0; i + 1 < w->n; i++)
             if (w->sym[i] == into || w->sym[i + 1] == into)
-                push(t, claim_of(t, rv__intern_find(&t->pair_ids, &(rv__merge){w->sym[i], w->sym[i + 1]}, sizeof(rv__merge))));
+                push(t, claim_of(t, rv__intern_find(&t->pair_ids, &(rv__merge){w->sym[i], w->sym[i + 1]},
+                                                    sizeof(rv__merge))));
     }
     free(old.in);
 }
@@ -286,15 +291,17 @@ typedef struct {
     int32_t code_point;
 } counted;
 
-static int by_code_point(const void *a, const void *b) { return ((const counted *)a)->code_point - ((const counted *)b)->code_point; }
+static int by_code_point(const void *a, const void *b) {
+    return ((const counted *)a)->code_point - ((const counted *)b)->code_point;
+}
 
 static int by_count(const void *a, const void *b) {
     int64_t x = ((const counted *)a)->count, y = ((const counted *)b)->count;
     return x != y ? (x < y) - (x > y) : by_code_point(a, b);
 }
 
-/* The characters of several bytes that are frequent enough become tokens. Where the vocabulary is too small for all, the
- * rare ones give way: they can be spelt in bytes. */
+/* The characters of several bytes that are frequent enough become tokens. Where the vocabulary is too small for all,
+ * the rare ones give way: they can be spelt in bytes. */
 static rv_status add_characters(rv_tokenizer *tok, const char *text, size_t len, int64_t min_frequency) {
     enum { CODE_POINTS = 0x110000 };
     counted *list = malloc(CODE_POINTS * sizeof *list);
@@ -318,7 +325,8 @@ static rv_status add_characters(rv_tokenizer *tok, const char *text, size_t len,
     rv_status status = RV_OK;
     for (int32_t i = 0; i < n && status == RV_OK; i++) {
         utf8proc_uint8_t utf8[4];
-        if (rv__intern_add(&tok->tokens, utf8, (size_t)utf8proc_encode_char(list[i].code_point, utf8)) < 0) status = RV_ENOMEM;
+        if (rv__intern_add(&tok->tokens, utf8, (size_t)utf8proc_encode_char(list[i].code_point, utf8)) < 0)
+            status = RV_ENOMEM;
     }
     free(list);
     return status;
@@ -334,15 +342,19 @@ static rv_status collect_words(trainer *t, const char *text, size_t len) {
         int32_t known = chunks.n, c = rv__intern_add(&chunks, text + i, k);
         if (c == known && (size_t)c == cap) {
             word *words = realloc(t->words, (2 * cap + 1024) * sizeof *words);
-            if (words) t->words = words, cap = 2 * cap + 1024;
-            else c = -1;
+            if (words)
+                t->words = words, cap = 2 * cap + 1024;
+            else
+                c = -1;
         }
         ok = c >= 0;
         if (ok && c == known) t->words[c] = (word){0};
         if (ok) t->words[c].count++;
     }
     t->n_words = chunks.n;
-    if (ok) t->symbols = malloc((chunks.n ? chunks.end[chunks.n - 1] + 1 : 1) * sizeof *t->symbols); /* a symbol has a byte at least */
+    if (ok)
+        t->symbols = malloc((chunks.n ? chunks.end[chunks.n - 1] + 1 : 1) *
+                            sizeof *t->symbols); /* a symbol has a byte at least */
     ok = ok && t->symbols;
     for (int32_t w = 0; w < chunks.n && ok; w++) {
         size_t k;
@@ -369,7 +381,8 @@ static rv_status learn_merges(trainer *t, int64_t min_frequency) {
             continue;
         }
         if (now < min_frequency) break;
-        /* A merge whose result was a token already may bring back a pair merged before: encoding joins it, so do it here. */
+        /* A merge whose result was a token already may bring back a pair merged before: encoding joins it, so do it
+         * here. */
         int32_t rank = rv__intern_find(&tok->pairs, &c.m, sizeof c.m);
         if (rank < 0) {
             rank = tok->pairs.n;
@@ -377,7 +390,9 @@ static rv_status learn_merges(trainer *t, int64_t min_frequency) {
         }
         apply(t, c.pair, c.m, tok->merged[rank], ++visit);
     }
-    return t->no_memory ? rv_error(RV_ENOMEM, "no memory to train a tokenizer of %lld tokens", (long long)tok->spec.vocab_size) : RV_OK;
+    return t->no_memory
+               ? rv_error(RV_ENOMEM, "no memory to train a tokenizer of %lld tokens", (long long)tok->spec.vocab_size)
+               : RV_OK;
 }
 
 rv_status rv__bpe_train(rv_tokenizer *tok, const char *text, size_t len) {

@@ -28,7 +28,9 @@ static const char *setting(const char *name) {
 
 static const rv__catalog catalog = {"datasets", "RAVEL_DATASETS", "manifest.json"};
 
-rv_status rv_dataset_each(bool (*each)(void *arg, const char *name), void *arg) { return rv__catalog_each(&catalog, each, arg); }
+rv_status rv_dataset_each(bool (*each)(void *arg, const char *name), void *arg) {
+    return rv__catalog_each(&catalog, each, arg);
+}
 
 const char *rv_dataset_places(char *buf, size_t size) {
     rv__catalog_places(&catalog, buf, size);
@@ -50,13 +52,16 @@ static rv_status not_found(const char *name) {
     name_list all = {""};
     char places[2 * RV__PATH];
     RV_TRY(rv_dataset_each(add_name, &all));
-    return rv_error(RV_EDATA, "no data set '%s' (a folder with manifest.json in %s); there are: %s. RAVEL_DATASETS names another folder", name,
-                    rv_dataset_places(places, sizeof places), all.text[0] ? all.text : "none");
+    return rv_error(
+        RV_EDATA,
+        "no data set '%s' (a folder with manifest.json in %s); there are: %s. RAVEL_DATASETS names another folder",
+        name, rv_dataset_places(places, sizeof places), all.text[0] ? all.text : "none");
 }
 
 rv_status rv_dataset_open(const char *name, rv_dataset **out) {
     *out = NULL;
-    if (!rv__plain_name(name)) return rv_error(RV_EDATA, "'%s' cannot be a data set's name: letters, digits, '.', '_' and '-' only", name);
+    if (!rv__plain_name(name))
+        return rv_error(RV_EDATA, "'%s' cannot be a data set's name: letters, digits, '.', '_' and '-' only", name);
     char folder[RV__PATH], path[RV__PATH];
     if (!rv__catalog_find(&catalog, name, folder)) return not_found(name);
     RV_TRY(rv__path(path, "%s/manifest.json", folder));
@@ -65,9 +70,12 @@ rv_status rv_dataset_open(const char *name, rv_dataset **out) {
     const char *cache = setting("RAVEL_DATA");
     rv_status status = rv__manifest_load(path, name, &ds->m);
     if (status == RV_OK) status = rv__path(ds->folder, "%s/%s", cache ? cache : "data-cache", name);
-    for (int r = 0; r < ds->m.roles && status == RV_OK; r++) status = rv__path(ds->path[r], "%s/%s", ds->folder, ds->m.role[r].file);
-    if (status == RV_OK) *out = ds;
-    else rv_dataset_destroy(ds);
+    for (int r = 0; r < ds->m.roles && status == RV_OK; r++)
+        status = rv__path(ds->path[r], "%s/%s", ds->folder, ds->m.role[r].file);
+    if (status == RV_OK)
+        *out = ds;
+    else
+        rv_dataset_destroy(ds);
     return status;
 }
 
@@ -93,7 +101,8 @@ const char *rv_dataset_path(const rv_dataset *ds, const char *role) {
 static rv_status no_role(const rv_dataset *ds, const char *what) {
     name_list all = {""};
     for (int i = 0; i < ds->m.roles; i++) add_name(&all, ds->m.role[i].role);
-    return rv_error(RV_EDATA, "data set %s, of format %s, has no %s; it has: %s", ds->m.name, ds->m.format, what, all.text);
+    return rv_error(RV_EDATA, "data set %s, of format %s, has no %s; it has: %s", ds->m.name, ds->m.format, what,
+                    all.text);
 }
 
 rv_status rv_dataset_require(const rv_dataset *ds, const char *role, const char **path) {
@@ -131,8 +140,8 @@ rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_cor
         return RV_OK;
     }
     char what[160];
-    snprintf(what, sizeof what, "text for a language model%s%s", language ? " in " : " (of a parallel one, data.language names a side)",
-             language ? language : "");
+    snprintf(what, sizeof what, "text for a language model%s%s",
+             language ? " in " : " (of a parallel one, data.language names a side)", language ? language : "");
     return no_role(ds, what);
 }
 
@@ -140,8 +149,10 @@ rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src, const
     static const char *const splits[] = {"train", "valid", "test"};
     rv_parallel_paths *paths[] = {&out->train, &out->valid, &out->test};
     *out = (rv_parallel_files){0};
-    if (!src != !tgt) return rv_error(RV_EUSAGE, "data set %s: give both data.src and data.tgt, or neither", ds->m.name);
-    if (!src && strcmp(ds->m.format, "pairs")) return no_role(ds, "pairs to translate in one file (name two languages with data.src and data.tgt)");
+    if (!src != !tgt)
+        return rv_error(RV_EUSAGE, "data set %s: give both data.src and data.tgt, or neither", ds->m.name);
+    if (!src && strcmp(ds->m.format, "pairs"))
+        return no_role(ds, "pairs to translate in one file (name two languages with data.src and data.tgt)");
     for (int i = 0; i < 3; i++) {
         char role[2][80], what[200];
         snprintf(role[0], sizeof role[0], src ? "%s.%s" : "%s", splits[i], src);
@@ -186,7 +197,9 @@ bool rv_dataset_present(const rv_dataset *ds) {
     if (ds->m.generated && !same_settings(ds)) return false;
     for (int i = 0; i < ds->m.files; i++) {
         char path[RV__PATH];
-        if (rv__path(path, "%s/%s", ds->folder, ds->m.file[i].name) != RV_OK || rv__file_size(path) != ds->m.file[i].bytes) return false;
+        if (rv__path(path, "%s/%s", ds->folder, ds->m.file[i].name) != RV_OK ||
+            rv__file_size(path) != ds->m.file[i].bytes)
+            return false;
     }
     for (int i = 0; i < ds->m.roles; i++)
         if (rv__file_size(ds->path[i]) < 0) return false;
@@ -215,7 +228,10 @@ static rv_status from_mirror(const rv_dataset *ds, const rv__dataset_file *file,
         if (rv__file_size(source) < 0) continue;
         *tried = true;
         rv_status status = rv__file_install(source, path, file->bytes, file->sha256);
-        if (status != RV_OK) return rv_error_context(status, "data set %s, from the mirror (correct it, or unset RAVEL_DATA_MIRROR to download): ", ds->m.name);
+        if (status != RV_OK)
+            return rv_error_context(
+                status,
+                "data set %s, from the mirror (correct it, or unset RAVEL_DATA_MIRROR to download): ", ds->m.name);
         rv_info("%s: %s from the mirror %s", ds->m.name, file->name, mirror);
         return RV_OK;
     }
@@ -237,7 +253,8 @@ static rv_status from_network(const rv_dataset *ds, const rv__dataset_file *file
     } while (status != RV_OK && resumed && attempts++ == 0); /* the earlier part may have been another file's */
     if (status == RV_OK) return RV_OK;
     return rv_error_context(status,
-                            "data set %s: cannot get %s. Run the command again to go on; or get the file from %s by other means and put it (unpacked) at %s, "
+                            "data set %s: cannot get %s. Run the command again to go on; or get the file from %s by "
+                            "other means and put it (unpacked) at %s, "
                             "or it or its .gz into a folder %s/ under $RAVEL_DATA_MIRROR. The reason: ",
                             ds->m.name, file->name, file->url, path, ds->m.name);
 }
@@ -261,7 +278,8 @@ rv_status rv_dataset_get(rv_dataset *ds, bool verify) {
     RV_TRY(rv__make_folders(ds->folder));
     char path[RV__PATH];
     RV_TRY(rv__path(path, "%s/.lock", ds->folder));
-    int lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666); /* two runs started at once shall not write the same part */
+    int lock =
+        open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666); /* two runs started at once shall not write the same part */
     if (lock < 0) return rv_error(RV_EDATA, "%s: cannot write: %s", path, strerror(errno));
     if (flock(lock, LOCK_EX | LOCK_NB)) {
         rv_info("%s: waiting for another process that is getting it", ds->m.name);

@@ -1,9 +1,10 @@
 /** Data sets by name: a folder datasets/NAME/ with manifest.json, and files in the cache folder.
  *
- *  Manifests are looked for in $RAVEL_DATASETS (if set, there alone), ./datasets, then where ravel is installed. Files are kept in
- *  ${RAVEL_DATA:-data-cache}/NAME/. One that is missing there is copied from $RAVEL_DATA_MIRROR/NAME/ if that is set (FILE
- *  or FILE.gz), else downloaded; a generated data set is written. Whatever arrives is unpacked, checked against the
- *  manifest's sha256 and size, and only then given its name.
+ *  Manifests are looked for in $RAVEL_DATASETS (if set, there alone), ./datasets, then where ravel is installed. Files
+ * are kept in
+ *  ${RAVEL_DATA:-data-cache}/NAME/. One that is missing there is copied from $RAVEL_DATA_MIRROR/NAME/ if that is set
+ * (FILE or FILE.gz), else downloaded; a generated data set is written. Whatever arrives is unpacked, checked against
+ * the manifest's sha256 and size, and only then given its name.
  *
  *  manifest.json: {"name", "description", "licence", "home",
  *    "format": "text"|"parallel"|"conllu"|"tsv"|"csv"|"pairs",
@@ -42,10 +43,11 @@ RV_API rv_status rv_dataset_require(const rv_dataset *ds, const char *role, cons
  *  sentences are read (out->format), unless the role ends in ".text". No text are "train", "valid" and "test" of
  *  formats "pairs" and "csv", nor "text" of "csv". The paths are ds's. Error: RV_EDATA. */
 RV_API rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_corpus_files *out);
-/** What translation reads: roles "train.SRC" and "train.TGT", and so on for valid and test; with both NULL, for data sets of
- *  format "pairs", the roles "train", "valid", "test", files of "source<TAB>target". Splits other than train may be absent. The
- *  paths are ds's. Errors: RV_EDATA that names the roles there are; RV_EUSAGE for one language alone. */
-RV_API rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src, const char *tgt, rv_parallel_files *out);
+/** What translation reads: roles "train.SRC" and "train.TGT", and so on for valid and test; with both NULL, for data
+ * sets of format "pairs", the roles "train", "valid", "test", files of "source<TAB>target". Splits other than train may
+ * be absent. The paths are ds's. Errors: RV_EDATA that names the roles there are; RV_EUSAGE for one language alone. */
+RV_API rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src, const char *tgt,
+                                           rv_parallel_files *out);
 /** Labelled texts, of formats "tsv" and "csv": roles "train", "valid" and "test", of which the last two may be
  *  absent. A data set with one file of all its texts has it in role "table" ("text" does, too): as out->train, with
  *  fractions that the caller may change, 0.8 to train and 0.1 to test. The columns are the format's. The paths are

@@ -73,7 +73,9 @@ rv_status rv__fetch(const char *url, const char *part, int64_t most, const char 
     if (*resumed) rv_info("%s: going on after %lld bytes", name, (long long)from);
     outcome o = attempt(url, part, from, most, name);
     /* The server knows no ranges, or the part does not fit what it has now: once more from the start. */
-    if (from && o.code != CURLE_OK && (o.code == CURLE_RANGE_ERROR || o.code == CURLE_BAD_DOWNLOAD_RESUME || o.http == 416 || o.http == 200 || o.too_large)) {
+    if (from && o.code != CURLE_OK &&
+        (o.code == CURLE_RANGE_ERROR || o.code == CURLE_BAD_DOWNLOAD_RESUME || o.http == 416 || o.http == 200 ||
+         o.too_large)) {
         rv_info("%s: cannot be resumed there; from the start", name);
         *resumed = false;
         o = attempt(url, part, 0, most, name);

@@ -23,7 +23,8 @@ static EVP_MD_CTX *sha256_new(void) {
     return NULL;
 }
 
-/* Read `in` to its end or past `most` bytes, hashing, and copying to `out` if there is one; the bytes read, -1 on error. */
+/* Read `in` to its end or past `most` bytes, hashing, and copying to `out` if there is one; the bytes read, -1 on
+ * error. */
 static int64_t pump(gzFile in, const char *source, FILE *out, EVP_MD_CTX *md, int64_t most) {
     char buf[CHUNK];
     int64_t total = 0;
@@ -67,11 +68,13 @@ rv_status rv__file_install(const char *source, const char *path, int64_t bytes, 
         char hex[RV__SHA256_HEX];
         int64_t got = pump(in, source, out, md, bytes); /* one chunk past `bytes` at most: a bomb ends here */
         to_hex(md, hex);
-        if (got < 0) status = RV_EDATA;
+        if (got < 0)
+            status = RV_EDATA;
         else if (got != bytes)
-            status = rv_error(RV_EDATA, "%s: has %s%lld bytes unpacked where the manifest says %lld", source, got > bytes ? "over " : "",
-                              (long long)(got > bytes ? bytes : got), (long long)bytes);
-        else if (strcmp(hex, sha256)) status = rv_error(RV_EDATA, "%s: its sha256 is %s where the manifest says %s", source, hex, sha256);
+            status = rv_error(RV_EDATA, "%s: has %s%lld bytes unpacked where the manifest says %lld", source,
+                              got > bytes ? "over " : "", (long long)(got > bytes ? bytes : got), (long long)bytes);
+        else if (strcmp(hex, sha256))
+            status = rv_error(RV_EDATA, "%s: its sha256 is %s where the manifest says %s", source, hex, sha256);
     }
     EVP_MD_CTX_free(md);
     gzclose_r(in);

@@ -14,8 +14,8 @@ rv_status rv__file_sha256(const char *path, char hex[RV__SHA256_HEX]);
  * `path` stays as it was. */
 rv_status rv__file_install(const char *source, const char *path, int64_t bytes, const char *sha256);
 
-/* Download `url` to the file `part`, going on where an earlier, broken attempt at it stopped. Gives up over `most` bytes.
- * *resumed tells whether earlier bytes were kept. Errors: RV_EDATA with the reason. */
+/* Download `url` to the file `part`, going on where an earlier, broken attempt at it stopped. Gives up over `most`
+ * bytes. *resumed tells whether earlier bytes were kept. Errors: RV_EDATA with the reason. */
 rv_status rv__fetch(const char *url, const char *part, int64_t most, const char *name, bool *resumed);
 
 #endif

@@ -11,7 +11,9 @@ enum { TRIES = 100000 };
 
 typedef rv__example example;
 
-static int64_t draw_length(const rv_generator *t, rv_rng *r) { return t->min_length + (int64_t)rv_rng_below(r, (uint64_t)(t->max_length - t->min_length + 1)); }
+static int64_t draw_length(const rv_generator *t, rv_rng *r) {
+    return t->min_length + (int64_t)rv_rng_below(r, (uint64_t)(t->max_length - t->min_length + 1));
+}
 
 static int64_t letters(const rv_generator *t, rv_rng *r, char *out) {
     int64_t n = draw_length(t, r);
@@ -20,7 +22,9 @@ static int64_t letters(const rv_generator *t, rv_rng *r, char *out) {
     return n;
 }
 
-static void make_copy(const rv_generator *t, rv_rng *r, example *e) { memcpy(e->target, e->source, (size_t)letters(t, r, e->source) + 1); }
+static void make_copy(const rv_generator *t, rv_rng *r, example *e) {
+    memcpy(e->target, e->source, (size_t)letters(t, r, e->source) + 1);
+}
 
 static void make_reverse(const rv_generator *t, rv_rng *r, example *e) {
     int64_t n = letters(t, r, e->source);
@@ -31,7 +35,8 @@ static void make_reverse(const rv_generator *t, rv_rng *r, example *e) {
 /* Numbers in [0, 1) in steps of 1e-4, two of them marked with *, one in each half; the answer is their sum
  * [Hochreiter & Schmidhuber 1997, experiment 4]. In whole steps, so that no rounding depends on the machine. */
 static void make_adding(const rv_generator *t, rv_rng *r, example *e) {
-    int64_t n = draw_length(t, r), first = (int64_t)rv_rng_below(r, (uint64_t)n / 2), second = n / 2 + (int64_t)rv_rng_below(r, (uint64_t)(n - n / 2));
+    int64_t n = draw_length(t, r), first = (int64_t)rv_rng_below(r, (uint64_t)n / 2),
+            second = n / 2 + (int64_t)rv_rng_below(r, (uint64_t)(n - n / 2));
     int sum = 0;
     char *p = e->source;
     for (int64_t i = 0; i < n; i++) {
@@ -43,7 +48,8 @@ static void make_adding(const rv_generator *t, rv_rng *r, example *e) {
     sprintf(e->target, "%d.%04d", sum / 10000, sum % 10000);
 }
 
-/* Key-value pairs with distinct keys, then a key: what was its value? [Graves, Wayne, Danihelka 2014; Ba et al. 2016] */
+/* Key-value pairs with distinct keys, then a key: what was its value? [Graves, Wayne, Danihelka 2014; Ba et al. 2016]
+ */
 static void make_recall(const rv_generator *t, rv_rng *r, example *e) {
     int64_t n = draw_length(t, r), key[26], asked = (int64_t)rv_rng_below(r, (uint64_t)n);
     for (int i = 0; i < 26; i++) key[i] = i;
@@ -64,15 +70,19 @@ static const char *const weekdays[] = {"Monday", "Tuesday", "Wednesday", "Thursd
 /* A day of 1900 to 2099 in one of eight English spellings, half of the time in lower case, as YYYY-MM-DD. */
 static void make_dates(const rv_generator *t, rv_rng *r, example *e) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year = 1900, month = 0, day = (int)rv_rng_below(r, 73049); /* days from 1900-01-01 to 2099-12-31, 49 of them leap days */
-    const char *weekday = weekdays[day % 7];                       /* 1900-01-01 was a Monday */
+    int year = 1900, month = 0,
+        day = (int)rv_rng_below(r, 73049);   /* days from 1900-01-01 to 2099-12-31, 49 of them leap days */
+    const char *weekday = weekdays[day % 7]; /* 1900-01-01 was a Monday */
     for (;;) {
         int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0), n = days[month] + (month == 1 && leap);
         if (day < n) break;
         day -= n;
         if (++month == 12) month = 0, year++;
     }
-    const char *m = months[month], *th = day % 10 == 0 && day != 10 ? "st" : day % 10 == 1 && day != 11 ? "nd" : day % 10 == 2 && day != 12 ? "rd" : "th";
+    const char *m = months[month], *th = day % 10 == 0 && day != 10   ? "st"
+                                         : day % 10 == 1 && day != 11 ? "nd"
+                                         : day % 10 == 2 && day != 12 ? "rd"
+                                                                      : "th";
     char *s = e->source;
     day++;
     switch (rv_rng_below(r, 8)) {
@@ -94,17 +104,18 @@ static void make_dates(const rv_generator *t, rv_rng *r, example *e) {
 static const struct {
     const char *name, *summary;
     void (*make)(const rv_generator *, rv_rng *, example *);
-    bool by_target;                      /* what decides the split */
+    bool by_target; /* what decides the split */
     bool aligned;
-    int64_t least, most;                 /* bounds of the length; 0: has none */
-    int64_t min_length, max_length;      /* defaults */
+    int64_t least, most;            /* bounds of the length; 0: has none */
+    int64_t min_length, max_length; /* defaults */
 } tasks[] = {
     {"copy", "repeat the letters", make_copy, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
     {"reverse", "say the letters backwards", make_reverse, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
     {"adding", "add the two marked numbers of a sequence", make_adding, false, false, 2, RV_TASK_LENGTH_MAX, 50, 50},
     {"recall", "give the value that was paired with a key", make_recall, false, false, 1, 26, 4, 12},
     {"dates", "write an English date as YYYY-MM-DD", make_dates, true, false, 0, 0, 0, 0},
-    {"phrases", "translate phrases, word alignment known", rv__make_phrases, false, true, RV__PHRASES_LEAST, RV__PHRASES_MOST, 4, 30},
+    {"phrases", "translate phrases, word alignment known", rv__make_phrases, false, true, RV__PHRASES_LEAST,
+     RV__PHRASES_MOST, 4, 30},
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
@@ -124,7 +135,8 @@ static int find(const char *name) {
     for (int i = 0; i < TASKS; i++)
         if (!strcmp(tasks[i].name, name)) return i;
     char list[128] = "";
-    for (int i = 0; i < TASKS; i++) snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", tasks[i].name);
+    for (int i = 0; i < TASKS; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", tasks[i].name);
     rv_error(RV_EUSAGE, "unknown task '%s'; there are: %s", name, list);
     return -1;
 }
@@ -132,14 +144,20 @@ static int find(const char *name) {
 rv_status rv_generator_defaults(const char *name, rv_generator *out) {
     int k = find(name);
     if (k < 0) return RV_EUSAGE;
-    *out = (rv_generator){.seed = 1, .train = 10000, .valid = 1000, .test = 1000, .min_length = tasks[k].min_length, .max_length = tasks[k].max_length};
+    *out = (rv_generator){.seed = 1,
+                          .train = 10000,
+                          .valid = 1000,
+                          .test = 1000,
+                          .min_length = tasks[k].min_length,
+                          .max_length = tasks[k].max_length};
     snprintf(out->task, sizeof out->task, "%s", name);
     return RV_OK;
 }
 
 const char *rv_generator_text(const rv_generator *t, char *buf, size_t size) {
-    snprintf(buf, size, "ravel-task 1 %s seed=%llu train=%lld valid=%lld test=%lld min_length=%lld max_length=%lld", t->task, (unsigned long long)t->seed,
-             (long long)t->train, (long long)t->valid, (long long)t->test, (long long)t->min_length, (long long)t->max_length);
+    snprintf(buf, size, "ravel-task 1 %s seed=%llu train=%lld valid=%lld test=%lld min_length=%lld max_length=%lld",
+             t->task, (unsigned long long)t->seed, (long long)t->train, (long long)t->valid, (long long)t->test,
+             (long long)t->min_length, (long long)t->max_length);
     return buf;
 }
 
@@ -150,7 +168,8 @@ static int split_of(const char *key) {
     return v[0] % 10 == 0 ? 1 : v[0] % 10 == 1 ? 2 : 0;
 }
 
-static rv_status write_split(const rv_generator *t, int k, int split, const char *name, int64_t n, const char *folder, example *e) {
+static rv_status write_split(const rv_generator *t, int k, int split, const char *name, int64_t n, const char *folder,
+                             example *e) {
     static const char *const endings[] = {"tsv", "txt", "align"};
     enum { FILES = sizeof endings / sizeof *endings };
     char path[FILES][RV__PATH], stream[32];
@@ -167,7 +186,9 @@ static rv_status write_split(const rv_generator *t, int k, int split, const char
         int tries = TRIES;
         do tasks[k].make(t, &r, e);
         while (split_of(tasks[k].by_target ? e->target : e->source) != split && --tries);
-        if (!tries) status = rv_error(RV_EUSAGE, "task %s: too few different examples for three splits; raise max_length", t->task);
+        if (!tries)
+            status =
+                rv_error(RV_EUSAGE, "task %s: too few different examples for three splits; raise max_length", t->task);
         fprintf(f[0], "%s\t%s\n", e->source, e->target);
         fprintf(f[1], "%s=%s\n", e->source, e->target);
         if (f[2]) fprintf(f[2], "%s\n", e->align);
@@ -184,12 +205,15 @@ rv_status rv_generator_write(const rv_generator *t, const char *folder) {
     int k = find(t->task);
     if (k < 0) return RV_EUSAGE;
     if (t->min_length < tasks[k].least || t->max_length > tasks[k].most || t->min_length > t->max_length)
-        return rv_error(RV_EUSAGE, "task %s: lengths %lld to %lld are outside %lld to %lld", t->task, (long long)t->min_length, (long long)t->max_length,
-                        (long long)tasks[k].least, (long long)tasks[k].most);
+        return rv_error(RV_EUSAGE, "task %s: lengths %lld to %lld are outside %lld to %lld", t->task,
+                        (long long)t->min_length, (long long)t->max_length, (long long)tasks[k].least,
+                        (long long)tasks[k].most);
     const char *const names[] = {"train", "valid", "test"};
     const int64_t counts[] = {t->train, t->valid, t->test};
     for (int i = 0; i < 3; i++)
-        if (counts[i] < 0 || counts[i] > 100000000) return rv_error(RV_EUSAGE, "task %s: %lld examples for %s; 0 to 100000000 will do", t->task, (long long)counts[i], names[i]);
+        if (counts[i] < 0 || counts[i] > 100000000)
+            return rv_error(RV_EUSAGE, "task %s: %lld examples for %s; 0 to 100000000 will do", t->task,
+                            (long long)counts[i], names[i]);
     example *e = malloc(sizeof *e);
     if (!e) return rv_error(RV_ENOMEM, "no memory for an example");
     rv_status status = RV_OK;

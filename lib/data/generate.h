@@ -1,9 +1,9 @@
 /** Generated tasks: data whose answer is known, the same bytes on every machine for equal settings.
  *
  *  Each split is written twice: SPLIT.tsv with lines "source<TAB>target", and SPLIT.txt with lines "source=target" for
- *  language models. Aligned tasks come with SPLIT.align: for each line the pairs "i-j" of a source and a target word, from 0, that
- *  translate each other (words are what a space separates). An example's split is decided by a hash of its source (dates: of
- *  its target), so no example is in two splits. */
+ *  language models. Aligned tasks come with SPLIT.align: for each line the pairs "i-j" of a source and a target word,
+ * from 0, that translate each other (words are what a space separates). An example's split is decided by a hash of its
+ * source (dates: of its target), so no example is in two splits. */
 #ifndef RV_DATA_GENERATE_H
 #define RV_DATA_GENERATE_H
 

@@ -1,10 +1,10 @@
-/* A parallel language whose word alignment is known: sentences after English from a small grammar, with their translation after
- * French, built side by side.
+/* A parallel language whose word alignment is known: sentences after English from a small grammar, with their
+ * translation after French, built side by side.
  *
- * What a translator has to learn, all of it by rule: the modifiers of a noun follow it, the last one first; articles, adjectives
- * and verbs agree with a noun that may stand far off; adverbs move behind the verb; one word becomes two (not: ne ... pas;
- * rejected: a rejeté; security: de sécurité) or two one (will sleep: dormira; of the: du); an article's form depends on the
- * next word (l', cet). */
+ * What a translator has to learn, all of it by rule: the modifiers of a noun follow it, the last one first; articles,
+ * adjectives and verbs agree with a noun that may stand far off; adverbs move behind the verb; one word becomes two
+ * (not: ne ... pas; rejected: a rejeté; security: de sécurité) or two one (will sleep: dormira; of the: du); an
+ * article's form depends on the next word (l', cet). */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,13 +19,14 @@ typedef struct {
 } rule;
 
 /* The first rule whose `end` ends the word. The last ones fit any. */
-static const rule en_s[] = {{"ss", "sses"}, {"sh", "shes"}, {"ch", "ches"}, {"x", "xes"},  {"ay", "ays"},
+static const rule en_s[] = {{"ss", "sses"}, {"sh", "shes"}, {"ch", "ches"}, {"x", "xes"}, {"ay", "ays"},
                             {"ey", "eys"},  {"oy", "oys"},  {"uy", "uys"},  {"y", "ies"}, {"", "s"}};
 static const rule en_ed[] = {{"e", "ed"}, {"y", "ied"}, {"", "ed"}};
 static const rule fr_plural[] = {{"al", "aux"}, {"eau", "eaux"}, {"s", "s"}, {"x", "x"}, {"", "s"}};
-static const rule fr_feminine[] = {{"e", "e"},     {"eux", "euse"}, {"if", "ive"},    {"en", "enne"}, {"el", "elle"},
-                                   {"er", "ère"}, {"et", "ète"},  {"anc", "anche"}, {"ic", "ique"}, {"", "e"}};
-static const rule fr_present[] = {{"er", "e"}, {"", ""}}, fr_presents[] = {{"er", "ent"}, {"", ""}}, fr_participle[] = {{"er", "é"}, {"", ""}};
+static const rule fr_feminine[] = {{"e", "e"},    {"eux", "euse"}, {"if", "ive"},    {"en", "enne"}, {"el", "elle"},
+                                   {"er", "ère"}, {"et", "ète"},   {"anc", "anche"}, {"ic", "ique"}, {"", "e"}};
+static const rule fr_present[] = {{"er", "e"}, {"", ""}}, fr_presents[] = {{"er", "ent"}, {"", ""}},
+                  fr_participle[] = {{"er", "é"}, {"", ""}};
 
 static void copy(const char *word, char out[WORD]) {
     size_t n = strlen(word);
@@ -52,6 +53,8 @@ typedef struct {
     const char *en_plural; /* where the rule fails */
 } noun;
 
+/* A lexicon, several words a line. */
+/* clang-format off */
 enum { M, F };
 static const noun nouns[] = {
     {"man", "homme", PERSON, M, "men"}, {"woman", "femme", PERSON, F, "women"}, {"child", "enfant", PERSON, M, "children"},
@@ -205,6 +208,7 @@ static const idiom pronouns[] = {{{"he"}, {"il"}}, {{"she"}, {"elle"}}, {{"they"
 enum { PRESENT, PAST, FUTURE, TENSES };
 static const idiom days[TENSES] = {{{"today"}, {"aujourd'hui"}}, {{"yesterday"}, {"hier"}}, {{"tomorrow"}, {"demain"}}};
 static const idiom of = {{"of"}, {"de"}}, who = {{"who"}, {"qui"}}, that = {{"that"}, {"que"}}, comma = {{","}, {","}}, stop = {{"."}, {"."}};
+/* clang-format on */
 
 /* ---- the two sentences ---- */
 
@@ -212,14 +216,14 @@ enum { WORDS = 64, WORDS_FR = 3 * WORDS };
 
 typedef struct {
     rv_rng *r;
-    uint32_t drawn[4];     /* of r, `left` of them unused: a block at a time, since attempts take thousands */
+    uint32_t drawn[4]; /* of r, `left` of them unused: a block at a time, since attempts take thousands */
     int left;
     int tense;
-    int n, m;              /* words; past WORDS they are counted only, and the sentence will be refused */
+    int n, m; /* words; past WORDS they are counted only, and the sentence will be refused */
     char en[WORDS][WORD];
     struct {
         char word[WORD];
-        uint64_t from;     /* source words, as bits */
+        uint64_t from; /* source words, as bits */
     } fr[WORDS_FR];
 } sentence;
 
@@ -277,7 +281,9 @@ static int pick_modifiers(sentence *s, int class, const modifier *out[4]) {
     return n;
 }
 
-static bool sounds_vowel(const char *en) { return strchr("aeiou", *en) && strncmp(en, "eu", 2) && strncmp(en, "uni", 3) && strncmp(en, "use", 3); }
+static bool sounds_vowel(const char *en) {
+    return strchr("aeiou", *en) && strncmp(en, "eu", 2) && strncmp(en, "uni", 3) && strncmp(en, "use", 3);
+}
 
 static void put_modifier(sentence *s, const modifier *m, bool feminine, bool many, uint64_t from) {
     char form[WORD], word[WORD];
@@ -292,7 +298,8 @@ static void put_modifier(sentence *s, const modifier *m, bool feminine, bool man
     put_fr(s, many ? form : word, from);
 }
 
-/* A noun with what belongs to it; tells its class and number. `negated`: the object of "not", whose un, une, des is de. */
+/* A noun with what belongs to it; tells its class and number. `negated`: the object of "not", whose un, une, des is de.
+ */
 static int put_noun(sentence *s, int classes, bool negated, int depth, bool *many) {
     const noun *n = pick_noun(s, classes);
     const modifier *mod[4];
@@ -301,10 +308,14 @@ static int put_noun(sentence *s, int classes, bool negated, int depth, bool *man
     *many = chance(s, 30);
     const determiner *d = chance(s, 50) ? *many ? plural : singular : *many ? PICK(s, plural) : PICK(s, singular);
     char en[WORD], fr[WORD];
-    if (!*many) copy(n->en, en);
-    else if (n->en_plural) copy(n->en_plural, en);
-    else inflect(n->en, en_s, en);
-    bool indefinite = d == &singular[1] || d == &plural[1], an = d == &singular[1] && sounds_vowel(mods ? mod[0]->en : en);
+    if (!*many)
+        copy(n->en, en);
+    else if (n->en_plural)
+        copy(n->en_plural, en);
+    else
+        inflect(n->en, en_s, en);
+    bool indefinite = d == &singular[1] || d == &plural[1],
+         an = d == &singular[1] && sounds_vowel(mods ? mod[0]->en : en);
     uint64_t the = put_en(s, an ? "an" : d->en);
     for (int i = 0; i < mods; i++) from[i] = put_en(s, mod[i]->en);
     uint64_t head = put_en(s, en);
@@ -323,11 +334,16 @@ static int put_noun(sentence *s, int classes, bool negated, int depth, bool *man
 /* ---- verbs ---- */
 
 static void french_verb(const verb *v, int tense, bool many, char out[WORD]) {
-    if (tense == FUTURE) snprintf(out, WORD, "%s%s", v->future ? v->future : v->fr, many ? "ont" : "a");
-    else if (tense == PAST && v->participle) copy(v->participle, out);
-    else if (tense == PAST) inflect(v->fr, fr_participle, out);
-    else if (v->one) copy(many ? v->many : v->one, out);
-    else inflect(v->fr, many ? fr_presents : fr_present, out);
+    if (tense == FUTURE)
+        snprintf(out, WORD, "%s%s", v->future ? v->future : v->fr, many ? "ont" : "a");
+    else if (tense == PAST && v->participle)
+        copy(v->participle, out);
+    else if (tense == PAST)
+        inflect(v->fr, fr_participle, out);
+    else if (v->one)
+        copy(many ? v->many : v->one, out);
+    else
+        inflect(v->fr, many ? fr_presents : fr_present, out);
 }
 
 /* The verb with its auxiliary, "not" and adverb. English: does not often see, often saw, will see. French: ne voit pas
@@ -336,16 +352,21 @@ static void put_verb(sentence *s, const verb *v, bool many, bool negated, const 
     static const char *const auxiliaries[TENSES][2] = {{"does", "do"}, {"did", "did"}, {"will", "will"}};
     char en[WORD], fr[WORD];
     bool bare = negated || s->tense == FUTURE || (s->tense == PRESENT && many);
-    uint64_t aux = negated || s->tense == FUTURE ? put_en(s, auxiliaries[s->tense][many]) : 0, not = negated ? put_en(s, "not") : 0;
+    uint64_t aux = negated || s->tense == FUTURE ? put_en(s, auxiliaries[s->tense][many]) : 0,
+             not = negated ? put_en(s, "not") : 0;
     uint64_t how = adverb ? put_en(s, adverb->en[0]) : 0;
-    if (bare || (s->tense == PAST && v->en_past)) copy(bare ? v->en : v->en_past, en);
-    else inflect(v->en, s->tense == PAST ? en_ed : en_s, en);
+    if (bare || (s->tense == PAST && v->en_past))
+        copy(bare ? v->en : v->en_past, en);
+    else
+        inflect(v->en, s->tense == PAST ? en_ed : en_s, en);
     uint64_t act = put_en(s, en);
     french_verb(v, s->tense, many, fr);
-    if (negated) put_fr(s, "ne", not);
-    if (s->tense == PAST) put_fr(s, many ? "ont" : "a", aux ? aux : act);
-    else put_fr(s, fr, aux | act);
-    if (negated) put_fr(s, "pas", not);
+    if (negated) put_fr(s, "ne", not );
+    if (s->tense == PAST)
+        put_fr(s, many ? "ont" : "a", aux ? aux : act);
+    else
+        put_fr(s, fr, aux | act);
+    if (negated) put_fr(s, "pas", not );
     if (adverb) put_fr(s, adverb->fr[0], how);
     if (s->tense == PAST) put_fr(s, fr, act);
 }
@@ -423,7 +444,7 @@ static void merge_articles(sentence *s) {
 }
 
 static void elide(sentence *s) {
-    static const char *const before_vowel[][2] = {{"le", "l'"}, {"la", "l'"}, {"de", "d'"}, {"ne", "n'"},
+    static const char *const before_vowel[][2] = {{"le", "l'"},   {"la", "l'"},  {"de", "d'"},  {"ne", "n'"},
                                                   {"que", "qu'"}, {"ce", "cet"}, {"ma", "mon"}, {"sa", "son"}};
     for (int i = 0; i + 1 < s->m; i++) {
         char *w = s->fr[i].word;

@@ -25,7 +25,9 @@ static size_t probe(const rv__intern *t, const void *key, size_t len) {
     return s;
 }
 
-int32_t rv__intern_find(const rv__intern *t, const void *key, size_t len) { return t->n ? t->slot[probe(t, key, len)] - 1 : -1; }
+int32_t rv__intern_find(const rv__intern *t, const void *key, size_t len) {
+    return t->n ? t->slot[probe(t, key, len)] - 1 : -1;
+}
 
 static int grow(rv__intern *t, size_t len) {
     size_t used = t->n ? t->end[t->n - 1] : 0;

@@ -10,10 +10,10 @@
 
 /* All zero is an empty table. */
 typedef struct {
-    int32_t n;        /* strings held */
-    int32_t *slot;    /* open addressing: number + 1, 0 is free */
-    size_t slots;     /* a power of two */
-    size_t *end;      /* string i is keys[end[i-1] .. end[i]) */
+    int32_t n;     /* strings held */
+    int32_t *slot; /* open addressing: number + 1, 0 is free */
+    size_t slots;  /* a power of two */
+    size_t *end;   /* string i is keys[end[i-1] .. end[i]) */
     size_t end_cap;
     char *keys;
     size_t keys_cap;

@@ -20,11 +20,13 @@ static rv_status bad(const char *path, const char *where, const char *key, const
 static rv_status check_keys(const char *path, const char *where, json_t *object, const char *known) {
     const char *key;
     json_t *value;
-    json_object_foreach(object, key, value) {
+    json_object_foreach (object, key, value) {
         size_t n = strlen(key);
         const char *at = n ? strstr(known + 1, key) : NULL;
         while (at && !(at[-1] == ' ' && at[n] == ' ')) at = strstr(at + 1, key);
-        if (!at) return rv_error(RV_EDATA, "%s: %s%sunknown key '%s'; there are:%s", path, where, *where ? ": " : "", key, known);
+        if (!at)
+            return rv_error(RV_EDATA, "%s: %s%sunknown key '%s'; there are:%s", path, where, *where ? ": " : "", key,
+                            known);
     }
     return RV_OK;
 }
@@ -36,7 +38,8 @@ static rv_status get_string(const char *path, const char *where, json_t *object,
 
 static rv_status get_count(const char *path, const char *where, json_t *object, const char *key, int64_t *out) {
     json_t *v = json_object_get(object, key);
-    if (!json_is_integer(v) || json_integer_value(v) < 0) return bad(path, where, key, "must be a whole number, not negative");
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return bad(path, where, key, "must be a whole number, not negative");
     *out = json_integer_value(v);
     return RV_OK;
 }
@@ -44,8 +47,9 @@ static rv_status get_count(const char *path, const char *where, json_t *object, 
 static rv_status read_files(const char *path, rv__manifest *m) {
     json_t *files = json_object_get(m->json, "files"), *roles = json_object_get(m->json, "roles"), *v;
     size_t n = json_array_size(files), i;
-    if (!n || n > RV__DATASET_FILES) return bad(path, "", "files", "must be a list of 1 to 32 files (or give 'generator')");
-    json_array_foreach(files, i, v) {
+    if (!n || n > RV__DATASET_FILES)
+        return bad(path, "", "files", "must be a list of 1 to 32 files (or give 'generator')");
+    json_array_foreach (files, i, v) {
         rv__dataset_file *f = &m->file[m->files++];
         char where[32];
         snprintf(where, sizeof where, "files[%zu]", i);
@@ -54,12 +58,15 @@ static rv_status read_files(const char *path, rv__manifest *m) {
         RV_TRY(get_string(path, where, v, "url", &f->url));
         RV_TRY(get_string(path, where, v, "sha256", &f->sha256));
         RV_TRY(get_count(path, where, v, "bytes", &f->bytes));
-        if (!rv__plain_name(f->name)) return bad(path, where, "name", "must be a plain file name: letters, digits, '.', '_', '-'");
-        if (strspn(f->sha256, "0123456789abcdef") != 64 || f->sha256[64]) return bad(path, where, "sha256", "must be 64 lower-case hex digits");
+        if (!rv__plain_name(f->name))
+            return bad(path, where, "name", "must be a plain file name: letters, digits, '.', '_', '-'");
+        if (strspn(f->sha256, "0123456789abcdef") != 64 || f->sha256[64])
+            return bad(path, where, "sha256", "must be 64 lower-case hex digits");
     }
-    if (!json_is_object(roles) || !json_object_size(roles) || json_object_size(roles) > RV__DATASET_ROLES) return bad(path, "", "roles", "must map 1 to 32 roles to files");
+    if (!json_is_object(roles) || !json_object_size(roles) || json_object_size(roles) > RV__DATASET_ROLES)
+        return bad(path, "", "roles", "must map 1 to 32 roles to files");
     const char *role;
-    json_object_foreach(roles, role, v) {
+    json_object_foreach (roles, role, v) {
         const char *name = json_string_value(v);
         int k = 0;
         while (name && k < m->files && strcmp(m->file[k].name, name)) k++;
@@ -71,9 +78,10 @@ static rv_status read_files(const char *path, rv__manifest *m) {
 }
 
 static rv_status read_generator(const char *path, json_t *g, rv__manifest *m) {
-    static const char *const fixed[][2] = {{"train", "train.tsv"},      {"valid", "valid.tsv"},      {"test", "test.tsv"},
-                                           {"train.text", "train.txt"}, {"valid.text", "valid.txt"}, {"test.text", "test.txt"},
-                                           {"train.align", "train.align"}, {"valid.align", "valid.align"}, {"test.align", "test.align"}};
+    static const char *const fixed[][2] = {
+        {"train", "train.tsv"},         {"valid", "valid.tsv"},         {"test", "test.tsv"},
+        {"train.text", "train.txt"},    {"valid.text", "valid.txt"},    {"test.text", "test.txt"},
+        {"train.align", "train.align"}, {"valid.align", "valid.align"}, {"test.align", "test.align"}};
     const char *task;
     RV_TRY(check_keys(path, "generator", g, " task seed train valid test min_length max_length "));
     RV_TRY(get_string(path, "generator", g, "task", &task));
@@ -83,12 +91,8 @@ static rv_status read_generator(const char *path, json_t *g, rv__manifest *m) {
     const struct {
         const char *key;
         int64_t *value;
-    } counts[] = {{"seed", &seed},
-                  {"train", &m->task.train},
-                  {"valid", &m->task.valid},
-                  {"test", &m->task.test},
-                  {"min_length", &m->task.min_length},
-                  {"max_length", &m->task.max_length}};
+    } counts[] = {{"seed", &seed},         {"train", &m->task.train},           {"valid", &m->task.valid},
+                  {"test", &m->task.test}, {"min_length", &m->task.min_length}, {"max_length", &m->task.max_length}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (json_object_get(g, counts[i].key)) RV_TRY(get_count(path, "generator", g, counts[i].key, counts[i].value));
     m->task.seed = (uint64_t)seed;
@@ -116,7 +120,8 @@ static rv_status check(const char *path, const char *name, rv__manifest *m) {
         return bad(path, "", "format", "must be text, parallel, conllu, tsv, csv or pairs");
     json_t *g = json_object_get(m->json, "generator");
     if (!g) return read_files(path, m);
-    if (json_object_get(m->json, "files") || json_object_get(m->json, "roles")) return bad(path, "", "generator", "excludes 'files' and 'roles'");
+    if (json_object_get(m->json, "files") || json_object_get(m->json, "roles"))
+        return bad(path, "", "generator", "excludes 'files' and 'roles'");
     return read_generator(path, g, m);
 }
 
@@ -124,7 +129,8 @@ rv_status rv__manifest_load(const char *path, const char *name, rv__manifest *ou
     *out = (rv__manifest){0};
     json_error_t e;
     out->json = json_load_file(path, JSON_REJECT_DUPLICATES, &e);
-    if (!out->json) return rv_error(RV_EDATA, "%s:%d:%d: %s", path, e.line > 0 ? e.line : 0, e.column > 0 ? e.column : 0, e.text);
+    if (!out->json)
+        return rv_error(RV_EDATA, "%s:%d:%d: %s", path, e.line > 0 ? e.line : 0, e.column > 0 ? e.column : 0, e.text);
     rv_status status = check(path, name, out);
     if (status != RV_OK) rv__manifest_free(out);
     return status;

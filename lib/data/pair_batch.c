@@ -9,19 +9,19 @@
 typedef struct {
     const rv_pairs *pairs;
     rv_pair_batch_spec spec;
-    int64_t *order, *spare;           /* (n) */
-    int64_t *cut;                     /* (n + 1) batch k is order[cut[k] .. cut[k + 1]) */
+    int64_t *order, *spare; /* (n) */
+    int64_t *cut;           /* (n + 1) batch k is order[cut[k] .. cut[k + 1]) */
     int64_t batches;
-    int64_t *count;                   /* (longest + 2) for sorting */
-    int32_t *src, *tgt_in, *tgt_out;  /* rows, at their most */
+    int64_t *count;                  /* (longest + 2) for sorting */
+    int32_t *src, *tgt_in, *tgt_out; /* rows, at their most */
     int32_t *src_lengths, *tgt_lengths;
 } store;
 
 struct rv_pair_batches {
     store s;
     rv_cursor at;
-    int64_t *turn;      /* batches in the order of epoch `planned` */
-    int64_t planned;    /* the epoch that order, cut and turn belong to; -1: none */
+    int64_t *turn;   /* batches in the order of epoch `planned` */
+    int64_t planned; /* the epoch that order, cut and turn belong to; -1: none */
 };
 
 struct rv_pair_pass {
@@ -70,10 +70,12 @@ static bool make_targets(store *s, int64_t rows, int64_t entries) {
 static rv_status store_make(const rv_pairs *pairs, const rv_pair_batch_spec *spec, store *s) {
     *s = (store){.pairs = pairs, .spec = *spec};
     if (spec->size < 1)
-        return rv_error(RV_EUSAGE, "a batch of %lld %s: it must be at least 1", (long long)spec->size, spec->by_tokens ? "tokens" : "sentences");
+        return rv_error(RV_EUSAGE, "a batch of %lld %s: it must be at least 1", (long long)spec->size,
+                        spec->by_tokens ? "tokens" : "sentences");
     int64_t S = pairs->src_longest + 1, T = pairs->tgt_longest + 1, n = pairs->n, longest = most(S, T);
     int64_t rows = most(least(n, spec->size), 1), entries = spec->by_tokens ? most(spec->size, longest) : 0;
-    if (spec->by_tokens) entries = least(entries, most(n, 1) * longest); /* "size: 1000000000" shall not take that much */
+    if (spec->by_tokens)
+        entries = least(entries, most(n, 1) * longest); /* "size: 1000000000" shall not take that much */
     int64_t src = spec->by_tokens ? entries : rows * S, tgt = spec->by_tokens ? entries : rows * T;
     s->order = malloc((size_t)(n + 1) * sizeof *s->order);
     s->spare = malloc((size_t)(n + 1) * sizeof *s->spare);
@@ -84,7 +86,8 @@ static rv_status store_make(const rv_pairs *pairs, const rv_pair_batch_spec *spe
     if (make_targets(s, rows, tgt) && s->order && s->spare && s->cut && s->count && s->src && s->src_lengths)
         return RV_OK;
     store_free(s);
-    return rv_error(RV_ENOMEM, "no memory for batches of %lld source and %lld target tokens", (long long)src, (long long)tgt);
+    return rv_error(RV_ENOMEM, "no memory for batches of %lld source and %lld target tokens", (long long)src,
+                    (long long)tgt);
 }
 
 /* Counting sort of the order by the lengths that the offsets `at` give, stable. (qsort takes memory.) */
@@ -122,7 +125,8 @@ static void cut(store *s) {
 }
 
 /* tokens, eos (or what stands for it), then `fill` up to `width` into out; with `bos` >= 0 that first, and no eos. */
-static void put_row(const int32_t *ids, int64_t n, int32_t bos, int32_t eos, int32_t fill, int64_t width, int32_t *out) {
+static void put_row(const int32_t *ids, int64_t n, int32_t bos, int32_t eos, int32_t fill, int64_t width,
+                    int32_t *out) {
     if (bos >= 0) *out++ = bos, width--;
     if (n) memcpy(out, ids, (size_t)n * sizeof *out);
     if (bos < 0) out[n++] = eos;
@@ -248,8 +252,10 @@ rv_cursor rv_pair_batches_cursor(const rv_pair_batches *b) { return b->at; }
 rv_status rv_pair_batches_seek(rv_pair_batches *b, rv_cursor c) {
     if (c.epoch >= 0) plan(b, c.epoch);
     if (c.epoch < 0 || c.step < 0 || c.position < 0 || c.position >= b->s.batches)
-        return rv_error(RV_ECKPT, "data cursor (epoch %lld, position %lld, step %lld) does not fit %lld batches per epoch: text, tokenizer, max_length or batch have "
-                                  "changed since the checkpoint; restore them, or choose another name or checkpoint.dir",
+        return rv_error(RV_ECKPT,
+                        "data cursor (epoch %lld, position %lld, step %lld) does not fit %lld batches per epoch: text, "
+                        "tokenizer, max_length or batch have "
+                        "changed since the checkpoint; restore them, or choose another name or checkpoint.dir",
                         (long long)c.epoch, (long long)c.position, (long long)c.step, (long long)b->s.batches);
     b->at = c;
     return RV_OK;

@@ -45,10 +45,11 @@ typedef struct {
 
 typedef struct rv_pair_batches rv_pair_batches;
 
-/** Training batches over `pairs`, which the caller keeps alive. Every epoch gives each pair once, shuffled by (seed, epoch)
- *  alone. With bucketing the shuffled pairs are sorted by target, then source length (equal ones stay shuffled), cut into
- *  batches, and the batches shuffled; without, the shuffled pairs are cut. All memory is taken here. Errors: RV_EDATA (no
- *  pairs), RV_EUSAGE (size too small for the longest pair), RV_ENOMEM. Free with rv_pair_batches_destroy. */
+/** Training batches over `pairs`, which the caller keeps alive. Every epoch gives each pair once, shuffled by (seed,
+ * epoch) alone. With bucketing the shuffled pairs are sorted by target, then source length (equal ones stay shuffled),
+ * cut into batches, and the batches shuffled; without, the shuffled pairs are cut. All memory is taken here. Errors:
+ * RV_EDATA (no pairs), RV_EUSAGE (size too small for the longest pair), RV_ENOMEM. Free with rv_pair_batches_destroy.
+ */
 RV_API rv_status rv_pair_batches_create(const rv_pairs *pairs, const rv_pair_batch_spec *spec, rv_pair_batches **out);
 RV_API void rv_pair_batches_destroy(rv_pair_batches *b);
 /** The next batch. There is always one: after an epoch comes the next. */

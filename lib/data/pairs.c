@@ -96,8 +96,8 @@ static double lacks(const double share[RV__PARTS], const tally *t, int k) {
     return share[k] * (double)t->seen - (double)t->has[k];
 }
 
-/* The part that the last pair of its class goes to: the one that lacks most of its share of these, of equals the one that
- * lacks most of all pairs; or train if none lacks half a pair. */
+/* The part that the last pair of its class goes to: the one that lacks most of its share of these, of equals the one
+ * that lacks most of all pairs; or train if none lacks half a pair. */
 static int part_due(const double share[RV__PARTS], const tally *of_class, const tally *all) {
     int due = 0;
     double most = 0.5;

@@ -57,19 +57,25 @@ static rv_status cut_at_tabs(const char *path, long long number, const int colum
     if (!given) columns = two;
     for (int i = 0; i < SIDES; i++) {
         if (column(line, columns[i], i ? tgt : src)) continue;
-        if (!given) return rv_error(RV_EDATA, "%s:%lld: no tab: each line must be source, one tab, target", path, number);
-        return rv_error(RV_EDATA, "%s:%lld: no column %d, which data.columns [%d, %d] names; correct the line or the key", path, number, columns[i], columns[0],
-                        columns[1]);
+        if (!given)
+            return rv_error(RV_EDATA, "%s:%lld: no tab: each line must be source, one tab, target", path, number);
+        return rv_error(RV_EDATA,
+                        "%s:%lld: no column %d, which data.columns [%d, %d] names; correct the line or the key", path,
+                        number, columns[i], columns[0], columns[1]);
     }
     if (!given && column(line, SIDES + 1, &other))
-        return rv_error(RV_EDATA, "%s:%lld: several tabs: each line must be source, one tab, target; of more columns, data.columns: [1, 2] takes these two",
+        return rv_error(RV_EDATA,
+                        "%s:%lld: several tabs: each line must be source, one tab, target; of more columns, "
+                        "data.columns: [1, 2] takes these two",
                         path, number);
     src->bytes[src->len] = tgt->bytes[tgt->len] = 0;
     return RV_OK;
 }
 
-/* Read a split's files and find their lines; mixes their text into *hash. before: the paths of the splits before it, in pairs. */
-static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SIDES], int splits, const char *const *before, rv_pairs *p, uint64_t *hash) {
+/* Read a split's files and find their lines; mixes their text into *hash. before: the paths of the splits before it, in
+ * pairs. */
+static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SIDES], int splits,
+                            const char *const *before, rv_pairs *p, uint64_t *hash) {
     const char *path[SIDES] = {paths->src, paths->tgt};
     int64_t count[SIDES] = {0};
     for (int i = 0; i < SIDES && path[i]; i++) {
@@ -78,8 +84,10 @@ static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SI
         *hash = XXH3_64bits_withSeed(p->text[i].bytes, p->text[i].len, *hash + 1);
     }
     if (path[1] && count[0] != count[1])
-        return rv_error(RV_EDATA, "%s has %lld lines, but %s has %lld: line i of the one must be the translation of line i of the other; get both files "
-                                  "again",
+        return rv_error(RV_EDATA,
+                        "%s has %lld lines, but %s has %lld: line i of the one must be the translation of line i of "
+                        "the other; get both files "
+                        "again",
                         path[0], (long long)count[0], path[1], (long long)count[1]);
     p->n = p->lines = count[0];
     p->src = malloc(((size_t)p->n + 1) * sizeof *p->src);
@@ -88,8 +96,10 @@ static rv_status load_lines(const rv_parallel_paths *paths, const int columns[SI
     size_t at[SIDES] = {0};
     for (int64_t i = 0; i < p->n; i++) {
         p->src[i] = next_line(&p->text[0], &at[0]);
-        if (path[1]) p->tgt[i] = next_line(&p->text[1], &at[1]);
-        else RV_TRY(cut_at_tabs(path[0], i + 1, columns, &p->src[i], &p->tgt[i]));
+        if (path[1])
+            p->tgt[i] = next_line(&p->text[1], &at[1]);
+        else
+            RV_TRY(cut_at_tabs(path[0], i + 1, columns, &p->src[i], &p->tgt[i]));
         rv__side_empty_if_blank(&p->src[i]);
         rv__side_empty_if_blank(&p->tgt[i]);
     }
@@ -112,11 +122,14 @@ static rv_status hold_back(const char *path, double fraction, rv_pairs *const pa
 
 /* ---- tokenizers ---- */
 
-static rv_status train_tokenizers(const rv_parallel_paths *paths, const rv_tokenizer_spec *spec, bool joint, rv_parallel *out) {
+static rv_status train_tokenizers(const rv_parallel_paths *paths, const rv_tokenizer_spec *spec, bool joint,
+                                  rv_parallel *out) {
     rv_status status = rv__pairs_tokenizer(spec, &out->train, true, joint, &out->src);
     if (status != RV_OK) return rv_error_context(status, "%s: ", paths->src);
-    if (joint) out->tgt = out->src;
-    else status = rv__pairs_tokenizer(spec, &out->train, false, true, &out->tgt);
+    if (joint)
+        out->tgt = out->src;
+    else
+        status = rv__pairs_tokenizer(spec, &out->train, false, true, &out->tgt);
     return status == RV_OK ? RV_OK : rv_error_context(status, "%s: ", paths->tgt ? paths->tgt : paths->src);
 }
 
@@ -134,7 +147,8 @@ static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const
         const long long line = (p->line ? p->line[i] : i) + 1;
         if (status != RV_OK) rv_error_context(status, "%s:%lld: ", k && paths->tgt ? paths->tgt : paths->src, line);
     }
-    bool empty = drop && (!n[0] || !n[1]), too_long = drop && max_length && !empty && (n[0] > max_length || n[1] > max_length);
+    bool empty = drop && (!n[0] || !n[1]),
+         too_long = drop && max_length && !empty && (n[0] > max_length || n[1] > max_length);
     if (status == RV_OK && (empty || too_long)) {
         p->empty += empty, p->too_long += too_long;
     } else if (status == RV_OK) {
@@ -150,13 +164,17 @@ static rv_status encode_pair(const rv_parallel_paths *paths, rv_tokenizer *const
     return status;
 }
 
-static rv_status encode(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop, rv_pairs *p) {
+static rv_status encode(const rv_parallel_paths *paths, rv_tokenizer *const tok[SIDES], int64_t max_length, bool drop,
+                        rv_pairs *p) {
     rv__ids list[SIDES] = {0};
     int64_t kept = 0;
     p->src_at = calloc((size_t)p->n + 1, sizeof *p->src_at);
     p->tgt_at = calloc((size_t)p->n + 1, sizeof *p->tgt_at);
-    rv_status status = p->src_at && p->tgt_at ? RV_OK : rv_error(RV_ENOMEM, "no memory for the offsets of %lld pairs", (long long)p->n);
-    for (int64_t i = 0; i < p->n && status == RV_OK; i++) status = encode_pair(paths, tok, max_length, drop, i, p, list, &kept);
+    rv_status status = p->src_at && p->tgt_at
+                           ? RV_OK
+                           : rv_error(RV_ENOMEM, "no memory for the offsets of %lld pairs", (long long)p->n);
+    for (int64_t i = 0; i < p->n && status == RV_OK; i++)
+        status = encode_pair(paths, tok, max_length, drop, i, p, list, &kept);
     p->n = kept;
     p->src_ids = list[0].ids, p->tgt_ids = list[1].ids;
     return status;
@@ -166,31 +184,38 @@ static rv_status report_dropped(const char *path, const rv_pairs *p, int64_t max
     int64_t dropped = p->empty + p->too_long;
     if (!p->n)
         return rv_error(RV_EDATA,
-                        "%s: none of %lld training pairs is left: %lld have an empty side, %lld over %lld tokens on a side; raise data.max_length, or give "
+                        "%s: none of %lld training pairs is left: %lld have an empty side, %lld over %lld tokens on a "
+                        "side; raise data.max_length, or give "
                         "other files",
                         path, (long long)p->lines, (long long)p->empty, (long long)p->too_long, (long long)max_length);
     void (*say)(const char *, ...) = dropped > p->lines / 10 ? rv_warn : rv_info; /* a few are usual */
     if (dropped)
-        say("%s: %lld of %lld training pairs left out: %lld with an empty side, %lld with over %lld tokens on a side", path, (long long)dropped,
-            (long long)p->lines, (long long)p->empty, (long long)p->too_long, (long long)max_length);
+        say("%s: %lld of %lld training pairs left out: %lld with an empty side, %lld with over %lld tokens on a side",
+            path, (long long)dropped, (long long)p->lines, (long long)p->empty, (long long)p->too_long,
+            (long long)max_length);
     return RV_OK;
 }
 
-static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, int64_t max_length, rv_parallel *out) {
+static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, int64_t max_length,
+                      rv_parallel *out) {
     static const char *const names[SPLITS] = {"training", "validation", "test"};
     const rv_parallel_paths *paths[SPLITS] = {&files->train, &files->valid, &files->test};
     rv_pairs *pairs[SPLITS] = {&out->train, &out->valid, &out->test};
     const char *all[SPLITS * SIDES] = {0};
     for (int i = 0; i < SPLITS; i++) all[SIDES * i] = paths[i]->src, all[SIDES * i + 1] = paths[i]->tgt;
     bool given = out->src || out->tgt;
-    if (max_length < 0) return rv_error(RV_EUSAGE, "max_length %lld: it must not be negative (0: no limit)", (long long)max_length);
+    if (max_length < 0)
+        return rv_error(RV_EUSAGE, "max_length %lld: it must not be negative (0: no limit)", (long long)max_length);
     if (files->train_fraction != 0 && (files->valid.src || !files->train.src))
         return rv_error(RV_EUSAGE, "%s: a train fraction is of a single file, which is given as train",
                         files->valid.src ? files->valid.src : "parallel text");
     if (given && joint && !out->tgt) out->tgt = out->src;
     if (given && (!out->src || !out->tgt || (joint && out->src != out->tgt)))
-        return rv_error(RV_EUSAGE, "%s", joint ? "joint: give one tokenizer for both languages, or none" : "give a tokenizer for each language, or none");
-    if (!given && !files->train.src) return rv_error(RV_EUSAGE, "no training text to learn tokenizers from: give train files, or tokenizers");
+        return rv_error(RV_EUSAGE, "%s",
+                        joint ? "joint: give one tokenizer for both languages, or none"
+                              : "give a tokenizer for each language, or none");
+    if (!given && !files->train.src)
+        return rv_error(RV_EUSAGE, "no training text to learn tokenizers from: give train files, or tokenizers");
     if (given) {
         RV_TRY(rv__check_marks(out->src, "source tokenizer", "translation"));
         RV_TRY(rv__check_marks(out->tgt, "target tokenizer", "translation"));
@@ -200,7 +225,8 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
         out->hash += (uint64_t)i;
         if (!paths[i]->src) continue;
         RV_TRY(load_lines(paths[i], files->columns, i, all, pairs[i], &out->hash));
-        if (!pairs[i]->n) return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i]->src, names[i]);
+        if (!pairs[i]->n)
+            return rv_error(RV_EDATA, "%s: the %s text is empty; give another file", paths[i]->src, names[i]);
     }
     if (files->train_fraction != 0) {
         RV_TRY(hold_back(files->train.src, files->train_fraction, pairs));
@@ -215,8 +241,8 @@ static rv_status fill(const rv_parallel_files *files, const rv_tokenizer_spec *s
     return RV_OK;
 }
 
-rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint, rv_tokenizer *src_tok, rv_tokenizer *tgt_tok,
-                           int64_t max_length, rv_parallel *out) {
+rv_status rv_parallel_load(const rv_parallel_files *files, const rv_tokenizer_spec *spec, bool joint,
+                           rv_tokenizer *src_tok, rv_tokenizer *tgt_tok, int64_t max_length, rv_parallel *out) {
     *out = (rv_parallel){.src = src_tok, .tgt = tgt_tok};
     rv_status status = fill(files, spec, joint, max_length, out);
     if (status != RV_OK) rv_parallel_free(out);

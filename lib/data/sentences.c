@@ -8,9 +8,9 @@ enum { CONLLU_COLUMNS = 10, FORM = 1, MISC = 9 };
 /* What is written never passes what has been read: a sentence is shorter than the lines that it comes from. */
 typedef struct {
     char *to;
-    bool text, forms;   /* the sentence has been written, from its comment; or has begun, from its forms */
-    bool space;         /* stands before the next form */
-    long covered;       /* words up to this id have been written by a token of several words */
+    bool text, forms; /* the sentence has been written, from its comment; or has begun, from its forms */
+    bool space;       /* stands before the next form */
+    long covered;     /* words up to this id have been written by a token of several words */
 } conllu;
 
 static void put(conllu *c, const char *s, size_t len) {
@@ -36,13 +36,15 @@ static bool spaced(const char *misc, const char *end) {
 static rv_status read_token(conllu *c, const char *path, long long line, const char *s, size_t len) {
     const char *column[CONLLU_COLUMNS + 1] = {s};
     int n = 1;
-    for (const char *tab = s; n <= CONLLU_COLUMNS && (tab = memchr(tab, '\t', (size_t)(s + len - tab))); tab++) column[n++] = tab + 1;
+    for (const char *tab = s; n <= CONLLU_COLUMNS && (tab = memchr(tab, '\t', (size_t)(s + len - tab))); tab++)
+        column[n++] = tab + 1;
     if (n != CONLLU_COLUMNS)
-        return rv_error(RV_EDATA, "%s:%lld: %s%d columns where a line of CoNLL-U has %d", path, line, n > CONLLU_COLUMNS ? "over " : "",
-                        n > CONLLU_COLUMNS ? CONLLU_COLUMNS : n, CONLLU_COLUMNS);
+        return rv_error(RV_EDATA, "%s:%lld: %s%d columns where a line of CoNLL-U has %d", path, line,
+                        n > CONLLU_COLUMNS ? "over " : "", n > CONLLU_COLUMNS ? CONLLU_COLUMNS : n, CONLLU_COLUMNS);
     char *end;
     const long id = strtol(s, &end, 10);
-    if (c->text || *end == '.' || (*end != '-' && id <= c->covered)) return RV_OK; /* N.M: a word that is not in the text */
+    if (c->text || *end == '.' || (*end != '-' && id <= c->covered))
+        return RV_OK; /* N.M: a word that is not in the text */
     if (*end == '-') c->covered = strtol(end + 1, NULL, 10);
     if (c->space) put(c, " ", 1);
     put(c, column[FORM], (size_t)(column[FORM + 1] - 1 - column[FORM]));
@@ -81,7 +83,10 @@ static rv_status take_first_column(const char *path, rv_text *t) {
         size_t len = rv_text_line(s, t->len - at, &whole);
         const char *tab = memchr(s, '\t', len);
         if (!len) continue;
-        if (!tab) return rv_error(RV_EDATA, "%s:%lld: no tab, where the data set's format, tsv, has sentence, tab, other columns", path, line);
+        if (!tab)
+            return rv_error(RV_EDATA,
+                            "%s:%lld: no tab, where the data set's format, tsv, has sentence, tab, other columns", path,
+                            line);
         memmove(t->bytes + to, s, (size_t)(tab - s));
         to += (size_t)(tab - s);
         t->bytes[to++] = '\n';

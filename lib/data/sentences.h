@@ -6,9 +6,9 @@
 
 /* Make t, the text of the file `path`, its sentences, one a line:
  *   text     as it is
- *   conllu   "# text = " of each sentence; without that its forms, joined as SpaceAfter=No says [universaldependencies.org/format]
- *   tsv      the first column
- * Errors: RV_EDATA with the line that is not of that format. */
+ *   conllu   "# text = " of each sentence; without that its forms, joined as SpaceAfter=No says
+ * [universaldependencies.org/format] tsv      the first column Errors: RV_EDATA with the line that is not of that
+ * format. */
 rv_status rv__sentences_take(rv_text_format format, const char *path, rv_text *t);
 
 #endif

@@ -48,8 +48,8 @@ typedef struct {
  *  even on error; it needs <pad> <bos> <eos>. With `classes` NULL they are the labels of the train part: sorted by
  *  value if all are whole numbers, else by their bytes. Otherwise they are the n_classes given ones, in that order,
  *  and copied. With both given, the train part may be absent.
- *  Texts held back are spread evenly over those of each class, and equal ones one after another stay together: the same file
- *  is always cut in the same way. No example is left out: texts over max_length tokens (0: no limit) are cut, with
+ *  Texts held back are spread evenly over those of each class, and equal ones one after another stay together: the same
+ * file is always cut in the same way. No example is left out: texts over max_length tokens (0: no limit) are cut, with
  *  a warning that counts them, and empty ones stay. Errors: RV_EDATA with file:line (absent, empty or damaged
  *  files, invalid UTF-8, columns that are missing or too many, an open quote, no label, a label that is no class,
  *  fewer than 2 classes or over RV_TABLE_CLASSES, too few rows to hold some back); RV_EUSAGE; RV_ENOMEM. Free with

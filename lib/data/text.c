@@ -39,8 +39,8 @@ int64_t rv_utf8_check(const char *s, size_t len) {
 }
 
 bool rv_utf8_is_prefix(const char *s, size_t len) {
-    /* Tried by completing it: continuation bytes of one value suffice, since only the second byte's range depends on the
-     * first (E0 and F0 want high ones, ED and F4 low ones). */
+    /* Tried by completing it: continuation bytes of one value suffice, since only the second byte's range depends on
+     * the first (E0 and F0 want high ones, ED and F4 low ones). */
     static const char fill[] = {(char)0x80, (char)0xbf};
     int32_t cp;
     if (len == 0 || len > 3 || rv_utf8_next(s, len, &cp)) return false;
@@ -103,12 +103,15 @@ static rv_status read_all(gzFile f, const char *path, rv_text *out) {
             if (got == 0) {
                 int code; /* a gzip stream that ends early reads as a short file unless asked */
                 const char *why = gzerror(f, &code);
-                if (code != Z_OK) return rv_error(RV_EDATA, "%s: damaged gzip file after %zu bytes of text: %s; get it again", path, out->len, why);
+                if (code != Z_OK)
+                    return rv_error(RV_EDATA, "%s: damaged gzip file after %zu bytes of text: %s; get it again", path,
+                                    out->len, why);
                 bytes[out->len] = 0;
                 return RV_OK;
             }
         }
-        if (cap >= RV_TEXT_MAX) return rv_error(RV_EDATA, "%s: more than %zu bytes of text; split the file", path, RV_TEXT_MAX);
+        if (cap >= RV_TEXT_MAX)
+            return rv_error(RV_EDATA, "%s: more than %zu bytes of text; split the file", path, RV_TEXT_MAX);
         cap *= 2;
     }
 }
@@ -137,8 +140,8 @@ static rv_status open_text(const char *path, int *fd) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait in here */
     if (*fd < 0 && errno == ENXIO && own >= 0) *fd = fcntl(own, F_DUPFD_CLOEXEC, 0); /* the only way to a socket */
     if (*fd < 0 && errno == ENOENT && own >= 0)
-        return rv_error(RV_EDATA, "%s: was a pipe of a command that has ended; keep the text in a file, or give it again",
-                        path);
+        return rv_error(RV_EDATA,
+                        "%s: was a pipe of a command that has ended; keep the text in a file, or give it again", path);
     if (*fd < 0 && errno == ENXIO) return rv_error(RV_EDATA, "%s: is a socket; name a text file or a pipe", path);
     if (*fd < 0 || fstat(*fd, &st)) return rv_error(RV_EDATA, "%s: cannot open: %s", path, strerror(errno));
     if (S_ISREG(st.st_mode)) return RV_OK;
@@ -166,8 +169,10 @@ rv_status rv_text_load(const char *path, rv_text *out) {
         if (bad >= 0) {
             int64_t line = 1;
             for (int64_t i = 0; i < bad; i++) line += out->bytes[i] == '\n';
-            status = rv_error(RV_EDATA, "%s:%lld: byte 0x%02x at offset %lld is not valid UTF-8; convert the file (iconv -f ENCODING -t UTF-8)", path,
-                              (long long)line, (unsigned char)out->bytes[bad], (long long)bad);
+            status = rv_error(
+                RV_EDATA,
+                "%s:%lld: byte 0x%02x at offset %lld is not valid UTF-8; convert the file (iconv -f ENCODING -t UTF-8)",
+                path, (long long)line, (unsigned char)out->bytes[bad], (long long)bad);
         }
     }
     if (status == RV_OK) {
@@ -190,15 +195,17 @@ rv_status rv_text_load_data(const char *path, int n, const char *const *before, 
     const bool once = !lasts(path);
     for (int i = 0; once && i < n; i++)
         if (before[i] && !strcmp(before[i], path))
-            return rv_error(RV_EDATA, "%s: is named for two parts of the data, but gives its text once; keep it in a file",
-                            path);
+            return rv_error(RV_EDATA,
+                            "%s: is named for two parts of the data, but gives its text once; keep it in a file", path);
     RV_TRY(rv_text_load(path, out));
     if (once)
-        rv_warn("%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file",
-                path);
+        rv_warn(
+            "%s gives its text once: to resume or measure the run, give it the same text again, or keep it in a file",
+            path);
     size_t whole;
     if (!memchr(out->bytes, '\n', out->len) && memchr(out->bytes, '\r', rv_text_line(out->bytes, out->len, &whole)))
-        rv_warn("%s is one line, with \\r in it: if lines end there, as an old Mac's did, convert it (tr '\\r' '\\n')", path);
+        rv_warn("%s is one line, with \\r in it: if lines end there, as an old Mac's did, convert it (tr '\\r' '\\n')",
+                path);
     return RV_OK;
 }
 
@@ -241,12 +248,13 @@ bool rv_text_is_blank(const char *s, size_t len) {
 
 static utf8proc_int32_t lower(utf8proc_int32_t cp, void *unused) { return utf8proc_tolower(cp); }
 
-/* A valid run in its normal form, lower-cased: negative where memory is short. The form comes first, so that equal texts stay
- * equal however they were spelt (capital I with a dot above); lower-casing can undo it and the compatibility forms can bring
- * new capitals (the number sign gives No), hence once more until nothing changes. */
+/* A valid run in its normal form, lower-cased: negative where memory is short. The form comes first, so that equal
+ * texts stay equal however they were spelt (capital I with a dot above); lower-casing can undo it and the compatibility
+ * forms can bring new capitals (the number sign gives No), hence once more until nothing changes. */
 static utf8proc_ssize_t map_run(const char *s, size_t len, int options, bool lowercase, utf8proc_uint8_t **out) {
     utf8proc_uint8_t *now = NULL, *next = NULL;
-    utf8proc_ssize_t n = utf8proc_map_custom((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, &now, options, NULL, NULL);
+    utf8proc_ssize_t n =
+        utf8proc_map_custom((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, &now, options, NULL, NULL);
     for (bool changes = lowercase; changes && n >= 0; now = next) {
         utf8proc_ssize_t before = n;
         n = utf8proc_map_custom(now, before, &next, options, lower, NULL);

@@ -88,8 +88,10 @@ static size_t next_unit(rv_tokenizer_type type, const char *s, size_t len, size_
 }
 
 static rv_status invalid_utf8(const char *text, size_t at) {
-    return rv_error(RV_EDATA, "byte 0x%02x at offset %zu is not valid UTF-8; convert the text, or use a tokenizer of type byte or bpe",
-                    (unsigned char)text[at], at);
+    return rv_error(
+        RV_EDATA,
+        "byte 0x%02x at offset %zu is not valid UTF-8; convert the text, or use a tokenizer of type byte or bpe",
+        (unsigned char)text[at], at);
 }
 
 typedef struct {
@@ -136,12 +138,17 @@ static rv_status train_units(rv_tokenizer *tok, const char *text, size_t len) {
         int32_t before = units.n, u = rv__intern_add(&units, text + i, unit);
         if (u >= 0 && (size_t)u == cap) {
             counted *more = realloc(list, (2 * cap + 256) * sizeof *list);
-            if (more) list = more, cap = 2 * cap + 256;
-            else u = -1;
+            if (more)
+                list = more, cap = 2 * cap + 256;
+            else
+                u = -1;
         }
-        if (u < 0) status = rv_error(RV_ENOMEM, "no memory to count the %ss of a text", type_names[type]);
-        else if (u == before) list[u] = (counted){1, u, &units};
-        else list[u].count++;
+        if (u < 0)
+            status = rv_error(RV_ENOMEM, "no memory to count the %ss of a text", type_names[type]);
+        else if (u == before)
+            list[u] = (counted){1, u, &units};
+        else
+            list[u].count++;
     }
     size_t kept = status == RV_OK ? (size_t)units.n : 0;
     if (kept) qsort(list, kept, sizeof *list, by_count);
@@ -152,8 +159,11 @@ static rv_status train_units(rv_tokenizer *tok, const char *text, size_t len) {
     }
     if ((int64_t)kept > room_for_tokens(tok)) kept = (size_t)room_for_tokens(tok);
     if (!kept && units.n && status == RV_OK)
-        status = rv_error(RV_EUSAGE, "tokenizer: min_frequency %lld and vocab_size %lld (0: no limit) leave out all of the %d %ss that the text has",
-                          (long long)tok->spec.min_frequency, (long long)tok->spec.vocab_size, units.n, type_names[type]);
+        status =
+            rv_error(RV_EUSAGE,
+                     "tokenizer: min_frequency %lld and vocab_size %lld (0: no limit) leave out all of the %d %ss that "
+                     "the text has",
+                     (long long)tok->spec.min_frequency, (long long)tok->spec.vocab_size, units.n, type_names[type]);
     if (type == RV_TOKENS_CHAR && kept) qsort(list, kept, sizeof *list, by_bytes);
     for (size_t i = 0; i < kept && status == RV_OK; i++) {
         size_t n;
@@ -180,17 +190,22 @@ static rv_status prepare(const rv_tokenizer *tok, const char *text, size_t len, 
 rv_status rv_tokenizer_train(const rv_tokenizer_spec *spec, const char *text, size_t len, rv_tokenizer **out) {
     *out = NULL;
     if (spec->vocab_size < 0 || spec->vocab_size > RV__VOCAB_MAX || spec->min_frequency < 0)
-        return rv_error(RV_EUSAGE, "tokenizer: vocab_size %lld, min_frequency %lld: neither may be negative, nor vocab_size over %d",
-                        (long long)spec->vocab_size, (long long)spec->min_frequency, RV__VOCAB_MAX);
-    if (len == 0 && spec->type != RV_TOKENS_BYTE) return rv_error(RV_EDATA, "tokenizer: cannot learn a vocabulary from an empty text");
+        return rv_error(
+            RV_EUSAGE,
+            "tokenizer: vocab_size %lld, min_frequency %lld: neither may be negative, nor vocab_size over %d",
+            (long long)spec->vocab_size, (long long)spec->min_frequency, RV__VOCAB_MAX);
+    if (len == 0 && spec->type != RV_TOKENS_BYTE)
+        return rv_error(RV_EDATA, "tokenizer: cannot learn a vocabulary from an empty text");
     rv_tokenizer *tok = rv__tokenizer_new(spec);
     if (!tok) return RV_ENOMEM;
     int64_t least = tok->specials + (spec->type == RV_TOKENS_BYTE || spec->type == RV_TOKENS_BPE ? 256 : 1);
     rv_text own;
     rv_status status = RV_OK;
     if ((spec->vocab_size || spec->type == RV_TOKENS_BPE) && spec->vocab_size < least)
-        status = rv_error(RV_EUSAGE, "tokenizer: vocab_size %lld is too small for type %s: at least %lld (%d specials and %s)", (long long)spec->vocab_size,
-                          type_names[spec->type], (long long)least, tok->specials, least - tok->specials == 256 ? "256 bytes" : "one token");
+        status = rv_error(RV_EUSAGE,
+                          "tokenizer: vocab_size %lld is too small for type %s: at least %lld (%d specials and %s)",
+                          (long long)spec->vocab_size, type_names[spec->type], (long long)least, tok->specials,
+                          least - tok->specials == 256 ? "256 bytes" : "one token");
     if (status == RV_OK) status = prepare(tok, text, len, &own);
     if (status == RV_OK) {
         if (own.bytes) text = own.bytes, len = own.len;
@@ -202,8 +217,10 @@ rv_status rv_tokenizer_train(const rv_tokenizer_spec *spec, const char *text, si
         }
         rv_text_free(&own);
     }
-    if (status == RV_OK) *out = tok;
-    else rv_tokenizer_destroy(tok);
+    if (status == RV_OK)
+        *out = tok;
+    else
+        rv_tokenizer_destroy(tok);
     return status;
 }
 
@@ -213,13 +230,15 @@ static rv_status unknown_char(const rv_tokenizer *tok, const char *text, size_t 
     char shown[8] = "";
     if (cp >= ' ' && cp != 0x7f) memcpy(shown, text + at, k);
     return rv_error(RV_EDATA,
-                    "character '%s' (U+%04X) at byte %zu of the %stext is not among the %d that the tokenizer was trained on: take it out of the "
+                    "character '%s' (U+%04X) at byte %zu of the %stext is not among the %d that the tokenizer was "
+                    "trained on: take it out of the "
                     "text, or train anew, on text that has it or with a tokenizer of type byte or bpe",
                     shown, (unsigned)cp, at, changed ? "normalised " : "", tok->tokens.n);
 }
 
 /* The ids of char and word; returns how many, or -1 with the error in *status. */
-static int64_t encode_units(const rv_tokenizer *tok, const char *text, size_t len, bool changed, int32_t *ids, rv_status *status) {
+static int64_t encode_units(const rv_tokenizer *tok, const char *text, size_t len, bool changed, int32_t *ids,
+                            rv_status *status) {
     int64_t n = 0;
     int32_t unk = tok->special[RV_UNK];
     for (size_t i = 0, unit, k; i < len; i += k) {
@@ -343,8 +362,10 @@ rv_status rv_tokenizer_decode(const rv_tokenizer *tok, const int32_t *ids, int64
     size_t total = 0, len;
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= rv_tokenizer_size(tok))
-            return rv_error(RV_EDATA, "token %lld has id %d, outside this tokenizer's [0, %lld): the ids come from another tokenizer", (long long)i, ids[i],
-                            (long long)rv_tokenizer_size(tok));
+            return rv_error(
+                RV_EDATA,
+                "token %lld has id %d, outside this tokenizer's [0, %lld): the ids come from another tokenizer",
+                (long long)i, ids[i], (long long)rv_tokenizer_size(tok));
         token_text(tok, ids[i], &len);
         total += len + words;
     }

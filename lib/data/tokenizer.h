@@ -1,18 +1,19 @@
 /** Tokenizers: text to ids and back.
  *
- *  | type | a token is                                        | text it does not know              | decode(encode(x)) |
+ *  | type | a token is                                        | text it does not know              | decode(encode(x))
+ * |
  *  |------|---------------------------------------------------|------------------------------------|-------------------|
- *  | char | a Unicode code point, ids by rising code point    | <unk> if there is one, or RV_EDATA | x                 |
- *  | byte | a byte, id = byte + specials                      | none                               | x                 |
- *  | word | what white space separates; "\n" is a token       | <unk>                              | words, one space  |
- *  | bpe  | a byte string by byte-pair encoding (bpe.h)       | its bytes                          | x, any bytes      |
+ *  | char | a Unicode code point, ids by rising code point    | <unk> if there is one, or RV_EDATA | x | | byte | a
+ * byte, id = byte + specials                      | none                               | x                 | | word |
+ * what white space separates; "\n" is a token       | <unk>                              | words, one space  | | bpe  |
+ * a byte string by byte-pair encoding (bpe.h)       | its bytes                          | x, any bytes      |
  *
  *  (x: after normalisation and lower-casing, if asked for.)
  *
  *  Specials are asked for one by one and hold the first ids in the fixed order <pad> <bos> <eos> <unk> <mask>; none by
- *  default, so a character model's vocabulary is exactly its characters; only where vocab_size or min_frequency leave some
- *  out, <unk> stands for them. Specials are never found in text: a text's "<pad>" is ordinary characters. But among words a
- *  text's own "<unk>" (WikiText has them) is the special one. */
+ *  default, so a character model's vocabulary is exactly its characters; only where vocab_size or min_frequency leave
+ * some out, <unk> stands for them. Specials are never found in text: a text's "<pad>" is ordinary characters. But among
+ * words a text's own "<unk>" (WikiText has them) is the special one. */
 #ifndef RV_DATA_TOKENIZER_H
 #define RV_DATA_TOKENIZER_H
 
@@ -29,11 +30,12 @@ enum { RV_SPECIALS = 5 };
 
 typedef struct {
     rv_tokenizer_type type;
-    int64_t vocab_size;       /**< at most so many ids, specials included; 0: no limit (bpe needs one, over 256 + specials) */
-    int64_t min_frequency;    /**< char, word: rarer ones are left out; bpe: rarer characters and pairs; 0 means 1 (bpe: 2) */
+    int64_t vocab_size; /**< at most so many ids, specials included; 0: no limit (bpe needs one, over 256 + specials) */
+    int64_t
+        min_frequency; /**< char, word: rarer ones are left out; bpe: rarer characters and pairs; 0 means 1 (bpe: 2) */
     bool lowercase;
     rv_normal_form normalization;
-    unsigned specials;        /**< bits 1u << RV_PAD, ...; word always has <unk> */
+    unsigned specials; /**< bits 1u << RV_PAD, ...; word always has <unk> */
 } rv_tokenizer_spec;
 
 typedef struct rv_tokenizer rv_tokenizer;
@@ -44,8 +46,8 @@ RV_API const char *rv_tokenizer_type_name(rv_tokenizer_type type);
 /** "none", "nfc", "nfkc" to its form; false if it is none of them. */
 RV_API bool rv_normal_form_parse(const char *name, rv_normal_form *form);
 
-/** Build a tokenizer for `text`. A function of its arguments alone. Errors: RV_EUSAGE (vocab_size too small, or nothing is left),
- *  RV_EDATA (empty text, invalid UTF-8 for char and word), RV_ENOMEM. Free with rv_tokenizer_destroy. */
+/** Build a tokenizer for `text`. A function of its arguments alone. Errors: RV_EUSAGE (vocab_size too small, or nothing
+ * is left), RV_EDATA (empty text, invalid UTF-8 for char and word), RV_ENOMEM. Free with rv_tokenizer_destroy. */
 RV_API rv_status rv_tokenizer_train(const rv_tokenizer_spec *spec, const char *text, size_t len, rv_tokenizer **out);
 RV_API void rv_tokenizer_destroy(rv_tokenizer *tok);
 
@@ -84,7 +86,8 @@ RV_API const char *rv_tokenizer_label(const rv_tokenizer *tok, int32_t id, char 
  *  in the order of ids) and `merges` (bpe: "left right" a line, by rank; else empty). Free both with rv_text_free. */
 RV_API rv_status rv_tokenizer_save(const rv_tokenizer *tok, rv_text *vocab, rv_text *merges);
 /** The inverse. The texts may be hostile: every line is checked, and RV_EDATA names the first bad one. */
-RV_API rv_status rv_tokenizer_load(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len, rv_tokenizer **out);
+RV_API rv_status rv_tokenizer_load(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
+                                   rv_tokenizer **out);
 /** The two texts as files FOLDER/vocab and FOLDER/merges (the folder is made), and back. Errors: RV_EDATA. */
 RV_API rv_status rv_tokenizer_write(const rv_tokenizer *tok, const char *folder);
 RV_API rv_status rv_tokenizer_read(const char *folder, rv_tokenizer **out);

@@ -18,11 +18,11 @@ struct rv_tokenizer {
     int32_t specials;             /* how many: ordinary token number + specials = id */
     rv__intern tokens;            /* ordinary tokens as byte strings */
     /* bpe only */
-    rv__intern pairs;             /* rv__merge as key -> rank */
-    int32_t *merged;              /* rank -> number of the token that the pair becomes */
+    rv__intern pairs; /* rv__merge as key -> rank */
+    int32_t *merged;  /* rank -> number of the token that the pair becomes */
     int32_t merged_cap;
-    rv__intern cached;            /* word cache: chunk -> entry of cache_end */
-    size_t *cache_end;            /* entry i's numbers are cache_ids[cache_end[i-1] .. cache_end[i]) */
+    rv__intern cached; /* word cache: chunk -> entry of cache_end */
+    size_t *cache_end; /* entry i's numbers are cache_ids[cache_end[i-1] .. cache_end[i]) */
     int32_t *cache_ids;
 };
 

@@ -103,10 +103,14 @@ enum { HEADER_MAX = 256 };
 /* The header line of `spec` into buf (HEADER_MAX); returns its length. */
 static size_t header(const rv_tokenizer_spec *s, long long tokens, char *buf) {
     char *p = buf;
-    p += sprintf(p, "ravel-tokenizer 1 type=%s normalization=%s lowercase=%d min_frequency=%lld specials=", rv_tokenizer_type_name(s->type),
-                 form_names[s->normalization], s->lowercase, (long long)s->min_frequency);
+    p += sprintf(p, "ravel-tokenizer 1 type=%s normalization=%s lowercase=%d min_frequency=%lld specials=",
+                 rv_tokenizer_type_name(s->type), form_names[s->normalization], s->lowercase,
+                 (long long)s->min_frequency);
     for (int i = 0, first = 1; i < RV_SPECIALS; i++)
-        if (s->specials >> i & 1) p += sprintf(p, "%s%.*s", first ? "" : ",", (int)strlen(rv__special_names[i]) - 2, rv__special_names[i] + 1), first = 0;
+        if (s->specials >> i & 1)
+            p +=
+                sprintf(p, "%s%.*s", first ? "" : ",", (int)strlen(rv__special_names[i]) - 2, rv__special_names[i] + 1),
+                first = 0;
     p += sprintf(p, " tokens=%lld\n", tokens);
     return (size_t)(p - buf);
 }
@@ -193,8 +197,10 @@ static bool next_line(reader *r, const char **line, size_t *n, bool *whole) {
 }
 
 static rv_status bad(const reader *r, const char *why) {
-    return rv_error(RV_EDATA, "%s, line %lld: %s; the file is damaged or no ravel tokenizer's: train the tokenizer again or use another checkpoint", r->what,
-                    r->line, why);
+    return rv_error(RV_EDATA,
+                    "%s, line %lld: %s; the file is damaged or no ravel tokenizer's: train the tokenizer again or use "
+                    "another checkpoint",
+                    r->what, r->line, why);
 }
 
 static rv_status read_header(reader *r, rv_tokenizer_spec *spec, long long *tokens) {
@@ -205,24 +211,31 @@ static rv_status read_header(reader *r, rv_tokenizer_spec *spec, long long *toke
     int lower, end = 0;
     long long min_frequency;
     *spec = (rv_tokenizer_spec){0};
-    if (!next_line(r, &line, &n, &whole) || !whole || n >= sizeof text || memchr(line, 0, n)) return bad(r, "no tokenizer header");
+    if (!next_line(r, &line, &n, &whole) || !whole || n >= sizeof text || memchr(line, 0, n))
+        return bad(r, "no tokenizer header");
     memcpy(text, line, n);
     text[n] = 0;
     /* "specials=" may be empty, which %[ would not match: read up to it, then by hand. */
-    if (sscanf(text, "ravel-tokenizer 1 type=%7[a-z] normalization=%7[a-z] lowercase=%d min_frequency=%lld specials=%n", type, form, &lower, &min_frequency, &end) != 4 || !end)
+    if (sscanf(text, "ravel-tokenizer 1 type=%7[a-z] normalization=%7[a-z] lowercase=%d min_frequency=%lld specials=%n",
+               type, form, &lower, &min_frequency, &end) != 4 ||
+        !end)
         return bad(r, "no header of a version-1 tokenizer");
     size_t k = strspn(text + end, "abcdefghijklmnopqrstuvwxyz,");
     if (k >= sizeof specials) return bad(r, "too many specials");
     memcpy(specials, text + end, k);
     specials[k] = 0;
-    if (sscanf(text + end + k, " tokens=%lld", tokens) != 1 || *tokens < 1 || *tokens > RV__VOCAB_MAX) return bad(r, "bad number of tokens");
-    if (!rv_tokenizer_type_parse(type, &spec->type) || !rv_normal_form_parse(form, &spec->normalization) || lower < 0 || lower > 1 || min_frequency < 0)
+    if (sscanf(text + end + k, " tokens=%lld", tokens) != 1 || *tokens < 1 || *tokens > RV__VOCAB_MAX)
+        return bad(r, "bad number of tokens");
+    if (!rv_tokenizer_type_parse(type, &spec->type) || !rv_normal_form_parse(form, &spec->normalization) || lower < 0 ||
+        lower > 1 || min_frequency < 0)
         return bad(r, "bad type, normalization, lowercase or min_frequency");
     spec->lowercase = lower, spec->min_frequency = min_frequency, spec->vocab_size = *tokens;
     char *save = NULL;
     for (char *w = strtok_r(specials, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
         int i = 0;
-        while (i < RV_SPECIALS && (strlen(rv__special_names[i]) != strlen(w) + 2 || strncmp(rv__special_names[i] + 1, w, strlen(w)))) i++;
+        while (i < RV_SPECIALS &&
+               (strlen(rv__special_names[i]) != strlen(w) + 2 || strncmp(rv__special_names[i] + 1, w, strlen(w))))
+            i++;
         if (i == RV_SPECIALS || spec->specials >> i) return bad(r, "unknown special, or specials out of order");
         spec->specials |= 1u << i;
     }
@@ -238,7 +251,8 @@ static rv_status read_tokens(reader *r, rv_tokenizer *tok, long long tokens, cha
     bool whole;
     for (int i = 0; i < RV_SPECIALS; i++) {
         if (tok->special[i] < 0) continue;
-        if (!next_line(r, &line, &n, &whole) || !whole || n != strlen(rv__special_names[i]) || memcmp(line, rv__special_names[i], n))
+        if (!next_line(r, &line, &n, &whole) || !whole || n != strlen(rv__special_names[i]) ||
+            memcmp(line, rv__special_names[i], n))
             return bad(r, "a special token is missing");
     }
     while (next_line(r, &line, &n, &whole)) {
@@ -248,7 +262,8 @@ static rv_status read_tokens(reader *r, rv_tokenizer *tok, long long tokens, cha
         if (number < 0) return RV_ENOMEM;
         if (number != before) return bad(r, "a token appears twice");
         int32_t cp;
-        if (tok->spec.type == RV_TOKENS_CHAR && (size_t)rv_utf8_next(key, len, &cp) != len) return bad(r, "not one character");
+        if (tok->spec.type == RV_TOKENS_CHAR && (size_t)rv_utf8_next(key, len, &cp) != len)
+            return bad(r, "not one character");
     }
     if (rv_tokenizer_size(tok) != tokens) return bad(r, "the number of tokens is not the header's");
     bool bytes = tok->spec.type == RV_TOKENS_BYTE || tok->spec.type == RV_TOKENS_BPE;
@@ -283,22 +298,27 @@ static rv_status read_merges(reader *r, rv_tokenizer *tok, char *key, char *scra
     return RV_OK;
 }
 
-rv_status rv_tokenizer_load(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len, rv_tokenizer **out) {
+rv_status rv_tokenizer_load(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
+                            rv_tokenizer **out) {
     *out = NULL;
-    reader rv = {.what = "tokenizer vocabulary", .s = vocab, .len = vocab_len}, rm = {.what = "tokenizer merges", .s = merges, .len = merges_len};
+    reader rv = {.what = "tokenizer vocabulary", .s = vocab, .len = vocab_len},
+           rm = {.what = "tokenizer merges", .s = merges, .len = merges_len};
     rv_tokenizer_spec spec;
     long long tokens;
     RV_TRY(read_header(&rv, &spec, &tokens));
     size_t longest = (vocab_len > merges_len ? vocab_len : merges_len) + 1;
     rv_tokenizer *tok = rv__tokenizer_new(&spec);
     char *key = malloc(longest), *scratch = malloc(4 * longest);
-    rv_status status = tok && key && scratch ? RV_OK : rv_error(RV_ENOMEM, "no memory to read a tokenizer of %zu bytes", vocab_len);
+    rv_status status =
+        tok && key && scratch ? RV_OK : rv_error(RV_ENOMEM, "no memory to read a tokenizer of %zu bytes", vocab_len);
     if (status == RV_OK) status = read_tokens(&rv, tok, tokens, key, scratch);
     if (status == RV_OK) status = read_merges(&rm, tok, key, scratch);
     free(key);
     free(scratch);
-    if (status == RV_OK) *out = tok;
-    else rv_tokenizer_destroy(tok);
+    if (status == RV_OK)
+        *out = tok;
+    else
+        rv_tokenizer_destroy(tok);
     return status;
 }
 

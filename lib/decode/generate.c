@@ -10,7 +10,8 @@ static rv_real *feed(rv_tape *tape, rv_model *lm, const int32_t *ids, int64_t n,
     return logits ? logits->x + rv_model_row(lm, 1, n, 0, n - 1) * rv_dim(logits, -1) : NULL;
 }
 
-rv_status rv_generate(rv_tape *tape, rv_model *lm, const int32_t *prompt, int64_t n, const rv_generate_options *o, rv_token_sink sink, void *ctx) {
+rv_status rv_generate(rv_tape *tape, rv_model *lm, const int32_t *prompt, int64_t n, const rv_generate_options *o,
+                      rv_token_sink sink, void *ctx) {
     const rv_decoder_config *dc = &rv_model_get_config(lm)->decoder;
     const rv_decoder_kind *kind = dc->kind;
     const bool whole = rv_model_sees_future(lm); /* no state can be kept */
@@ -26,7 +27,8 @@ rv_status rv_generate(rv_tape *tape, rv_model *lm, const int32_t *prompt, int64_
     if (!state && !whole) goto done;
     memcpy(history, prompt, (size_t)n * sizeof *history);
     rv_rng rng = rv_rng_make(o->seed, "generate", 0);
-    int64_t seen = n, room = whole ? capacity : kind->state_room(state), next = n > room ? n - room : 0; /* history[next .. seen) is to be read */
+    int64_t seen = n, room = whole ? capacity : kind->state_room(state),
+            next = n > room ? n - room : 0; /* history[next .. seen) is to be read */
     for (int64_t i = 0; i < o->length; i++) {
         if (seen - next > (whole ? capacity : kind->state_room(state))) {
             if (state) kind->state_reset(state);
@@ -39,7 +41,9 @@ rv_status rv_generate(rv_tape *tape, rv_model *lm, const int32_t *prompt, int64_
         if (o->never >= 0) logits[o->never] = -INFINITY;
         int32_t id = rv_sample_token(logits, V, &o->sampling, &rng, scratch);
         if (id < 0) {
-            status = rv_error(RV_EDIVERGED, "the model's logits are NaN or infinite: it has diverged in training; take an earlier checkpoint");
+            status = rv_error(
+                RV_EDIVERGED,
+                "the model's logits are NaN or infinite: it has diverged in training; take an earlier checkpoint");
             goto done;
         }
         history[seen++] = id;

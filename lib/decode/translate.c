@@ -11,22 +11,26 @@ typedef struct {
     const rv_translate_options *o;
     rv_translations *out;
     rv_arena *arena;
-    double *penalty;      /* (limit + 1): lp(n) */
-    int64_t k;            /* tokens looked at per row: the beam, and those that are never produced */
-    int64_t *sentence;    /* those with live hypotheses: their numbers, ... */
+    double *penalty;       /* (limit + 1): lp(n) */
+    int64_t k;             /* tokens looked at per row: the beam, and those that are never produced */
+    int64_t *sentence;     /* those with live hypotheses: their numbers, ... */
     int64_t *first, *live; /* ... rows */
     int64_t sentences;
-    int64_t *limit;       /* tokens a translation of sentence b may hold, <eos> with them */
+    int64_t *limit; /* tokens a translation of sentence b may hold, <eos> with them */
     int64_t rows, room;
-    int32_t *ids, *next_ids, *from; /* (room): the rows' last tokens, those after this step, and the rows they continue */
+    int32_t *ids, *next_ids,
+        *from; /* (room): the rows' last tokens, those after this step, and the rows they continue */
     double *log_prob, *next_log_prob;
-    int32_t *said, *parent; /* (limit, room): what each step said, and in continuation of which row of the step before */
-    int64_t *head;          /* (beam) */
-    rv_real *lse, *value;   /* (room), (room, k) of this step's logits */
-    int32_t *id;            /* (room, k) */
+    int32_t *said,
+        *parent;          /* (limit, room): what each step said, and in continuation of which row of the step before */
+    int64_t *head;        /* (beam) */
+    rv_real *lse, *value; /* (room), (room, k) of this step's logits */
+    int32_t *id;          /* (room, k) */
 } search;
 
-static double length_penalty(const rv_translate_options *o, int64_t n) { return pow((5 + (double)n) / 6, o->length_penalty); }
+static double length_penalty(const rv_translate_options *o, int64_t n) {
+    return pow((5 + (double)n) / 6, o->length_penalty);
+}
 
 static int64_t limit_of(const rv_translate_options *o, int64_t source) {
     double most = floor(o->max_length_ratio * (double)source) + (double)o->max_length_extra;
@@ -47,7 +51,8 @@ static rv_status create_out(const rv_translate_options *o, const int64_t *limit,
     int64_t tokens = 0, slots = B * o->n_best;
     for (int64_t b = 0; b < B; b++) tokens += limit[b] * o->n_best;
     *out = (rv_translations){.B = B, .n_best = o->n_best};
-    out->h = rv_alloc((size_t)slots * sizeof *out->h + (size_t)B * sizeof *out->count + (size_t)tokens * sizeof(int32_t));
+    out->h =
+        rv_alloc((size_t)slots * sizeof *out->h + (size_t)B * sizeof *out->count + (size_t)tokens * sizeof(int32_t));
     if (!out->h) return RV_ENOMEM;
     out->count = (int *)(out->h + slots);
     int32_t *ids = (int32_t *)(out->count + B);
@@ -101,7 +106,8 @@ static rv_status create(search *s, const int32_t *lengths, int64_t B, int64_t V)
     }
     for (int64_t b = 0; b < B; b++) {
         s->ids[b] = o->bos;
-        s->from[b] = (int32_t)(b * o->beam_size); /* the state begins with a whole beam; one hypothesis is there to continue */
+        s->from[b] =
+            (int32_t)(b * o->beam_size); /* the state begins with a whole beam; one hypothesis is there to continue */
         s->log_prob[b] = 0;
     }
     return create_out(o, s->limit, B, s->out);
@@ -146,7 +152,8 @@ static int64_t best_head(search *s, int64_t row, int64_t n, double *log_prob) {
     return best;
 }
 
-/* Continue the n rows from `row` on of sentence b by its (t + 1)-th token. The new rows begin at `next`; their number. */
+/* Continue the n rows from `row` on of sentence b by its (t + 1)-th token. The new rows begin at `next`; their number.
+ */
 static int64_t extend(search *s, int64_t b, int64_t t, int64_t row, int64_t n, int64_t next) {
     int64_t live = 0, n_best = s->o->n_best;
     double log_prob = 0;
@@ -165,9 +172,11 @@ static int64_t extend(search *s, int64_t b, int64_t t, int64_t row, int64_t n, i
         s->next_log_prob[at] = log_prob;
     }
     if (s->out->count[b] < n_best) return live;
-    /* Log probabilities only fall, so a score is at best what this one would be at the length that favours it. A row that
-     * cannot come before the last of the n best is dropped; whatever it would displace could not, either. */
-    double worst = s->out->h[(b + 1) * n_best - 1].score, best = s->penalty[s->o->length_penalty > 0 ? s->limit[b] : t + 2 < s->limit[b] ? t + 2 : s->limit[b]];
+    /* Log probabilities only fall, so a score is at best what this one would be at the length that favours it. A row
+     * that cannot come before the last of the n best is dropped; whatever it would displace could not, either. */
+    double worst = s->out->h[(b + 1) * n_best - 1].score, best = s->penalty[s->o->length_penalty > 0 ? s->limit[b]
+                                                                            : t + 2 < s->limit[b]    ? t + 2
+                                                                                                     : s->limit[b]];
     while (live > 0 && !(s->next_log_prob[next + live - 1] / best > worst)) live--;
     return live;
 }
@@ -178,7 +187,9 @@ static rv_status check_finite(const search *s) {
     for (int64_t i = 0; i < s->sentences; i++)
         for (int64_t r = s->first[i]; r < s->first[i] + s->live[i]; r++)
             if (!isfinite(s->lse[r]))
-                return rv_error(RV_EDIVERGED, "the model's logits are NaN or infinite: it has diverged in training; take an earlier checkpoint");
+                return rv_error(
+                    RV_EDIVERGED,
+                    "the model's logits are NaN or infinite: it has diverged in training; take an earlier checkpoint");
     return RV_OK;
 }
 
@@ -205,13 +216,15 @@ static bool extend_all(search *s, int64_t t) {
     return moved;
 }
 
-static rv_status run(search *s, rv_tape *tape, rv_model *model, const int32_t *src, const int32_t *lengths, int64_t B, int64_t S) {
+static rv_status run(search *s, rv_tape *tape, rv_model *model, const int32_t *src, const int32_t *lengths, int64_t B,
+                     int64_t S) {
     rv_memory memory;
     int64_t capacity = 0;
     for (int64_t b = 0; b < B; b++)
         if (s->limit[b] > capacity) capacity = s->limit[b];
     rv_tape_reset(tape);
-    if (!rv_model_encode(tape, model, &(rv_sequences){.B = B, .T = S, .ids = src, .lengths = lengths}, &memory)) return rv_tape_status(tape);
+    if (!rv_model_encode(tape, model, &(rv_sequences){.B = B, .T = S, .ids = src, .lengths = lengths}, &memory))
+        return rv_tape_status(tape);
     rv_decoder_state *state = rv_model_state_over(tape, model, &memory, s->o->beam_size, capacity);
     if (!state) return rv_tape_status(tape) == RV_OK ? RV_ENOMEM : rv_tape_status(tape);
     rv_status status = RV_OK;

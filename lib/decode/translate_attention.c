@@ -4,8 +4,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-rv_status rv_translation_attention(rv_tape *tape, rv_model *model, const int32_t *src, int64_t n, const rv_hypothesis *h,
-                                   const rv_translate_options *o, rv_attention_weights *out) {
+rv_status rv_translation_attention(rv_tape *tape, rv_model *model, const int32_t *src, int64_t n,
+                                   const rv_hypothesis *h, const rv_translate_options *o, rv_attention_weights *out) {
     const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tape_reset(tape);
     rv_memory memory;
@@ -31,20 +31,24 @@ static int64_t peak(const rv_attention_weights *w, int64_t t) {
     double most = -1;
     for (int64_t s = 0; s + 1 < w->S; s++) {
         double sum = 0;
-        for (int64_t k = 0; k < (int64_t)w->layers * w->heads; k++) sum += (double)w->weights[(k * w->T + t) * w->S + s];
+        for (int64_t k = 0; k < (int64_t)w->layers * w->heads; k++)
+            sum += (double)w->weights[(k * w->T + t) * w->S + s];
         if (sum > most) most = sum, best = s;
     }
     return best;
 }
 
-/* Bytes of the at-th unit of the text, a character or what white space separates, as tokens of type char and word are cut. */
+/* Bytes of the at-th unit of the text, a character or what white space separates, as tokens of type char and word are
+ * cut. */
 static size_t find_unit(bool words, const char *s, size_t len, int64_t at, size_t *begin) {
     int32_t cp;
     for (size_t i = 0, k; i < len; i += k) {
         k = (size_t)rv_utf8_next(s + i, len - i, &cp);
         if (!k) break;
         if (words && rv_char_classify(cp) == RV_CHAR_SPACE) continue;
-        for (size_t more; words && (more = (size_t)rv_utf8_next(s + i + k, len - i - k, &cp)) && rv_char_classify(cp) != RV_CHAR_SPACE;) k += more;
+        for (size_t more; words && (more = (size_t)rv_utf8_next(s + i + k, len - i - k, &cp)) &&
+                          rv_char_classify(cp) != RV_CHAR_SPACE;)
+            k += more;
         *begin = i;
         if (at-- == 0) return k;
     }
@@ -57,8 +61,8 @@ static int64_t count_units(bool words, const char *s, size_t len) {
     return n;
 }
 
-/* Bytes of the text's first piece: white space or what it separates, or a character with its marks. Normal forms [UAX #15]
- * and lower case change each such piece by itself. */
+/* Bytes of the text's first piece: white space or what it separates, or a character with its marks. Normal forms [UAX
+ * #15] and lower case change each such piece by itself. */
 static size_t first_piece(bool words, const char *s, size_t len) {
     int32_t cp, before = 0, state = 0;
     size_t i = 0;
@@ -70,9 +74,10 @@ static size_t first_piece(bool words, const char *s, size_t len) {
     return i;
 }
 
-/* The source word of token `at`, as it was typed where it is the only one of its piece of the line. Unknown words are only in
- * the text, not in the ids. */
-static rv_status source_word(const rv_tokenizer *tok, const char *line, size_t len, const int32_t *src, int64_t at, rv_text *out) {
+/* The source word of token `at`, as it was typed where it is the only one of its piece of the line. Unknown words are
+ * only in the text, not in the ids. */
+static rv_status source_word(const rv_tokenizer *tok, const char *line, size_t len, const int32_t *src, int64_t at,
+                             rv_text *out) {
     const rv_tokenizer_spec spec = rv_tokenizer_get_spec(tok);
     const bool words = spec.type == RV_TOKENS_WORD;
     if (!words && spec.type != RV_TOKENS_CHAR) return rv_tokenizer_decode(tok, src + at, 1, out);
@@ -94,8 +99,9 @@ static rv_status source_word(const rv_tokenizer *tok, const char *line, size_t l
     return rv_text_normalise("", 0, RV_NORMAL_NONE, false, out);
 }
 
-rv_status rv_replace_unknown(const rv_tokenizer *src_tokenizer, const rv_tokenizer *tgt_tokenizer, const char *line, size_t len, const int32_t *src,
-                             const rv_hypothesis *h, const rv_attention_weights *w, rv_text *out) {
+rv_status rv_replace_unknown(const rv_tokenizer *src_tokenizer, const rv_tokenizer *tgt_tokenizer, const char *line,
+                             size_t len, const int32_t *src, const rv_hypothesis *h, const rv_attention_weights *w,
+                             rv_text *out) {
     int32_t unk = rv_tokenizer_special(tgt_tokenizer, RV_UNK);
     bool words = rv_tokenizer_get_spec(tgt_tokenizer).type == RV_TOKENS_WORD;
     *out = (rv_text){0};
@@ -103,7 +109,8 @@ rv_status rv_replace_unknown(const rv_tokenizer *src_tokenizer, const rv_tokeniz
     rv_status status = f ? RV_OK : rv_error(RV_ENOMEM, "no memory for a translation");
     for (int64_t t = 0; t < h->n && status == RV_OK; t++) {
         rv_text piece;
-        status = h->ids[t] == unk ? source_word(src_tokenizer, line, len, src, peak(w, t), &piece) : rv_tokenizer_decode(tgt_tokenizer, h->ids + t, 1, &piece);
+        status = h->ids[t] == unk ? source_word(src_tokenizer, line, len, src, peak(w, t), &piece)
+                                  : rv_tokenizer_decode(tgt_tokenizer, h->ids + t, 1, &piece);
         if (status != RV_OK) break;
         if (words && t && piece.len) fputc(' ', f);
         fwrite(piece.bytes, 1, piece.len, f);

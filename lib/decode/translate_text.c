@@ -18,8 +18,9 @@ static rv_status translate_batch(rv_tape *tape, rv_model *model, const rv__like_
     return status;
 }
 
-rv_status rv_translate_each(rv_tape *tape, rv_model *model, const int32_t *const *src, const int64_t *n, int64_t sentences, int64_t batch,
-                            const rv_translate_options *o, rv_translation_sink sink, void *ctx) {
+rv_status rv_translate_each(rv_tape *tape, rv_model *model, const int32_t *const *src, const int64_t *n,
+                            int64_t sentences, int64_t batch, const rv_translate_options *o, rv_translation_sink sink,
+                            void *ctx) {
     rv__like_length *l;
     rv__like_batch b;
     rv_status status = rv__like_length_begin(src, n, sentences, batch, o->eos, &l);
@@ -46,8 +47,9 @@ static rv_status write_text(void *ctx, int64_t sentence, const rv_hypothesis *h,
     return RV_OK;
 }
 
-rv_status rv_translate_all(rv_tape *tape, rv_model *model, rv_tokenizer *tgt, const int32_t *const *src, const int64_t *n, int64_t sentences,
-                           int64_t batch, const rv_translate_options *options, void (*progress)(void *, int64_t), void *ctx, rv_text *out) {
+rv_status rv_translate_all(rv_tape *tape, rv_model *model, rv_tokenizer *tgt, const int32_t *const *src,
+                           const int64_t *n, int64_t sentences, int64_t batch, const rv_translate_options *options,
+                           void (*progress)(void *, int64_t), void *ctx, rv_text *out) {
     writer w = {.tokenizer = tgt, .out = out, .progress = progress, .ctx = ctx};
     memset(out, 0, (size_t)sentences * sizeof *out);
     rv_status status = rv_translate_each(tape, model, src, n, sentences, batch, options, write_text, &w);

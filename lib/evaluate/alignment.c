@@ -71,8 +71,11 @@ static rv_status read_line(const char *path, int64_t line, const char *begin, co
         int32_t target = kind == '-' || kind == 'p' ? number(&s, end) : -1;
         if (target < 0 || (s < end && *s != ' ' && *s != '\t' && *s != '\r')) {
             while (s < end && *s != ' ') s++;
-            return rv_error(RV_EDATA, "%s:%lld:%lld: '%.*s' is no alignment link; write SOURCE-TARGET (sure) or SOURCEpTARGET (possible), words from 0",
-                            path, (long long)line, (long long)(word - begin + 1), (int)(s - word < 40 ? s - word : 40), word);
+            return rv_error(RV_EDATA,
+                            "%s:%lld:%lld: '%.*s' is no alignment link; write SOURCE-TARGET (sure) or SOURCEpTARGET "
+                            "(possible), words from 0",
+                            path, (long long)line, (long long)(word - begin + 1), (int)(s - word < 40 ? s - word : 40),
+                            word);
         }
         RV_TRY(rv_links_add(out, source, target, kind == 'p'));
     }
@@ -98,8 +101,10 @@ rv_status rv_links_load(const char *path, rv_links *out) {
 
 rv_status rv_aer_count(const rv_links *system, const rv_links *gold, rv_aer_stats *sum) {
     if (system->sentences != gold->sentences)
-        return rv_error(RV_EDATA, "alignments of %lld sentences cannot be compared with gold links of %lld: give both of the same text",
-                        (long long)system->sentences, (long long)gold->sentences);
+        return rv_error(
+            RV_EDATA,
+            "alignments of %lld sentences cannot be compared with gold links of %lld: give both of the same text",
+            (long long)system->sentences, (long long)gold->sentences);
     for (int64_t i = 0; i < gold->sentences; i++) {
         int64_t a = system->start[i], g = gold->start[i];
         sum->links += system->start[i + 1] - a;
@@ -127,7 +132,8 @@ int32_t rv_pieces_words(const rv_tokenizer *tok, const int32_t *ids, int64_t n, 
     int32_t words = 0;
     for (int64_t i = 0; i < n; i++) {
         bool special = false;
-        for (size_t k = 0; k < sizeof outside / sizeof *outside; k++) special |= ids[i] == rv_tokenizer_special(tok, outside[k]);
+        for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
+            special |= ids[i] == rv_tokenizer_special(tok, outside[k]);
         char label[256];
         const char *s = rv_tokenizer_label(tok, ids[i], label, sizeof label);
         bool space = false;
@@ -142,15 +148,17 @@ int32_t rv_pieces_words(const rv_tokenizer *tok, const int32_t *ids, int64_t n, 
     return words;
 }
 
-void rv_alignment_merge(int64_t T, int64_t S, const rv_real *weights, const int32_t *target_word, const int32_t *source_word, int32_t target_words,
-                        int32_t source_words, rv_real *out) {
+void rv_alignment_merge(int64_t T, int64_t S, const rv_real *weights, const int32_t *target_word,
+                        const int32_t *source_word, int32_t target_words, int32_t source_words, rv_real *out) {
     for (int64_t i = 0; i < (int64_t)target_words * source_words; i++) out[i] = 0;
     for (int64_t t = 0; t < T;) {
         int64_t end = t + 1; /* the pieces of a word are neighbours */
         while (end < T && target_word[end] == target_word[t]) end++;
         for (int64_t p = t; target_word[t] >= 0 && p < end; p++)
             for (int64_t s = 0; s < S; s++)
-                if (source_word[s] >= 0) out[(int64_t)target_word[t] * source_words + source_word[s]] += weights[p * S + s] / (rv_real)(end - t);
+                if (source_word[s] >= 0)
+                    out[(int64_t)target_word[t] * source_words + source_word[s]] +=
+                        weights[p * S + s] / (rv_real)(end - t);
         t = end;
     }
 }
@@ -194,7 +202,8 @@ void rv_alignment_balance(int32_t target_words, int32_t source_words, rv_real *w
             for (int32_t i = 0; i < lines; i++) {
                 double sum = 0;
                 for (int32_t k = 0; k < n; k++) sum += (double)weights[i * next + k * step];
-                for (int32_t k = 0; k < n; k++) weights[i * next + k * step] = (rv_real)((double)weights[i * next + k * step] / sum);
+                for (int32_t k = 0; k < n; k++)
+                    weights[i * next + k * step] = (rv_real)((double)weights[i * next + k * step] / sum);
             }
         }
 }
@@ -248,7 +257,11 @@ static rv_status describe(int64_t n, const rv_alignment *a, sentence *s, rv_ck_i
             if (!s[i].text[k]) return rv_error(RV_ENOMEM, "no memory for the tokens of %lld alignments", (long long)n);
             items[3 * i + k] = (rv_ck_item){s[i].paths[k], RV_CK_U8, 2, {count, width}, s[i].text[k]};
         }
-        items[3 * i + 2] = (rv_ck_item){s[i].paths[2], sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64, 4, {a[i].layers, a[i].heads, a[i].T, a[i].S}, a[i].weights};
+        items[3 * i + 2] = (rv_ck_item){s[i].paths[2],
+                                        sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64,
+                                        4,
+                                        {a[i].layers, a[i].heads, a[i].T, a[i].S},
+                                        a[i].weights};
     }
     return RV_OK;
 }
@@ -256,7 +269,8 @@ static rv_status describe(int64_t n, const rv_alignment *a, sentence *s, rv_ck_i
 rv_status rv_alignment_save(const char *path, int64_t n, const rv_alignment *a) {
     sentence *s = calloc((size_t)n + 1, sizeof *s);
     rv_ck_item *items = calloc(3 * (size_t)n + 1, sizeof *items);
-    rv_status status = s && items ? describe(n, a, s, items) : rv_error(RV_ENOMEM, "no memory for %lld alignments", (long long)n);
+    rv_status status =
+        s && items ? describe(n, a, s, items) : rv_error(RV_ENOMEM, "no memory for %lld alignments", (long long)n);
     if (status == RV_OK) status = rv_checkpoint_replace(path, 0, (int)(3 * n), items);
     for (int64_t i = 0; s && i < n; i++) free(s[i].text[0]), free(s[i].text[1]);
     free(s);

@@ -16,7 +16,9 @@ static const struct {
 const char *rv_bleu_tokenizer_name(rv_bleu_tokenizer t) { return t <= RV_BLEU_NONE ? tokenizer_names[t] : NULL; }
 const char *rv_bleu_smoothing_name(rv_bleu_smoothing s) { return s <= RV_SMOOTH_NONE ? smoothings[s].name : NULL; }
 
-static double smooth_value(const rv_bleu_options *o) { return o->smooth_value != 0 ? o->smooth_value : smoothings[o->smoothing].value; }
+static double smooth_value(const rv_bleu_options *o) {
+    return o->smooth_value != 0 ? o->smooth_value : smoothings[o->smoothing].value;
+}
 
 /* Buffers that last from line to line. */
 typedef struct {
@@ -53,7 +55,8 @@ static rv_status number_words(counter *c, const rv_bleu_options *o, const char *
     return out->no_memory ? rv_error(RV_ENOMEM, "no memory for the words of a line") : RV_OK;
 }
 
-static rv_status count(counter *c, const rv_bleu_options *o, const char *hyp, const char *const *refs, int64_t stride, rv_bleu_stats *out) {
+static rv_status count(counter *c, const rv_bleu_options *o, const char *hyp, const char *const *refs, int64_t stride,
+                       rv_bleu_stats *out) {
     *out = (rv_bleu_stats){0};
     RV_TRY(number_words(c, o, hyp, &c->hyp));
     for (int r = 0; r < c->nrefs; r++) RV_TRY(number_words(c, o, refs[r * stride], &c->refs[r]));
@@ -68,7 +71,8 @@ static rv_status count(counter *c, const rv_bleu_options *o, const char *hyp, co
     return RV_OK;
 }
 
-rv_status rv_bleu_count(const rv_bleu_options *o, const char *hyp, int nrefs, const char *const *refs, rv_bleu_stats *out) {
+rv_status rv_bleu_count(const rv_bleu_options *o, const char *hyp, int nrefs, const char *const *refs,
+                        rv_bleu_stats *out) {
     counter c;
     RV_TRY(counter_make(&c, nrefs));
     rv_status status = count(&c, o, hyp, refs, 1, out);
@@ -108,8 +112,8 @@ rv_bleu rv_bleu_from_stats(const rv_bleu_options *o, const rv_bleu_stats *s) {
     return b;
 }
 
-rv_status rv_bleu_corpus(const rv_bleu_options *o, int64_t n, const char *const *hyps, int nrefs, const char *const *refs, rv_bleu_stats *each,
-                         rv_bleu *out) {
+rv_status rv_bleu_corpus(const rv_bleu_options *o, int64_t n, const char *const *hyps, int nrefs,
+                         const char *const *refs, rv_bleu_stats *each, rv_bleu *out) {
     counter c;
     RV_TRY(counter_make(&c, nrefs));
     rv_bleu_stats sum = {0}, s;
@@ -132,15 +136,17 @@ rv_status rv_bleu_sentence(const rv_bleu_options *o, const char *hyp, const char
 
 const char *rv_bleu_text(const rv_bleu *b, char buf[RV_METRIC_TEXT]) {
     const double *p = b->precisions;
-    snprintf(buf, RV_METRIC_TEXT, "BLEU = %.2f %.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %lld ref_len = %lld)", b->score, p[0], p[1], p[2], p[3],
-             b->bp, b->ratio, (long long)b->stats.hyp_len, (long long)b->stats.ref_len);
+    snprintf(buf, RV_METRIC_TEXT,
+             "BLEU = %.2f %.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %lld ref_len = %lld)", b->score, p[0],
+             p[1], p[2], p[3], b->bp, b->ratio, (long long)b->stats.hyp_len, (long long)b->stats.ref_len);
     return buf;
 }
 
 const char *rv_bleu_signature(const rv_bleu_options *o, int nrefs, char buf[RV_METRIC_TEXT]) {
     char value[32] = "";
     if (smoothings[o->smoothing].takes_value) snprintf(value, sizeof value, "[%.2f]", smooth_value(o));
-    snprintf(buf, RV_METRIC_TEXT, "nrefs:%d|case:%s|eff:%s|tok:%s|smooth:%s%s|version:ravel-%s", nrefs, o->lowercase ? "lc" : "mixed",
-             o->effective_order ? "yes" : "no", tokenizer_names[o->tokenizer], smoothings[o->smoothing].name, value, RV_VERSION);
+    snprintf(buf, RV_METRIC_TEXT, "nrefs:%d|case:%s|eff:%s|tok:%s|smooth:%s%s|version:ravel-%s", nrefs,
+             o->lowercase ? "lc" : "mixed", o->effective_order ? "yes" : "no", tokenizer_names[o->tokenizer],
+             smoothings[o->smoothing].name, value, RV_VERSION);
     return buf;
 }

@@ -1,5 +1,5 @@
-/** Corpus and sentence BLEU  [Papineni et al. 2002], with the tokenizers, smoothing and output of sacreBLEU 2 [Post 2018],
- *  whose scores these equal.
+/** Corpus and sentence BLEU  [Papineni et al. 2002], with the tokenizers, smoothing and output of sacreBLEU 2 [Post
+ * 2018], whose scores these equal.
  *
  *  BLEU = BP exp(mean of ln p_n, n = 1..4), in percent; p_n = matched n-grams / n-grams of the hypotheses;
  *  BP = min(1, exp(1 - reference length / hypothesis length)).
@@ -18,7 +18,8 @@
 enum { RV_BLEU_ORDER = 4, RV_METRIC_TEXT = 160 /**< size that fits a printed score or a signature */ };
 
 typedef enum {
-    RV_BLEU_13A,  /**< mteval-v13a: ASCII punctuation apart, but for '; . and , unless between digits; - only after a digit */
+    RV_BLEU_13A,  /**< mteval-v13a: ASCII punctuation apart, but for '; . and , unless between digits; - only after a
+                     digit */
     RV_BLEU_INTL, /**< mteval-v14, international: Unicode punctuation apart, unless between numbers; symbols apart */
     RV_BLEU_CHAR, /**< each character that is not white space */
     RV_BLEU_NONE, /**< white space only: for text that is tokenized already */
@@ -36,7 +37,7 @@ typedef enum {
 typedef struct {
     rv_bleu_tokenizer tokenizer;
     rv_bleu_smoothing smoothing;
-    double smooth_value;  /**< 0: the method's default */
+    double smooth_value; /**< 0: the method's default */
     bool lowercase;
     bool effective_order; /**< average only over the orders that the hypothesis is long enough for */
 } rv_bleu_options;
@@ -63,16 +64,17 @@ RV_API rv_status rv_bleu_tokenize(rv_bleu_tokenizer tokenizer, bool lowercase, c
 
 /** Counts of one sentence against nrefs >= 1 references (detokenized text). Bytes that are not UTF-8 match only
  *  themselves. Error: RV_ENOMEM. */
-RV_API rv_status rv_bleu_count(const rv_bleu_options *o, const char *hyp, int nrefs, const char *const *refs, rv_bleu_stats *out);
+RV_API rv_status rv_bleu_count(const rv_bleu_options *o, const char *hyp, int nrefs, const char *const *refs,
+                               rv_bleu_stats *out);
 /** sum += s. */
 RV_API void rv_bleu_add(rv_bleu_stats *sum, const rv_bleu_stats *s);
 /** The score of a sum of counts. No match at all gives 0, whatever the smoothing. */
 RV_API rv_bleu rv_bleu_from_stats(const rv_bleu_options *o, const rv_bleu_stats *sum);
 
-/** BLEU of n hypotheses; reference r of sentence i is refs[r * n + i]. `each` (n, or NULL) gets every sentence's counts.
- *  Error: RV_ENOMEM. */
-RV_API rv_status rv_bleu_corpus(const rv_bleu_options *o, int64_t n, const char *const *hyps, int nrefs, const char *const *refs,
-                                rv_bleu_stats *each, rv_bleu *out);
+/** BLEU of n hypotheses; reference r of sentence i is refs[r * n + i]. `each` (n, or NULL) gets every sentence's
+ * counts. Error: RV_ENOMEM. */
+RV_API rv_status rv_bleu_corpus(const rv_bleu_options *o, int64_t n, const char *const *hyps, int nrefs,
+                                const char *const *refs, rv_bleu_stats *each, rv_bleu *out);
 /** BLEU of one sentence, with effective order whatever the options say. Error: RV_ENOMEM. */
 RV_API rv_status rv_bleu_sentence(const rv_bleu_options *o, const char *hyp, const char *ref, rv_bleu *out);
 

@@ -30,14 +30,17 @@ static bool is_symbol(int32_t c) { /* Unicode S */
     return k >= UTF8PROC_CATEGORY_SM && k <= UTF8PROC_CATEGORY_SO;
 }
 
-/* Where a symbol of class `a` (followed by one of `b`, unless that is NULL) stands, put spaces around the marked one. */
+/* Where a symbol of class `a` (followed by one of `b`, unless that is NULL) stands, put spaces around the marked one.
+ */
 typedef struct {
     class_test a, b;
     int mark; /* 0: a, 1: b */
 } rule;
 
-static const rule mteval13a[] = {{is_ascii_mark, NULL, 0}, {no_digit, is_stop, 1}, {is_stop, no_digit, 0}, {is_digit, is_dash, 1}, {0}};
-static const rule mteval14[] = {{no_number, is_punctuation, 1}, {is_punctuation, no_number, 0}, {is_symbol, NULL, 0}, {0}};
+static const rule mteval13a[] = {
+    {is_ascii_mark, NULL, 0}, {no_digit, is_stop, 1}, {is_stop, no_digit, 0}, {is_digit, is_dash, 1}, {0}};
+static const rule mteval14[] = {
+    {no_number, is_punctuation, 1}, {is_punctuation, no_number, 0}, {is_symbol, NULL, 0}, {0}};
 
 static void apply(const rule *r, const rv__symbols *in, rv__symbols *out) {
     out->n = 0;
@@ -75,11 +78,13 @@ static void unescape(rv__symbols *s) {
     static const struct {
         const char *from;
         int32_t to;
-    } pairs[] = {{"<skipped>", 0}, {"-\n", 0}, {"\n", ' '}, {"&quot;", '"'}, {"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}};
+    } pairs[] = {{"<skipped>", 0}, {"-\n", 0},    {"\n", ' '},  {"&quot;", '"'},
+                 {"&amp;", '&'},   {"&lt;", '<'}, {"&gt;", '>'}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) replace(s, pairs[i].from, pairs[i].to);
 }
 
-rv_status rv__bleu_symbols(rv_bleu_tokenizer tokenizer, bool lowercase, const char *line, rv__symbols *text, rv__symbols *scratch) {
+rv_status rv__bleu_symbols(rv_bleu_tokenizer tokenizer, bool lowercase, const char *line, rv__symbols *text,
+                           rv__symbols *scratch) {
     RV_TRY(rv__symbols_decode(line, lowercase, text));
     while (text->n && rv__symbol_is_space(text->at[text->n - 1])) text->n--;
     const rule *rules = NULL;
@@ -106,14 +111,17 @@ rv_status rv__bleu_symbols(rv_bleu_tokenizer tokenizer, bool lowercase, const ch
         *text = *scratch;
         *scratch = swap;
     }
-    return text->no_memory || scratch->no_memory ? rv_error(RV_ENOMEM, "no memory to tokenize a line of %zu bytes", strlen(line)) : RV_OK;
+    return text->no_memory || scratch->no_memory
+               ? rv_error(RV_ENOMEM, "no memory to tokenize a line of %zu bytes", strlen(line))
+               : RV_OK;
 }
 
 rv_status rv_bleu_tokenize(rv_bleu_tokenizer tokenizer, bool lowercase, const char *line, rv_text *out) {
     *out = (rv_text){0};
     rv__symbols text = {0}, scratch = {0};
     rv_status status = rv__bleu_symbols(tokenizer, lowercase, line, &text, &scratch);
-    if (status == RV_OK && !(out->bytes = malloc(4 * (size_t)text.n + 1))) status = rv_error(RV_ENOMEM, "no memory for the tokens of a line");
+    if (status == RV_OK && !(out->bytes = malloc(4 * (size_t)text.n + 1)))
+        status = rv_error(RV_ENOMEM, "no memory for the tokens of a line");
     int64_t i = 0, begin;
     while (status == RV_OK && rv__symbols_word(&text, &i, &begin)) {
         if (out->len) out->bytes[out->len++] = ' ';

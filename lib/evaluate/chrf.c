@@ -19,13 +19,16 @@ static void views_free(views *v) {
     rv__symbols_free(&v->words);
 }
 
-static bool is_ascii_punctuation(int32_t c) { return c > ' ' && c < 0x7f && strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c); }
+static bool is_ascii_punctuation(int32_t c) {
+    return c > ' ' && c < 0x7f && strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c);
+}
 
 /* A mark at the end of a word is a word of its own; if there is none, then one at its front is. [Popović 2017] */
 static rv_status push_word(views *v, rv__intern *table, int64_t begin, int64_t end) {
     const int32_t *at = v->text.at;
     int64_t cut = end;
-    if (end - begin > 1) cut = is_ascii_punctuation(at[end - 1]) ? end - 1 : is_ascii_punctuation(at[begin]) ? begin + 1 : end;
+    if (end - begin > 1)
+        cut = is_ascii_punctuation(at[end - 1]) ? end - 1 : is_ascii_punctuation(at[begin]) ? begin + 1 : end;
     for (int64_t from = begin; from < end; from = cut, cut = end) {
         int32_t word = rv__intern_add(table, at + from, sizeof *at * (size_t)(cut - from));
         if (word < 0) return RV_ENOMEM;
@@ -41,7 +44,8 @@ static rv_status look(const rv_chrf_options *o, rv__intern *table, const char *l
         if (o->keep_space || !rv__symbol_is_space(v->text.at[i])) rv__symbols_push(&v->chars, v->text.at[i]);
     int64_t i = 0, begin;
     while (o->word_order && rv__symbols_word(&v->text, &i, &begin)) RV_TRY(push_word(v, table, begin, i));
-    return v->chars.no_memory || v->words.no_memory ? rv_error(RV_ENOMEM, "no memory for the characters of a line") : RV_OK;
+    return v->chars.no_memory || v->words.no_memory ? rv_error(RV_ENOMEM, "no memory for the characters of a line")
+                                                    : RV_OK;
 }
 
 /* The counts of orders 1..order from place `at` on. */
@@ -49,12 +53,14 @@ static rv_status count(int order, const rv__symbols *hyp, const rv__symbols *ref
     RV_TRY(rv__ngram_matches(order, hyp, 1, ref, s->match + at));
     for (int k = 1; k <= order; k++) {
         s->ref[at + k - 1] = rv__ngram_count(ref->n, k);
-        s->hyp[at + k - 1] = s->ref[at + k - 1] ? rv__ngram_count(hyp->n, k) : 0; /* what nothing can match does not count */
+        s->hyp[at + k - 1] =
+            s->ref[at + k - 1] ? rv__ngram_count(hyp->n, k) : 0; /* what nothing can match does not count */
     }
     return RV_OK;
 }
 
-rv_status rv_chrf_count(const rv_chrf_options *o, const char *hyp, int nrefs, const char *const *refs, rv_chrf_stats *out) {
+rv_status rv_chrf_count(const rv_chrf_options *o, const char *hyp, int nrefs, const char *const *refs,
+                        rv_chrf_stats *out) {
     return rv_chrf_corpus(o, 1, &hyp, nrefs, refs, out, &(double){0});
 }
 
@@ -83,8 +89,8 @@ double rv_chrf_from_stats(const rv_chrf_options *o, const rv_chrf_stats *s) {
     return effective ? 100 * f_score(beta(o), p_sum / effective, r_sum / effective) : 0;
 }
 
-rv_status rv_chrf_corpus(const rv_chrf_options *o, int64_t n, const char *const *hyps, int nrefs, const char *const *refs, rv_chrf_stats *each,
-                         double *score) {
+rv_status rv_chrf_corpus(const rv_chrf_options *o, int64_t n, const char *const *hyps, int nrefs,
+                         const char *const *refs, rv_chrf_stats *each, double *score) {
     RV_ASSERT(nrefs >= 1 && char_order(o) <= RV_CHRF_MAX_ORDER && o->word_order <= RV_CHRF_MAX_ORDER);
     rv_chrf_stats sum = {0};
     views hyp = {0}, ref = {0};
@@ -120,7 +126,8 @@ const char *rv_chrf_text(const rv_chrf_options *o, double score, char buf[RV_MET
 }
 
 const char *rv_chrf_signature(const rv_chrf_options *o, int nrefs, char buf[RV_METRIC_TEXT]) {
-    snprintf(buf, RV_METRIC_TEXT, "nrefs:%d|case:%s|eff:%s|nc:%d|nw:%d|space:%s|version:ravel-%s", nrefs, o->lowercase ? "lc" : "mixed",
-             o->eps_smoothing ? "no" : "yes", char_order(o), o->word_order, o->keep_space ? "yes" : "no", RV_VERSION);
+    snprintf(buf, RV_METRIC_TEXT, "nrefs:%d|case:%s|eff:%s|nc:%d|nw:%d|space:%s|version:ravel-%s", nrefs,
+             o->lowercase ? "lc" : "mixed", o->eps_smoothing ? "no" : "yes", char_order(o), o->word_order,
+             o->keep_space ? "yes" : "no", RV_VERSION);
     return buf;
 }

@@ -43,7 +43,8 @@ static rv_status measure(rv_tape *tape, rv_model *lm, const text *t, rv_honest_l
     return RV_OK;
 }
 
-rv_status rv_honest_loss_measure(rv_tape *tape, rv_model *lm, const int32_t *ids, int64_t n, int64_t T, rv_honest_loss *out) {
+rv_status rv_honest_loss_measure(rv_tape *tape, rv_model *lm, const int32_t *ids, int64_t n, int64_t T,
+                                 rv_honest_loss *out) {
     RV_ASSERT(n >= 2 && T >= 1);
     text t = {.ids = ids, .n = n, .T = T < n - 1 ? T : n - 1};
     t.windows = (n - 1) / t.T < RV_HONEST_WINDOWS ? (n - 1) / t.T : RV_HONEST_WINDOWS;

@@ -33,8 +33,10 @@ rv_status rv__symbols_decode(const char *text, bool lowercase, rv__symbols *out)
     for (size_t i = 0; i < len;) {
         int32_t cp;
         int k = rv_utf8_next(text + i, len - i, &cp);
-        if (!k) cp = BEYOND_UNICODE + (unsigned char)text[i];
-        else if (lowercase) cp = utf8proc_tolower(cp);
+        if (!k)
+            cp = BEYOND_UNICODE + (unsigned char)text[i];
+        else if (lowercase)
+            cp = utf8proc_tolower(cp);
         rv__symbols_push(out, cp);
         i += k ? (size_t)k : 1;
     }
@@ -48,7 +50,9 @@ int rv__symbol_encode(int32_t symbol, char out[4]) {
 }
 
 /* 0x1c to 0x1f separate files, groups, records and units: white space to Python, and so to sacreBLEU. */
-bool rv__symbol_is_space(int32_t symbol) { return (symbol >= 0x1c && symbol <= 0x1f) || rv_char_classify(symbol) == RV_CHAR_SPACE; }
+bool rv__symbol_is_space(int32_t symbol) {
+    return (symbol >= 0x1c && symbol <= 0x1f) || rv_char_classify(symbol) == RV_CHAR_SPACE;
+}
 
 bool rv__symbols_word(const rv__symbols *text, int64_t *i, int64_t *begin) {
     while (*i < text->n && rv__symbol_is_space(text->at[*i])) ++*i;
@@ -60,7 +64,8 @@ bool rv__symbols_word(const rv__symbols *text, int64_t *i, int64_t *begin) {
 /* A k-gram is (the number of its first k - 1 symbols, its last symbol), so its number comes from a table of pairs. */
 typedef struct {
     uint64_t pair;
-    int32_t hyp, most, now, ref; /* how often: in the hypothesis, at most in one reference, in reference `ref` (1, 2, ...) */
+    int32_t hyp, most, now,
+        ref; /* how often: in the hypothesis, at most in one reference, in reference `ref` (1, 2, ...) */
     bool used;
 } gram;
 
@@ -79,7 +84,9 @@ rv_status rv__ngram_matches(int order, const rv__symbols *hyp, int nrefs, const 
     while (slots < 2 * (size_t)total) slots *= 2;
     gram *table = malloc(sizeof *table * slots);
     int32_t *number = calloc((size_t)total + 1, sizeof *number); /* of the (k-1)-gram at each place, texts end to end */
-    rv_status status = table && number ? RV_OK : rv_error(RV_ENOMEM, "no memory to count the n-grams of %lld symbols", (long long)total);
+    rv_status status = table && number
+                           ? RV_OK
+                           : rv_error(RV_ENOMEM, "no memory to count the n-grams of %lld symbols", (long long)total);
     for (int k = 1; status == RV_OK && k <= order; k++) {
         memset(table, 0, sizeof *table * slots);
         match[k - 1] = 0;

@@ -5,13 +5,17 @@
 #include "base/arena.h"
 #include "io/checkpoint.h"
 
-static bool averaged(const rv_ck_item *it) { return !strncmp(it->path, "/model/", 7) && (it->type == RV_CK_F32 || it->type == RV_CK_F64); }
+static bool averaged(const rv_ck_item *it) {
+    return !strncmp(it->path, "/model/", 7) && (it->type == RV_CK_F32 || it->type == RV_CK_F64);
+}
 
 static bool same_layout(const rv_ck_item *a, const rv_ck_item *b) {
     return a->type == b->type && a->ndim == b->ndim && !memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof *a->dim);
 }
 
-static double value_at(const rv_ck_item *it, int64_t k) { return it->type == RV_CK_F64 ? ((const double *)it->data)[k] : (double)((const float *)it->data)[k]; }
+static double value_at(const rv_ck_item *it, int64_t k) {
+    return it->type == RV_CK_F64 ? ((const double *)it->data)[k] : (double)((const float *)it->data)[k];
+}
 
 /* Add the model of ck to the sums, one array per item of `shape`, the checkpoint whose items are wanted. */
 static rv_status add_model(double *const *sum, const rv_checkpoint *shape, const rv_checkpoint *ck) {
@@ -23,11 +27,14 @@ static rv_status add_model(double *const *sum, const rv_checkpoint *shape, const
         model++;
         it = rv_checkpoint_find(ck, want->path);
         if (!it || !same_layout(it, want))
-            return rv_error(RV_ECKPT, "%s: '%s' %s as in %s: only checkpoints of one model can be averaged", rv_checkpoint_path(ck), want->path,
+            return rv_error(RV_ECKPT, "%s: '%s' %s as in %s: only checkpoints of one model can be averaged",
+                            rv_checkpoint_path(ck), want->path,
                             it ? "is not of the same type and shape" : "is not there", rv_checkpoint_path(shape));
         for (int64_t k = 0; k < rv_ck_count(it); k++) sum[i][k] += value_at(it, k);
     }
-    if (here != model) return rv_error(RV_ECKPT, "%s: its model has more tensors than that of %s", rv_checkpoint_path(ck), rv_checkpoint_path(shape));
+    if (here != model)
+        return rv_error(RV_ECKPT, "%s: its model has more tensors than that of %s", rv_checkpoint_path(ck),
+                        rv_checkpoint_path(shape));
     return RV_OK;
 }
 
@@ -36,13 +43,16 @@ static void divide(double *sum, rv_ck_item *it, int n) {
     float *narrow = (float *)sum; /* the k-th float is written after the k-th double was read */
     for (int64_t k = 0; k < rv_ck_count(it); k++) {
         double mean = sum[k] / n;
-        if (it->type == RV_CK_F64) sum[k] = mean;
-        else memcpy(&narrow[k], &(float){(float)mean}, sizeof(float));
+        if (it->type == RV_CK_F64)
+            sum[k] = mean;
+        else
+            memcpy(&narrow[k], &(float){(float)mean}, sizeof(float));
     }
     it->data = sum;
 }
 
-static rv_status average_like(const rv_checkpoint *last, const char *out, int n, const char *const *files, char *state_hash) {
+static rv_status average_like(const rv_checkpoint *last, const char *out, int n, const char *const *files,
+                              char *state_hash) {
     int count = rv_checkpoint_count(last);
     double **sum = rv_alloc(((size_t)count + 1) * sizeof *sum);
     rv_ck_item *it = rv_alloc(((size_t)count + 1) * sizeof *it);

@@ -29,7 +29,9 @@ static void hash_text(const rv__hash *h, char out[RV_CK_HASH_TEXT]) {
 
 /* ---- the state's hash ---- */
 
-static int by_path(const void *a, const void *b) { return strcmp(((const rv_ck_item *)a)->path, ((const rv_ck_item *)b)->path); }
+static int by_path(const void *a, const void *b) {
+    return strcmp(((const rv_ck_item *)a)->path, ((const rv_ck_item *)b)->path);
+}
 
 static bool is_state(const char *path) {
     static const char *const groups[] = {"/model/", "/optimizer/", "/trainer/", "/rng/", "/data/"};
@@ -57,7 +59,8 @@ static rv__hash state_of(XXH3_state_t *s, int n, const rv_ck_item *items) {
 /* A checked copy of the items, sorted by path. The caller frees *out. */
 static rv_status sort_items(int n, const rv_ck_item *items, rv_ck_item **out) {
     *out = NULL;
-    if (n < 0 || n > RV_CK_MAX_ITEMS) return rv_error(RV_ECKPT, "a checkpoint holds at most %d items, not %d", RV_CK_MAX_ITEMS, n);
+    if (n < 0 || n > RV_CK_MAX_ITEMS)
+        return rv_error(RV_ECKPT, "a checkpoint holds at most %d items, not %d", RV_CK_MAX_ITEMS, n);
     uint64_t bytes;
     for (int i = 0; i < n; i++) RV_TRY(rv__manifest_check_item(&items[i], &bytes));
     rv_ck_item *s = malloc(sizeof *s * (size_t)(n ? n : 1));
@@ -96,8 +99,10 @@ typedef struct {
 } sink;
 
 static void emit_bytes(const sink *to, const void *p, size_t n) {
-    if (to->hash) XXH3_128bits_update(to->hash, p, n);
-    else rv__file_write(to->file, p, n);
+    if (to->hash)
+        XXH3_128bits_update(to->hash, p, n);
+    else
+        rv__file_write(to->file, p, n);
 }
 
 /* Metadata between arrays: the layout's pages, zeros where it has none. */
@@ -123,7 +128,8 @@ typedef struct {
 static void emit(const sink *to, const image *im) {
     if (to->hash) { /* the hash covers everything but itself */
         emit_bytes(to, im->block, RV__MF_HASH_AT);
-        emit_bytes(to, im->block + RV__MF_HASH_AT + RV__MF_HASH_BYTES, im->m.block - RV__MF_HASH_AT - RV__MF_HASH_BYTES);
+        emit_bytes(to, im->block + RV__MF_HASH_AT + RV__MF_HASH_BYTES,
+                   im->m.block - RV__MF_HASH_AT - RV__MF_HASH_BYTES);
     } else {
         emit_bytes(to, im->block, im->m.block);
     }
@@ -144,7 +150,8 @@ static int by_offset(const void *a, const void *b, void *offset) {
     return x < y ? -1 : x > y;
 }
 
-static rv_status build(image *im, int64_t step, int n, const rv_ck_item *items, XXH3_state_t *hash, char state_hash[RV_CK_HASH_TEXT]) {
+static rv_status build(image *im, int64_t step, int n, const rv_ck_item *items, XXH3_state_t *hash,
+                       char state_hash[RV_CK_HASH_TEXT]) {
     RV_TRY(sort_items(n, items, &im->items));
     rv__manifest *m = &im->m;
     m->n = n;
@@ -154,7 +161,8 @@ static rv_status build(image *im, int64_t step, int n, const rv_ck_item *items, 
     im->block = calloc(1, m->block);
     im->offset = malloc(sizeof *im->offset * (size_t)(n ? n : 1));
     im->order = malloc(sizeof *im->order * (size_t)(n ? n : 1));
-    if (!im->block || !im->offset || !im->order) return rv_error(RV_ENOMEM, "no memory for the manifest of %d items", n);
+    if (!im->block || !im->offset || !im->order)
+        return rv_error(RV_ENOMEM, "no memory for the manifest of %d items", n);
     m->state = state_of(hash, n, im->items);
     hash_text(&m->state, state_hash);
     for (int i = 0; i < n; i++) im->offset[i] = m->block, im->order[i] = i; /* where an item without elements stays */
@@ -183,22 +191,29 @@ static rv_status write_new(const char *path, const image *im) {
     if (!named) rv__file_remove(temporary);
     free(temporary);
     if (!f.error) return RV_OK;
-    if (f.error == EEXIST) return rv_error(RV_ECKPT, "%s: exists already, and a checkpoint is never overwritten: remove it or save elsewhere", path);
+    if (f.error == EEXIST)
+        return rv_error(RV_ECKPT,
+                        "%s: exists already, and a checkpoint is never overwritten: remove it or save elsewhere", path);
     return rv_error(RV_ECKPT, "%s: cannot save the checkpoint: %s: %s%s", path, f.what, strerror(f.error),
                     f.error == ENOSPC || f.error == EDQUOT ? " (free some space)" : "");
 }
 
-rv_status rv_checkpoint_save(const char *path, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]) {
+rv_status rv_checkpoint_save(const char *path, int64_t step, int n, const rv_ck_item *items,
+                             char state_hash[RV_CK_HASH_TEXT]) {
     if (step < 0) return rv_error(RV_ECKPT, "%s: cannot save a checkpoint of step %lld", path, (long long)step);
     struct stat there;
     if (!lstat(path, &there)) /* said before the work; the rename makes sure of it */
-        return rv_error(RV_ECKPT, "%s: exists already, and a checkpoint is never overwritten: remove it or save elsewhere", path);
+        return rv_error(RV_ECKPT,
+                        "%s: exists already, and a checkpoint is never overwritten: remove it or save elsewhere", path);
     image im = {0};
     char text[RV_CK_HASH_TEXT];
     XXH3_state_t *hash = XXH3_createState();
-    rv_status st = hash ? build(&im, step, n, items, hash, text) : rv_error(RV_ENOMEM, "no memory to hash a checkpoint");
-    if (st != RV_OK) rv_error_context(st, "%s: cannot save the checkpoint: ", path);
-    else st = write_new(path, &im);
+    rv_status st =
+        hash ? build(&im, step, n, items, hash, text) : rv_error(RV_ENOMEM, "no memory to hash a checkpoint");
+    if (st != RV_OK)
+        rv_error_context(st, "%s: cannot save the checkpoint: ", path);
+    else
+        st = write_new(path, &im);
     if (st == RV_OK && state_hash) memcpy(state_hash, text, sizeof text);
     XXH3_freeState(hash);
     rv__layout_free(&im.layout);
@@ -256,7 +271,9 @@ static rv_status verify_hash(const rv_checkpoint *ck) {
     XXH3_128bits_update(s, ck->file + behind, ck->m.length - behind);
     rv__hash h = digest(s);
     XXH3_freeState(s);
-    if (memcmp(h.b, ck->file + RV__MF_HASH_AT, sizeof h.b)) return rv_error(RV_ECKPT, "damaged: its bytes do not give the hash that it was written with; if you changed it on purpose, 'ravel ckpt seal' makes a checkpoint of it");
+    if (memcmp(h.b, ck->file + RV__MF_HASH_AT, sizeof h.b))
+        return rv_error(RV_ECKPT, "damaged: its bytes do not give the hash that it was written with; if you changed it "
+                                  "on purpose, 'ravel ckpt seal' makes a checkpoint of it");
     return RV_OK;
 }
 
@@ -266,7 +283,8 @@ rv_status rv__checkpoint_image(int fd, unsigned char **file, rv__manifest *m) {
     if (S_ISDIR(st.st_mode)) return rv_error(RV_ECKPT, "a folder; name a checkpoint in it, such as best.h5");
     if (!S_ISREG(st.st_mode)) return rv_error(RV_ECKPT, "not a regular file");
     unsigned char head[RV__MF_HEAD];
-    if (st.st_size < (off_t)sizeof head) return rv_error(RV_ECKPT, "%lld bytes long: not a checkpoint, or cut", (long long)st.st_size);
+    if (st.st_size < (off_t)sizeof head)
+        return rv_error(RV_ECKPT, "%lld bytes long: not a checkpoint, or cut", (long long)st.st_size);
     RV_TRY(read_exactly(fd, head, sizeof head));
     RV_TRY(rv__manifest_decode_head(head, (uint64_t)st.st_size, m));
     uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -384,8 +402,9 @@ rv_status rv_checkpoint_read(const rv_checkpoint *ck, const char *path, rv_ck_ty
     const rv_ck_item *it = rv_checkpoint_find(ck, path);
     if (!it) return rv_error(RV_ECKPT, "%s: has no '%s': was it saved by another model or task?", ck->path, path);
     if (it->type != type || rv_ck_count(it) != count)
-        return rv_error(RV_ECKPT, "%s: '%s' is %lld x %s, expected %lld x %s: the model's configuration differs", ck->path, path,
-                        (long long)rv_ck_count(it), rv_ck_type_name(it->type), (long long)count, rv_ck_type_name(type));
+        return rv_error(RV_ECKPT, "%s: '%s' is %lld x %s, expected %lld x %s: the model's configuration differs",
+                        ck->path, path, (long long)rv_ck_count(it), rv_ck_type_name(it->type), (long long)count,
+                        rv_ck_type_name(type));
     if (count) memcpy(dst, it->data, (size_t)count * rv_ck_type_size(type));
     return RV_OK;
 }

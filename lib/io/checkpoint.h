@@ -24,7 +24,7 @@ enum {
 typedef struct {
     const char *path; /**< "/model/decoder.rnn.weight_ih_l0": groups and a name; a name may hold dots */
     rv_ck_type type;
-    int ndim;         /**< 0 is a scalar */
+    int ndim; /**< 0 is a scalar */
     int64_t dim[RV_CK_MAX_DIMS];
     const void *data; /**< row-major, no gaps; may be NULL when there are no elements */
 } rv_ck_item;
@@ -44,9 +44,11 @@ RV_API rv_status rv_ck_state_hash(int n, const rv_ck_item *items, char out[RV_CK
 /** Write the items to a new file: a temporary beside it (PATH.tmp-PID), fsync, rename, fsync of the directory. On RV_OK
  *  the file survives a power cut. On an error (RV_ECKPT; a full disk, an existing `path`, a bad item) nothing is at
  *  `path` that was not there before, the temporary is gone, and one message names the path and the reason. One case is
- *  between: if only the last fsync (of the directory) fails, the whole file is at `path` but may not survive a power cut.
- *  Only the arrays' bytes are referred to, not copied. `state_hash` (may be NULL) gets rv_ck_state_hash of the items. */
-RV_API rv_status rv_checkpoint_save(const char *path, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]);
+ *  between: if only the last fsync (of the directory) fails, the whole file is at `path` but may not survive a power
+ * cut. Only the arrays' bytes are referred to, not copied. `state_hash` (may be NULL) gets rv_ck_state_hash of the
+ * items. */
+RV_API rv_status rv_checkpoint_save(const char *path, int64_t step, int n, const rv_ck_item *items,
+                                    char state_hash[RV_CK_HASH_TEXT]);
 /** The same in the place of what `path` has, which is whole at every moment. */
 RV_API rv_status rv_checkpoint_replace(const char *path, int64_t step, int n, const rv_ck_item *items);
 
@@ -72,19 +74,24 @@ RV_API int rv_checkpoint_count(const rv_checkpoint *ck);
 RV_API const rv_ck_item *rv_checkpoint_item(const rv_checkpoint *ck, int i);
 /** By exact path, or NULL. */
 RV_API const rv_ck_item *rv_checkpoint_find(const rv_checkpoint *ck, const char *path);
-/** Copy the item at `path` to dst. RV_ECKPT, naming file and item, if it is missing or is not `count` elements of `type`. */
-RV_API rv_status rv_checkpoint_read(const rv_checkpoint *ck, const char *path, rv_ck_type type, int64_t count, void *dst);
+/** Copy the item at `path` to dst. RV_ECKPT, naming file and item, if it is missing or is not `count` elements of
+ * `type`. */
+RV_API rv_status rv_checkpoint_read(const rv_checkpoint *ck, const char *path, rv_ck_type type, int64_t count,
+                                    void *dst);
 
-/** Write a new checkpoint `out` whose floating-point tensors under /model are the means of those of n >= 1 files, summed in
- *  double in the given order; everything else is the last one's. One file at a time is in memory beside the sums. RV_ECKPT
- *  if a file cannot be read, is of another model, or `out` exists. state_hash may be NULL.  [Vaswani 2017, section 6.1] */
-RV_API rv_status rv_checkpoint_average(const char *out, int n, const char *const *files, char state_hash[RV_CK_HASH_TEXT]);
+/** Write a new checkpoint `out` whose floating-point tensors under /model are the means of those of n >= 1 files,
+ * summed in double in the given order; everything else is the last one's. One file at a time is in memory beside the
+ * sums. RV_ECKPT if a file cannot be read, is of another model, or `out` exists. state_hash may be NULL.  [Vaswani
+ * 2017, section 6.1] */
+RV_API rv_status rv_checkpoint_average(const char *out, int n, const char *const *files,
+                                       char state_hash[RV_CK_HASH_TEXT]);
 
-/** Write a new checkpoint `out` of a file that another program changed: the checkpoint `path`, some of whose tensors were
- *  written in place (h5py: f["model/NAME"][...] = x); or, with `like`, the HDF5 file `path` whose /model has every tensor of
- *  the checkpoint `like`, of the same type and shape, and no others, and everything else from `like`. RV_ECKPT names what
- *  does not fit. A file read with `like` may be hostile: libhdf5 reads it in a process of its own, follows no link, reads no
- *  other file, and takes no more memory than the tensors need. state_hash may be NULL. */
-RV_API rv_status rv_checkpoint_seal(const char *out, const char *path, const char *like, char state_hash[RV_CK_HASH_TEXT]);
+/** Write a new checkpoint `out` of a file that another program changed: the checkpoint `path`, some of whose tensors
+ * were written in place (h5py: f["model/NAME"][...] = x); or, with `like`, the HDF5 file `path` whose /model has every
+ * tensor of the checkpoint `like`, of the same type and shape, and no others, and everything else from `like`. RV_ECKPT
+ * names what does not fit. A file read with `like` may be hostile: libhdf5 reads it in a process of its own, follows no
+ * link, reads no other file, and takes no more memory than the tensors need. state_hash may be NULL. */
+RV_API rv_status rv_checkpoint_seal(const char *out, const char *path, const char *like,
+                                    char state_hash[RV_CK_HASH_TEXT]);
 
 #endif

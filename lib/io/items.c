@@ -39,7 +39,9 @@ void rv_items_add_text(rv_items *l, const char *path, const char *text, size_t b
     rv_items_add(l, RV_CK_U8, 1, &n, text, "%s", path);
 }
 
-rv_status rv_items_status(const rv_items *l) { return l->failed ? rv_error(RV_ENOMEM, "out of memory while gathering a checkpoint") : RV_OK; }
+rv_status rv_items_status(const rv_items *l) {
+    return l->failed ? rv_error(RV_ENOMEM, "out of memory while gathering a checkpoint") : RV_OK;
+}
 
 void rv_items_free(rv_items *l) {
     for (int i = 0; i < l->n; i++) free(l->path[i]);
@@ -49,7 +51,8 @@ void rv_items_free(rv_items *l) {
 }
 
 void rv_items_add_fields(rv_items *l, const rv_field *f, const void *base) {
-    for (; f->path; f++) rv_items_add(l, f->type, f->count ? 1 : 0, &f->count, (const char *)base + f->offset, "%s", f->path);
+    for (; f->path; f++)
+        rv_items_add(l, f->type, f->count ? 1 : 0, &f->count, (const char *)base + f->offset, "%s", f->path);
 }
 
 rv_status rv_items_read_fields(const rv_checkpoint *ck, const rv_field *f, void *base) {

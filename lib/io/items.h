@@ -15,7 +15,8 @@ typedef struct {
 
 /** Append an item; data stays the caller's and must live until the checkpoint is written. Out of memory is
  *  remembered and reported by rv_items_status. */
-RV_API void rv_items_add(rv_items *list, rv_ck_type type, int ndim, const int64_t *dim, const void *data, const char *path_fmt, ...) RV_PRINTF(6, 7);
+RV_API void rv_items_add(rv_items *list, rv_ck_type type, int ndim, const int64_t *dim, const void *data,
+                         const char *path_fmt, ...) RV_PRINTF(6, 7);
 /** Text without its closing NUL. */
 RV_API void rv_items_add_text(rv_items *list, const char *path, const char *text, size_t bytes);
 RV_API rv_status rv_items_status(const rv_items *list);

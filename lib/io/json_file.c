@@ -7,13 +7,17 @@ rv_status rv_json_write(const json_t *document, const char *path) {
     if (!f) return RV_EDATA;
     const bool ok = json_dumpf(document, f, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0 && putc('\n', f) != EOF;
     const rv_status status = rv__file_end(f, path, ok);
-    return ok ? status : rv_error(RV_EDATA, "cannot write %s: free some space on its disk, then run the same command again", path);
+    return ok ? status
+              : rv_error(RV_EDATA, "cannot write %s: free some space on its disk, then run the same command again",
+                         path);
 }
 
 rv_status rv_json_read(const char *path, json_t **out) {
     json_error_t e;
     *out = json_load_file(path, 0, &e);
-    return *out ? RV_OK : rv_error(RV_EDATA, "%s:%d:%d: %s; if it is damaged, remove it: it is made again", path, e.line, e.column, e.text);
+    return *out ? RV_OK
+                : rv_error(RV_EDATA, "%s:%d:%d: %s; if it is damaged, remove it: it is made again", path, e.line,
+                           e.column, e.text);
 }
 
 double rv_json_double(const json_t *o, const char *key) {

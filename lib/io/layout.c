@@ -72,8 +72,10 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t add
     for (unsigned char *to = buffer; size;) {
         size_t k = addr / RV__LAYOUT_PAGE, in = addr % RV__LAYOUT_PAGE, n = RV__LAYOUT_PAGE - in;
         if (n > size) n = size;
-        if (k < l->pages && l->page[k]) memcpy(to, l->page[k] + in, n);
-        else memset(to, 0, n);
+        if (k < l->pages && l->page[k])
+            memcpy(to, l->page[k] + in, n);
+        else
+            memset(to, 0, n);
         to += n, addr += n, size -= n;
     }
     return 0;
@@ -86,8 +88,10 @@ static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t ad
         size_t k = addr / RV__LAYOUT_PAGE, in = addr % RV__LAYOUT_PAGE, n = RV__LAYOUT_PAGE - in;
         if (n > size) n = size;
         unsigned char *page = page_at(l, k);
-        if (page) memcpy(page + in, from, n);
-        else l->no_memory = true;
+        if (page)
+            memcpy(page + in, from, n);
+        else
+            l->no_memory = true;
         from += n, addr += n, size -= n;
     }
     return 0;
@@ -214,7 +218,8 @@ static void fill(failure *f, hid_t file, hid_t gcpl, hid_t dcpl, int64_t step, c
     }
 }
 
-rv_status rv__layout_make(rv__layout *l, uint32_t block, int64_t step, const char *state_hash, int n, const rv_ck_item *items, uint64_t *offset) {
+rv_status rv__layout_make(rv__layout *l, uint32_t block, int64_t step, const char *state_hash, int n,
+                          const rv_ck_item *items, uint64_t *offset) {
     *l = (rv__layout){0};
     failure failed = {0}, *f = &failed;
     H5E_auto2_t report;

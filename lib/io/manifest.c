@@ -7,7 +7,16 @@
 #error "checkpoints are little-endian, and so must the machine be"
 #endif
 
-enum { ENTRY_HEAD = 24, BLOCK_AT = 12, LENGTH_AT = 16, STEP_AT = 40, STATE_AT = 48, COUNT_AT = 64, USED_AT = 68, WRITER_AT = 72 };
+enum {
+    ENTRY_HEAD = 24,
+    BLOCK_AT = 12,
+    LENGTH_AT = 16,
+    STEP_AT = 40,
+    STATE_AT = 48,
+    COUNT_AT = 64,
+    USED_AT = 68,
+    WRITER_AT = 72
+};
 static const char magic[8] = {'R', 'A', 'V', 'E', 'L', 'C', 'K', 'P'};
 
 static const struct {
@@ -51,9 +60,12 @@ static bool array_bytes(int type, int ndim, const int64_t *dim, uint64_t *bytes)
 
 rv_status rv__manifest_check_item(const rv_ck_item *it, uint64_t *bytes) {
     if (!it->path || !good_path(it->path, strlen(it->path)))
-        return rv_error(RV_ECKPT, "checkpoint item '%.600s': a path is '/group/name', at most %d bytes of ASCII, without empty parts", it->path ? it->path : "(null)",
-                        RV_CK_MAX_PATH);
-    if (!array_bytes((int)it->type, it->ndim, it->dim, bytes)) return rv_error(RV_ECKPT, "checkpoint item '%s': bad type or shape", it->path);
+        return rv_error(
+            RV_ECKPT,
+            "checkpoint item '%.600s': a path is '/group/name', at most %d bytes of ASCII, without empty parts",
+            it->path ? it->path : "(null)", RV_CK_MAX_PATH);
+    if (!array_bytes((int)it->type, it->ndim, it->dim, bytes))
+        return rv_error(RV_ECKPT, "checkpoint item '%s': bad type or shape", it->path);
     if (*bytes && !it->data) return rv_error(RV_ECKPT, "checkpoint item '%s' has no data", it->path);
     return RV_OK;
 }
@@ -70,7 +82,8 @@ static size_t used(int n, const rv_ck_item *items) {
 rv_status rv__manifest_block_size(int n, const rv_ck_item *items, uint32_t *block) {
     size_t need = used(n, items), b = RV__MF_MIN_BLOCK;
     while (b < need) b *= 2;
-    if (b > RV__MF_MAX_BLOCK) return rv_error(RV_ECKPT, "the paths of %d checkpoint items are too long for a manifest", n);
+    if (b > RV__MF_MAX_BLOCK)
+        return rv_error(RV_ECKPT, "the paths of %d checkpoint items are too long for a manifest", n);
     *block = (uint32_t)b;
     return RV_OK;
 }
@@ -115,23 +128,27 @@ void rv__manifest_encode(const rv__manifest *m, const rv_ck_item *items, const u
 }
 
 rv_status rv__manifest_decode_head(const unsigned char *h, uint64_t length, rv__manifest *m) {
-    if (memcmp(h, magic, sizeof magic)) return rv_error(RV_ECKPT, "not a checkpoint of ravel's (or its first bytes are damaged)");
+    if (memcmp(h, magic, sizeof magic))
+        return rv_error(RV_ECKPT, "not a checkpoint of ravel's (or its first bytes are damaged)");
     uint32_t version = get32(h + 8);
     if (version != RV_CK_FORMAT_VERSION)
-        return rv_error(RV_ECKPT, "checkpoint format %u, this ravel reads format %d: use the ravel that wrote it", version, RV_CK_FORMAT_VERSION);
-    *m = (rv__manifest){.block = get32(h + BLOCK_AT), .length = get64(h + LENGTH_AT), .step = (int64_t)get64(h + STEP_AT)};
+        return rv_error(RV_ECKPT, "checkpoint format %u, this ravel reads format %d: use the ravel that wrote it",
+                        version, RV_CK_FORMAT_VERSION);
+    *m = (rv__manifest){
+        .block = get32(h + BLOCK_AT), .length = get64(h + LENGTH_AT), .step = (int64_t)get64(h + STEP_AT)};
     memcpy(&m->state, h + STATE_AT, sizeof m->state);
     memcpy(m->writer, h + WRITER_AT, RV__MF_WRITER);
     for (char *c = m->writer; *c; c++)
         if (*c < 0x20 || *c > 0x7e) *c = '?'; /* it may reach a terminal */
     if (m->length != length)
-        return rv_error(RV_ECKPT, "%llu bytes long instead of %llu: the file was cut or is damaged", (unsigned long long)length,
-                        (unsigned long long)m->length);
+        return rv_error(RV_ECKPT, "%llu bytes long instead of %llu: the file was cut or is damaged",
+                        (unsigned long long)length, (unsigned long long)m->length);
     if (m->block < RV__MF_MIN_BLOCK || m->block > RV__MF_MAX_BLOCK || m->block & (m->block - 1) || m->block > length)
         return rv_error(RV_ECKPT, "damaged manifest: user block of %u bytes", m->block);
     uint32_t count = get32(h + COUNT_AT), bytes = get32(h + USED_AT);
     if (m->step < 0) return rv_error(RV_ECKPT, "damaged manifest: step %lld", (long long)m->step);
-    if (bytes < RV__MF_HEAD || bytes > m->block || count > RV_CK_MAX_ITEMS || count > (bytes - RV__MF_HEAD) / ENTRY_HEAD)
+    if (bytes < RV__MF_HEAD || bytes > m->block || count > RV_CK_MAX_ITEMS ||
+        count > (bytes - RV__MF_HEAD) / ENTRY_HEAD)
         return rv_error(RV_ECKPT, "damaged manifest: %u items in %u bytes", count, bytes);
     m->n = (int)count;
     return RV_OK;
@@ -146,7 +163,8 @@ static int by_begin(const void *a, const void *b) {
     return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-static rv_status decode(const unsigned char *file, const rv__manifest *m, rv_ck_item *items, char *names, extent *where) {
+static rv_status decode(const unsigned char *file, const rv__manifest *m, rv_ck_item *items, char *names,
+                        extent *where) {
     const unsigned char *p = file + RV__MF_HEAD, *end = file + get32(file + USED_AT);
     int extents = 0;
     for (int i = 0; i < m->n; i++) {
@@ -156,13 +174,16 @@ static rv_status decode(const unsigned char *file, const rv__manifest *m, rv_ck_
         size_t path = (size_t)p[0] | (size_t)p[1] << 8;
         int type = p[2], ndim = p[3];
         uint64_t offset = get64(p + 8), bytes = get64(p + 16), need;
-        if (ndim > RV_CK_MAX_DIMS || path > RV_CK_MAX_PATH || left < entry_size(path, ndim)) return rv_error(RV_ECKPT, "damaged manifest: item %d is cut", i);
+        if (ndim > RV_CK_MAX_DIMS || path > RV_CK_MAX_PATH || left < entry_size(path, ndim))
+            return rv_error(RV_ECKPT, "damaged manifest: item %d is cut", i);
         memcpy(it->dim, p + ENTRY_HEAD, 8 * (size_t)ndim);
         memcpy(names, p + ENTRY_HEAD + 8 * ndim, path);
         names[path] = 0;
         if (!good_path(names, path)) return rv_error(RV_ECKPT, "damaged manifest: path of item %d", i);
-        if (i && strcmp(items[i - 1].path, names) >= 0) return rv_error(RV_ECKPT, "damaged manifest: '%s' is twice or out of order", names);
-        if (!array_bytes(type, ndim, it->dim, &need) || need != bytes) return rv_error(RV_ECKPT, "damaged manifest: type, shape or size of '%s'", names);
+        if (i && strcmp(items[i - 1].path, names) >= 0)
+            return rv_error(RV_ECKPT, "damaged manifest: '%s' is twice or out of order", names);
+        if (!array_bytes(type, ndim, it->dim, &need) || need != bytes)
+            return rv_error(RV_ECKPT, "damaged manifest: type, shape or size of '%s'", names);
         if (bytes > m->length || offset < m->block || offset > m->length - bytes || offset % RV__MF_ALIGN)
             return rv_error(RV_ECKPT, "damaged manifest: '%s' is not inside the file", names);
         if (bytes) where[extents++] = (extent){offset, offset + bytes};
@@ -180,12 +201,14 @@ static rv_status decode(const unsigned char *file, const rv__manifest *m, rv_ck_
     return RV_OK;
 }
 
-rv_status rv__manifest_decode_items(const unsigned char *file, const rv__manifest *m, rv_ck_item **items, char **names) {
+rv_status rv__manifest_decode_items(const unsigned char *file, const rv__manifest *m, rv_ck_item **items,
+                                    char **names) {
     size_t n = (size_t)m->n;
     *items = calloc(n ? n : 1, sizeof **items);
     *names = malloc(get32(file + USED_AT) + n); /* at least the paths and a final 0 of each */
     extent *where = malloc((n ? n : 1) * sizeof *where);
-    rv_status st = *items && *names && where ? decode(file, m, *items, *names, where) : rv_error(RV_ENOMEM, "no memory for the %d items of a checkpoint", m->n);
+    rv_status st = *items && *names && where ? decode(file, m, *items, *names, where)
+                                             : rv_error(RV_ENOMEM, "no memory for the %d items of a checkpoint", m->n);
     free(where);
     if (st != RV_OK) {
         free(*items);

@@ -50,11 +50,12 @@ void rv__manifest_encode(const rv__manifest *m, const rv_ck_item *items, const u
 /* Check the first RV__MF_HEAD bytes of a file of `length` bytes and read the numbers. */
 rv_status rv__manifest_decode_head(const unsigned char *head, uint64_t length, rv__manifest *m);
 /* Check the items of a file held whole in `file`, and make them: paths and data point into `names` and `file`. Nothing
- * is allocated before the count has been checked against the bytes that are there. The caller frees *items and *names. */
+ * is allocated before the count has been checked against the bytes that are there. The caller frees *items and *names.
+ */
 rv_status rv__manifest_decode_items(const unsigned char *file, const rv__manifest *m, rv_ck_item **items, char **names);
 
-/* The bytes of an open file, as many as its manifest's head says, which is checked; nothing else is. The caller frees *file
- * with rv_free, also after an error. */
+/* The bytes of an open file, as many as its manifest's head says, which is checked; nothing else is. The caller frees
+ * *file with rv_free, also after an error. */
 rv_status rv__checkpoint_image(int fd, unsigned char **file, rv__manifest *m);
 
 #endif

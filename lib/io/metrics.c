@@ -26,7 +26,8 @@ struct rv_metrics {
 static int64_t line_step(const char *line, size_t n) {
     static const char head[] = "{\"step\":";
     size_t k = sizeof head - 1;
-    if (n < k + 3 || memcmp(line, head, k) || line[n - 2] != '}' || line[n - 1] != '\n' || memchr(line, 0, n)) return -1;
+    if (n < k + 3 || memcmp(line, head, k) || line[n - 2] != '}' || line[n - 1] != '\n' || memchr(line, 0, n))
+        return -1;
     char *end;
     int64_t step = strtoll(line + k, &end, 10);
     return end > line + k && *end == ',' ? step : -1;
@@ -55,8 +56,10 @@ static rv_status drop_lines(const char *path, int64_t resume_step, const char *r
     rv__file_create(&f, temporary);
     for (ssize_t n; (n = getline(&line, &room, old)) > 0;) {
         int64_t step = line_step(line, (size_t)n);
-        if (step >= 0 && step <= resume_step && !(redo && step == resume_step && is_kind(line, redo))) rv__file_write(&f, line, (size_t)n);
-        else changed = true;
+        if (step >= 0 && step <= resume_step && !(redo && step == resume_step && is_kind(line, redo)))
+            rv__file_write(&f, line, (size_t)n);
+        else
+            changed = true;
     }
     if (ferror(old)) st = rv_error(RV_EUSAGE, "%s: cannot read: %s", path, strerror(errno));
     fclose(old);
@@ -65,9 +68,13 @@ static rv_status drop_lines(const char *path, int64_t resume_step, const char *r
     rv__file_close(&f);
     bool replaced = st == RV_OK && changed && !f.error;
     if (replaced) rv__file_rename(&f, path, true);
-    if (!replaced || f.error) rv__file_remove(temporary);
-    else rv__file_fsync_dir(&f, path);
-    if (st == RV_OK && f.error) st = rv_error(RV_EUSAGE, "%s: cannot drop the lines after step %" PRId64 ": %s: %s", path, resume_step, f.what, strerror(f.error));
+    if (!replaced || f.error)
+        rv__file_remove(temporary);
+    else
+        rv__file_fsync_dir(&f, path);
+    if (st == RV_OK && f.error)
+        st = rv_error(RV_EUSAGE, "%s: cannot drop the lines after step %" PRId64 ": %s: %s", path, resume_step, f.what,
+                      strerror(f.error));
     free(temporary);
     return st;
 }
@@ -117,10 +124,16 @@ static void print(rv_metrics *m, const char *fmt, ...) {
 
 /* Bytes of the UTF-8 character at s, 0 if it is not one (overlong forms and surrogates are not). */
 static size_t utf8_length(const unsigned char *s) {
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    size_t n = s[0] < 0x80                   ? 1
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+               : (s[0] & 0xf0) == 0xe0       ? 3
+               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                             : 0;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0; /* also at the final 0 */
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
     return n;
 }
 
@@ -128,11 +141,16 @@ static void quote(rv_metrics *m, const char *text) {
     append(m, "\"", 1);
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         size_t n = utf8_length(s);
-        if (*s == '"' || *s == '\\') append(m, "\\", 1), append(m, (const char *)s, 1);
-        else if (*s == '\n') append(m, "\\n", 2);
-        else if (*s < 0x20) print(m, "\\u%04x", *s);
-        else if (n) append(m, (const char *)s, n);
-        else append(m, "\xef\xbf\xbd", 3);
+        if (*s == '"' || *s == '\\')
+            append(m, "\\", 1), append(m, (const char *)s, 1);
+        else if (*s == '\n')
+            append(m, "\\n", 2);
+        else if (*s < 0x20)
+            print(m, "\\u%04x", *s);
+        else if (n)
+            append(m, (const char *)s, n);
+        else
+            append(m, "\xef\xbf\xbd", 3);
         s += n ? n : 1;
     }
     append(m, "\"", 1);
@@ -153,8 +171,10 @@ void rv_metrics_begin(rv_metrics *m, int64_t step, const char *kind) {
 
 void rv_metrics_real(rv_metrics *m, const char *key, double value) {
     key_of(m, key);
-    if (isfinite(value)) print(m, "%.9g", value);
-    else append(m, "null", 4);
+    if (isfinite(value))
+        print(m, "%.9g", value);
+    else
+        append(m, "null", 4);
 }
 
 void rv_metrics_int(rv_metrics *m, const char *key, int64_t value) {
@@ -179,7 +199,8 @@ void rv_metrics_end(rv_metrics *m) {
     if (!m->lost) rv__file_write(&m->f, m->line, m->used);
     m->used = 0;
     if (!m->f.error) return;
-    if (before >= 0 && ftruncate(m->f.fd, before)) rv_debug("%s: a torn line stays", m->path); /* the next resume drops it */
+    if (before >= 0 && ftruncate(m->f.fd, before))
+        rv_debug("%s: a torn line stays", m->path); /* the next resume drops it */
     report(m);
 }
 

@@ -1,8 +1,8 @@
 /** metrics.jsonl: what a run measured, one JSON object a line, in the order of the steps.
  *
- *  A line starts {"step":N,"kind":"train",...} and is written whole with one write() as soon as it is ended. Real numbers
- *  have 9 significant digits; NaN and infinities, which JSON lacks, are null. A disk error is warned of once; the lines
- *  that fail are lost and training goes on. */
+ *  A line starts {"step":N,"kind":"train",...} and is written whole with one write() as soon as it is ended. Real
+ * numbers have 9 significant digits; NaN and infinities, which JSON lacks, are null. A disk error is warned of once;
+ * the lines that fail are lost and training goes on. */
 #ifndef RV_IO_METRICS_H
 #define RV_IO_METRICS_H
 
@@ -23,7 +23,8 @@ RV_API void rv_metrics_int(rv_metrics *m, const char *key, int64_t value);
 /** Bytes that are not UTF-8 become U+FFFD. */
 RV_API void rv_metrics_text(rv_metrics *m, const char *key, const char *value);
 RV_API void rv_metrics_end(rv_metrics *m);
-/** fsync: call before saving a checkpoint, so that a power cut cannot keep the checkpoint and lose the lines before it. */
+/** fsync: call before saving a checkpoint, so that a power cut cannot keep the checkpoint and lose the lines before it.
+ */
 RV_API void rv_metrics_sync(rv_metrics *m);
 /** NULL is allowed. */
 RV_API void rv_metrics_close(rv_metrics *m);

@@ -59,16 +59,21 @@ static rv_status take_lock(rv_run_dir *run) {
     char path[RV_PATH_MAX], pid[32];
     rv_run_dir_file(run, "run.lock", path);
     run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (run->lock < 0) return rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path, strerror(errno));
+    if (run->lock < 0)
+        return rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path,
+                        strerror(errno));
     if (lock_soon(run->lock)) {
         if (errno != EWOULDBLOCK) {
-            rv_warn("%s: this file system has no locks (%s); do not start a second run in this folder", path, strerror(errno));
+            rv_warn("%s: this file system has no locks (%s); do not start a second run in this folder", path,
+                    strerror(errno));
             return RV_OK;
         }
         long owner = read_pid(run->lock);
         char who[48] = "";
         if (owner > 0) snprintf(who, sizeof who, " (pid %ld)", owner);
-        return rv_error(RV_EUSAGE, "%s: another ravel%s is running in this folder; wait for it, or choose another checkpoint.dir", run->path, who);
+        return rv_error(RV_EUSAGE,
+                        "%s: another ravel%s is running in this folder; wait for it, or choose another checkpoint.dir",
+                        run->path, who);
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(run->lock, 0) || pwrite(run->lock, pid, (size_t)n, 0) != n) /* the lock holds all the same */
@@ -164,7 +169,8 @@ static void step_file(const rv_run_dir *run, int64_t step, char out[RV_PATH_MAX]
     rv_run_dir_file(run, name, out);
 }
 
-rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]) {
+rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items,
+                          char state_hash[RV_CK_HASH_TEXT]) {
     char path[RV_PATH_MAX];
     step_file(run, step, path);
     return rv_checkpoint_save(path, step, n, items, state_hash);
@@ -237,7 +243,9 @@ rv_status rv_run_dir_latest(const char *path, rv_checkpoint **out) {
     free(steps);
     if (*out || !n) return RV_OK;
     if (st == RV_ENOMEM) return st;
-    return rv_error(RV_ECKPT, "%s: none of the %d checkpoints can be used; move them away, or choose another checkpoint.dir", path, n);
+    return rv_error(RV_ECKPT,
+                    "%s: none of the %d checkpoints can be used; move them away, or choose another checkpoint.dir",
+                    path, n);
 }
 
 static bool holds_checkpoints(const char *path) {
@@ -258,7 +266,8 @@ rv_status rv_run_dir_without(const char *path) {
         if ((!*first || strcmp(cell, first) < 0) && holds_checkpoints(cell)) memcpy(first, cell, sizeof first);
     }
     closedir(d);
-    return rv_error(RV_ECKPT, "%s is the folder of a comparison; name one of its cells%s%s", path, *first ? ", such as " : " once it is trained", first);
+    return rv_error(RV_ECKPT, "%s is the folder of a comparison; name one of its cells%s%s", path,
+                    *first ? ", such as " : " once it is trained", first);
 }
 
 /* best.h5 without its file would be a trap for readers. */

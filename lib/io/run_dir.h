@@ -1,5 +1,5 @@
-/** A run's folder: its lock, its checkpoints `step-000001000.h5`, which of them is the latest or the best, and which may
- *  go. "Latest" is the highest step that verifies; there is no pointer file that could be damaged. */
+/** A run's folder: its lock, its checkpoints `step-000001000.h5`, which of them is the latest or the best, and which
+ * may go. "Latest" is the highest step that verifies; there is no pointer file that could be damaged. */
 #ifndef RV_IO_RUN_DIR_H
 #define RV_IO_RUN_DIR_H
 
@@ -12,7 +12,8 @@ typedef struct rv_run_dir rv_run_dir;
  *  RV_EUSAGE if another process has the lock (the message names its pid) or the folder cannot be made or written. The
  *  lock goes with rv_run_dir_close or with the process, however it dies. A fork shares it. */
 RV_API rv_status rv_run_dir_open(const char *path, rv_run_dir **out);
-/** Pid of the process that has a folder's lock; 0 if none has it (or there is no such folder), -1 if it cannot be told which. */
+/** Pid of the process that has a folder's lock; 0 if none has it (or there is no such folder), -1 if it cannot be told
+ * which. */
 RV_API long rv_run_dir_owner(const char *path);
 /** RV_EUSAGE if rv_run_dir_open could not make or write the folder; makes nothing, and takes no lock. */
 RV_API rv_status rv_run_dir_can_open(const char *path);
@@ -25,11 +26,13 @@ RV_API void rv_run_dir_file(const rv_run_dir *run, const char *name, char out[RV
 /** Save to step-%09d.h5 of the folder (see rv_checkpoint_save: an existing file is an error). A run should not die of a
  *  full disk: on RV_ECKPT warn with rv_error_message() and train on; after RV_SAVE_ATTEMPTS failures in a row end
  *  with exit code 4. The latest good checkpoint is never touched by a failure. */
-RV_API rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items, char state_hash[RV_CK_HASH_TEXT]);
+RV_API rv_status rv_run_dir_save(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items,
+                                 char state_hash[RV_CK_HASH_TEXT]);
 enum { RV_SAVE_ATTEMPTS = 3 };
 /** Write the same to a file of the folder that is removed again: whether saving works, before a run's first step. */
 RV_API rv_status rv_run_dir_try_saving(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items);
-/** The same in the place of that step's file, which is whole at every moment: for a state that has moved on without a step. */
+/** The same in the place of that step's file, which is whole at every moment: for a state that has moved on without a
+ * step. */
 RV_API rv_status rv_run_dir_save_again(rv_run_dir *run, int64_t step, int n, const rv_ck_item *items);
 
 /** Steps of the checkpoints in folder `path`, ascending; needs no lock. The caller frees *steps. A folder that does not

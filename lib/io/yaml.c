@@ -74,7 +74,11 @@ rv_yaml_node *rv_yaml_get(const rv_yaml_node *map, const char *key) {
 /* Length of the UTF-8 sequence at s (n bytes are left) and its code point, or 0. */
 static int utf8_decode(const unsigned char *s, size_t n, unsigned *code) {
     static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-    int len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    int len = s[0] < 0x80                   ? 1
+              : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+              : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+              : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                            : 0;
     if (!len || (size_t)len > n) return 0;
     unsigned c = len == 1 ? s[0] : s[0] & (0x7f >> len);
     for (int i = 1; i < len; i++) {
@@ -87,17 +91,20 @@ static int utf8_decode(const unsigned char *s, size_t n, unsigned *code) {
 }
 
 static bool printable(unsigned c) {
-    return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c < 0x7f) || c == 0x85 || (c >= 0xa0 && c < 0xfeff) || (c > 0xfeff && c < 0xfffe) ||
-           c >= 0x10000;
+    return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c < 0x7f) || c == 0x85 || (c >= 0xa0 && c < 0xfeff) ||
+           (c > 0xfeff && c < 0xfffe) || c >= 0x10000;
 }
 
 /* Checks what libyaml passes silently or reports without a line. */
 static bool text_ok(rv_yaml *y, const rv_yaml_source *source, const unsigned char *s, size_t len) {
     if (len > RV_YAML_MAX_BYTES) {
-        rv__yaml_problem_at(y, source, 1, 1, "the file is larger than %d KiB; settings are small, is this the right file?", RV_YAML_MAX_BYTES >> 10);
+        rv__yaml_problem_at(y, source, 1, 1,
+                            "the file is larger than %d KiB; settings are small, is this the right file?",
+                            RV_YAML_MAX_BYTES >> 10);
         return false;
     }
-    if (len >= 2 && ((s[0] == 0xff && s[1] == 0xfe) || (s[0] == 0xfe && s[1] == 0xff) || (len >= 4 && !memcmp(s, "\0\0\xfe\xff", 4)))) {
+    if (len >= 2 && ((s[0] == 0xff && s[1] == 0xfe) || (s[0] == 0xfe && s[1] == 0xff) ||
+                     (len >= 4 && !memcmp(s, "\0\0\xfe\xff", 4)))) {
         rv__yaml_problem_at(y, source, 1, 1, "the file is UTF-16 or UTF-32; save it as UTF-8");
         return false;
     }
@@ -105,14 +112,22 @@ static bool text_ok(rv_yaml *y, const rv_yaml_source *source, const unsigned cha
     for (size_t i = 0; i < len;) {
         unsigned c = 0;
         int k = utf8_decode(s + i, len - i, &c);
-        if (!k) rv__yaml_problem_at(y, source, line, column, "byte 0x%02x is not valid UTF-8; save the file as UTF-8", s[i]);
-        else if (!c) rv__yaml_problem_at(y, source, line, column, "a NUL byte; this is not a text file, or it is UTF-16 (save it as UTF-8)");
+        if (!k)
+            rv__yaml_problem_at(y, source, line, column, "byte 0x%02x is not valid UTF-8; save the file as UTF-8",
+                                s[i]);
+        else if (!c)
+            rv__yaml_problem_at(y, source, line, column,
+                                "a NUL byte; this is not a text file, or it is UTF-16 (save it as UTF-8)");
         else if (!printable(c) && !(c == 0xfeff && i == 0))
-            rv__yaml_problem_at(y, source, line, column, "control character U+%04X is not allowed; remove it or write it as an escape in double quotes", c);
+            rv__yaml_problem_at(
+                y, source, line, column,
+                "control character U+%04X is not allowed; remove it or write it as an escape in double quotes", c);
         if (!k || !c || (!printable(c) && !(c == 0xfeff && i == 0))) return false;
         i += (size_t)k;
-        if (c == '\n' || (c == '\r' && (i == len || s[i] != '\n'))) line++, column = 1;
-        else column++;
+        if (c == '\n' || (c == '\r' && (i == len || s[i] != '\n')))
+            line++, column = 1;
+        else
+            column++;
     }
     return true;
 }
@@ -126,7 +141,8 @@ typedef struct {
     bool stop; /* after a mistake that ends the reading; reported */
 } reader;
 
-#define PROBLEM(r, mark, ...) rv__yaml_problem_at((r)->y, (r)->source, (int)(mark).line + 1, (int)(mark).column + 1, __VA_ARGS__)
+#define PROBLEM(r, mark, ...)                                                                                          \
+    rv__yaml_problem_at((r)->y, (r)->source, (int)(mark).line + 1, (int)(mark).column + 1, __VA_ARGS__)
 
 static bool next_event(reader *r, yaml_event_t *ev) {
     memset(ev, 0, sizeof *ev);
@@ -134,26 +150,34 @@ static bool next_event(reader *r, yaml_event_t *ev) {
     if (yaml_parser_parse(&r->parser, ev)) return true;
     r->stop = true;
     const yaml_parser_t *p = &r->parser;
-    if (p->error == YAML_MEMORY_ERROR) r->y->no_memory = true;
+    if (p->error == YAML_MEMORY_ERROR)
+        r->y->no_memory = true;
     else if (p->context && p->context_mark.line != p->problem_mark.line)
-        PROBLEM(r, p->problem_mark, "%s (%s that starts at line %d); check indentation, brackets and quotes", p->problem, p->context,
-                (int)p->context_mark.line + 1);
-    else PROBLEM(r, p->problem_mark, "%s; check indentation, brackets and quotes", p->problem ? p->problem : "cannot be read");
+        PROBLEM(r, p->problem_mark, "%s (%s that starts at line %d); check indentation, brackets and quotes",
+                p->problem, p->context, (int)p->context_mark.line + 1);
+    else
+        PROBLEM(r, p->problem_mark, "%s; check indentation, brackets and quotes",
+                p->problem ? p->problem : "cannot be read");
     return false;
 }
 
 static rv_yaml_node *read_node(reader *r, yaml_event_t *ev, int depth);
 
-static void check_properties(reader *r, rv_yaml_node *n, const yaml_event_t *ev, const yaml_char_t *anchor, const yaml_char_t *tag) {
+static void check_properties(reader *r, rv_yaml_node *n, const yaml_event_t *ev, const yaml_char_t *anchor,
+                             const yaml_char_t *tag) {
     if (anchor) {
-        PROBLEM(r, ev->start_mark, "anchor '&%.64s' is not allowed; write the value out, or share it with include:", anchor);
+        PROBLEM(r, ev->start_mark,
+                "anchor '&%.64s' is not allowed; write the value out, or share it with include:", anchor);
         n->bad = true;
     }
     if (!tag) return;
     n->replace = !strcmp((const char *)tag, "!replace");
-    if (!n->replace) PROBLEM(r, ev->start_mark, "tag '%.64s' is not allowed; the only tag is !replace, before a map", tag);
-    else if (n->kind != RV_YAML_MAP) PROBLEM(r, ev->start_mark, "!replace stands before maps only; lists and values replace anyway, remove it");
-    else return;
+    if (!n->replace)
+        PROBLEM(r, ev->start_mark, "tag '%.64s' is not allowed; the only tag is !replace, before a map", tag);
+    else if (n->kind != RV_YAML_MAP)
+        PROBLEM(r, ev->start_mark, "!replace stands before maps only; lists and values replace anyway, remove it");
+    else
+        return;
     n->replace = false;
     n->bad = true;
 }
@@ -176,12 +200,16 @@ static void read_list(reader *r, rv_yaml_node *list, int depth) {
 static bool key_ok(reader *r, rv_yaml_node *map, rv_yaml_node *key) {
     rv_yaml_node *before;
     if (key->bad) return false;
-    if (key->kind != RV_YAML_SCALAR) rv_yaml_problem(r->y, key, "a map or list cannot be a key; keys are plain words");
-    else if (!key->len) rv_yaml_problem(r->y, key, "a value without a key; write 'key: value'");
-    else if (!strcmp(key->text, "<<")) rv_yaml_problem(r->y, key, "merge key '<<' is not allowed; share settings with include:");
+    if (key->kind != RV_YAML_SCALAR)
+        rv_yaml_problem(r->y, key, "a map or list cannot be a key; keys are plain words");
+    else if (!key->len)
+        rv_yaml_problem(r->y, key, "a value without a key; write 'key: value'");
+    else if (!strcmp(key->text, "<<"))
+        rv_yaml_problem(r->y, key, "merge key '<<' is not allowed; share settings with include:");
     else if ((before = rv_yaml_get(map, key->text)))
         rv_yaml_problem(r->y, key, "duplicate key '%.64s', first at line %d; remove one", key->text, before->key->line);
-    else return true;
+    else
+        return true;
     return false;
 }
 
@@ -209,8 +237,11 @@ static void read_scalar(reader *r, rv_yaml_node *n, const yaml_event_t *ev) {
     size_t len = ev->data.scalar.length;
     n->quoted = ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     n->bad = true;
-    if (len > RV_YAML_MAX_SCALAR) PROBLEM(r, ev->start_mark, "a value of %zu bytes; at most %d are allowed, put long text into a file", len, RV_YAML_MAX_SCALAR);
-    else if (memchr(text, 0, len)) PROBLEM(r, ev->start_mark, "the value contains a NUL (\\0); remove it");
+    if (len > RV_YAML_MAX_SCALAR)
+        PROBLEM(r, ev->start_mark, "a value of %zu bytes; at most %d are allowed, put long text into a file", len,
+                RV_YAML_MAX_SCALAR);
+    else if (memchr(text, 0, len))
+        PROBLEM(r, ev->start_mark, "the value contains a NUL (\\0); remove it");
     else {
         n->text = rv__yaml_copy(r->y, text, len);
         n->len = len;
@@ -221,15 +252,21 @@ static void read_scalar(reader *r, rv_yaml_node *n, const yaml_event_t *ev) {
 
 /* The tree that starts with ev (which the caller deletes), or NULL when the reading has ended. */
 static rv_yaml_node *read_node(reader *r, yaml_event_t *ev, int depth) {
-    rv_yaml_kind kind = ev->type == YAML_MAPPING_START_EVENT ? RV_YAML_MAP : ev->type == YAML_SEQUENCE_START_EVENT ? RV_YAML_LIST : RV_YAML_SCALAR;
+    rv_yaml_kind kind = ev->type == YAML_MAPPING_START_EVENT    ? RV_YAML_MAP
+                        : ev->type == YAML_SEQUENCE_START_EVENT ? RV_YAML_LIST
+                                                                : RV_YAML_SCALAR;
     if (++r->y->nodes > RV_YAML_MAX_NODES) {
-        PROBLEM(r, ev->start_mark, "more than %d keys and values; settings are small, is this the right file?", RV_YAML_MAX_NODES);
+        PROBLEM(r, ev->start_mark, "more than %d keys and values; settings are small, is this the right file?",
+                RV_YAML_MAX_NODES);
         r->stop = true;
     } else if (kind != RV_YAML_SCALAR && depth >= RV_YAML_MAX_DEPTH) {
-        PROBLEM(r, ev->start_mark, "more than %d maps and lists inside each other; check the brackets", RV_YAML_MAX_DEPTH);
+        PROBLEM(r, ev->start_mark, "more than %d maps and lists inside each other; check the brackets",
+                RV_YAML_MAX_DEPTH);
         r->stop = true;
     }
-    rv_yaml_node *n = r->stop ? NULL : rv__yaml_node(r->y, kind, r->source, (int)ev->start_mark.line + 1, (int)ev->start_mark.column + 1);
+    rv_yaml_node *n =
+        r->stop ? NULL
+                : rv__yaml_node(r->y, kind, r->source, (int)ev->start_mark.line + 1, (int)ev->start_mark.column + 1);
     if (!n) {
         r->stop = true;
         return NULL;
@@ -244,12 +281,12 @@ static rv_yaml_node *read_node(reader *r, yaml_event_t *ev, int depth) {
         read_list(r, n, depth + 1);
         break;
     case YAML_ALIAS_EVENT:
-        PROBLEM(r, ev->start_mark, "alias '*%.64s' is not allowed; write the value out, or put it in quotes if it is text", ev->data.alias.anchor);
+        PROBLEM(r, ev->start_mark,
+                "alias '*%.64s' is not allowed; write the value out, or put it in quotes if it is text",
+                ev->data.alias.anchor);
         n->bad = true;
         break;
-    default:
-        read_scalar(r, n, ev);
-        check_properties(r, n, ev, ev->data.scalar.anchor, ev->data.scalar.tag);
+    default: read_scalar(r, n, ev); check_properties(r, n, ev, ev->data.scalar.anchor, ev->data.scalar.tag);
     }
     return r->stop ? NULL : n;
 }
@@ -263,10 +300,13 @@ static rv_yaml_node *read_stream(reader *r) {
         case YAML_DOCUMENT_END_EVENT: break;
         case YAML_STREAM_END_EVENT: end = true; break;
         case YAML_DOCUMENT_START_EVENT:
-            if (root) PROBLEM(r, ev.start_mark, "a second document; one file is one experiment, remove '---' and what follows");
+            if (root)
+                PROBLEM(r, ev.start_mark,
+                        "a second document; one file is one experiment, remove '---' and what follows");
             else if (ev.data.document_start.tag_directives.start != ev.data.document_start.tag_directives.end)
                 PROBLEM(r, ev.start_mark, "a %%TAG directive is not allowed; remove it");
-            else break;
+            else
+                break;
             r->stop = true;
             break;
         default: root = read_node(r, &ev, 0);
@@ -297,8 +337,10 @@ static char *read_file(rv_yaml *y, const rv_yaml_source *source, const rv_yaml_n
     int fd = open(source->label, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block the opening */
     struct stat st;
     const char *why = NULL;
-    if (fd < 0 || fstat(fd, &st)) why = strerror(errno);
-    else if (!S_ISREG(st.st_mode)) why = "not a regular file";
+    if (fd < 0 || fstat(fd, &st))
+        why = strerror(errno);
+    else if (!S_ISREG(st.st_mode))
+        why = "not a regular file";
     char *text = why ? NULL : rv__yaml_alloc(y, RV_YAML_MAX_BYTES + 2); /* one byte more than allowed shows an excess */
     *len = 0;
     while (text && *len <= RV_YAML_MAX_BYTES) {
@@ -310,8 +352,11 @@ static char *read_file(rv_yaml *y, const rv_yaml_source *source, const rv_yaml_n
     }
     if (fd >= 0) close(fd);
     if (!why) return text;
-    if (from) rv_yaml_problem(y, from, "cannot read the included file %s: %s; its path is relative to this file", source->label, why);
-    else rv__yaml_problem_at(y, source, 0, 0, "cannot read the file: %s; check the path", why);
+    if (from)
+        rv_yaml_problem(y, from, "cannot read the included file %s: %s; its path is relative to this file",
+                        source->label, why);
+    else
+        rv__yaml_problem_at(y, source, 0, 0, "cannot read the file: %s; check the path", why);
     return NULL;
 }
 
@@ -329,7 +374,8 @@ static rv_yaml_node *resolve_include(rv_yaml *y, rv_yaml_node *root, rv_yaml_nod
         }
         const char *label = root->source->label, *slash = item->text[0] == '/' ? NULL : strrchr(label, '/');
         char path[PATH_MAX];
-        if ((size_t)snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - label) : 0, label, item->text) >= sizeof path) {
+        if ((size_t)snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - label) : 0, label, item->text) >=
+            sizeof path) {
             rv_yaml_problem(y, item, "include: the path is too long");
             continue;
         }
@@ -361,8 +407,10 @@ static rv_yaml_node *check_root(rv_yaml *y, const rv_yaml_source *source, rv_yam
     if (root && root->bad) return NULL;
     if (root && root->replace) rv_yaml_problem(y, root, "!replace at the top has nothing to replace; remove it");
     if (root && root->kind == RV_YAML_MAP) return root;
-    if (root) rv_yaml_problem(y, root, "expected 'key: value' lines at the top of the file");
-    else if (y->problems == problems_before && !y->no_memory) rv__yaml_problem_at(y, source, 1, 1, "the file is empty; it needs at least 'name:'");
+    if (root)
+        rv_yaml_problem(y, root, "expected 'key: value' lines at the top of the file");
+    else if (y->problems == problems_before && !y->no_memory)
+        rv__yaml_problem_at(y, source, 1, 1, "the file is empty; it needs at least 'name:'");
     return NULL;
 }
 
@@ -372,7 +420,8 @@ static rv_yaml_node *load_file(rv_yaml *y, const char *path, const rv_yaml_node 
         return NULL;
     }
     if (depth > RV_YAML_MAX_INCLUDES || y->files >= RV_YAML_MAX_FILES) {
-        rv_yaml_problem(y, from, "include: more than %d files inside each other or %d in all; include fewer", RV_YAML_MAX_INCLUDES, RV_YAML_MAX_FILES);
+        rv_yaml_problem(y, from, "include: more than %d files inside each other or %d in all; include fewer",
+                        RV_YAML_MAX_INCLUDES, RV_YAML_MAX_FILES);
         return NULL;
     }
     rv_yaml_source *source = rv__yaml_source(y, path, from);

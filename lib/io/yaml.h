@@ -21,7 +21,7 @@ enum rv_yaml_limits {
     RV_YAML_MAX_SCALAR = 64 << 10, /**< bytes of one scalar */
     RV_YAML_MAX_INCLUDES = 8,      /**< files including each other */
     RV_YAML_MAX_FILES = 32,
-    RV_YAML_MAX_PROBLEMS = 50,     /**< that are printed */
+    RV_YAML_MAX_PROBLEMS = 50, /**< that are printed */
 };
 
 typedef enum { RV_YAML_SCALAR, RV_YAML_MAP, RV_YAML_LIST } rv_yaml_kind;
@@ -29,11 +29,11 @@ typedef struct rv_yaml rv_yaml;
 
 /** A file, a stored text or an assignment of the command line. */
 typedef struct rv_yaml_source {
-    const char *label;                    /**< how messages name it */
-    const struct rv_yaml_source *from;    /**< the file that includes it, or NULL */
-    int from_line, from_column;           /**< where it does */
-    int index;                            /**< order of reading */
-    bool assignment;                      /**< label is "key=value"; lines and columns mean nothing */
+    const char *label;                 /**< how messages name it */
+    const struct rv_yaml_source *from; /**< the file that includes it, or NULL */
+    int from_line, from_column;        /**< where it does */
+    int index;                         /**< order of reading */
+    bool assignment;                   /**< label is "key=value"; lines and columns mean nothing */
 } rv_yaml_source;
 
 typedef struct rv_yaml_node {
@@ -44,13 +44,13 @@ typedef struct rv_yaml_node {
     bool done;    /**< ${name} has been replaced in it */
     bool bad;     /**< a mistake here has been reported already; expect nothing of the content */
     const rv_yaml_source *source;
-    int line, column;           /**< from 1; columns count characters */
-    const char *text;           /**< a scalar's UTF-8 text, without NUL inside */
+    int line, column; /**< from 1; columns count characters */
+    const char *text; /**< a scalar's UTF-8 text, without NUL inside */
     size_t len;
     struct rv_yaml_node *key;   /**< the key of a map's child (a scalar), else NULL */
     struct rv_yaml_node *first; /**< children of a map or list, in order */
     struct rv_yaml_node *next;
-    int count;                  /**< children */
+    int count; /**< children */
 } rv_yaml_node;
 
 /** An empty document (root NULL), or NULL (RV_ENOMEM). It owns all nodes and texts. */
@@ -70,8 +70,8 @@ RV_API const char *rv_yaml_source_text(const rv_yaml *y);
 RV_API rv_yaml_node *rv_yaml_get(const rv_yaml_node *map, const char *key);
 /** Add a scalar made here (a default value) at the end of a map, at the position of the map itself. */
 RV_API rv_yaml_node *rv_yaml_add(rv_yaml *y, rv_yaml_node *map, const char *key, const char *text);
-/** Replace every ${name} in the tree's scalars by the text of the root's scalar `name`; `$${` stands for a literal `${`.
- *  Unknown names, cycles and results over the limits are mistakes. */
+/** Replace every ${name} in the tree's scalars by the text of the root's scalar `name`; `$${` stands for a literal
+ * `${`. Unknown names, cycles and results over the limits are mistakes. */
 RV_API rv_status rv_yaml_substitute(rv_yaml *y);
 
 /** Record a mistake at a node (NULL: the start of the main file). Messages are shown in the order of the files. */

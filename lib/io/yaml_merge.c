@@ -33,7 +33,9 @@ void rv__yaml_merge(rv_yaml_node *into, rv_yaml_node *over) {
 rv_yaml_node *rv_yaml_add(rv_yaml *y, rv_yaml_node *map, const char *key, const char *text) {
     rv_yaml_node *k = rv__yaml_node(y, RV_YAML_SCALAR, map->source, map->line, map->column);
     rv_yaml_node *v = rv__yaml_node(y, RV_YAML_SCALAR, map->source, map->line, map->column);
-    if (!k || !v || !(k->text = rv__yaml_copy(y, key, strlen(key))) || !(v->text = rv__yaml_copy(y, text, strlen(text)))) return NULL;
+    if (!k || !v || !(k->text = rv__yaml_copy(y, key, strlen(key))) ||
+        !(v->text = rv__yaml_copy(y, text, strlen(text))))
+        return NULL;
     k->len = strlen(key);
     v->len = strlen(text);
     v->key = k;
@@ -57,7 +59,10 @@ rv_status rv_yaml_override(rv_yaml *y, const char *assignment) {
     rv_yaml_node *value = rv__yaml_read(y, source, eq + 1, strlen(eq + 1));
     if (!value) {
         if (y->no_memory) return RV_ENOMEM;
-        if (y->problems == before) rv__yaml_problem_at(y, source, 0, 0, "no value after '='; write key= followed by null to leave a key out, or by '' for an empty text");
+        if (y->problems == before)
+            rv__yaml_problem_at(
+                y, source, 0, 0,
+                "no value after '='; write key= followed by null to leave a key out, or by '' for an empty text");
         return RV_OK;
     }
     /* Build the maps from the last key outwards: a.b.c=v is {a: {b: {c: v}}}. */
@@ -70,7 +75,8 @@ rv_status rv_yaml_override(rv_yaml *y, const char *assignment) {
         if (!key || !map || !(key->text = rv__yaml_copy(y, start, (size_t)(end - start)))) return RV_ENOMEM;
         key->len = (size_t)(end - start);
         if (!key->len || start == assignment + 1 || ++depth > RV_YAML_MAX_DEPTH) {
-            rv__yaml_problem_at(y, source, 0, 0, "'%.*s' is not a key path; write words with single dots between them", (int)(eq - assignment), assignment);
+            rv__yaml_problem_at(y, source, 0, 0, "'%.*s' is not a key path; write words with single dots between them",
+                                (int)(eq - assignment), assignment);
             return RV_OK;
         }
         value->key = key;
@@ -92,7 +98,7 @@ rv_status rv_yaml_override(rv_yaml *y, const char *assignment) {
 typedef struct {
     rv_yaml *y;
     const rv_yaml_node *active[RV_YAML_MAX_DEPTH + 1]; /* root scalars being substituted, to see cycles */
-    char *scratch[RV_YAML_MAX_DEPTH + 1];                /* a buffer of RV_YAML_MAX_SCALAR bytes per level */
+    char *scratch[RV_YAML_MAX_DEPTH + 1];              /* a buffer of RV_YAML_MAX_SCALAR bytes per level */
     int depth;
 } substitution;
 
@@ -111,8 +117,9 @@ static const rv_yaml_node *look_up(substitution *s, const rv_yaml_node *n, const
         substitute_scalar(s, c);
         return c->bad ? NULL : c;
     }
-    rv_yaml_problem(s->y, n, "unknown ${%.*s}; it names a value at the top of the file, as in ${name} (write $${ for a literal ${)", len < 64 ? (int)len : 64,
-                    name);
+    rv_yaml_problem(
+        s->y, n, "unknown ${%.*s}; it names a value at the top of the file, as in ${name} (write $${ for a literal ${)",
+        len < 64 ? (int)len : 64, name);
     return NULL;
 }
 
@@ -126,15 +133,19 @@ static void substitute_scalar(substitution *s, rv_yaml_node *n) {
     for (const char *p = n->text; *p && !n->bad;) {
         const char *piece = p, *close;
         size_t len = 1;
-        if (!strncmp(p, "$${", 3)) piece = p + 1, len = 2, p += 3;
-        else if (strncmp(p, "${", 2)) p++;
+        if (!strncmp(p, "$${", 3))
+            piece = p + 1, len = 2, p += 3;
+        else if (strncmp(p, "${", 2))
+            p++;
         else if (!(close = strchr(p, '}'))) {
             rv_yaml_problem(y, n, "'${' without '}'; write ${name}, or $${ for a literal ${");
             n->bad = true;
         } else {
             const rv_yaml_node *value = look_up(s, n, p + 2, (size_t)(close - p - 2));
-            if (!value) n->bad = true;
-            else piece = value->text, len = value->len;
+            if (!value)
+                n->bad = true;
+            else
+                piece = value->text, len = value->len;
             p = close + 1;
         }
         if (n->bad) break;
@@ -148,8 +159,10 @@ static void substitute_scalar(substitution *s, rv_yaml_node *n) {
     }
     s->depth--;
     n->done = true; /* "$${" has become "${", which must not be read again */
-    if (!n->bad && (n->text = rv__yaml_copy(y, out, used))) n->len = used;
-    else n->text = "", n->len = 0, n->bad = true;
+    if (!n->bad && (n->text = rv__yaml_copy(y, out, used)))
+        n->len = used;
+    else
+        n->text = "", n->len = 0, n->bad = true;
 }
 
 static void substitute_tree(substitution *s, rv_yaml_node *n) {

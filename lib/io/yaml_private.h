@@ -33,6 +33,7 @@ void rv__yaml_merge(rv_yaml_node *into, rv_yaml_node *over);
 /* ${name} in one scalar that need not be in the tree. */
 void rv__yaml_substitute_node(rv_yaml *y, rv_yaml_node *n);
 void rv__yaml_append(rv_yaml_node *parent, rv_yaml_node *child);
-void rv__yaml_problem_at(rv_yaml *y, const rv_yaml_source *source, int line, int column, const char *fmt, ...) RV_PRINTF(5, 6);
+void rv__yaml_problem_at(rv_yaml *y, const rv_yaml_source *source, int line, int column, const char *fmt, ...)
+    RV_PRINTF(5, 6);
 
 #endif

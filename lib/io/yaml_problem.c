@@ -13,13 +13,16 @@ static void add(rv_yaml *y, const rv_yaml_source *source, int line, int column, 
     char what[1024], where[1024], chain[1024] = "";
     vsnprintf(what, sizeof what, fmt, ap);
     const char *label = source ? source->label : "settings";
-    if (source && source->assignment) snprintf(where, sizeof where, "command line '%.200s'", label);
-    else if (line) snprintf(where, sizeof where, "%.512s:%d:%d", label, line, column);
-    else snprintf(where, sizeof where, "%.512s", label);
+    if (source && source->assignment)
+        snprintf(where, sizeof where, "command line '%.200s'", label);
+    else if (line)
+        snprintf(where, sizeof where, "%.512s:%d:%d", label, line, column);
+    else
+        snprintf(where, sizeof where, "%.512s", label);
     size_t used = 0;
     for (const rv_yaml_source *s = source; s && s->from && used < sizeof chain; s = s->from)
-        used += (size_t)snprintf(chain + used, sizeof chain - used, "%s%.200s:%d:%d", used ? ", " : " (included from ", s->from->label, s->from_line,
-                                 s->from_column);
+        used += (size_t)snprintf(chain + used, sizeof chain - used, "%s%.200s:%d:%d", used ? ", " : " (included from ",
+                                 s->from->label, s->from_line, s->from_column);
     if (asprintf(&p->text, "%s: %s%s%s", where, what, chain, used ? ")" : "") < 0) p->text = NULL;
 }
 
@@ -33,8 +36,10 @@ void rv__yaml_problem_at(rv_yaml *y, const rv_yaml_source *source, int line, int
 void rv_yaml_problem(rv_yaml *y, const rv_yaml_node *at, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    if (at) add(y, at->source, at->line, at->column, fmt, ap);
-    else add(y, y->main, y->root ? y->root->line : 1, y->root ? y->root->column : 1, fmt, ap);
+    if (at)
+        add(y, at->source, at->line, at->column, fmt, ap);
+    else
+        add(y, y->main, y->root ? y->root->line : 1, y->root ? y->root->column : 1, fmt, ap);
     va_end(ap);
 }
 
@@ -56,7 +61,8 @@ rv_status rv_yaml_finish(rv_yaml *y) {
     size_t size;
     FILE *f = open_memstream(&all, &size);
     if (!f) return rv_error(RV_ENOMEM, "out of memory while reporting mistakes in settings");
-    for (int i = 0; i < kept; i++) fprintf(f, "%s%s", i ? "\n" : "", y->problem[i].text ? y->problem[i].text : "a mistake (out of memory)");
+    for (int i = 0; i < kept; i++)
+        fprintf(f, "%s%s", i ? "\n" : "", y->problem[i].text ? y->problem[i].text : "a mistake (out of memory)");
     if (y->problems > kept) fprintf(f, "\n... and %d more", y->problems - kept);
     fclose(f);
     rv_status status = rv_error(RV_EUSAGE, "%s", all ? all : "mistakes in the settings (out of memory)");
@@ -65,8 +71,10 @@ rv_status rv_yaml_finish(rv_yaml *y) {
 }
 
 void rv_yaml_where(const rv_yaml_node *at, char *buf, size_t size) {
-    if (at->source->assignment) snprintf(buf, size, "command line '%s'", at->source->label);
-    else snprintf(buf, size, "%s:%d:%d", at->source->label, at->line, at->column);
+    if (at->source->assignment)
+        snprintf(buf, size, "command line '%s'", at->source->label);
+    else
+        snprintf(buf, size, "%s:%d:%d", at->source->label, at->line, at->column);
 }
 
 /* Edits (insert, delete, change, swap neighbours) that turn a into b; words over 63 characters count as far apart. */
@@ -82,7 +90,8 @@ static int edits(const char *a, const char *b) {
             int d = up[j - 1] + (a[i - 1] != b[j - 1]);
             if (up[j] + 1 < d) d = up[j] + 1;
             if (now[j - 1] + 1 < d) d = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && up2[j - 2] + 1 < d) d = up2[j - 2] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && up2[j - 2] + 1 < d)
+                d = up2[j - 2] + 1;
             now[j] = d;
         }
     }
@@ -90,7 +99,8 @@ static int edits(const char *a, const char *b) {
 }
 
 int rv_yaml_nearest(const char *name, const char *(*known)(const void *ctx, int i), const void *ctx) {
-    int len = (int)strnlen(name, 64), best = len / 3 + 1 < len ? len / 3 + 2 : len; /* accept a third of the letters wrong, and one */
+    int len = (int)strnlen(name, 64),
+        best = len / 3 + 1 < len ? len / 3 + 2 : len; /* accept a third of the letters wrong, and one */
     int near = -1;
     const char *word;
     for (int i = 0; (word = known(ctx, i)); i++) {

@@ -1,7 +1,7 @@
 #include "kernels/rows_inline.h"
 
 #define SQRT_HALF ((rv_real)0.70710678118654752440)
-#define PDF_SCALE ((rv_real)0.39894228040143267794) /* 1 / sqrt(2 pi) */
+#define PDF_SCALE ((rv_real)0.39894228040143267794)  /* 1 / sqrt(2 pi) */
 #define TANH_SCALE ((rv_real)0.79788456080286535588) /* sqrt(2 / pi) */
 #define TANH_CUBE ((rv_real)0.044715)
 
@@ -16,7 +16,9 @@ static inline vec relu_slope(vec y) { return vec_select(y > 0, vec_set(1), vec_s
 static inline vec tanh_slope(vec y) { return 1 - y * y; }
 static inline vec sigmoid_slope(vec y) { return y * (1 - y); }
 /* By e = erf(x / sqrt 2): Phi(x) + x phi(x); and by t = tanh of the polynomial. */
-static inline vec gelu_slope_by(vec x, vec e) { return (rv_real)0.5 * (1 + e) + x * PDF_SCALE * vec_exp((rv_real)-0.5 * x * x); }
+static inline vec gelu_slope_by(vec x, vec e) {
+    return (rv_real)0.5 * (1 + e) + x * PDF_SCALE * vec_exp((rv_real)-0.5 * x * x);
+}
 static inline vec gelu_tanh_slope_by(vec x, vec t) {
     return (rv_real)0.5 * (1 + t) + (rv_real)0.5 * x * (1 - t * t) * TANH_SCALE * (1 + 3 * TANH_CUBE * x * x);
 }

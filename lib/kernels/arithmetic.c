@@ -1,7 +1,7 @@
 #include "kernels/isa.h"
 
-/* Steps, operand and `acc` are constants wherever these are inlined, so that each case becomes one vector loop. Operands
- * may be the result itself, element by element: hence ivdep. */
+/* Steps, operand and `acc` are constants wherever these are inlined, so that each case becomes one vector loop.
+ * Operands may be the result itself, element by element: hence ivdep. */
 #define INLINE static inline __attribute__((always_inline))
 #define EACH RV_IVDEP for (int64_t i = 0; i < n; i++)
 
@@ -14,7 +14,8 @@ INLINE void binary(rv_arith op, int64_t n, const rv_real *a, int64_t p, const rv
     }
 }
 
-void RV_KERNEL_FN(vbinary)(rv_arith op, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q, rv_real *y) {
+void RV_KERNEL_FN(vbinary)(rv_arith op, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q,
+                           rv_real *y) {
     if (p && q)
         binary(op, n, a, 1, b, 1, y);
     else if (p)
@@ -25,8 +26,8 @@ void RV_KERNEL_FN(vbinary)(rv_arith op, int64_t n, const rv_real *a, int64_t p, 
         binary(op, n, a, 0, b, 0, y);
 }
 
-INLINE void back(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q, const rv_real *dy, rv_real *d,
-                 bool acc) {
+INLINE void back(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q,
+                 const rv_real *dy, rv_real *d, bool acc) {
 #define GIVE(v) EACH d[i] = acc ? d[i] + (v) : (v)
     switch (op) {
     case RV_ARITH_ADD: GIVE(dy[i]); break;
@@ -52,8 +53,8 @@ INLINE void back(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p,
 #undef GIVE
 }
 
-INLINE void back_steps(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q, const rv_real *dy,
-                       rv_real *d, bool acc) {
+INLINE void back_steps(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q,
+                       const rv_real *dy, rv_real *d, bool acc) {
     if (p && q)
         back(op, which, n, a, 1, b, 1, dy, d, acc);
     else if (p)
@@ -64,8 +65,8 @@ INLINE void back_steps(rv_arith op, int which, int64_t n, const rv_real *a, int6
         back(op, which, n, a, 0, b, 0, dy, d, acc);
 }
 
-void RV_KERNEL_FN(vbinary_back)(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p, const rv_real *b, int64_t q,
-                                const rv_real *dy, rv_real *d, bool acc) {
+void RV_KERNEL_FN(vbinary_back)(rv_arith op, int which, int64_t n, const rv_real *a, int64_t p, const rv_real *b,
+                                int64_t q, const rv_real *dy, rv_real *d, bool acc) {
     if (acc)
         back_steps(op, which, n, a, p, b, q, dy, d, true);
     else

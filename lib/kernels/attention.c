@@ -23,14 +23,14 @@ typedef struct {
 } product;
 
 /* mr rows and nv vectors of c in registers; the constants unroll all loops but that over k. */
-static inline __attribute__((always_inline)) void block(const product *p, const int mr, const int nv, int64_t i, int64_t j) {
+static inline __attribute__((always_inline)) void block(const product *p, const int mr, const int nv, int64_t i,
+                                                        int64_t j) {
     vec acc[6][4];
     const rv_real *a = p->a + i * p->ai, *b = p->b + j;
     rv_real *c = p->c + i * p->ldc + j;
     RV_UNROLL(6)
-    for (int r = 0; r < mr; r++)
-        RV_UNROLL(4)
-        for (int v = 0; v < nv; v++) acc[r][v] = p->add ? vec_load(c + r * p->ldc + v * RV_LANES) : (vec){0};
+    for (int r = 0; r < mr; r++) RV_UNROLL(4)
+    for (int v = 0; v < nv; v++) acc[r][v] = p->add ? vec_load(c + r * p->ldc + v * RV_LANES) : (vec){0};
     for (int64_t k = 0; k < p->k; k++, a += p->ak, b += p->ldb) {
         vec bv[4];
         RV_UNROLL(4)
@@ -43,9 +43,8 @@ static inline __attribute__((always_inline)) void block(const product *p, const 
         }
     }
     RV_UNROLL(6)
-    for (int r = 0; r < mr; r++)
-        RV_UNROLL(4)
-        for (int v = 0; v < nv; v++) vec_store(c + r * p->ldc + v * RV_LANES, acc[r][v]);
+    for (int r = 0; r < mr; r++) RV_UNROLL(4)
+    for (int v = 0; v < nv; v++) vec_store(c + r * p->ldc + v * RV_LANES, acc[r][v]);
 }
 
 #define STRIP(nv)                                                                                                      \
@@ -73,7 +72,8 @@ static void multiply(product p) {
 
 /* ---- tiles */
 /* rows x width, times scale, into rows of pad(width) filled up with zeros. */
-static void load_rows(rv_real *restrict dst, const rv_real *restrict src, int64_t ld, int64_t rows, int64_t width, rv_real scale) {
+static void load_rows(rv_real *restrict dst, const rv_real *restrict src, int64_t ld, int64_t rows, int64_t width,
+                      rv_real scale) {
     int64_t wide = pad(width), whole = width / RV_LANES * RV_LANES;
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t d = 0; d < whole; d += RV_LANES) vec_store(dst + i * wide + d, scale * vec_load(src + i * ld + d));
@@ -93,8 +93,10 @@ static void transpose(rv_real *restrict dst, rv_real *restrict src, int64_t rows
     for (int64_t i = 0; i < across; i += 4)
         for (int64_t d = 0; d < wide; d += 4) {
             const rv_real *x = src + i * wide + d;
-            quad a = *(const quad_u *)x, b = *(const quad_u *)(x + wide), c = *(const quad_u *)(x + 2 * wide), e = *(const quad_u *)(x + 3 * wide);
-            quad ab = SHUFFLE(a, b, 0, 4, 1, 5), AB = SHUFFLE(a, b, 2, 6, 3, 7), ce = SHUFFLE(c, e, 0, 4, 1, 5), CE = SHUFFLE(c, e, 2, 6, 3, 7);
+            quad a = *(const quad_u *)x, b = *(const quad_u *)(x + wide), c = *(const quad_u *)(x + 2 * wide),
+                 e = *(const quad_u *)(x + 3 * wide);
+            quad ab = SHUFFLE(a, b, 0, 4, 1, 5), AB = SHUFFLE(a, b, 2, 6, 3, 7), ce = SHUFFLE(c, e, 0, 4, 1, 5),
+                 CE = SHUFFLE(c, e, 2, 6, 3, 7);
             rv_real *y = dst + d * across + i;
             *(quad_u *)y = SHUFFLE(ab, ce, 0, 1, 4, 5);
             *(quad_u *)(y + across) = SHUFFLE(ab, ce, 2, 3, 6, 7);
@@ -107,7 +109,9 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Keys that row i's softmax sees. */
-static int64_t sees(const rv_attend *a, int64_t i) { return a->causal && !a->late ? least(most(a->first + i, 0), a->keys) : a->keys; }
+static int64_t sees(const rv_attend *a, int64_t i) {
+    return a->causal && !a->late ? least(most(a->first + i, 0), a->keys) : a->keys;
+}
 
 /* Which keys of a tile, n from key s0, are seen by which columns: column i sees ends[i], and the CHUNK columns from c
  * together limits[c / CHUNK], rounded up to whole chunks of keys; what lies beyond is neither computed nor read. Later
@@ -187,8 +191,8 @@ static void mask(rv_real *score, const seen *t) {
     }
 }
 
-/* Philox4x32-10 [Salmon 2011], the numbers of rv_rng_block at `count` counters (step, index[i]); loops over i are innermost so that
- * they become vectors. */
+/* Philox4x32-10 [Salmon 2011], the numbers of rv_rng_block at `count` counters (step, index[i]); loops over i are
+ * innermost so that they become vectors. */
 static void philox(rv_rng_key key, uint64_t step, const uint64_t *index, uint32_t r[4][QUERIES], int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         r[0][i] = (uint32_t)index[i];
@@ -222,12 +226,14 @@ static void dropout_tile(const rv_attend *a, rv_real *keep, int64_t s0, int64_t 
     }
 }
 
-/* What the weights of keys [s0, s0 + n) are multiplied by after the softmax: dropout's factors, and 0 under a late mask. */
+/* What the weights of keys [s0, s0 + n) are multiplied by after the softmax: dropout's factors, and 0 under a late
+ * mask. */
 static bool has_factors(const rv_attend *a) { return a->drop > 0 || (a->causal && a->late); }
 
 static void factor_tile(const rv_attend *a, rv_real *keep, int64_t s0, int64_t n) {
     int64_t across = pad(a->rows);
-    if (a->drop > 0) dropout_tile(a, keep, s0, n);
+    if (a->drop > 0)
+        dropout_tile(a, keep, s0, n);
     else
         for (int64_t e = 0; e < n * across; e++) keep[e] = 1;
     for (int64_t s = 0; a->causal && a->late && s < n; s++)
@@ -240,7 +246,8 @@ static void factor_tile(const rv_attend *a, rv_real *keep, int64_t s0, int64_t n
 static vec soften(rv_real *tile, int64_t n, int64_t across, rv_real *max, rv_real *sum) {
     vec m = vec_load(max), total = {0};
     for (int64_t s = 0; s < n; s++) m = vec_max(m, vec_load(tile + s * across));
-    vec shift = vec_select(m == -(rv_real)INFINITY, (vec){0}, m); /* nothing seen yet: exp(-inf - 0) is the 0 that is wanted */
+    vec shift =
+        vec_select(m == -(rv_real)INFINITY, (vec){0}, m); /* nothing seen yet: exp(-inf - 0) is the 0 that is wanted */
     vec alpha = vec_exp(vec_load(max) - shift);
     for (int64_t s = 0; s < n; s++) {
         vec p = vec_exp(vec_load(tile + s * across) - shift);
@@ -254,7 +261,8 @@ static vec soften(rv_real *tile, int64_t n, int64_t across, rv_real *max, rv_rea
 
 void RV_KERNEL_FN(attend)(const rv_attend *a) {
     int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1);
-    rv_real *q = a->scratch, *qt = q + size, *k = qt + size, *v = k + size, *score = v + size, *keep = score + size, *sums = keep + size;
+    rv_real *q = a->scratch, *qt = q + size, *k = qt + size, *v = k + size, *score = v + size, *keep = score + size,
+            *sums = keep + size;
     rv_real max[QUERIES], sum[QUERIES] = {0}, alpha[QUERIES];
     for (int i = 0; i < QUERIES; i++) max[i] = -(rv_real)INFINITY;
     load_rows(q, a->q, a->ldq, a->rows, a->width, (rv_real)a->scale);
@@ -265,18 +273,41 @@ void RV_KERNEL_FN(attend)(const rv_attend *a) {
         find_seen(a, s0, n, &t);
         load_rows(k, a->k + s0 * a->ldk, a->ldk, n, a->width, 1);
         load_rows(v, a->v + s0 * a->ldv, a->ldv, n, a->width, 1);
-        multiply_scores((product){.n = across, .m = n, .k = a->width, .a = k, .ai = wide, .ak = 1, .b = qt, .ldb = across, .c = score, .ldc = across}, &t);
+        multiply_scores((product){.n = across,
+                                  .m = n,
+                                  .k = a->width,
+                                  .a = k,
+                                  .ai = wide,
+                                  .ak = 1,
+                                  .b = qt,
+                                  .ldb = across,
+                                  .c = score,
+                                  .ldc = across},
+                        &t);
         mask(score, &t);
         for (int64_t i = 0; i < across; i += RV_LANES)
             vec_store(alpha + i, soften(score + i, t.limits[i / CHUNK], across, max + i, sum + i));
         if (s0)
             for (int64_t i = 0; i < a->rows; i++)
-                for (int64_t d = 0; d < wide; d += RV_LANES) vec_store(sums + i * wide + d, alpha[i] * vec_load(sums + i * wide + d));
+                for (int64_t d = 0; d < wide; d += RV_LANES)
+                    vec_store(sums + i * wide + d, alpha[i] * vec_load(sums + i * wide + d));
         if (has_factors(a)) {
             factor_tile(a, keep, s0, n);
-            for (int64_t e = 0; e < n * across; e += RV_LANES) vec_store(score + e, vec_load(score + e) * vec_load(keep + e));
+            for (int64_t e = 0; e < n * across; e += RV_LANES)
+                vec_store(score + e, vec_load(score + e) * vec_load(keep + e));
         }
-        multiply_by_query((product){.m = a->rows, .n = wide, .k = n, .a = score, .ai = 1, .ak = across, .b = v, .ldb = wide, .c = sums, .ldc = wide, .add = s0 > 0}, &t);
+        multiply_by_query((product){.m = a->rows,
+                                    .n = wide,
+                                    .k = n,
+                                    .a = score,
+                                    .ai = 1,
+                                    .ak = across,
+                                    .b = v,
+                                    .ldb = wide,
+                                    .c = sums,
+                                    .ldc = wide,
+                                    .add = s0 > 0},
+                          &t);
     }
     for (int64_t i = 0; i < a->rows; i++) {
         bool any = sum[i] != 0;
@@ -288,7 +319,8 @@ void RV_KERNEL_FN(attend)(const rv_attend *a) {
 
 /* ---- backward */
 /* d score = weight * (d weight - sum of dy out) [Dao 2022, eq. 4]; one vector of columns. */
-static void harden(rv_real *score, rv_real *grad, const rv_real *keep, int64_t n, int64_t across, vec max, vec inv, vec delta) {
+static void harden(rv_real *score, rv_real *grad, const rv_real *keep, int64_t n, int64_t across, vec max, vec inv,
+                   vec delta) {
     for (int64_t s = 0; s < n; s++) {
         vec p = vec_exp(vec_load(score + s * across) - max) * inv, g = vec_load(grad + s * across);
         if (keep) {
@@ -303,7 +335,8 @@ static void harden(rv_real *score, rv_real *grad, const rv_real *keep, int64_t n
 }
 
 /* dst (rows x width, ld) += scale * tile */
-static void add_rows(rv_real *restrict dst, int64_t ld, const rv_real *restrict tile, int64_t rows, int64_t width, rv_real scale) {
+static void add_rows(rv_real *restrict dst, int64_t ld, const rv_real *restrict tile, int64_t rows, int64_t width,
+                     rv_real scale) {
     int64_t wide = pad(width);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t d = 0; d < width; d++) dst[i * ld + d] += scale * tile[i * wide + d];
@@ -311,8 +344,9 @@ static void add_rows(rv_real *restrict dst, int64_t ld, const rv_real *restrict 
 
 void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
     int64_t wide = pad(a->width), across = pad(a->rows), size = rv_attend_tile(a->width), last = sees(a, a->rows - 1);
-    rv_real *q = a->scratch, *qt = q + size, *dy = qt + size, *dyt = dy + size, *k = dyt + size, *v = k + size, *score = v + size,
-            *grad = score + size, *dq = grad + size, *temp = dq + size, *keep = has_factors(a) ? temp + size : NULL;
+    rv_real *q = a->scratch, *qt = q + size, *dy = qt + size, *dyt = dy + size, *k = dyt + size, *v = k + size,
+            *score = v + size, *grad = score + size, *dq = grad + size, *temp = dq + size,
+            *keep = has_factors(a) ? temp + size : NULL;
     rv_real max[QUERIES] = {0}, inv[QUERIES] = {0}, delta[QUERIES] = {0};
     load_rows(q, a->q, a->ldq, a->rows, a->width, (rv_real)a->scale);
     load_rows(dy, a->dy, a->ldy, a->rows, a->width, 1);
@@ -332,14 +366,24 @@ void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
         find_seen(a, s0, n, &t);
         load_rows(k, a->k + s0 * a->ldk, a->ldk, n, a->width, 1);
         load_rows(v, a->v + s0 * a->ldv, a->ldv, n, a->width, 1);
-        product scores = {.m = n, .n = across, .k = a->width, .a = k, .ai = wide, .ak = 1, .b = qt, .ldb = across, .c = score, .ldc = across};
+        product scores = {.m = n,
+                          .n = across,
+                          .k = a->width,
+                          .a = k,
+                          .ai = wide,
+                          .ak = 1,
+                          .b = qt,
+                          .ldb = across,
+                          .c = score,
+                          .ldc = across};
         multiply_scores(scores, &t);
         scores.a = v, scores.b = dyt, scores.c = grad;
         multiply_scores(scores, &t);
         mask(score, &t);
         if (keep) factor_tile(a, keep, s0, n);
         for (int64_t i = 0; i < across; i += RV_LANES)
-            harden(score + i, grad + i, keep ? keep + i : NULL, t.limits[i / CHUNK], across, vec_load(max + i), vec_load(inv + i), vec_load(delta + i));
+            harden(score + i, grad + i, keep ? keep + i : NULL, t.limits[i / CHUNK], across, vec_load(max + i),
+                   vec_load(inv + i), vec_load(delta + i));
         product keyed = {.m = n, .n = wide, .k = a->rows, .ai = across, .ak = 1, .ldb = wide, .c = temp, .ldc = wide};
         if (a->dv) {
             keyed.a = score, keyed.b = dy;
@@ -352,7 +396,18 @@ void RV_KERNEL_FN(attend_backward)(const rv_attend *a) {
             add_rows(a->dk + s0 * a->ldk, a->ldk, temp, n, a->width, 1);
         }
         if (a->dq)
-            multiply_by_query((product){.m = a->rows, .n = wide, .k = n, .a = grad, .ai = 1, .ak = across, .b = k, .ldb = wide, .c = dq, .ldc = wide, .add = s0 > 0}, &t);
+            multiply_by_query((product){.m = a->rows,
+                                        .n = wide,
+                                        .k = n,
+                                        .a = grad,
+                                        .ai = 1,
+                                        .ak = across,
+                                        .b = k,
+                                        .ldb = wide,
+                                        .c = dq,
+                                        .ldc = wide,
+                                        .add = s0 > 0},
+                              &t);
     }
     if (a->dq && last > 0) add_rows(a->dq, a->ldq, dq, a->rows, a->width, (rv_real)a->scale);
 }

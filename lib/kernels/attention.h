@@ -17,12 +17,12 @@ enum {
 };
 
 struct rv_attend {
-    int64_t rows;         /**< query rows, at most RV_ATTEND_QUERIES */
-    int64_t width;        /**< D / H */
-    int64_t keys;         /**< valid keys; those behind are not even read */
-    bool causal;          /**< row i sees keys [0, first + i), else all */
-    bool late;            /**< with causal: the mask is 0 on the weights, after a softmax over all keys; else -inf before it */
-    int64_t first;        /**< may be negative: the first rows see nothing */
+    int64_t rows;  /**< query rows, at most RV_ATTEND_QUERIES */
+    int64_t width; /**< D / H */
+    int64_t keys;  /**< valid keys; those behind are not even read */
+    bool causal;   /**< row i sees keys [0, first + i), else all */
+    bool late;     /**< with causal: the mask is 0 on the weights, after a softmax over all keys; else -inf before it */
+    int64_t first; /**< may be negative: the first rows see nothing */
     double scale;
     const rv_real *q, *k, *v;
     int64_t ldq, ldk, ldv; /**< elements from one row to the next */
@@ -33,15 +33,15 @@ struct rv_attend {
     rv_rng_key rng;
     uint64_t step, index, stride;
 
-    rv_real *y;            /**< forward: rows x width, ldy */
-    rv_real *max, *inv;    /**< per row the greatest score and 1 / sum of exp(score - max); 0 and 0 when it sees nothing */
+    rv_real *y;         /**< forward: rows x width, ldy */
+    rv_real *max, *inv; /**< per row the greatest score and 1 / sum of exp(score - max); 0 and 0 when it sees nothing */
     int64_t ldy;
 
     /* Backward: dq, dk and dv are added to, with the strides of q, k and v. */
     const rv_real *out, *dy; /**< rows x width, ldy */
     rv_real *dq, *dk, *dv;   /**< any may be NULL */
 
-    rv_real *scratch;      /**< rv_attend_scratch(width) elements, 64-byte aligned, one caller at a time */
+    rv_real *scratch; /**< rv_attend_scratch(width) elements, 64-byte aligned, one caller at a time */
 };
 
 /** Elements of a tile: rows of whole vectors in every instruction set. */

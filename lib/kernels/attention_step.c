@@ -1,6 +1,6 @@
 /* Attention of one step of decoding: few queries that see the same keys (the rows of a beam), or one alone. Keys, not
- * queries, lie across a vector. Every element goes through the arithmetic of attend (attention.c) in the same order, so the
- * bits are those of the full pass. */
+ * queries, lie across a vector. Every element goes through the arithmetic of attend (attention.c) in the same order, so
+ * the bits are those of the full pass. */
 #include "kernels/attention.h"
 
 #include <string.h>
@@ -34,8 +34,10 @@ static void fetch_next_head(const rv_real *key, const rv_real *value, int64_t wi
 static void turn_keys(const rv_real *const key[4], int64_t width, rv_real *kt) {
     int64_t d = 0;
     for (; d + 4 <= width; d += 4) {
-        quad a = *(const quad_u *)(key[0] + d), b = *(const quad_u *)(key[1] + d), c = *(const quad_u *)(key[2] + d), e = *(const quad_u *)(key[3] + d);
-        quad ab = SHUFFLE(a, b, 0, 4, 1, 5), AB = SHUFFLE(a, b, 2, 6, 3, 7), ce = SHUFFLE(c, e, 0, 4, 1, 5), CE = SHUFFLE(c, e, 2, 6, 3, 7);
+        quad a = *(const quad_u *)(key[0] + d), b = *(const quad_u *)(key[1] + d), c = *(const quad_u *)(key[2] + d),
+             e = *(const quad_u *)(key[3] + d);
+        quad ab = SHUFFLE(a, b, 0, 4, 1, 5), AB = SHUFFLE(a, b, 2, 6, 3, 7), ce = SHUFFLE(c, e, 0, 4, 1, 5),
+             CE = SHUFFLE(c, e, 2, 6, 3, 7);
         *(quad_u *)(kt + d * KEYS) = SHUFFLE(ab, ce, 0, 1, 4, 5);
         *(quad_u *)(kt + (d + 1) * KEYS) = SHUFFLE(ab, ce, 2, 3, 6, 7);
         *(quad_u *)(kt + (d + 2) * KEYS) = SHUFFLE(AB, CE, 0, 1, 4, 5);
@@ -46,7 +48,8 @@ static void turn_keys(const rv_real *const key[4], int64_t width, rv_real *kt) {
 }
 
 /* Scores of nv vectors of keys. */
-static inline __attribute__((always_inline)) void score(const int nv, int64_t width, const rv_real *q, const rv_real *kt, rv_real *w) {
+static inline __attribute__((always_inline)) void score(const int nv, int64_t width, const rv_real *q,
+                                                        const rv_real *kt, rv_real *w) {
     vec sum[WIDE] = {{0}};
     for (int64_t d = 0; d < width; d++, kt += KEYS) {
         vec s = vec_set(q[d]);
@@ -58,7 +61,8 @@ static inline __attribute__((always_inline)) void score(const int nv, int64_t wi
 }
 
 /* nv vectors of y = or += sum over the keys of w_s v_s; the last holds `last` elements. */
-static inline __attribute__((always_inline)) void gather(const int nv, int64_t n, const rv_real *w, const rv_real *const *value, int64_t d, int64_t last,
+static inline __attribute__((always_inline)) void gather(const int nv, int64_t n, const rv_real *w,
+                                                         const rv_real *const *value, int64_t d, int64_t last,
                                                          rv_real *y, bool add) {
     vec sum[WIDE];
     RV_UNROLL(4)
@@ -67,14 +71,15 @@ static inline __attribute__((always_inline)) void gather(const int nv, int64_t n
         const rv_real *x = value[s] + d;
         vec p = vec_set(w[s]);
         RV_UNROLL(4)
-        for (int v = 0; v < nv; v++) sum[v] += p * (v < nv - 1 ? vec_load(x + v * RV_LANES) : row_get(x + v * RV_LANES, last, 0));
+        for (int v = 0; v < nv; v++)
+            sum[v] += p * (v < nv - 1 ? vec_load(x + v * RV_LANES) : row_get(x + v * RV_LANES, last, 0));
     }
     RV_UNROLL(4)
     for (int v = 0; v < nv; v++) vec_store(y + v * RV_LANES, sum[v]);
 }
 
-/* n scores become weights exp(score - max); max and sum go on; returns what the earlier sums, if there are any, have to be
- * multiplied by. */
+/* n scores become weights exp(score - max); max and sum go on; returns what the earlier sums, if there are any, have to
+ * be multiplied by. */
 static rv_real soften(rv_real *w, int64_t n, bool first, rv_real *max, rv_real *sum) {
     rv_real m = row_max(n, w), total = 0;
     if (*max > m) m = *max;
@@ -97,7 +102,8 @@ void RV_KERNEL_FN(attend_step)(const rv_attend *a) {
         for (int64_t s = 0; s < n; s += 4) {
             const rv_real *key[4];
             for (int64_t i = 0; i < 4; i++) {
-                const int64_t at = least(s + i, n - 1), row = row_of(a, s0 + at); /* behind the last key, that one again */
+                const int64_t at = least(s + i, n - 1),
+                              row = row_of(a, s0 + at); /* behind the last key, that one again */
                 key[i] = a->k + row * a->ldk;
                 value[at] = a->v + row * a->ldv;
                 fetch_next_head(key[i], value[at], a->width, a->keys <= KEYS);
@@ -108,7 +114,8 @@ void RV_KERNEL_FN(attend_step)(const rv_attend *a) {
             rv_real *y = sums + i * wide;
             for (int64_t d = 0; d < a->width; d += RV_LANES)
                 vec_store(q + d, (rv_real)a->scale * row_get(a->q + i * a->ldq + d, a->width - d, 0));
-            for (int64_t s = 0; s < across; s += WIDE * RV_LANES) switch ((across - s) / RV_LANES) { /* chains side by side */
+            for (int64_t s = 0; s < across; s += WIDE * RV_LANES)
+                switch ((across - s) / RV_LANES) { /* chains side by side */
                 case 1: score(1, a->width, q, kt + s, w + s); break;
                 case 2: score(2, a->width, q, kt + s, w + s); break;
                 case 3: score(3, a->width, q, kt + s, w + s); break;
@@ -117,7 +124,8 @@ void RV_KERNEL_FN(attend_step)(const rv_attend *a) {
             const rv_real alpha = soften(w, n, s0 == 0, max + i, sum + i);
             for (int64_t d = 0; s0 && d < wide; d += RV_LANES) vec_store(y + d, alpha * vec_load(y + d));
             int64_t d = 0;
-            for (; d + WIDE * RV_LANES <= a->width; d += WIDE * RV_LANES) gather(WIDE, n, w, value, d, RV_LANES, y + d, s0 > 0);
+            for (; d + WIDE * RV_LANES <= a->width; d += WIDE * RV_LANES)
+                gather(WIDE, n, w, value, d, RV_LANES, y + d, s0 > 0);
             for (; d < a->width; d += RV_LANES) gather(1, n, w, value, d, a->width - d, y + d, s0 > 0);
         }
     }

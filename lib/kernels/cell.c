@@ -53,7 +53,8 @@ ROW_KERNEL(cell_rnn_relu_back, rnn_relu_back)
 
 INLINE void lstm(const rv_cell_row *r, int64_t u, int64_t m) {
     rv_real *gi = r->gate + u, *gf = gi + r->stride, *gg = gf + r->stride, *go = gg + r->stride;
-    vec i = vec_sigmoid(load(gi, m)), f = vec_sigmoid(load(gf, m)), g = vec_tanh(load(gg, m)), o = vec_sigmoid(load(go, m));
+    vec i = vec_sigmoid(load(gi, m)), f = vec_sigmoid(load(gf, m)), g = vec_tanh(load(gg, m)),
+        o = vec_sigmoid(load(go, m));
     vec c = f * load(r->c_prev + u, m) + i * g;
     store(gi, m, i);
     store(gf, m, f);

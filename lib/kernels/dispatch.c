@@ -10,8 +10,8 @@ extern const rv_kernels rv__base_kernels;
 extern const rv_kernels rv__avx2_kernels, rv__avx512_kernels;
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static bool has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl");
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 #else
 #define NAMES "base alone on this kind of CPU"
@@ -36,7 +36,8 @@ static const rv_kernels *chosen;
 rv_status rv_select_isa(const char *isa) {
     for (int i = 0; i < SETS; i++) {
         if (strcmp(sets[i].k->isa, isa)) continue;
-        if (!sets[i].supported()) return rv_error(RV_EUSAGE, "this CPU has no %s; unset RAVEL_ISA to use the best it has", isa);
+        if (!sets[i].supported())
+            return rv_error(RV_EUSAGE, "this CPU has no %s; unset RAVEL_ISA to use the best it has", isa);
         chosen = sets[i].k;
         return RV_OK;
     }

@@ -1,6 +1,7 @@
 #include "kernels/flops.h"
 
-/* A number per thread needs no lock, and nobody else's work gets into it. Sums of whole numbers are exact up to 2^53. */
+/* A number per thread needs no lock, and nobody else's work gets into it. Sums of whole numbers are exact up to 2^53.
+ */
 static _Thread_local double flops;
 
 void rv__flops_add(double n) { flops += n; }

@@ -6,10 +6,11 @@
 
 #include "base/status.h"
 
-/** FLOPs, two per multiply-add, of what the calling thread has called since it last said `reset`. A call counts once, on the
- *  thread that makes it and from the shapes it has: products as they are asked for, attention only for the keys that a query
- *  sees (padded and future ones do not count), a recurrence only for rows that are not all padding. Pointwise work (cells,
- *  softmax, normalisation, dropout, updates) does not count. Exact, and the same at every thread count. */
+/** FLOPs, two per multiply-add, of what the calling thread has called since it last said `reset`. A call counts once,
+ * on the thread that makes it and from the shapes it has: products as they are asked for, attention only for the keys
+ * that a query sees (padded and future ones do not count), a recurrence only for rows that are not all padding.
+ * Pointwise work (cells, softmax, normalisation, dropout, updates) does not count. Exact, and the same at every thread
+ * count. */
 RV_API double rv_flops_counted(bool reset);
 
 /* For kernels and ops, outside of parallel regions. */

@@ -1,8 +1,8 @@
 /* Matrix products: the order of the work, packing and threads. The arithmetic is gemm_tile.c's.
  *
- * K is cut into blocks of at most KC, as equal as can be: the cuts are a function of K alone. Within a block every element
- * of C is one chain of multiply-adds in the order of k; the blocks are added to C in order. Everything below decides
- * only where the numbers lie and who multiplies them, never in which order [Goto 2008]. */
+ * K is cut into blocks of at most KC, as equal as can be: the cuts are a function of K alone. Within a block every
+ * element of C is one chain of multiply-adds in the order of k; the blocks are added to C in order. Everything below
+ * decides only where the numbers lie and who multiplies them, never in which order [Goto 2008]. */
 #include "kernels/gemm.h"
 
 #include <pthread.h>
@@ -13,10 +13,10 @@
 #include "kernels/gemm_block.h"
 
 enum {
-    KC = 512,         /* deep: a panel of V of 32 columns is 64 KiB and is read along by the prefetcher */
-    TILES = 20,       /* register tiles in a block of rows of S */
+    KC = 512,           /* deep: a panel of V of 32 columns is 64 KiB and is read along by the prefetcher */
+    TILES = 20,         /* register tiles in a block of rows of S */
     V_SHARED = 1 << 20, /* elements of V packed at a time for all threads: 4 MiB */
-    PAGE = 4096       /* bytes; addresses so far apart share the sets of a first-level cache */
+    PAGE = 4096         /* bytes; addresses so far apart share the sets of a first-level cache */
 };
 
 /* A product as S (m x k) times V (k x n), see gemm_block.h. */
@@ -29,10 +29,10 @@ typedef struct {
     int64_t s_row, s_col;
     int64_t ldv;
     bool v_trans;
-    bool gather_s;         /* its rows are copied closer together: they lie whole pages apart, on the same sets of the cache */
+    bool gather_s; /* its rows are copied closer together: they lie whole pages apart, on the same sets of the cache */
     bool direct_v, edge_v; /* V is read where it is; so is the last, narrower panel */
     int64_t row_blocks, k_blocks;
-    int64_t nr;            /* columns in a panel of V */
+    int64_t nr; /* columns in a panel of V */
 } plan;
 
 static int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -65,7 +65,8 @@ static plan make_plan(const rv_gemm *g, int threads) {
     p.k_blocks = k_blocks(g->k);
     p.nr = 2 * rv_k()->lanes;
     const rv_real *a = g->a, *b = g->packed_b ? NULL : g->b;
-    p.swap = b && cost(n, g->m, k, (g->ta ? m * k / 4 : m * k) + m * n * (double)p.k_blocks) < cost(m, g->n, k, g->tb ? n * k : n * k / 4);
+    p.swap = b && cost(n, g->m, k, (g->ta ? m * k / 4 : m * k) + m * n * (double)p.k_blocks) <
+                      cost(m, g->n, k, g->tb ? n * k : n * k / 4);
     if (p.swap) {
         p.m = g->n, p.n = g->m;
         p.s = b, p.s_row = g->tb ? g->ldb : 1, p.s_col = g->tb ? 1 : g->ldb;
@@ -116,7 +117,8 @@ static void free_at_thread_end(int which, void *buffer) {
 
 static _Thread_local rv_real *own_buffer, *shared_buffer;
 static _Thread_local int64_t shared_size;
-static const int64_t own_s = TILES * 16 * KC + 64, own_v = 32 * KC; /* at most 16 rows in a tile, 32 columns in a panel */
+static const int64_t own_s = TILES * 16 * KC + 64,
+                     own_v = 32 * KC; /* at most 16 rows in a tile, 32 columns in a panel */
 
 static bool have_own(void) {
     if (own_buffer) return true;
@@ -150,7 +152,11 @@ rv_status rv_gemm_reserve(void) {
     bool missing = !have_shared(V_SHARED);
 #pragma omp parallel num_threads(rv_threads())
     if (!have_own()) __atomic_store_n(&missing, true, __ATOMIC_RELAXED);
-    return missing ? rv_error(RV_ENOMEM, "out of memory: %d threads need 3 MiB each for packing matrix products; use fewer threads", rv_threads()) : RV_OK;
+    return missing
+               ? rv_error(RV_ENOMEM,
+                          "out of memory: %d threads need 3 MiB each for packing matrix products; use fewer threads",
+                          rv_threads())
+               : RV_OK;
 }
 
 /* ---- the work */
@@ -162,9 +168,12 @@ static int64_t packed_at(int64_t n, rv_range kr, int64_t j) {
     return kr.begin * up(n, nr) * nr + j * (kr.end - kr.begin);
 }
 
-static const rv_real *v_at(const plan *p, int64_t k, int64_t j) { return p->v + (p->v_trans ? j * p->ldv + k : k * p->ldv + j); }
+static const rv_real *v_at(const plan *p, int64_t k, int64_t j) {
+    return p->v + (p->v_trans ? j * p->ldv + k : k * p->ldv + j);
+}
 
-/* Rows are copied to this distance, an odd number of lines: the elements of a tile shall not fall on a few sets of the cache. */
+/* Rows are copied to this distance, an odd number of lines: the elements of a tile shall not fall on a few sets of the
+ * cache. */
 static int64_t s_stride(int64_t width) { return (width + 31) / 32 * 32 + 16; }
 
 /* The i-th block of rows: whole tiles, or equal parts of few rows. */
@@ -179,7 +188,8 @@ static rv_range row_block_at(const plan *p, int64_t i) {
  * nothing is rearranged. */
 static void gather_s(rv__gemm_block *b, rv_real *dst, bool copy) {
     const bool by_row = b->s_col == 1;
-    const int64_t rows = by_row ? b->m : b->k, width = by_row ? b->k : b->m, from = by_row ? b->s_row : b->s_col, to = s_stride(width);
+    const int64_t rows = by_row ? b->m : b->k, width = by_row ? b->k : b->m, from = by_row ? b->s_row : b->s_col,
+                  to = s_stride(width);
     if (copy)
         for (int64_t i = 0; i < rows; i++) memcpy(dst + i * to, b->s + i * from, (size_t)width * sizeof *dst);
     b->s = dst;
@@ -188,14 +198,23 @@ static void gather_s(rv__gemm_block *b, rv_real *dst, bool copy) {
 
 /* Rows of one block of S times one panel of V, for one block of K. packed_v: the panel; or NULL, and it is found in the
  * caller's packed_b or packed here. *held is the number of the S block that lies in the scratch. */
-static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const rv_real *packed_v, scratch mine, int64_t *held) {
+static void unit(const plan *p, int64_t kb, int64_t row_block, int64_t j, const rv_real *packed_v, scratch mine,
+                 int64_t *held) {
     const rv_gemm *g = p->g;
     const rv_range kr = block(p->k, p->k_blocks, kb), rows = row_block_at(p, row_block);
     const int64_t i = rows.begin, k = kr.end - kr.begin, offset = p->swap ? j * g->ldc + i : i * g->ldc + j;
     const bool last = kb == p->k_blocks - 1;
     if (!packed_v && g->packed_b) packed_v = (const rv_real *)g->packed_b + packed_at(p->n, kr, j);
-    rv__gemm_block b = {.m = rows.end - i, .n = min(p->nr, p->n - j), .k = k, .c = p->c + offset, .ldc = g->ldc, .c_trans = p->swap,
-                        .add = g->accumulate || kb > 0, .alpha = g->alpha == 0 ? 1 : g->alpha, .v = packed_v, .v_row = p->nr};
+    rv__gemm_block b = {.m = rows.end - i,
+                        .n = min(p->nr, p->n - j),
+                        .k = k,
+                        .c = p->c + offset,
+                        .ldc = g->ldc,
+                        .c_trans = p->swap,
+                        .add = g->accumulate || kb > 0,
+                        .alpha = g->alpha == 0 ? 1 : g->alpha,
+                        .v = packed_v,
+                        .v_row = p->nr};
     if (last) {
         b.bias = g->bias ? g->bias + (p->swap ? i : j) : NULL;
         b.act = g->act;
@@ -240,7 +259,8 @@ static void parallel(const plan *p, int threads) {
 #pragma omp for schedule(static)
                     for (int64_t q = 0; q < count; q++) {
                         const int64_t j = (first + q) * p->nr;
-                        rv_k()->gemm_pack_v(p->v_trans, min(p->nr, p->n - j), k, v_at(p, kr.begin, j), p->ldv, v + q * p->nr * k);
+                        rv_k()->gemm_pack_v(p->v_trans, min(p->nr, p->n - j), k, v_at(p, kr.begin, j), p->ldv,
+                                            v + q * p->nr * k);
                     }
                 }
                 /* The same thread gets the same part of C for every block of K. */
@@ -306,16 +326,18 @@ void rv_gemm_run(const rv_gemm *g) {
 /* ---- B packed once */
 
 int64_t rv_gemm_panel(void) { return 2 * rv_k()->lanes; }
-size_t rv_gemm_packed_bytes(int64_t n, int64_t k) { return (size_t)(up(n, rv_gemm_panel()) * rv_gemm_panel() * k) * sizeof(rv_real); }
+size_t rv_gemm_packed_bytes(int64_t n, int64_t k) {
+    return (size_t)(up(n, rv_gemm_panel()) * rv_gemm_panel() * k) * sizeof(rv_real);
+}
 
 void rv_gemm_pack_b(bool tb, int64_t n, int64_t k, const rv_real *b, int64_t ldb, void *dst) {
     const int64_t nr = rv_gemm_panel(), panels = up(n, nr), blocks = k_blocks(k);
-#pragma omp parallel for schedule(static) num_threads(threads_for((double)n * (double)k))
+#pragma omp parallel for schedule(static) num_threads(threads_for((double)n *(double)k))
     for (int64_t u = 0; u < panels * blocks; u++) {
         const rv_range kr = block(k, blocks, u / panels);
         const int64_t j = u % panels * nr;
-        rv_k()->gemm_pack_v(tb, min(nr, n - j), kr.end - kr.begin, b + (tb ? j * ldb + kr.begin : kr.begin * ldb + j), ldb,
-                            (rv_real *)dst + packed_at(n, kr, j));
+        rv_k()->gemm_pack_v(tb, min(nr, n - j), kr.end - kr.begin, b + (tb ? j * ldb + kr.begin : kr.begin * ldb + j),
+                            ldb, (rv_real *)dst + packed_at(n, kr, j));
     }
 }
 
@@ -331,11 +353,13 @@ void rv_gemm_packed_all(int count, const rv_gemm_columns *part) {
     for (int64_t kb = 0; kb < shape.k_blocks; kb++)
         for (int64_t r = 0; r < shape.row_blocks; r++)
             for (int i = 0; i < count; i++) {
-                const rv_real *b = (const rv_real *)part[i].packed_b + packed_at(part[i].g.n, block(shape.k, shape.k_blocks, kb), 0);
+                const rv_real *b =
+                    (const rv_real *)part[i].packed_b + packed_at(part[i].g.n, block(shape.k, shape.k_blocks, kb), 0);
                 const rv_range kr = block(shape.k, shape.k_blocks, kb);
                 plan p = shape;
                 p.g = &part[i].g, p.c = part[i].g.c, p.pre = part[i].g.pre, p.n = part[i].n1;
-                for (int64_t j = part[i].n0; j < part[i].n1; j += nr) unit(&p, kb, r, j, b + j * (kr.end - kr.begin), mine, &held);
+                for (int64_t j = part[i].n0; j < part[i].n1; j += nr)
+                    unit(&p, kb, r, j, b + j * (kr.end - kr.begin), mine, &held);
             }
 }
 

@@ -18,10 +18,10 @@ struct rv__gemm_block {
     const rv_real *ahead; /* the packed panel of V that comes next, to be fetched meanwhile; or NULL */
     rv_real *c;
     int64_t ldc;
-    bool c_trans;         /* C holds the result transposed */
-    bool add;             /* to what is in C */
+    bool c_trans; /* C holds the result transposed */
+    bool add;     /* to what is in C */
     rv_real alpha;
-    const rv_real *bias;  /* over the columns of C as stored, or NULL */
+    const rv_real *bias; /* over the columns of C as stored, or NULL */
     rv_act act;
     rv_real *pre;
 };

@@ -2,8 +2,12 @@
 #include "kernels/gemm_block.h"
 #include "kernels/vmath_inline.h"
 
-enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES /* whole squares to transpose */,
-       LINE = 64 / sizeof(rv_real) /* elements of a cache line */ };
+enum {
+    MR = RV_TILE_ROWS,
+    NR = 2 * RV_LANES,
+    TILE_ROWS = (MR + RV_LANES - 1) / RV_LANES * RV_LANES /* whole squares to transpose */,
+    LINE = 64 / sizeof(rv_real) /* elements of a cache line */
+};
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL RV_UNROLL(16)
 
@@ -18,8 +22,9 @@ enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / R
 #define LANES (RV_VBYTES / 4)
 #endif
 #if LANES == 16
-#define EACH(X, s) X(0, s), X(1, s), X(2, s), X(3, s), X(4, s), X(5, s), X(6, s), X(7, s), X(8, s), X(9, s), X(10, s), X(11, s), X(12, s), \
-                   X(13, s), X(14, s), X(15, s)
+#define EACH(X, s)                                                                                                     \
+    X(0, s), X(1, s), X(2, s), X(3, s), X(4, s), X(5, s), X(6, s), X(7, s), X(8, s), X(9, s), X(10, s), X(11, s),      \
+        X(12, s), X(13, s), X(14, s), X(15, s)
 #elif LANES == 8
 #define EACH(X, s) X(0, s), X(1, s), X(2, s), X(3, s), X(4, s), X(5, s), X(6, s), X(7, s)
 #elif LANES == 4
@@ -35,11 +40,14 @@ enum { MR = RV_TILE_ROWS, NR = 2 * RV_LANES, TILE_ROWS = (MR + RV_LANES - 1) / R
         t[i + s] = __builtin_shufflevector(a, b, EACH(HIGH, s));                                                       \
     }
 
-/* m rows of n (at most a square) of x, x_ld apart, transposed to n rows of y, `width` of each with zeros beyond m. The rows
- * of y are written in order and may overlap. */
-INLINE void turn_(const bool full, int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
+/* m rows of n (at most a square) of x, x_ld apart, transposed to n rows of y, `width` of each with zeros beyond m. The
+ * rows of y are written in order and may overlap. */
+INLINE void turn_(const bool full, int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld,
+                  int64_t width) {
     vec t[RV_LANES];
-    UNROLL for (int i = 0; i < RV_LANES; i++, x += x_ld) t[i] = full ? vec_load(x) : i < m ? vec_load_n(x, n) : vec_set(0);
+    UNROLL for (int i = 0; i < RV_LANES; i++, x += x_ld) t[i] = full    ? vec_load(x)
+                                                                : i < m ? vec_load_n(x, n)
+                                                                        : vec_set(0);
     EXCHANGE(1)
 #if LANES > 2
     EXCHANGE(2)
@@ -60,7 +68,8 @@ INLINE void turn_(const bool full, int64_t m, int64_t n, const rv_real *x, int64
 static __attribute__((noinline)) void turn_square(const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld) {
     turn_(true, RV_LANES, RV_LANES, x, x_ld, y, y_ld, RV_LANES);
 }
-static __attribute__((noinline)) void turn_part(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
+static __attribute__((noinline)) void turn_part(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y,
+                                                int64_t y_ld, int64_t width) {
     turn_(false, m, n, x, x_ld, y, y_ld, width);
 }
 static void turn(int64_t m, int64_t n, const rv_real *x, int64_t x_ld, rv_real *y, int64_t y_ld, int64_t width) {
@@ -78,7 +87,8 @@ static vec activate(rv_act act, vec x) {
     case RV_ACT_TANH: return vec_tanh(x);
     case RV_ACT_SIGMOID: return vec_sigmoid(x);
     case RV_ACT_GELU: return x * (rv_real)0.5 * (1 + vec_erf(x * (rv_real)0.7071067811865476));
-    case RV_ACT_GELU_TANH: return x * (rv_real)0.5 * (1 + vec_tanh((rv_real)0.7978845608028654 * (x + (rv_real)0.044715 * (x * x * x))));
+    case RV_ACT_GELU_TANH:
+        return x * (rv_real)0.5 * (1 + vec_tanh((rv_real)0.7978845608028654 * (x + (rv_real)0.044715 * (x * x * x))));
     default: return x;
     }
 }
@@ -94,8 +104,8 @@ static __attribute__((noinline)) void finish(const rv__gemm_block *b, int64_t m,
         }
 }
 
-/* One vector of sums into C: alpha sum + (what is in C, or else the bias), and then the bias if it is still to be added.
- * x + -0 is x, even for -0. */
+/* One vector of sums into C: alpha sum + (what is in C, or else the bias), and then the bias if it is still to be
+ * added. x + -0 is x, even for -0. */
 INLINE void put(const rv__gemm_block *b, const bool full, rv_real *c, int64_t count, vec sum, const rv_real *bias) {
     const vec none = vec_set((rv_real)-0.0);
     const vec add = !bias ? none : full ? vec_load(bias) : vec_load_n(bias, count);
@@ -110,10 +120,12 @@ INLINE void put(const rv__gemm_block *b, const bool full, rv_real *c, int64_t co
 static void put_transposed(const rv__gemm_block *b, int64_t m, const rv_real *sum, rv_real *c, const rv_real *bias) {
     rv_real turned[NR * TILE_ROWS] __attribute__((aligned(64)));
     for (int64_t i = 0; i < m; i += RV_LANES)
-        for (int64_t j = 0; j < b->n; j += RV_LANES) turn_square(sum + i * NR + j, NR, turned + j * TILE_ROWS + i, TILE_ROWS);
+        for (int64_t j = 0; j < b->n; j += RV_LANES)
+            turn_square(sum + i * NR + j, NR, turned + j * TILE_ROWS + i, TILE_ROWS);
     for (int64_t j = 0; j < b->n; j++)
         for (int64_t i = 0; i < m; i += RV_LANES) /* the junk beyond row m is not read */
-            put(b, false, c + j * b->ldc + i, m - i < RV_LANES ? m - i : RV_LANES, vec_load(turned + j * TILE_ROWS + i), bias ? bias + i : NULL);
+            put(b, false, c + j * b->ldc + i, m - i < RV_LANES ? m - i : RV_LANES, vec_load(turned + j * TILE_ROWS + i),
+                bias ? bias + i : NULL);
 }
 
 /* ---- the tile */
@@ -125,13 +137,14 @@ static void put_transposed(const rv__gemm_block *b, int64_t m, const rv_real *su
 #define LAST(p, n) vec_load(p)
 #endif
 
-/* mr x (nv vectors) of C at c. by_row: the elements of a row of S are neighbours, and s_step is from row to row; otherwise
- * those of a column are, and s_step is from column to column. */
-INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c,
-                 const rv_real *bias, const rv_real *ahead) {
+/* mr x (nv vectors) of C at c. by_row: the elements of a row of S are neighbours, and s_step is from row to row;
+ * otherwise those of a column are, and s_step is from column to column. */
+INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_block *b, const rv_real *s,
+                 int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead) {
     const int64_t v_row = b->v_row, n_last = b->n - (nv - 1) * RV_LANES, depth = b->k;
     const rv_real *v = b->v;
-    const int64_t far = ahead && NR > LINE && b->m <= MR ? depth * LINE : 0; /* of the one tile, which fetches both halves */
+    const int64_t far =
+        ahead && NR > LINE && b->m <= MR ? depth * LINE : 0; /* of the one tile, which fetches both halves */
     /* One line is fetched in each step of k: of the next panel of V, or else of this tile's rows, each in turn. */
     const bool rows_ahead = by_row && !ahead;
     const int64_t ahead_step = ahead ? LINE : by_row ? s_step + 1 : 0, turn_back = rows_ahead ? LINE * s_step : 0;
@@ -189,12 +202,15 @@ INLINE void tile(const int mr, const int nv, const bool by_row, const rv__gemm_b
     }
 }
 
-typedef void tile_fn(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead);
+typedef void tile_fn(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias,
+                     const rv_real *ahead);
 #define TILE(mr, nv)                                                                                                   \
-    static void by_row_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead) {    \
+    static void by_row_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c,              \
+                                   const rv_real *bias, const rv_real *ahead) {                                        \
         tile(mr, nv, true, b, s, s_step, c, bias, ahead);                                                              \
     }                                                                                                                  \
-    static void by_column_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c, const rv_real *bias, const rv_real *ahead) { \
+    static void by_column_##mr##_##nv(const rv__gemm_block *b, const rv_real *s, int64_t s_step, rv_real *c,           \
+                                      const rv_real *bias, const rv_real *ahead) {                                     \
         tile(mr, nv, false, b, s, s_step, c, bias, ahead);                                                             \
     }
 #if RV_TILE_ROWS == 14
@@ -239,7 +255,9 @@ void RV_KERNEL_FN(gemm_pack_v)(bool trans, int64_t n, int64_t k, const rv_real *
             for (int64_t p = 0; p < k; p++)
                 for (int j = 0; j < NR; j += RV_LANES) {
                     int64_t left = n - j;
-                    vec_store(dst + p * NR + j, left >= RV_LANES ? vec_load(x + p * ld + j) : left > 0 ? vec_load_n(x + p * ld + j, left) : vec_set(0));
+                    vec_store(dst + p * NR + j, left >= RV_LANES ? vec_load(x + p * ld + j)
+                                                : left > 0       ? vec_load_n(x + p * ld + j, left)
+                                                                 : vec_set(0));
                 }
         return;
     }

@@ -47,8 +47,9 @@ static inline vec vec_load(const rv_real *p) { return *(const vec_u *)p; }
 static inline void vec_store(rv_real *p, vec v) { *(vec_u *)p = v; }
 static inline vec vec_set(rv_real s) { return s - (vec){0}; }
 
-/* a v + c: never one FMA on x86, always one on aarch64. Compilers would fuse where the two are in one basic block, and so, where
- * c is loaded in one of several ways, copies of an inline function differently; they must have the same bits. */
+/* a v + c: never one FMA on x86, always one on aarch64. Compilers would fuse where the two are in one basic block, and
+ * so, where c is loaded in one of several ways, copies of an inline function differently; they must have the same bits.
+ */
 static inline vec vec_scale_add(rv_real a, vec v, vec c) {
 #if defined(__x86_64__)
     v *= a;
@@ -63,8 +64,8 @@ static inline vec vec_scale_add(rv_real a, vec v, vec c) {
 #endif
 }
 
-/* For the loop that follows: unroll it whole, n being at least the number of its rounds (clang takes no n here: 'unroll n' comes
- * too late for it to keep arrays in registers); or vectorise it, since no round reads what another writes. */
+/* For the loop that follows: unroll it whole, n being at least the number of its rounds (clang takes no n here: 'unroll
+ * n' comes too late for it to keep arrays in registers); or vectorise it, since no round reads what another writes. */
 #ifdef __clang__
 #define RV_UNROLL(n) RV_PRAGMA(clang loop unroll(full))
 #define RV_IVDEP RV_PRAGMA(clang loop vectorize(assume_safety))
@@ -73,8 +74,8 @@ static inline vec vec_scale_add(rv_real a, vec v, vec c) {
 #define RV_IVDEP RV_PRAGMA(GCC ivdep)
 #endif
 
-/* The vector is computed here and what is loaded below is loaded later. Of the rounds of an unrolled loop clang's scheduler would
- * begin all before it ends one, and run out of registers. */
+/* The vector is computed here and what is loaded below is loaded later. Of the rounds of an unrolled loop clang's
+ * scheduler would begin all before it ends one, and run out of registers. */
 #if defined(__clang__) && defined(__x86_64__)
 #define RV_NOW(vector) __asm__ volatile("" : "+v"(vector)::"memory")
 #else
@@ -89,7 +90,9 @@ static inline void vec_store_n(rv_real *p, int64_t n, vec v);
 
 #if RV_VBYTES == 64 && !defined(RV_DOUBLE)
 static inline __mmask16 vec_mask_n(int64_t n) { return (__mmask16)((1u << n) - 1); }
-static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad) { return (vec)_mm512_mask_loadu_ps((__m512)vec_set(pad), vec_mask_n(n), p); }
+static inline vec vec_load_pad(const rv_real *p, int64_t n, rv_real pad) {
+    return (vec)_mm512_mask_loadu_ps((__m512)vec_set(pad), vec_mask_n(n), p);
+}
 static inline void vec_store_n(rv_real *p, int64_t n, vec v) { _mm512_mask_storeu_ps(p, vec_mask_n(n), (__m512)v); }
 #elif RV_VBYTES == 32 && !defined(RV_DOUBLE)
 static inline __m256i vec_mask_n(int64_t n) { return (__m256i)((vec_i){0, 1, 2, 3, 4, 5, 6, 7} < (int)n); }

@@ -14,11 +14,20 @@
 #include "tensor/tensor.h"
 
 /** Activations that a GEMM epilogue and the elementwise ops know. */
-typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_COUNT } rv_act;
+typedef enum {
+    RV_ACT_NONE,
+    RV_ACT_RELU,
+    RV_ACT_TANH,
+    RV_ACT_SIGMOID,
+    RV_ACT_GELU,
+    RV_ACT_GELU_TANH,
+    RV_ACT_COUNT
+} rv_act;
 
 #define RV_PRAGMA(text) _Pragma(#text)
-/** for (int64_t i = 0; i < n; i++) { ... }, shared out among so many threads in OpenMP's static or dynamic way; one thread runs it
- *  without a team, whose start and end would cost a quarter of a microsecond: as much as many an op of a small model. */
+/** for (int64_t i = 0; i < n; i++) { ... }, shared out among so many threads in OpenMP's static or dynamic way; one
+ * thread runs it without a team, whose start and end would cost a quarter of a microsecond: as much as many an op of a
+ * small model. */
 #define RV_FOR_AS(way, i, n, threads, ...)                                                                             \
     do {                                                                                                               \
         const int64_t rv_for_n = (n);                                                                                  \
@@ -32,7 +41,7 @@ typedef enum { RV_ACT_NONE, RV_ACT_RELU, RV_ACT_TANH, RV_ACT_SIGMOID, RV_ACT_GEL
     } while (0)
 #define RV_FOR(i, n, threads, ...) RV_FOR_AS(static, i, n, threads, __VA_ARGS__)
 
-typedef struct rv_attend rv_attend; /* attention.h */
+typedef struct rv_attend rv_attend;           /* attention.h */
 typedef struct rv__gemm_block rv__gemm_block; /* gemm_block.h */
 
 /** Elements of dropout whose decisions come from the same 16 counters (kernels.def: vmask). */

@@ -21,8 +21,10 @@ static double pass(int threads, int64_t n, int64_t times, bool triad, rv_real *x
 #pragma omp for schedule(static) nowait
         for (int64_t b = 0; b < rv_blocks(n); b++) {
             const rv_range r = rv_block(n, b);
-            if (triad) rv_k()->vaffine(r.end - r.begin, (rv_real)1e-3, 0, x + r.begin, y + r.begin, true);
-            else y[r.begin] = rv_k()->vsum(r.end - r.begin, x + r.begin);
+            if (triad)
+                rv_k()->vaffine(r.end - r.begin, (rv_real)1e-3, 0, x + r.begin, y + r.begin, true);
+            else
+                y[r.begin] = rv_k()->vsum(r.end - r.begin, x + r.begin);
         }
     }
     return (triad ? 3 : 1) * (double)(n * times) * sizeof *x / (rv_now() - start) / 1e9;
@@ -46,7 +48,8 @@ double rv_peak_bandwidth(int threads, int64_t n, rv_real *x, rv_real *y) {
 
 double rv_peak_gflops(int threads) {
     enum { CALM = 24, MOST = 400 };
-    const double goal = 0.002; /* shorter than what a scheduler gives another program at a time: some runs have the cores alone */
+    const double goal =
+        0.002; /* shorter than what a scheduler gives another program at a time: some runs have the cores alone */
     double best = run(threads, 200000); /* wakes the threads and the clock */
     const int64_t n = (int64_t)(goal * best * 1e9 / (24. * rv_k()->lanes * threads)) + 1000;
     for (int i = 0, calm = 0; i < MOST && calm < CALM; i++) {

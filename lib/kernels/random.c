@@ -52,8 +52,8 @@ static inline uint32_t at_least(u32v x, uint32_t least) {
 #endif
 }
 
-/* The 8 words of RV_MASK_GROUP elements: word 2 w + h tells of half h (the low one first) of number w of the 16 counters
- * from `first`. */
+/* The 8 words of RV_MASK_GROUP elements: word 2 w + h tells of half h (the low one first) of number w of the 16
+ * counters from `first`. */
 static inline void draw_groups(rv_rng_key key, uint64_t step, uint64_t first, uint32_t least, uint16_t *bits) {
     enum { WORDS = RV_MASK_GROUP / 16, PARTS = ABREAST * 16 / LANES };
     u32v lane = {0};
@@ -100,7 +100,8 @@ void RV_KERNEL_FN(vmask)(rv_rng_key key, uint64_t step, uint64_t first, int64_t 
     for (int64_t i = 0; w < words; i++, w++) bits[w] = rest[i];
 }
 
-void RV_KERNEL_FN(vkeep)(int64_t n, const uint16_t *bits, rv_real scale, const rv_real *x, const rv_real *base, rv_real *y) {
+void RV_KERNEL_FN(vkeep)(int64_t n, const uint16_t *bits, rv_real scale, const rv_real *x, const rv_real *base,
+                         rv_real *y) {
     for (int64_t i = 0; i < n; i += RV_LANES) {
         vec v = row_get(x + i, n - i, 0);
         if (bits) v = mask_keep(bits, i, v * scale);

@@ -7,7 +7,9 @@
 
 #include "kernels/vmath_inline.h"
 
-static inline vec row_get(const rv_real *p, int64_t left, rv_real pad) { return left >= RV_LANES ? vec_load(p) : vec_load_pad(p, left, pad); }
+static inline vec row_get(const rv_real *p, int64_t left, rv_real pad) {
+    return left >= RV_LANES ? vec_load(p) : vec_load_pad(p, left, pad);
+}
 static inline void row_put(rv_real *p, int64_t left, vec v) {
     if (left >= RV_LANES)
         vec_store(p, v);
@@ -15,7 +17,9 @@ static inline void row_put(rv_real *p, int64_t left, vec v) {
         vec_store_n(p, left, v);
 }
 /* Overwrite, or add to what is there. */
-static inline void row_give(rv_real *p, int64_t left, vec v, bool acc) { row_put(p, left, acc ? row_get(p, left, 0) + v : v); }
+static inline void row_give(rv_real *p, int64_t left, vec v, bool acc) {
+    row_put(p, left, acc ? row_get(p, left, 0) + v : v);
+}
 
 /* The largest of n; -INFINITY for none. NaN is passed over. */
 static inline rv_real row_max(int64_t n, const rv_real *x) {

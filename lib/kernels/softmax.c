@@ -16,7 +16,8 @@ void RV_KERNEL_FN(softmax_back_row)(int64_t n, const rv_real *y, const rv_real *
     vec s = {0};
     for (int64_t i = 0; i < n; i += RV_LANES) s += row_get(y + i, n - i, 0) * row_get(dy + i, n - i, 0);
     rv_real dot = vec_hsum(s);
-    for (int64_t i = 0; i < n; i += RV_LANES) row_give(dx + i, n - i, row_get(y + i, n - i, 0) * (row_get(dy + i, n - i, 0) - dot), acc);
+    for (int64_t i = 0; i < n; i += RV_LANES)
+        row_give(dx + i, n - i, row_get(y + i, n - i, 0) * (row_get(dy + i, n - i, 0) - dot), acc);
 }
 
 /* Chunks that fit the first-level cache: the maximum so far rescales the sum so far, so memory is read once
@@ -48,7 +49,8 @@ rv_real RV_KERNEL_FN(logsumexp_row)(int64_t n, const rv_real *x, rv_real *sum_x)
     return max + (rv_real)log((double)sum);
 }
 
-void RV_KERNEL_FN(cross_entropy_back_row)(int64_t n, const rv_real *x, rv_real lse, rv_real scale, rv_real uniform, rv_real *dx, bool acc) {
+void RV_KERNEL_FN(cross_entropy_back_row)(int64_t n, const rv_real *x, rv_real lse, rv_real scale, rv_real uniform,
+                                          rv_real *dx, bool acc) {
     for (int64_t i = 0; i < n; i += RV_LANES)
         row_give(dx + i, n - i, scale * (vec_exp(row_get(x + i, n - i, 0) - lse) - uniform), acc);
 }
@@ -75,7 +77,8 @@ rv_real RV_KERNEL_FN(exp_row)(int64_t n, const rv_real *x, rv_real *y, rv_real *
     return max;
 }
 
-void RV_KERNEL_FN(affine_rows)(int64_t rows, int64_t n, rv_real *x, int64_t ld, const rv_real *scale, rv_real shift, rv_real *sum, bool acc) {
+void RV_KERNEL_FN(affine_rows)(int64_t rows, int64_t n, rv_real *x, int64_t ld, const rv_real *scale, rv_real shift,
+                               rv_real *sum, bool acc) {
     for (int64_t i = 0; i < n; i += RV_LANES) {
         vec s = {0};
         for (int64_t r = 0; r < rows; r++) {

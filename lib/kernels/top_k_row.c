@@ -14,8 +14,8 @@ static rv_real kth(int64_t n, const rv_real *x, int64_t k, rv_real *value) {
     return value[k - 1];
 }
 
-/* The k-th largest of the chunks' maxima is a bound: k chunks hold something as large, so what is smaller is not among the k
- * largest of all, and few chunks hold anything else. These go through a list kept sorted by insertion. */
+/* The k-th largest of the chunks' maxima is a bound: k chunks hold something as large, so what is smaller is not among
+ * the k largest of all, and few chunks hold anything else. These go through a list kept sorted by insertion. */
 void RV_KERNEL_FN(top_k_row)(int64_t n, const rv_real *x, int64_t k, rv_real *value, int32_t *place) {
     rv_real max[CHUNKS];
     int64_t size = ((n + CHUNKS - 1) / CHUNKS + RV_LANES - 1) / RV_LANES * RV_LANES, have = 0;

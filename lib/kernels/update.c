@@ -8,7 +8,7 @@ void rv_update_run(rv_update_fn *fn, int nspans, const rv_update_span *span, con
     no_decay.keep = 1;
     double elements = 0;
     for (int i = 0; i < nspans; i++) elements += (double)span[i].n;
-    /* One region for all tensors: a model has many small ones. */
+        /* One region for all tensors: a model has many small ones. */
 #pragma omp parallel num_threads(rv_threads_for(10 * elements))
     for (int i = 0; i < nspans; i++) {
         const rv_update_span *s = &span[i];
@@ -16,7 +16,8 @@ void rv_update_run(rv_update_fn *fn, int nspans, const rv_update_span *span, con
 #pragma omp for schedule(static) nowait
         for (int64_t b = 0; b < rv_blocks(s->n); b++) {
             rv_range r = rv_block(s->n, b);
-            fn(r.end - r.begin, s->x + r.begin, s->g + r.begin, s->s0 ? s->s0 + r.begin : NULL, s->s1 ? s->s1 + r.begin : NULL, us);
+            fn(r.end - r.begin, s->x + r.begin, s->g + r.begin, s->s0 ? s->s0 + r.begin : NULL,
+               s->s1 ? s->s1 + r.begin : NULL, us);
         }
     }
 }

@@ -10,13 +10,14 @@
 
 /* Plain loops: with -fno-math-errno the compiler vectorises them, square root included, and memory is the limit. */
 
-void RV_KERNEL_FN(sgd)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *s0, rv_real *s1, const rv_update *u) {
+void RV_KERNEL_FN(sgd)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *s0, rv_real *s1,
+                       const rv_update *u) {
     const rv_update k = *u;
     for (int64_t i = 0; i < n; i++) x[i] -= k.lr * (k.scale * g[i] + k.l2 * x[i]);
 }
 
-void RV_KERNEL_FN(sgd_momentum)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *restrict buf, rv_real *s1,
-                                const rv_update *u) {
+void RV_KERNEL_FN(sgd_momentum)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *restrict buf,
+                                rv_real *s1, const rv_update *u) {
     const rv_update k = *u;
     const rv_real now = k.nesterov ? 1 : 0, ahead = k.nesterov ? k.a : 1; /* the step: now * d + ahead * buf */
     for (int64_t i = 0; i < n; i++) {
@@ -27,8 +28,8 @@ void RV_KERNEL_FN(sgd_momentum)(int64_t n, rv_real *restrict x, const rv_real *r
     }
 }
 
-void RV_KERNEL_FN(adam)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *restrict avg, rv_real *restrict sq,
-                        const rv_update *u) {
+void RV_KERNEL_FN(adam)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *restrict avg,
+                        rv_real *restrict sq, const rv_update *u) {
     const rv_update k = *u;
     for (int64_t i = 0; i < n; i++) {
         rv_real d = k.scale * g[i] + k.l2 * x[i];
@@ -40,8 +41,8 @@ void RV_KERNEL_FN(adam)(int64_t n, rv_real *restrict x, const rv_real *restrict 
     }
 }
 
-void RV_KERNEL_FN(adadelta)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *restrict sq, rv_real *restrict acc,
-                            const rv_update *u) {
+void RV_KERNEL_FN(adadelta)(int64_t n, rv_real *restrict x, const rv_real *restrict g, rv_real *restrict sq,
+                            rv_real *restrict acc, const rv_update *u) {
     const rv_update k = *u;
     for (int64_t i = 0; i < n; i++) {
         rv_real d = k.scale * g[i] + k.l2 * x[i];

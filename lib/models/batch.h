@@ -14,7 +14,7 @@ typedef struct {
 
 /** One batch; what an experiment has no use for is NULL or 0. The arrays belong to who fills it. */
 typedef struct {
-    rv_sequences source;     /**< what an encoder reads */
+    rv_sequences source;    /**< what an encoder reads */
     int64_t B, T;           /**< rows, and positions of a decoder */
     const int32_t *in;      /**< (B, T) ids that a decoder reads */
     const int32_t *out;     /**< (B, T) ids that are to follow them, RV_IGNORE where none is wanted */

@@ -1,26 +1,37 @@
 /* The layer of a recurrent decoder that attends to its memory [Bahdanau 2015, Luong 2015]. */
 #include "models/decoder_private.h"
 
-static bool additive(const rv_reading *r) { return r->attend == RV_ATTEND_BAHDANAU || r->attend == RV_ATTEND_LUONG_CONCAT; }
+static bool additive(const rv_reading *r) {
+    return r->attend == RV_ATTEND_BAHDANAU || r->attend == RV_ATTEND_LUONG_CONCAT;
+}
 
-int64_t rv__attention_output(const rv_decoder_config *c) { return c->reading.readout_size ? c->reading.readout_size : c->rnn.hidden_size; }
+int64_t rv__attention_output(const rv_decoder_config *c) {
+    return c->reading.readout_size ? c->reading.readout_size : c->rnn.hidden_size;
+}
 
 static rv_status check(const rv_decoder_config *c) {
     const rv_reading *r = &c->reading;
     if (additive(r) && r->attention_size < 1)
-        return rv_error(RV_EUSAGE, "decoder: attention_size %lld; additive attention needs a positive one", (long long)r->attention_size);
+        return rv_error(RV_EUSAGE, "decoder: attention_size %lld; additive attention needs a positive one",
+                        (long long)r->attention_size);
     if (r->attend == RV_ATTEND_LUONG_DOT && c->memory_size != c->rnn.hidden_size)
-        return rv_error(RV_EUSAGE, "decoder: attention luong_dot compares states of %lld numbers with a memory of %lld; make them equal, or use "
-                                   "luong_general, which maps one to the other",
+        return rv_error(RV_EUSAGE,
+                        "decoder: attention luong_dot compares states of %lld numbers with a memory of %lld; make them "
+                        "equal, or use "
+                        "luong_general, which maps one to the other",
                         (long long)c->rnn.hidden_size, (long long)c->memory_size);
     if (!rv__is_luong(c) && (r->input_feeding || r->local_window > 0))
-        return rv_error(RV_EUSAGE, "decoder: input feeding and local attention go with luong's attention; use it or remove them");
+        return rv_error(RV_EUSAGE,
+                        "decoder: input feeding and local attention go with luong's attention; use it or remove them");
     if (r->input_feeding && c->rnn.num_layers > 1)
-        return rv_error(RV_EUSAGE, "decoder: input feeding with %d layers; it feeds the attentional vector to the first layer, which must be the only one "
-                                   "here: set num_layers to 1 or input_feeding to false",
+        return rv_error(RV_EUSAGE,
+                        "decoder: input feeding with %d layers; it feeds the attentional vector to the first layer, "
+                        "which must be the only one "
+                        "here: set num_layers to 1 or input_feeding to false",
                         c->rnn.num_layers);
     if (r->local_window > 0 && r->local_window < 1)
-        return rv_error(RV_EUSAGE, "decoder: a local window of %g; it must be at least 1, or 0 for global attention", r->local_window);
+        return rv_error(RV_EUSAGE, "decoder: a local window of %g; it must be at least 1, or 0 for global attention",
+                        r->local_window);
     return RV_OK;
 }
 
@@ -46,7 +57,9 @@ rv_status rv__attention_declare(rv_params *params, const rv_decoder_config *c, a
         a->w_position = rv_params_add(params, r->init, 2, (int64_t[]){H, H}, "decoder.attention.position.weight");
         a->v_position = rv_params_add(params, r->vector_init, 1, &H, "decoder.attention.position.v");
     }
-    if (rv__is_luong(c)) a->w_out = rv_params_add(params, r->init, 2, (int64_t[]){rv__attention_output(c), D + H}, "decoder.readout.weight");
+    if (rv__is_luong(c))
+        a->w_out =
+            rv_params_add(params, r->init, 2, (int64_t[]){rv__attention_output(c), D + H}, "decoder.readout.weight");
     return RV_OK;
 }
 
@@ -54,8 +67,9 @@ rv_tensor *rv__attention_keys(rv_tape *tape, const attention_layer *a, rv_tensor
     return a->w_key ? rv_linear(tape, states, a->w_key, NULL, RV_ACT_NONE) : states;
 }
 
-rv_attention_sequence rv__attention_run(rv_tape *tape, const rv_decoder_config *c, const attention_layer *a, const source *from, rv_tensor *x,
-                                        rv_tensor *h0, rv_tensor *c0, rv_tensor *feed) {
+rv_attention_sequence rv__attention_run(rv_tape *tape, const rv_decoder_config *c, const attention_layer *a,
+                                        const source *from, rv_tensor *x, rv_tensor *h0, rv_tensor *c0,
+                                        rv_tensor *feed) {
     const rv_reading *r = &c->reading;
     if (!x) return (rv_attention_sequence){NULL};
     if (r->input_feeding && !feed) {

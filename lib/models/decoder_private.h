@@ -20,10 +20,13 @@ typedef struct {
     rv_readout kind;
     rv_tensor *weight, *bias;
 } readout;
-/* decoder.readout.weight (R, H + C) for [h_t; c_t], or (2 R, H + E + C) for [s_{i-1}; E y_{i-1}; c_i]; decoder.readout.bias. */
+/* decoder.readout.weight (R, H + C) for [h_t; c_t], or (2 R, H + E + C) for [s_{i-1}; E y_{i-1}; c_i];
+ * decoder.readout.bias. */
 rv_status rv__readout_declare(rv_params *params, const rv_decoder_config *config, int64_t context_size, readout *r);
-/* h (T, B, H), first (B, H) the state before h or NULL for zeros, x (T, B, E), context (T, B, C) or NULL -> (T, B, size). */
-rv_tensor *rv__readout_apply(rv_tape *tape, const readout *r, rv_tensor *h, rv_tensor *first, rv_tensor *x, rv_tensor *context);
+/* h (T, B, H), first (B, H) the state before h or NULL for zeros, x (T, B, E), context (T, B, C) or NULL -> (T, B,
+ * size). */
+rv_tensor *rv__readout_apply(rv_tape *tape, const readout *r, rv_tensor *h, rv_tensor *first, rv_tensor *x,
+                             rv_tensor *context);
 int64_t rv__readout_size(const rv_decoder_config *config, int64_t context_size);
 
 /* ---- decoder_attention.c */
@@ -37,14 +40,15 @@ typedef struct {
     const int32_t *lengths, *rows;
 } source;
 static inline bool rv__is_luong(const rv_decoder_config *c) { return c->reading.attend > RV_ATTEND_BAHDANAU; }
-/* The last layer's parameters, decoder.attention.* and, of luong, decoder.readout.weight (O, D + H). RV_EUSAGE when the parts
- * do not fit each other. */
+/* The last layer's parameters, decoder.attention.* and, of luong, decoder.readout.weight (O, D + H). RV_EUSAGE when the
+ * parts do not fit each other. */
 rv_status rv__attention_declare(rv_params *params, const rv_decoder_config *config, attention_layer *a);
 /* What queries are compared with, (B, S, A) from states (B, S, D). */
 rv_tensor *rv__attention_keys(rv_tape *tape, const attention_layer *a, rv_tensor *states);
 /* x (T, B, E); h0, c0 (B, H); feed (B, O) with input feeding: the last output, NULL for zeros. */
-rv_attention_sequence rv__attention_run(rv_tape *tape, const rv_decoder_config *config, const attention_layer *a, const source *from, rv_tensor *x,
-                                        rv_tensor *h0, rv_tensor *c0, rv_tensor *feed);
+rv_attention_sequence rv__attention_run(rv_tape *tape, const rv_decoder_config *config, const attention_layer *a,
+                                        const source *from, rv_tensor *x, rv_tensor *h0, rv_tensor *c0,
+                                        rv_tensor *feed);
 /* Width of luong's attentional vector. */
 int64_t rv__attention_output(const rv_decoder_config *config);
 

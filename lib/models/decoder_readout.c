@@ -5,7 +5,8 @@ rv_status rv__bridge_declare(rv_params *params, const rv_decoder_config *c, brid
     bool reverse = r->bridge == RV_BRIDGE_REVERSE;
     *b = (bridge){.kind = r->bridge, .layers = c->rnn.num_layers};
     if (reverse && !c->reverse_size)
-        return rv_error(RV_EUSAGE, "decoder: bridge reverse starts from the encoder's reverse direction, which it does not have; make the encoder a "
+        return rv_error(RV_EUSAGE, "decoder: bridge reverse starts from the encoder's reverse direction, which it does "
+                                   "not have; make the encoder a "
                                    "bidirectional rnn or set bridge to dense");
     if (!reverse && r->bridge != RV_BRIDGE_DENSE) return RV_OK;
     int64_t H = c->rnn.hidden_size, in = reverse ? c->reverse_size : c->memory_size;
@@ -66,11 +67,13 @@ static rv_tensor *previous(rv_tape *tape, rv_tensor *h, rv_tensor *first) {
     rv_tensor *zero = first ? NULL : rv_leaf(tape, false, 3, (int64_t[]){1, B, H});
     if (zero)
         for (int64_t i = 0; i < B * H; i++) zero->x[i] = 0;
-    rv_tensor *both[] = {first ? rv_reshape(tape, first, 3, (int64_t[]){1, B, H}) : zero, T > 1 ? rv_slice(tape, h, 0, 0, T - 1) : NULL};
+    rv_tensor *both[] = {first ? rv_reshape(tape, first, 3, (int64_t[]){1, B, H}) : zero,
+                         T > 1 ? rv_slice(tape, h, 0, 0, T - 1) : NULL};
     return rv_concat(tape, T > 1 ? 2 : 1, both, 0);
 }
 
-rv_tensor *rv__readout_apply(rv_tape *tape, const readout *r, rv_tensor *h, rv_tensor *first, rv_tensor *x, rv_tensor *context) {
+rv_tensor *rv__readout_apply(rv_tape *tape, const readout *r, rv_tensor *h, rv_tensor *first, rv_tensor *x,
+                             rv_tensor *context) {
     if (!h) return NULL;
     rv_tensor *in[3] = {h};
     int n = 1;

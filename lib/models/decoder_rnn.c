@@ -1,8 +1,8 @@
 /* The recurrent decoder: embedding, dropout, a stack of RNN, LSTM or GRU layers, dropout. Time-major. Its state is the
  * hidden (and cell) state of every layer.
  *
- * With a memory a bridge makes the first state, the last layer may attend to the memory or the summary enters every step,
- * and a readout stands between the stack and the head; a state then holds a copy of what is read, too. */
+ * With a memory a bridge makes the first state, the last layer may attend to the memory or the summary enters every
+ * step, and a readout stands between the stack and the head; a state then holds a copy of what is read, too. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -13,7 +13,7 @@ struct rv_decoder {
     bool attends;         /* the last layer does */
     int64_t context_size; /* of what the readout gets beside the state; 0: nothing */
     rv_input *input;
-    rv_rnn *rnn;          /* the layers that do not attend, or NULL */
+    rv_rnn *rnn; /* the layers that do not attend, or NULL */
     attention_layer attention;
     bridge bridge;
     readout readout;
@@ -21,16 +21,21 @@ struct rv_decoder {
 
 struct rv_decoder_state {
     rv_rnn_carry *carry;
-    rv_real *feed, *feed_spare;     /* (B, O): the last attentional vectors, for input feeding; else NULL */
-    int64_t feed_size;              /* O */
-    int32_t *row, *row_spare;       /* the sentence that each row reads */
-    rv_tensor summary, states, keys; /* copies, with values alone; x is NULL where the decoder does not read it, and of keys that are the states */
+    rv_real *feed, *feed_spare;      /* (B, O): the last attentional vectors, for input feeding; else NULL */
+    int64_t feed_size;               /* O */
+    int32_t *row, *row_spare;        /* the sentence that each row reads */
+    rv_tensor summary, states, keys; /* copies, with values alone; x is NULL where the decoder does not read it, and of
+                                        keys that are the states */
     int32_t *lengths;
 };
 
 static bool attends(const rv_decoder_config *c) { return c->memory_size && c->reading.attend != RV_ATTEND_NONE; }
-static bool feeds_context(const rv_decoder_config *c) { return c->memory_size && !attends(c) && c->reading.context_each_step; }
-static int64_t context_size(const rv_decoder_config *c) { return attends(c) ? c->memory_size : feeds_context(c) ? c->memory_size : 0; }
+static bool feeds_context(const rv_decoder_config *c) {
+    return c->memory_size && !attends(c) && c->reading.context_each_step;
+}
+static int64_t context_size(const rv_decoder_config *c) {
+    return attends(c) ? c->memory_size : feeds_context(c) ? c->memory_size : 0;
+}
 
 static void destroy(rv_decoder *d) {
     if (!d) return;
@@ -74,7 +79,11 @@ static source source_of(rv_tape *tape, const rv_decoder *d, const rv_memory *m) 
 }
 
 static source source_kept(rv_decoder_state *s) {
-    return (source){.summary = &s->summary, .states = &s->states, .keys = s->keys.x ? &s->keys : &s->states, .lengths = s->lengths, .rows = s->row};
+    return (source){.summary = &s->summary,
+                    .states = &s->states,
+                    .keys = s->keys.x ? &s->keys : &s->states,
+                    .lengths = s->lengths,
+                    .rows = s->row};
 }
 
 /* Each row's summary at each step: (T, B, C). */
@@ -82,15 +91,17 @@ static rv_tensor *at_each_step(rv_tape *tape, const source *from, int64_t B, int
     int32_t *ids = rv_tape_alloc(tape, (size_t)(T * B) * sizeof *ids);
     if (!ids || !from->summary) return NULL;
     for (int64_t i = 0; i < T * B; i++) ids[i] = from->rows ? from->rows[i % B] : (int32_t)(i % B);
-    return rv_reshape(tape, rv_embedding(tape, from->summary, ids, T * B, 1), 3, (int64_t[]){T, B, from->summary->dim[1]});
+    return rv_reshape(tape, rv_embedding(tape, from->summary, ids, T * B, 1), 3,
+                      (int64_t[]){T, B, from->summary->dim[1]});
 }
 
 /* The layers below, then the attending one. feed: NULL for a fresh start. */
-static rv_attention_sequence attend(rv_tape *tape, const rv_decoder *d, const source *from, rv_tensor *x, const rv_rnn_state *before,
-                                    rv_tensor *feed, rv_rnn_state *after) {
+static rv_attention_sequence attend(rv_tape *tape, const rv_decoder *d, const source *from, rv_tensor *x,
+                                    const rv_rnn_state *before, rv_tensor *feed, rv_rnn_state *after) {
     int top = d->config.rnn.num_layers - 1;
     if (d->rnn) x = rv_dropout(tape, rv_rnn_forward(tape, d->rnn, x, NULL, before, after), d->config.rnn.dropout);
-    rv_attention_sequence s = rv__attention_run(tape, &d->config, &d->attention, from, x, before->h[top], before->c[top], feed);
+    rv_attention_sequence s =
+        rv__attention_run(tape, &d->config, &d->attention, from, x, before->h[top], before->c[top], feed);
     after->n = top + 1;
     after->h[top] = s.hn;
     after->c[top] = s.cn;
@@ -98,25 +109,30 @@ static rv_attention_sequence attend(rv_tape *tape, const rv_decoder *d, const so
 }
 
 /* forward; with attention *weights, unless NULL, becomes (T, B, S). */
-static rv_tensor *run(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory,
-                      rv_tensor **weights) {
+static rv_tensor *run(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state,
+                      const rv_memory *memory, rv_tensor **weights) {
     const rv_decoder_config *c = &d->config;
     RV_ASSERT((!state || B == state->carry->batch) && (!c->memory_size || state || memory));
     rv_tensor *x = rv_input_read(tape, d->input, &(rv_sequences){.B = B, .T = T, .ids = ids}, true, NULL);
     if (!x) return NULL;
     rv_rnn_state before = {0}, after = {0};
     source from = {NULL};
-    if (state) before = rv_rnn_carry_load(tape, state->carry);
-    else if (memory) before = rv__bridge_apply(tape, &d->bridge, memory);
+    if (state)
+        before = rv_rnn_carry_load(tape, state->carry);
+    else if (memory)
+        before = rv__bridge_apply(tape, &d->bridge, memory);
     if (c->memory_size) from = state ? source_kept(state) : source_of(tape, d, memory);
     if (rv_tape_status(tape) != RV_OK) return NULL; /* a first state that is missing would pass for zeros */
     rv_tensor *h, *context = NULL;
     if (d->attends) {
-        rv_tensor *feed = state && state->feed ? rv_constant(tape, 2, (int64_t[]){B, state->feed_size}, state->feed) : NULL;
+        rv_tensor *feed =
+            state && state->feed ? rv_constant(tape, 2, (int64_t[]){B, state->feed_size}, state->feed) : NULL;
         rv_attention_sequence s = attend(tape, d, &from, x, &before, feed, &after);
         if (weights) *weights = s.weights;
         h = rv__is_luong(c) ? s.output : s.h;
-        if (h && state && state->feed) memcpy(state->feed, s.output->x + (T - 1) * B * state->feed_size, (size_t)(B * state->feed_size) * sizeof(rv_real));
+        if (h && state && state->feed)
+            memcpy(state->feed, s.output->x + (T - 1) * B * state->feed_size,
+                   (size_t)(B * state->feed_size) * sizeof(rv_real));
         if (c->reading.readout != RV_READOUT_STATE) context = s.context;
     } else {
         if (d->context_size) context = at_each_step(tape, &from, B, T);
@@ -124,18 +140,23 @@ static rv_tensor *run(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t 
         h = rv_rnn_forward(tape, d->rnn, in, NULL, state || memory ? &before : NULL, state ? &after : NULL);
     }
     if (h && state) rv_rnn_carry_save(state->carry, &after);
-    if (c->memory_size && !rv__is_luong(c)) h = rv__readout_apply(tape, &d->readout, h, before.h[c->rnn.num_layers - 1], x, context);
+    if (c->memory_size && !rv__is_luong(c))
+        h = rv__readout_apply(tape, &d->readout, h, before.h[c->rnn.num_layers - 1], x, context);
     return rv_dropout(tape, h, c->dropout);
 }
 
-static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
+static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T,
+                          rv_decoder_state *state, const rv_memory *memory) {
     return run(tape, d, ids, B, T, state, memory, NULL);
 }
 
-static bool attention(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, const rv_memory *memory, rv_attention_weights *out) {
+static bool attention(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, const rv_memory *memory,
+                      rv_attention_weights *out) {
     if (!d->attends)
-        return rv_tape_fail(tape, RV_EUSAGE, "decoder: it reads the source through one vector, so there are no attention weights; use attention "
-                                             "bahdanau or luong, or a transformer");
+        return rv_tape_fail(
+            tape, RV_EUSAGE,
+            "decoder: it reads the source through one vector, so there are no attention weights; use attention "
+            "bahdanau or luong, or a transformer");
     rv_tensor *weights = NULL;
     *out = (rv_attention_weights){.layers = 1, .heads = 1, .B = B, .T = T, .S = memory->S};
     if (!run(tape, d, ids, B, T, NULL, memory, &weights)) return false;
@@ -186,8 +207,10 @@ static void state_reset(rv_decoder_state *s) {
 /* Row r of the state's (B, H) is row r / beam of `from`; NULL: zeros. */
 static void start(rv_real *to, const rv_tensor *from, int64_t rows, int64_t size, int64_t beam) {
     for (int64_t r = 0; r < rows; r++)
-        if (from) memcpy(to + r * size, from->x + r / beam * size, (size_t)size * sizeof *to);
-        else memset(to + r * size, 0, (size_t)size * sizeof *to);
+        if (from)
+            memcpy(to + r * size, from->x + r / beam * size, (size_t)size * sizeof *to);
+        else
+            memset(to + r * size, 0, (size_t)size * sizeof *to);
 }
 
 /* A copy of `from` that needs no tape. */

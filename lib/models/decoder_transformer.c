@@ -54,12 +54,14 @@ static rv_tensor *read_memory(rv_tape *tape, const rv_decoder *d, const rv_memor
 }
 
 /* What enters the blocks. */
-static rv_tensor *read(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state) {
+static rv_tensor *read(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T,
+                       rv_decoder_state *state) {
     const int32_t *start = state ? rv_transformer_cache_lengths(state->cache) : NULL;
     return rv_input_read(tape, d->input, &(rv_sequences){.B = B, .T = T, .ids = ids}, false, start);
 }
 
-static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, rv_decoder_state *state, const rv_memory *memory) {
+static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T,
+                          rv_decoder_state *state, const rv_memory *memory) {
     rv_tensor *x = read(tape, d, ids, B, T, state);
     if (!x) return NULL;
     if (state) return rv_transformer_step(tape, d->blocks, state->cache, x, NULL);
@@ -67,13 +69,16 @@ static rv_tensor *forward(rv_tape *tape, rv_decoder *d, const int32_t *ids, int6
     return rv_transformer_forward(tape, d->blocks, x, NULL, read_memory(tape, d, memory), memory->lengths);
 }
 
-static bool attention(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, const rv_memory *memory, rv_attention_weights *out) {
+static bool attention(rv_tape *tape, rv_decoder *d, const int32_t *ids, int64_t B, int64_t T, const rv_memory *memory,
+                      rv_attention_weights *out) {
     const rv_transformer_config *c = &d->config.transformer;
     RV_ASSERT(d->config.memory_size);
     *out = (rv_attention_weights){.layers = c->num_layers, .heads = c->num_heads, .B = B, .T = T, .S = memory->S};
-    out->weights = rv_tape_alloc(tape, (size_t)(c->num_layers * c->num_heads * B * T * memory->S) * sizeof *out->weights);
+    out->weights =
+        rv_tape_alloc(tape, (size_t)(c->num_layers * c->num_heads * B * T * memory->S) * sizeof *out->weights);
     if (!out->weights) return false;
-    return rv_transformer_cross_weights(tape, d->blocks, read(tape, d, ids, B, T, NULL), read_memory(tape, d, memory), memory->lengths, out->weights);
+    return rv_transformer_cross_weights(tape, d->blocks, read(tape, d, ids, B, T, NULL), read_memory(tape, d, memory),
+                                        memory->lengths, out->weights);
 }
 
 static void state_destroy(rv_decoder_state *s) {
@@ -96,7 +101,9 @@ static rv_status state_memory(rv_tape *tape, rv_decoder *d, rv_decoder_state *s,
     return rv_transformer_cache_memory(tape, d->blocks, s->cache, read_memory(tape, d, m), m->lengths);
 }
 
-static void state_reorder(rv_decoder_state *s, const int32_t *from, int64_t n) { rv_transformer_cache_reorder(s->cache, from, n); }
+static void state_reorder(rv_decoder_state *s, const int32_t *from, int64_t n) {
+    rv_transformer_cache_reorder(s->cache, from, n);
+}
 static int64_t state_rows(const rv_decoder_state *s) { return rv_transformer_cache_rows(s->cache); }
 static void state_reset(rv_decoder_state *s) { rv_transformer_cache_reset(s->cache); }
 static int64_t state_room(const rv_decoder_state *s) { return s->capacity - rv_transformer_cache_lengths(s->cache)[0]; }

@@ -15,8 +15,8 @@ typedef struct rv_encoder_kind rv_encoder_kind;
 typedef struct {
     const rv_encoder_kind *kind; /**< NULL: the model has no encoder */
     rv_input_config input;
-    double dropout;              /**< on the output of a recurrent stack */
-    bool summarise;              /**< rv_memory.summary is wanted */
+    double dropout; /**< on the output of a recurrent stack */
+    bool summarise; /**< rv_memory.summary is wanted */
     rv_rnn_config rnn;
     rv_transformer_config transformer;
 } rv_encoder_config;
@@ -29,10 +29,11 @@ struct rv_encoder_kind {
      *  RV_ENOMEM, or RV_EUSAGE when the parts do not fit each other. */
     rv_encoder *(*create)(rv_params *params, const rv_encoder_config *config, rv_tensor *shared);
     void (*destroy)(rv_encoder *e);
-    /** s->lengths is kept by the caller until backward. False after an error (sticky). Padding and batch-mates change no
-     *  valid position, to the bit. */
+    /** s->lengths is kept by the caller until backward. False after an error (sticky). Padding and batch-mates change
+     * no valid position, to the bit. */
     bool (*forward)(rv_tape *tape, rv_encoder *e, const rv_sequences *s, rv_memory *out);
-    /** Width of rv_memory.states and of its summary; of its reverse half (0 for an encoder without a reverse direction). */
+    /** Width of rv_memory.states and of its summary; of its reverse half (0 for an encoder without a reverse
+     * direction). */
     int64_t (*memory_size)(const rv_encoder_config *config);
     int64_t (*reverse_size)(const rv_encoder_config *config);
     /** The most positions that it takes; INT64_MAX of a recurrence. */

@@ -14,9 +14,9 @@ typedef struct rv_head_kind rv_head_kind;
 
 typedef struct {
     const rv_head_kind *kind;
-    int64_t output_size;  /**< tokens (set by the model), classes, numbers */
+    int64_t output_size; /**< tokens (set by the model), classes, numbers */
     bool bias;
-    rv_init init;         /**< of head.weight when it is not tied, and of a pooling's matrices */
+    rv_init init; /**< of head.weight when it is not tied, and of a pooling's matrices */
     rv_init bias_init;
     rv_pooling_kind pooling;
     int64_t pooling_size; /**< RV_POOLING_ATTENTION: A */
@@ -27,23 +27,24 @@ typedef struct rv_head rv_head;
 
 /** What one row of a batch adds to measures: sums, so that any mean can be made of them. */
 typedef struct {
-    double nats;             /**< summed negative log probability of its targets */
-    int64_t tokens, correct; /**< targets, and those that were the most probable */
-    int32_t label, said;     /**< the class, and the most probable one */
+    double nats;               /**< summed negative log probability of its targets */
+    int64_t tokens, correct;   /**< targets, and those that were the most probable */
+    int32_t label, said;       /**< the class, and the most probable one */
     double target, prediction; /**< the number, of several the first */
 } rv_row_score;
 
 struct rv_head_kind {
     const char *name;
     bool pools; /**< an encoder's memory; else it reads a decoder's states */
-    /** Mean loss of b->targets targets -> scalar, from what rv_head_pool or the decoder gives: x (rows, D), of a decoder
-     *  with its rows in the order that time_major says. NULL: sticky error. */
-    rv_tensor *(*loss)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double label_smoothing);
+    /** Mean loss of b->targets targets -> scalar, from what rv_head_pool or the decoder gives: x (rows, D), of a
+     * decoder with its rows in the order that time_major says. NULL: sticky error. */
+    rv_tensor *(*loss)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major,
+                       double label_smoothing);
     /** Every row alone, from the same x, which needs no gradient: row (B). Of targets of tokens, nats (B, T) is the
      *  negative log probability of each, 0 where none is wanted, and best (B, T) the most probable id there, of equals
      *  the lower one; both batch-major, NULL of other heads. False: sticky error. */
-    bool (*score)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row, double *nats,
-                  int32_t *best);
+    bool (*score)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
+                  double *nats, int32_t *best);
 };
 
 #define RV_HEAD(name) RV_API const rv_head_kind rv__head_##name;

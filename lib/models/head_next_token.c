@@ -48,8 +48,17 @@ static bool score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bo
     const int64_t D = rv_dim(x, -1);
     for (int64_t r = 0; r < rows; r += most) {
         const int64_t n = rows - r < most ? rows - r : most;
-        rv_gemm_run(&(rv_gemm){.tb = true, .m = n, .n = V, .k = D, .a = x->x + r * D, .b = weight->x, .c = z,
-                               .lda = D, .ldb = D, .ldc = V, .bias = bias ? bias->x : NULL});
+        rv_gemm_run(&(rv_gemm){.tb = true,
+                               .m = n,
+                               .n = V,
+                               .k = D,
+                               .a = x->x + r * D,
+                               .b = weight->x,
+                               .c = z,
+                               .lda = D,
+                               .ldb = D,
+                               .ldc = V,
+                               .bias = bias ? bias->x : NULL});
         rv_top_k(n, V, z, 1, lse, lse + most, id + r);
         for (int64_t i = 0; i < n; i++) {
             const int32_t t = target[r + i];

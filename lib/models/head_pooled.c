@@ -4,7 +4,8 @@
 
 /* ---- class: cross-entropy */
 
-static rv_tensor *class_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double smoothing) {
+static rv_tensor *class_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major,
+                             double smoothing) {
     rv_tensor *z = rv_head_map(tape, h, x);
     return z ? rv_cross_entropy(tape, z, b->label, -1, smoothing) : NULL;
 }
@@ -23,8 +24,11 @@ static bool class_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch 
             rv_tape_fail(tape, RV_EDATA, "class %d is not in [0, %lld)", (int)label, (long long)C);
             return false;
         }
-        row[i] = (rv_row_score){.nats = (double)lse[i] - (double)z->x[i * C + label], .tokens = 1,
-                            .correct = id[i] == label, .label = label, .said = id[i]};
+        row[i] = (rv_row_score){.nats = (double)lse[i] - (double)z->x[i * C + label],
+                                .tokens = 1,
+                                .correct = id[i] == label,
+                                .label = label,
+                                .said = id[i]};
     }
     return true;
 }
@@ -33,7 +37,8 @@ const rv_head_kind rv__head_class = {.name = "class", .pools = true, .loss = cla
 
 /* ---- number: squared error */
 
-static rv_tensor *number_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double smoothing) {
+static rv_tensor *number_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major,
+                              double smoothing) {
     rv_tensor *y = rv_head_map(tape, h, x);
     return y ? rv_mse(tape, y, rv_constant(tape, 2, y->dim, b->number)) : NULL;
 }

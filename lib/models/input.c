@@ -28,7 +28,8 @@ rv_input *rv_input_create(rv_params *ps, const rv_input_config *c, bool mapped, 
     rv_input *in = rv_alloc(sizeof *in);
     if (!in) return NULL;
     *in = (rv_input){.config = *c, .mapped = mapped};
-    if (c->vocab_size) in->embedding = shared ? shared : declare_embedding(ps, c, prefix);
+    if (c->vocab_size)
+        in->embedding = shared ? shared : declare_embedding(ps, c, prefix);
     else if (mapped) {
         const rv_init bias = {.kind = RV_INIT_UNIFORM, .a = 1 / sqrt((double)c->numbers)};
         in->weight = rv_params_add(ps, c->init, 2, (int64_t[]){c->size, c->numbers}, "%s.input.weight", prefix);
@@ -50,7 +51,8 @@ static void arrange(const rv_sequences *s, bool time_major, const void *from, vo
     if (!time_major) memcpy(to, from, (size_t)(s->B * s->T) * size);
     for (int64_t b = 0; time_major && b < s->B; b++)
         for (int64_t t = 0; t < s->T; t++)
-            memcpy((char *)to + (size_t)(t * s->B + b) * size, (const char *)from + (size_t)(b * s->T + t) * size, size);
+            memcpy((char *)to + (size_t)(t * s->B + b) * size, (const char *)from + (size_t)(b * s->T + t) * size,
+                   size);
 }
 
 static rv_tensor *read_ids(rv_tape *tape, rv_input *in, const rv_sequences *s, bool time_major, const int64_t dim[3]) {
@@ -62,7 +64,8 @@ static rv_tensor *read_ids(rv_tape *tape, rv_input *in, const rv_sequences *s, b
     return x ? rv_reshape(tape, x, 3, dim) : NULL;
 }
 
-static rv_tensor *read_numbers(rv_tape *tape, rv_input *in, const rv_sequences *s, bool time_major, const int64_t dim[3]) {
+static rv_tensor *read_numbers(rv_tape *tape, rv_input *in, const rv_sequences *s, bool time_major,
+                               const int64_t dim[3]) {
     rv_tensor *x = rv_leaf(tape, false, 3, dim);
     if (!x) return NULL;
     arrange(s, time_major, s->numbers, x->x, (size_t)dim[2] * sizeof *x->x);

@@ -12,7 +12,7 @@ typedef struct {
     int64_t size;       /**< E: width of an embedding */
     bool scale;         /**< embeddings times sqrt(E)                [Vaswani 2017, 3.4] */
     double dropout;     /**< on embeddings and mapped numbers with their positions, in training */
-    rv_init init;       /**< of the embedding, or of the map; the map's bias is U(-1/sqrt(F), 1/sqrt(F)), as nn.Linear's */
+    rv_init init; /**< of the embedding, or of the map; the map's bias is U(-1/sqrt(F), 1/sqrt(F)), as nn.Linear's */
     rv_position_kind position; /**< added to embeddings and mapped numbers, of models that are blind to order */
     rv_init position_init;     /**< of learned ones */
     int64_t max_length;        /**< positions that a table holds */
@@ -29,7 +29,8 @@ RV_API void rv_input_destroy(rv_input *in);
 /** Width of what rv_input_read gives: E, or F of numbers that are read as they are. */
 RV_API int64_t rv_input_size(const rv_input_config *config, bool mapped);
 /** -> (B, T, E), or with time_major (T, B, E); copied. start: B first positions, NULL: 0. NULL: sticky error. */
-RV_API rv_tensor *rv_input_read(rv_tape *tape, rv_input *in, const rv_sequences *s, bool time_major, const int32_t *start);
+RV_API rv_tensor *rv_input_read(rv_tape *tape, rv_input *in, const rv_sequences *s, bool time_major,
+                                const int32_t *start);
 /** The embedding (V, E); NULL of numbers. */
 RV_API rv_tensor *rv_input_embedding(const rv_input *in);
 

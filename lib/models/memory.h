@@ -10,10 +10,10 @@ typedef struct {
     rv_tensor *states;      /**< (B, S, size) batch-major; at padded positions meaningless, and attended to by none */
     rv_tensor *last;        /**< (B, size) of a recurrent encoder the last layer's final state, forward beside reverse
                              *   (which ends at the first token); NULL of others */
-    rv_tensor *summary;     /**< (B, size) the whole sequence in one vector: `last`, or where there is none, and a decoder
-                             *   wants it, the mean over the valid positions */
-    rv_tensor *reverse;     /**< (B, reverse size) its reverse half alone; NULL without a reverse direction */
-    rv_rnn_state finals;    /**< final states of all layers and directions; n = 0 for a transformer */
+    rv_tensor *summary;  /**< (B, size) the whole sequence in one vector: `last`, or where there is none, and a decoder
+                          *   wants it, the mean over the valid positions */
+    rv_tensor *reverse;  /**< (B, reverse size) its reverse half alone; NULL without a reverse direction */
+    rv_rnn_state finals; /**< final states of all layers and directions; n = 0 for a transformer */
 } rv_memory;
 
 /** Attention weights of a teacher-forced pass over B targets of T positions, as the model used them for each. */

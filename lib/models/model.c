@@ -56,7 +56,8 @@ static bool create_decoder(rv_params *ps, rv_model *m) {
 static bool create_encoder(rv_params *ps, rv_model *m) {
     rv_model_config *c = &m->config;
     const int before = ps->n;
-    m->encoder = c->encoder.kind->create(ps, &c->encoder, c->tie_source ? c->decoder.kind->embedding(m->decoder) : NULL);
+    m->encoder =
+        c->encoder.kind->create(ps, &c->encoder, c->tie_source ? c->decoder.kind->embedding(m->decoder) : NULL);
     for (int i = before; i < ps->n; i++)
         if (ps->p[i]->use == RV_USE_STEP) ps->p[i]->use = RV_USE_SOURCE;
     return m->encoder;
@@ -127,17 +128,19 @@ int64_t rv_model_positions(const rv_model *m) {
 static bool time_major(const rv_model *m) { return decoder_kind(m) && decoder_kind(m)->time_major; }
 
 /* What the head reads. */
-static rv_tensor *head_input(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b, rv_decoder_state *state) {
+static rv_tensor *head_input(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b,
+                             rv_decoder_state *state) {
     return m->decoder ? states(tape, m, b->in, b->B, b->T, state, memory) : rv_head_pool(tape, m->head, memory, NULL);
 }
 
-rv_tensor *rv_model_loss_of(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b, rv_decoder_state *state,
-                            double label_smoothing) {
+rv_tensor *rv_model_loss_of(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b,
+                            rv_decoder_state *state, double label_smoothing) {
     rv_tensor *x = head_input(tape, m, memory, b, state);
     return x ? m->config.head.kind->loss(tape, m->head, x, b, time_major(m), label_smoothing) : NULL;
 }
 
-rv_tensor *rv_model_loss(rv_tape *tape, rv_model *m, const rv_batch *b, rv_decoder_state *state, double label_smoothing) {
+rv_tensor *rv_model_loss(rv_tape *tape, rv_model *m, const rv_batch *b, rv_decoder_state *state,
+                         double label_smoothing) {
     rv_memory memory;
     if (m->encoder && !rv_model_encode(tape, m, &b->source, &memory)) return NULL;
     return rv_model_loss_of(tape, m, m->encoder ? &memory : NULL, b, state, label_smoothing);
@@ -152,7 +155,8 @@ bool rv_model_score(rv_tape *tape, rv_model *m, const rv_batch *b, rv_decoder_st
     const size_t targets = (size_t)(b->B * b->T);
     double *n = targets ? rv_tape_alloc(tape, targets * sizeof *n) : NULL;
     int32_t *id = targets ? rv_tape_alloc(tape, targets * sizeof *id) : NULL;
-    const bool ok = x && (!targets || (n && id)) && m->config.head.kind->score(tape, m->head, x, b, time_major(m), row, n, id);
+    const bool ok =
+        x && (!targets || (n && id)) && m->config.head.kind->score(tape, m->head, x, b, time_major(m), row, n, id);
     rv_tape_no_grad(tape, no_grad);
     if (nats) *nats = n;
     if (best) *best = id;
@@ -171,7 +175,8 @@ rv_decoder_state *rv_model_state_create(const rv_model *m, int64_t B, int64_t ca
     return decoder_kind(m)->state_create(m->decoder, B, capacity);
 }
 
-rv_decoder_state *rv_model_state_over(rv_tape *tape, rv_model *m, const rv_memory *memory, int64_t beam, int64_t capacity) {
+rv_decoder_state *rv_model_state_over(rv_tape *tape, rv_model *m, const rv_memory *memory, int64_t beam,
+                                      int64_t capacity) {
     rv_decoder_state *s = rv_model_state_create(m, memory->B * beam, capacity);
     if (!s) return NULL;
     const rv_tape_mode mode = rv_tape_infer(tape);
@@ -221,8 +226,10 @@ double rv_model_flops(const rv_model *m, const rv_params *ps, double S, double T
     const rv_encoder_config *e = &m->config.encoder;
     const rv_decoder_config *d = &m->config.decoder;
     double macs = e->kind ? S * e->kind->attention_macs(e, S) : 0, flops = 0;
-    if (d->kind) macs += T * (d->kind->attention_macs(d, T) + (e->kind ? d->kind->memory_macs(d, S) : 0));
-    else if (m->config.head.pooling != RV_POOLING_LAST) macs += S * (double)d->memory_size; /* the weighted sum */
+    if (d->kind)
+        macs += T * (d->kind->attention_macs(d, T) + (e->kind ? d->kind->memory_macs(d, S) : 0));
+    else if (m->config.head.pooling != RV_POOLING_LAST)
+        macs += S * (double)d->memory_size; /* the weighted sum */
     for (int i = 0; i < ps->n; i++) flops += rv_param_flops(ps->p[i], S, T);
     return flops + 2 * macs;
 }

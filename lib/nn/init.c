@@ -30,7 +30,8 @@ static rv_status orthogonal(rv_real *x, int64_t rows, int64_t cols, double gain,
     for (int64_t i = 0; i < rows * cols; i++) q[i] = rv_rng_normal(rng);
     orthonormalise(q, small, large);
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) x[i * cols + j] = (rv_real)(gain * (rows < cols ? q[i * large + j] : q[j * large + i]));
+        for (int64_t j = 0; j < cols; j++)
+            x[i * cols + j] = (rv_real)(gain * (rows < cols ? q[i * large + j] : q[j * large + i]));
     rv_free(q);
     return RV_OK;
 }
@@ -38,7 +39,8 @@ static rv_status orthogonal(rv_real *x, int64_t rows, int64_t cols, double gain,
 static rv_status fill(rv_param *p, uint64_t seed) {
     rv_real *x = p->t.x;
     int64_t n = rv_numel(&p->t), gates = p->init.gates ? p->init.gates : 1;
-    double fan_out = (double)(p->t.ndim ? p->t.dim[0] : 1) / (double)gates, fan_in = p->t.ndim > 1 ? (double)rv_dim(&p->t, -1) : fan_out;
+    double fan_out = (double)(p->t.ndim ? p->t.dim[0] : 1) / (double)gates,
+           fan_in = p->t.ndim > 1 ? (double)rv_dim(&p->t, -1) : fan_out;
     double a = p->init.a, gain = a == 0 ? 1 : a, bound = 0;
     rv_rng rng = rv_rng_make(seed, p->name, 0);
     switch (p->init.kind) {

@@ -11,37 +11,39 @@
 /** Initial distributions. a and b are the kind's own numbers. */
 typedef enum {
     RV_INIT_ZERO,
-    RV_INIT_CONSTANT,   /**< a */
-    RV_INIT_UNIFORM,    /**< [-a, a) */
-    RV_INIT_NORMAL,     /**< mean 0, deviation a */
+    RV_INIT_CONSTANT,       /**< a */
+    RV_INIT_UNIFORM,        /**< [-a, a) */
+    RV_INIT_NORMAL,         /**< mean 0, deviation a */
     RV_INIT_XAVIER_UNIFORM, /**< gain a (0 stands for 1)      [Glorot 2010] */
     RV_INIT_XAVIER_NORMAL,
     RV_INIT_KAIMING_UNIFORM, /**< a: negative slope, PyTorch's default for linear layers is sqrt(5)  [He 2015] */
-    RV_INIT_ORTHOGONAL, /**< gain a (0 stands for 1); per square block of `gates` stacked matrices  [Saxe 2014] */
+    RV_INIT_ORTHOGONAL,      /**< gain a (0 stands for 1); per square block of `gates` stacked matrices  [Saxe 2014] */
 } rv_init_kind;
 typedef struct {
     rv_init_kind kind;
     double a;
-    int gates; /**< stacked matrices (4 for an LSTM's weight_hh); fan and orthogonality are per matrix; 0 stands for 1 */
-    int fixed; /**< not 0: the fixed-th of the `gates` stacked parts (from 1) is the constant b instead (a forget gate's bias) */
+    int gates; /**< stacked matrices (4 for an LSTM's weight_hh); fan and orthogonality are per matrix; 0 stands for 1
+                */
+    int fixed; /**< not 0: the fixed-th of the `gates` stacked parts (from 1) is the constant b instead (a forget gate's
+                  bias) */
     double b;
 } rv_init;
 
 /** What a forward pass uses a parameter for, from which its work follows (rv_params_use). */
 typedef enum {
-    RV_USE_STEP,     /**< a product at each position of what is predicted, or of the only sequence there is */
-    RV_USE_SOURCE,   /**< at each position of the source */
-    RV_USE_CROSS,    /**< a third (queries) at each predicted position, two thirds (keys, values) at each of the source */
-    RV_USE_EXAMPLE,  /**< once per example */
-    RV_USE_LOOK_UP,  /**< rows are looked up: no product */
+    RV_USE_STEP,   /**< a product at each position of what is predicted, or of the only sequence there is */
+    RV_USE_SOURCE, /**< at each position of the source */
+    RV_USE_CROSS,  /**< a third (queries) at each predicted position, two thirds (keys, values) at each of the source */
+    RV_USE_EXAMPLE, /**< once per example */
+    RV_USE_LOOK_UP, /**< rows are looked up: no product */
 } rv_use;
 
 typedef struct {
     char *name;
-    rv_tensor t;    /**< x and g point into the flat arrays */
+    rv_tensor t; /**< x and g point into the flat arrays */
     rv_init init;
-    bool decay;     /**< weight decay applies (matrices; not biases and norms) */
-    bool frozen;    /**< stays as it is: see rv_param_freeze */
+    bool decay;  /**< weight decay applies (matrices; not biases and norms) */
+    bool frozen; /**< stays as it is: see rv_param_freeze */
     rv_use use;
     int64_t offset; /**< of x in the flat array, in elements; a multiple of 16 */
 } rv_param;
@@ -58,8 +60,10 @@ typedef struct {
 RV_API rv_params *rv_params_create(void);
 RV_API void rv_params_destroy(rv_params *ps);
 /** Declare a tensor named by the printf-like pattern; decay is set for 2 and more dimensions. The result is owned by
- *  ps; its x is NULL until rv_params_materialise, which also reports a lack of memory here. Aborts on a name used twice. */
-RV_API rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *dim, const char *name_fmt, ...) RV_PRINTF(5, 6);
+ *  ps; its x is NULL until rv_params_materialise, which also reports a lack of memory here. Aborts on a name used
+ * twice. */
+RV_API rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *dim, const char *name_fmt, ...)
+    RV_PRINTF(5, 6);
 /** Say what a tensor of ps is used for; until then it is RV_USE_STEP. Returns the tensor. */
 RV_API rv_tensor *rv_params_use(rv_params *ps, rv_tensor *t, rv_use use);
 /** FLOPs of a parameter in the forward pass over one example with S source and T predicted positions, two per

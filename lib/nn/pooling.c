@@ -32,7 +32,8 @@ static rv_tensor *last_of(rv_tape *tape, rv_tensor *states, const int32_t *lengt
     return rv_embedding(tape, rv_reshape(tape, states, 2, (int64_t[]){B * S, D}), at, B, 1);
 }
 
-rv_pooled rv_pooling_forward(rv_tape *tape, const rv_pooling *p, rv_tensor *states, const int32_t *lengths, rv_tensor *last) {
+rv_pooled rv_pooling_forward(rv_tape *tape, const rv_pooling *p, rv_tensor *states, const int32_t *lengths,
+                             rv_tensor *last) {
     if (!states) return (rv_pooled){NULL, NULL};
     if (p->config.kind == RV_POOLING_LAST) return (rv_pooled){last ? last : last_of(tape, states, lengths), NULL};
     if (p->config.kind == RV_POOLING_MEAN) return rv_pool(tape, states, NULL, lengths);

@@ -7,7 +7,7 @@
 struct rv_position {
     rv_position_kind kind;
     int64_t max_length, d;
-    rv_tensor *table;   /* (max_length, D); the parameter, or `fixed` */
+    rv_tensor *table; /* (max_length, D); the parameter, or `fixed` */
     rv_tensor fixed;
 };
 
@@ -19,7 +19,8 @@ static void fill_sinusoids(rv_real *x, int64_t positions, int64_t d) {
         }
 }
 
-rv_position *rv_position_create(rv_params *ps, rv_position_kind kind, int64_t max_length, int64_t d, rv_init init, const char *prefix) {
+rv_position *rv_position_create(rv_params *ps, rv_position_kind kind, int64_t max_length, int64_t d, rv_init init,
+                                const char *prefix) {
     rv_position *p = rv_alloc(sizeof *p);
     if (!p) return NULL;
     *p = (rv_position){.kind = kind, .max_length = max_length, .d = d, .fixed = {.ndim = 2, .dim = {max_length, d}}};
@@ -54,7 +55,8 @@ rv_tensor *rv_position_add(rv_tape *tape, rv_position *p, rv_tensor *x, const in
     for (int64_t b = 0; b < rows; b++) {
         int64_t first = start ? start[b] : 0;
         if (first + t > p->max_length)
-            return rv_tape_fail(tape, RV_EUSAGE, "position %lld is behind the last of %lld; shorten the sequences or raise max_length",
+            return rv_tape_fail(tape, RV_EUSAGE,
+                                "position %lld is behind the last of %lld; shorten the sequences or raise max_length",
                                 (long long)(first + t - 1), (long long)p->max_length);
         for (int64_t i = 0; i < t; i++) ids[b * t + i] = (int32_t)(first + i);
     }

@@ -9,13 +9,19 @@
 struct rv_rnn {
     rv_rnn_config config;
     int directions;
-    char prefix[64]; /* for a watch */
+    char prefix[64];                   /* for a watch */
     rv_rnn_layer d[RV_RNN_MAX_STATES]; /* layer * directions + direction */
 };
 
 rv_rnn_config rv_rnn_defaults(rv_cell cell) {
     rv_init uniform = {.kind = RV_INIT_UNIFORM};
-    return (rv_rnn_config){.cell = cell, .num_layers = 1, .bias = true, .weight_init = uniform, .recurrent_init = uniform, .bias_init = uniform, .forget_bias = 1};
+    return (rv_rnn_config){.cell = cell,
+                           .num_layers = 1,
+                           .bias = true,
+                           .weight_init = uniform,
+                           .recurrent_init = uniform,
+                           .bias_init = uniform,
+                           .forget_bias = 1};
 }
 
 static rv_init for_gates(rv_init init, const rv_rnn_config *c) {
@@ -24,12 +30,15 @@ static rv_init for_gates(rv_init init, const rv_rnn_config *c) {
     return init;
 }
 
-rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *c, const char *prefix, int layer, int64_t in, bool reverse) {
+rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *c, const char *prefix, int layer, int64_t in,
+                                  bool reverse) {
     const char *suffix = reverse ? "_reverse" : "";
     int64_t rows = rv_cell_gates(c->cell) * c->hidden_size;
     rv_rnn_layer d = {
-        .w_ih = rv_params_add(ps, for_gates(c->weight_init, c), 2, (int64_t[]){rows, in}, "%s.weight_ih_l%d%s", prefix, layer, suffix),
-        .w_hh = rv_params_add(ps, for_gates(c->recurrent_init, c), 2, (int64_t[]){rows, c->hidden_size}, "%s.weight_hh_l%d%s", prefix, layer, suffix),
+        .w_ih = rv_params_add(ps, for_gates(c->weight_init, c), 2, (int64_t[]){rows, in}, "%s.weight_ih_l%d%s", prefix,
+                              layer, suffix),
+        .w_hh = rv_params_add(ps, for_gates(c->recurrent_init, c), 2, (int64_t[]){rows, c->hidden_size},
+                              "%s.weight_hh_l%d%s", prefix, layer, suffix),
     };
     if (!c->bias) return d;
     rv_init ih = for_gates(c->bias_init, c), hh = ih;
@@ -45,9 +54,13 @@ rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *c, const c
 
 rv_rnn *rv_rnn_create(rv_params *ps, const rv_rnn_config *c, const char *prefix) {
     int directions = c->bidirectional ? 2 : 1;
-    if (c->num_layers < 1 || c->input_size < 1 || c->hidden_size < 1 || c->num_layers > RV_RNN_MAX_STATES / directions) {
-        rv_error(RV_EUSAGE, "%s: num_layers %d, input_size %lld, hidden_size %lld do not make a recurrent network; all must be positive, and num_layers at most %d",
-                 prefix, c->num_layers, (long long)c->input_size, (long long)c->hidden_size, RV_RNN_MAX_STATES / directions);
+    if (c->num_layers < 1 || c->input_size < 1 || c->hidden_size < 1 ||
+        c->num_layers > RV_RNN_MAX_STATES / directions) {
+        rv_error(RV_EUSAGE,
+                 "%s: num_layers %d, input_size %lld, hidden_size %lld do not make a recurrent network; all must be "
+                 "positive, and num_layers at most %d",
+                 prefix, c->num_layers, (long long)c->input_size, (long long)c->hidden_size,
+                 RV_RNN_MAX_STATES / directions);
         return NULL;
     }
     if (!(c->dropout >= 0 && c->dropout < 1)) {
@@ -69,7 +82,8 @@ rv_rnn *rv_rnn_create(rv_params *ps, const rv_rnn_config *c, const char *prefix)
 void rv_rnn_destroy(rv_rnn *r) { rv_free(r); }
 const rv_rnn_config *rv_rnn_get_config(const rv_rnn *r) { return &r->config; }
 
-rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const int32_t *lengths, const rv_rnn_state *initial, rv_rnn_state *final) {
+rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const int32_t *lengths,
+                          const rv_rnn_state *initial, rv_rnn_state *final) {
     const rv_rnn_config *c = &r->config;
     if (final) *final = (rv_rnn_state){.n = c->num_layers * r->directions};
     for (int layer = 0; layer < c->num_layers; layer++) {
@@ -78,8 +92,9 @@ rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const in
         for (int k = 0; k < r->directions; k++) {
             int i = layer * r->directions + k;
             const rv_rnn_layer *d = &r->d[i];
-            rv_sequence s = rv_recurrent(tape, c->cell, x, d->w_ih, d->w_hh, d->b_ih, d->b_hh, initial ? initial->h[i] : NULL,
-                                         initial ? initial->c[i] : NULL, lengths, k == 1);
+            rv_sequence s =
+                rv_recurrent(tape, c->cell, x, d->w_ih, d->w_hh, d->b_ih, d->b_hh, initial ? initial->h[i] : NULL,
+                             initial ? initial->c[i] : NULL, lengths, k == 1);
             y[k] = s.y;
             rv_recurrent_watch(tape, s.y, "%s.l%d%s", r->prefix, layer, k ? "_reverse" : "");
             if (!final) continue;
@@ -98,7 +113,10 @@ static size_t state_elems(const rv_rnn_carry *k) { return (size_t)(k->batch * k-
 rv_rnn_carry *rv_rnn_carry_create(const rv_rnn_config *config, int64_t batch) {
     rv_rnn_carry *k = rv_alloc(sizeof *k);
     if (!k) return NULL;
-    *k = (rv_rnn_carry){.n = config->num_layers * (config->bidirectional ? 2 : 1), .batch = batch, .size = config->hidden_size, .room = batch};
+    *k = (rv_rnn_carry){.n = config->num_layers * (config->bidirectional ? 2 : 1),
+                        .batch = batch,
+                        .size = config->hidden_size,
+                        .room = batch};
     size_t elems = (size_t)k->n * state_elems(k);
     bool lstm = config->cell == RV_CELL_LSTM;
     k->h = rv_alloc(rv_size_mul(elems * (lstm ? 2 : 1) + state_elems(k), sizeof(rv_real)));
@@ -147,8 +165,8 @@ rv_rnn_state rv_rnn_carry_load(rv_tape *tape, const rv_rnn_carry *k) {
     return s;
 }
 
-/* With fewer rows the states move together, with more apart: one that is moved before, or after, the others is written over
- * none that is still to be read. */
+/* With fewer rows the states move together, with more apart: one that is moved before, or after, the others is written
+ * over none that is still to be read. */
 void rv_rnn_carry_reorder(rv_rnn_carry *k, const int32_t *from, int64_t n) {
     RV_ASSERT(n <= k->room);
     size_t elems = state_elems(k), row = (size_t)k->size * sizeof(rv_real);

@@ -16,13 +16,16 @@ typedef struct {
     int64_t input_size, hidden_size; /**< I and H; the output is H wide, 2 H if bidirectional */
     bool bias;
     double dropout; /**< on what goes from one layer to the next, in training */
-    /** Initial values; UNIFORM with a = 0 stands for PyTorch's U(-1/sqrt(H), 1/sqrt(H)). `gates` is set by the layer. */
+    /** Initial values; UNIFORM with a = 0 stands for PyTorch's U(-1/sqrt(H), 1/sqrt(H)). `gates` is set by the layer.
+     */
     rv_init weight_init, recurrent_init, bias_init;
-    /** LSTM: bias_ih's forget part starts at this and bias_hh's at 0 [Gers 2000, Jozefowicz 2015]; NAN: as bias_init. */
+    /** LSTM: bias_ih's forget part starts at this and bias_hh's at 0 [Gers 2000, Jozefowicz 2015]; NAN: as bias_init.
+     */
     double forget_bias;
 } rv_rnn_config;
 
-/** One layer and direction, biases, PyTorch's initial values but forget bias 1, no dropout; sizes are the caller's to set. */
+/** One layer and direction, biases, PyTorch's initial values but forget bias 1, no dropout; sizes are the caller's to
+ * set. */
 RV_API rv_rnn_config rv_rnn_defaults(rv_cell cell);
 
 typedef struct rv_rnn rv_rnn;
@@ -36,9 +39,10 @@ RV_API const rv_rnn_config *rv_rnn_get_config(const rv_rnn *r);
 typedef struct {
     rv_tensor *w_ih, *w_hh, *b_ih, *b_hh; /**< biases NULL without `bias` */
 } rv_rnn_layer;
-/** Declare one layer alone, input_size wide, with the names and initial values it has in a stack: for what runs the cell
- *  in another way than rv_rnn_forward. */
-RV_API rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *config, const char *prefix, int layer, int64_t input_size, bool reverse);
+/** Declare one layer alone, input_size wide, with the names and initial values it has in a stack: for what runs the
+ * cell in another way than rv_rnn_forward. */
+RV_API rv_rnn_layer rv_rnn_layer_declare(rv_params *ps, const rv_rnn_config *config, const char *prefix, int layer,
+                                         int64_t input_size, bool reverse);
 
 /** States (B, H) on a tape; entry layer * directions + direction. */
 typedef struct {
@@ -50,8 +54,8 @@ typedef struct {
 /** x (T, B, I) -> (T, B, H), or (T, B, 2 H): forward beside reverse. lengths: B valid lengths or NULL when all are T;
  *  kept by the caller until backward; outputs at padded steps are 0. initial: NULL for zeros; single entries may be
  *  NULL, too. final, if not NULL, receives each row's last states (of a reverse direction: those at step 0). */
-RV_API rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const int32_t *lengths, const rv_rnn_state *initial,
-                                 rv_rnn_state *final);
+RV_API rv_tensor *rv_rnn_forward(rv_tape *tape, const rv_rnn *r, rv_tensor *x, const int32_t *lengths,
+                                 const rv_rnn_state *initial, rv_rnn_state *final);
 
 /** States outside any tape, for sequences that go on from batch to batch (truncated backpropagation) and for decoding:
  *  values without gradients. */
@@ -71,7 +75,8 @@ RV_API void rv_rnn_carry_reset(rv_rnn_carry *carry);
 RV_API void rv_rnn_carry_save(rv_rnn_carry *carry, const rv_rnn_state *state);
 /** The states as constants on a tape, for rv_rnn_forward's `initial`. */
 RV_API rv_rnn_state rv_rnn_carry_load(rv_tape *tape, const rv_rnn_carry *carry);
-/** Row b becomes what row from[b] was, for n rows, at most as many as it was created with: the survivors of a beam search. */
+/** Row b becomes what row from[b] was, for n rows, at most as many as it was created with: the survivors of a beam
+ * search. */
 RV_API void rv_rnn_carry_reorder(rv_rnn_carry *carry, const int32_t *from, int64_t n);
 
 #endif

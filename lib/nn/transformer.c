@@ -7,18 +7,23 @@
 #include "nn/transformer_private.h"
 
 rv_transformer_config rv_transformer_defaults(void) {
-    return (rv_transformer_config){.activation = RV_ACT_RELU, .bias = true, .final_norm = true, .norm_eps = 1e-5, .init = {RV_INIT_XAVIER_UNIFORM}};
+    return (rv_transformer_config){.activation = RV_ACT_RELU,
+                                   .bias = true,
+                                   .final_norm = true,
+                                   .norm_eps = 1e-5,
+                                   .init = {RV_INIT_XAVIER_UNIFORM}};
 }
 
-static linear make_linear(rv_params *ps, const rv_transformer_config *c, rv_init init, int64_t in, int64_t out, const char *prefix, int n,
-                          const char *weight, const char *bias) {
+static linear make_linear(rv_params *ps, const rv_transformer_config *c, rv_init init, int64_t in, int64_t out,
+                          const char *prefix, int n, const char *weight, const char *bias) {
     linear l = {rv_params_add(ps, init, 2, (int64_t[]){out, in}, "%s.layers.%d.%s", prefix, n, weight), NULL};
     if (c->bias) l.bias = rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &out, "%s.layers.%d.%s", prefix, n, bias);
     return l;
 }
 
 static norm make_norm(rv_params *ps, const rv_transformer_config *c, const char *name) {
-    norm n = {.gamma = rv_params_add(ps, (rv_init){.kind = RV_INIT_CONSTANT, .a = 1}, 1, &c->hidden_size, "%s.weight", name)};
+    norm n = {
+        .gamma = rv_params_add(ps, (rv_init){.kind = RV_INIT_CONSTANT, .a = 1}, 1, &c->hidden_size, "%s.weight", name)};
     if (c->bias) n.beta = rv_params_add(ps, (rv_init){RV_INIT_ZERO}, 1, &c->hidden_size, "%s.bias", name);
     return n;
 }
@@ -26,17 +31,21 @@ static norm make_norm(rv_params *ps, const rv_transformer_config *c, const char 
 static layer make_layer(rv_params *ps, const rv_transformer_config *c, const char *prefix, int n) {
     int64_t d = c->hidden_size;
     rv_init residual = c->init;
-    if (c->scale_residual && residual.kind == RV_INIT_KAIMING_UNIFORM) /* its a is a slope: the bound shrinks with sqrt(1 + a^2) */
+    if (c->scale_residual &&
+        residual.kind == RV_INIT_KAIMING_UNIFORM) /* its a is a slope: the bound shrinks with sqrt(1 + a^2) */
         residual.a = sqrt((1 + residual.a * residual.a) * 2 * c->num_layers - 1);
-    else if (c->scale_residual) residual.a = (residual.a == 0 ? 1 : residual.a) / sqrt(2. * c->num_layers);
+    else if (c->scale_residual)
+        residual.a = (residual.a == 0 ? 1 : residual.a) / sqrt(2. * c->num_layers);
     layer l = {
         .in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "self_attn.in_proj_weight", "self_attn.in_proj_bias"),
         .out = make_linear(ps, c, residual, d, d, prefix, n, "self_attn.out_proj.weight", "self_attn.out_proj.bias"),
     };
     if (c->cross) {
-        l.cross_in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "multihead_attn.in_proj_weight", "multihead_attn.in_proj_bias");
+        l.cross_in = make_linear(ps, c, c->init, d, 3 * d, prefix, n, "multihead_attn.in_proj_weight",
+                                 "multihead_attn.in_proj_bias");
         rv_params_use(ps, l.cross_in.weight, RV_USE_CROSS);
-        l.cross_out = make_linear(ps, c, residual, d, d, prefix, n, "multihead_attn.out_proj.weight", "multihead_attn.out_proj.bias");
+        l.cross_out = make_linear(ps, c, residual, d, d, prefix, n, "multihead_attn.out_proj.weight",
+                                  "multihead_attn.out_proj.bias");
     }
     l.up = make_linear(ps, c, c->init, d, c->ff_size, prefix, n, "linear1.weight", "linear1.bias");
     l.down = make_linear(ps, c, residual, c->ff_size, d, prefix, n, "linear2.weight", "linear2.bias");
@@ -49,9 +58,11 @@ static layer make_layer(rv_params *ps, const rv_transformer_config *c, const cha
 }
 
 rv_transformer *rv_transformer_create(rv_params *ps, const rv_transformer_config *c, const char *prefix) {
-    if (c->num_layers < 1 || c->num_heads < 1 || c->hidden_size < 1 || c->ff_size < 1 || c->hidden_size % c->num_heads) {
+    if (c->num_layers < 1 || c->num_heads < 1 || c->hidden_size < 1 || c->ff_size < 1 ||
+        c->hidden_size % c->num_heads) {
         rv_error(RV_EUSAGE,
-                 "%s: num_layers %d, num_heads %d, hidden_size %lld, ff_size %lld do not make a transformer; all must be positive and hidden_size "
+                 "%s: num_layers %d, num_heads %d, hidden_size %lld, ff_size %lld do not make a transformer; all must "
+                 "be positive and hidden_size "
                  "a multiple of num_heads",
                  prefix, c->num_layers, c->num_heads, (long long)c->hidden_size, (long long)c->ff_size);
         return NULL;
@@ -81,7 +92,9 @@ void rv_transformer_destroy(rv_transformer *tr) {
 }
 
 /* ---- forward */
-static rv_tensor *apply_linear(rv_tape *tape, linear l, rv_tensor *x) { return rv_linear(tape, x, l.weight, l.bias, RV_ACT_NONE); }
+static rv_tensor *apply_linear(rv_tape *tape, linear l, rv_tensor *x) {
+    return rv_linear(tape, x, l.weight, l.bias, RV_ACT_NONE);
+}
 
 static rv_tensor *apply_norm(rv_tape *tape, const rv_transformer *tr, norm n, rv_tensor *x) {
     return rv_layer_norm(tape, x, n.gamma, n.beta, tr->config.norm_eps);
@@ -102,8 +115,12 @@ double rv__transformer_scale(const rv_transformer *tr) {
 }
 
 static rv_attention_spec attention_spec(const rv_transformer *tr, bool causal, const int32_t *lengths) {
-    return (rv_attention_spec){.heads = tr->config.num_heads, .causal = causal && tr->config.mask != RV_MASK_NONE, .mask_after = tr->config.mask == RV_MASK_AFTER,
-                               .key_lengths = lengths, .scale = rv__transformer_scale(tr), .dropout = tr->config.attention_dropout};
+    return (rv_attention_spec){.heads = tr->config.num_heads,
+                               .causal = causal && tr->config.mask != RV_MASK_NONE,
+                               .mask_after = tr->config.mask == RV_MASK_AFTER,
+                               .key_lengths = lengths,
+                               .scale = rv__transformer_scale(tr),
+                               .dropout = tr->config.attention_dropout};
 }
 
 rv_tensor *rv__transformer_memory(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *memory) {
@@ -128,14 +145,15 @@ rv_tensor *rv__transformer_run(rv_tape *tape, const rv_transformer *tr, rv_tenso
             x = leave(tape, tr, *n, x, apply_linear(tape, l->cross_out, y));
         }
         n++;
-        y = rv_feed_forward(tape, enter(tape, tr, *n, x), l->up.weight, l->up.bias, l->down.weight, l->down.bias, tr->config.activation,
-                            tr->config.dropout);
+        y = rv_feed_forward(tape, enter(tape, tr, *n, x), l->up.weight, l->up.bias, l->down.weight, l->down.bias,
+                            tr->config.activation, tr->config.dropout);
         x = leave(tape, tr, *n, x, y);
     }
     return tr->config.final_norm ? apply_norm(tape, tr, tr->final, x) : x;
 }
 
-static rv_tensor *self_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *qkv, const attending *how) {
+static rv_tensor *self_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *qkv,
+                            const attending *how) {
     rv_attention_spec spec = attention_spec(tr, tr->config.causal, how->lengths);
     return rv_self_attention(tape, qkv, &spec);
 }
@@ -149,19 +167,23 @@ static rv_tensor *split_heads(rv_tape *tape, const rv_transformer *tr, rv_tensor
 }
 
 /* softmax(scale q k^T) of one layer, as the fused op has it but kept: (heads, B, T, S). */
-static void keep_weights(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, rv_tensor *kv, const attending *how) {
+static void keep_weights(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, rv_tensor *kv,
+                         const attending *how) {
     int64_t d = tr->config.hidden_size, heads = tr->config.num_heads;
-    rv_tensor *s = rv_matmul(tape, split_heads(tape, tr, q, false), split_heads(tape, tr, rv_slice(tape, kv, 2, 0, d), true));
+    rv_tensor *s =
+        rv_matmul(tape, split_heads(tape, tr, q, false), split_heads(tape, tr, rv_slice(tape, kv, 2, 0, d), true));
     s = rv_affine(tape, s, rv__transformer_scale(tr), 0);
     if (!s) return;
     int64_t T = s->dim[2], S = s->dim[3];
     for (int64_t row = 0; row < rv_rows(s); row++)
-        for (int64_t i = how->memory_lengths ? how->memory_lengths[row / (heads * T)] : S; i < S; i++) s->x[row * S + i] = -(rv_real)INFINITY;
+        for (int64_t i = how->memory_lengths ? how->memory_lengths[row / (heads * T)] : S; i < S; i++)
+            s->x[row * S + i] = -(rv_real)INFINITY;
     s = rv_transpose(tape, rv_softmax(tape, s), (int[]){1, 0, 2, 3});
     if (s) memcpy(how->weights + layer_index * rv_numel(s), s->x, (size_t)rv_numel(s) * sizeof *s->x);
 }
 
-static rv_tensor *cross_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q, const attending *how) {
+static rv_tensor *cross_full(rv_tape *tape, const rv_transformer *tr, int layer_index, rv_tensor *q,
+                             const attending *how) {
     rv_attention_spec spec = attention_spec(tr, false, how->memory_lengths);
     rv_tensor *kv = rv__transformer_memory(tape, tr, layer_index, how->memory);
     if (how->weights) keep_weights(tape, tr, layer_index, q, kv, how);
@@ -171,25 +193,29 @@ static rv_tensor *cross_full(rv_tape *tape, const rv_transformer *tr, int layer_
 bool rv__transformer_fits(rv_tape *tape, const rv_transformer *tr, const char *what, const rv_tensor *x) {
     if (x->ndim == 3 && x->dim[2] == tr->config.hidden_size) return true;
     char text[RV_SHAPE_TEXT];
-    return rv_tape_fail(tape, RV_ESHAPE, "transformer: %s must be (batch, positions, %lld), not %s", what, (long long)tr->config.hidden_size,
-                        rv_shape_text(x, text, sizeof text));
+    return rv_tape_fail(tape, RV_ESHAPE, "transformer: %s must be (batch, positions, %lld), not %s", what,
+                        (long long)tr->config.hidden_size, rv_shape_text(x, text, sizeof text));
 }
 
-static rv_tensor *run_full(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
-                           const int32_t *memory_lengths, rv_real *weights) {
+static rv_tensor *run_full(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths,
+                           rv_tensor *memory, const int32_t *memory_lengths, rv_real *weights) {
     if (!x || (tr->config.cross && !memory)) return NULL;
-    if (!rv__transformer_fits(tape, tr, "x", x) || (tr->config.cross && !rv__transformer_fits(tape, tr, "memory", memory))) return NULL;
-    attending how = {self_full, cross_full, .lengths = lengths, .memory = memory, .memory_lengths = memory_lengths, .weights = weights};
+    if (!rv__transformer_fits(tape, tr, "x", x) ||
+        (tr->config.cross && !rv__transformer_fits(tape, tr, "memory", memory)))
+        return NULL;
+    attending how = {
+        self_full,         cross_full, .lengths = lengths, .memory = memory, .memory_lengths = memory_lengths,
+        .weights = weights};
     return rv__transformer_run(tape, tr, x, &how);
 }
 
-rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths, rv_tensor *memory,
-                                  const int32_t *memory_lengths) {
+rv_tensor *rv_transformer_forward(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, const int32_t *lengths,
+                                  rv_tensor *memory, const int32_t *memory_lengths) {
     return run_full(tape, tr, x, lengths, memory, memory_lengths, NULL);
 }
 
-bool rv_transformer_cross_weights(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, rv_tensor *memory, const int32_t *memory_lengths,
-                                  rv_real *weights) {
+bool rv_transformer_cross_weights(rv_tape *tape, const rv_transformer *tr, rv_tensor *x, rv_tensor *memory,
+                                  const int32_t *memory_lengths, rv_real *weights) {
     RV_ASSERT(tr->config.cross);
     const rv_tape_mode mode = rv_tape_infer(tape);
     rv_tensor *y = run_full(tape, tr, x, NULL, memory, memory_lengths, weights);

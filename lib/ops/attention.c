@@ -29,7 +29,8 @@ static double work(const attention *a) { return 4. * (double)(a->batch * a->head
 static double seen_flops(const attention *a, int products) {
     int64_t pairs = 0;
     for (int64_t b = 0; b < a->batch; b++) {
-        const int64_t keys = a->spec.key_lengths ? a->spec.key_lengths[b] : a->s, first = a->s - a->t + 1; /* keys that query 0 sees */
+        const int64_t keys = a->spec.key_lengths ? a->spec.key_lengths[b] : a->s,
+                      first = a->s - a->t + 1; /* keys that query 0 sees */
         if (!a->spec.causal) {
             pairs += a->t * keys;
             continue;
@@ -118,10 +119,12 @@ static void run_backward(rv_tape *tape, const rv_node *n, gradient dq, gradient 
     rv_real *scratch = make_scratch(tape, threads, a->width);
     if (!scratch) return;
     const rv_kernels *k = rv_k();
-    rv__flops_add(seen_flops(a, 2 + (dq.g != NULL) + (dk.g != NULL) + (dv.g != NULL))); /* the scores once more, and the weights' gradients */
+    rv__flops_add(seen_flops(a, 2 + (dq.g != NULL) + (dk.g != NULL) +
+                                    (dv.g != NULL))); /* the scores once more, and the weights' gradients */
     RV_FOR_AS(dynamic, head, a->batch * a->heads, threads, {
         int64_t b = head / a->heads, h = head % a->heads;
-        rv_real *hq = head_gradient(a, dq, a->q, a->t, b, h), *hk = head_gradient(a, dk, a->k, a->s, b, h), *hv = head_gradient(a, dv, a->v, a->s, b, h);
+        rv_real *hq = head_gradient(a, dq, a->q, a->t, b, h), *hk = head_gradient(a, dk, a->k, a->s, b, h),
+                *hv = head_gradient(a, dv, a->v, a->s, b, h);
         for (int64_t t0 = 0; t0 < a->t; t0 += RV_ATTEND_QUERIES) {
             rv_attend block = make_block(a, b, h, t0, scratch + omp_get_thread_num() * rv_attend_scratch(a->width));
             int64_t y = (b * a->t + t0) * block.ldy + h * a->width;
@@ -164,14 +167,15 @@ static bool complete(rv_tape *tape, attention *a, const rv_attention_spec *spec,
     a->spec = *spec;
     a->heads = spec->heads;
     if (spec->heads < 1 || d % spec->heads)
-        return rv_tape_fail(tape, RV_ESHAPE, "attention: the width %lld is no multiple of %d heads; change hidden_size or num_heads",
+        return rv_tape_fail(tape, RV_ESHAPE,
+                            "attention: the width %lld is no multiple of %d heads; change hidden_size or num_heads",
                             (long long)d, spec->heads);
     if (spec->dropout < 0 || spec->dropout >= 1)
         return rv_tape_fail(tape, RV_EUSAGE, "attention: dropout %g is not in [0, 1)", spec->dropout);
     for (int64_t b = 0; spec->key_lengths && b < a->batch; b++)
         if (spec->key_lengths[b] < 0 || spec->key_lengths[b] > a->s)
-            return rv_tape_fail(tape, RV_ESHAPE, "attention: row %lld has %d keys, but the keys are 0 to %lld long", (long long)b,
-                                (int)spec->key_lengths[b], (long long)a->s);
+            return rv_tape_fail(tape, RV_ESHAPE, "attention: row %lld has %d keys, but the keys are 0 to %lld long",
+                                (long long)b, (int)spec->key_lengths[b], (long long)a->s);
     a->width = d / spec->heads;
     if (spec->scale == 0) a->spec.scale = 1 / sqrt((double)a->width);
     if (!rv_tape_training(tape)) a->spec.dropout = 0;
@@ -199,10 +203,12 @@ rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v,
     if (q->ndim != 3 || k->ndim != 3 || !rv_same_shape(k, v) || q->dim[0] != k->dim[0] || q->dim[2] != k->dim[2]) {
         char sq[RV_SHAPE_TEXT], sk[RV_SHAPE_TEXT], sv[RV_SHAPE_TEXT];
         return rv_tape_fail(tape, RV_ESHAPE, "attention needs q (B, T, D), k and v (B, S, D), not %s, %s and %s",
-                            rv_shape_text(q, sq, sizeof sq), rv_shape_text(k, sk, sizeof sk), rv_shape_text(v, sv, sizeof sv));
+                            rv_shape_text(q, sq, sizeof sq), rv_shape_text(k, sk, sizeof sk),
+                            rv_shape_text(v, sv, sizeof sv));
     }
     int64_t t = q->dim[1], s = k->dim[1], d = q->dim[2];
-    attention a = {.batch = q->dim[0], .t = t, .s = s, .q = {q->x, d, t * d}, .k = {k->x, d, s * d}, .v = {v->x, d, s * d}};
+    attention a = {
+        .batch = q->dim[0], .t = t, .s = s, .q = {q->x, d, t * d}, .k = {k->x, d, s * d}, .v = {v->x, d, s * d}};
     if (!complete(tape, &a, spec, d)) return NULL;
     return apply(tape, &a, &rv__op_attention, 3, (rv_tensor *[]){q, k, v});
 }
@@ -211,11 +217,17 @@ rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_s
     if (!qkv) return NULL;
     if (qkv->ndim != 3 || qkv->dim[2] % 3) {
         char text[RV_SHAPE_TEXT];
-        return rv_tape_fail(tape, RV_ESHAPE, "self-attention needs qkv (B, T, 3 D), not %s", rv_shape_text(qkv, text, sizeof text));
+        return rv_tape_fail(tape, RV_ESHAPE, "self-attention needs qkv (B, T, 3 D), not %s",
+                            rv_shape_text(qkv, text, sizeof text));
     }
     int64_t t = qkv->dim[1], ld = qkv->dim[2], d = ld / 3;
     const rv_real *x = qkv->x;
-    attention a = {.batch = qkv->dim[0], .t = t, .s = t, .q = {x, ld, t * ld}, .k = {x + d, ld, t * ld}, .v = {x + 2 * d, ld, t * ld}};
+    attention a = {.batch = qkv->dim[0],
+                   .t = t,
+                   .s = t,
+                   .q = {x, ld, t * ld},
+                   .k = {x + d, ld, t * ld},
+                   .v = {x + 2 * d, ld, t * ld}};
     if (!complete(tape, &a, spec, d)) return NULL;
     return apply(tape, &a, &rv__op_self_attention, 1, &qkv);
 }
@@ -228,7 +240,12 @@ rv_tensor *rv_cross_attention(rv_tape *tape, rv_tensor *q, rv_tensor *kv, const 
                             rv_shape_text(q, sq, sizeof sq), rv_shape_text(kv, sk, sizeof sk));
     }
     int64_t t = q->dim[1], s = kv->dim[1], d = q->dim[2], ld = 2 * d;
-    attention a = {.batch = q->dim[0], .t = t, .s = s, .q = {q->x, d, t * d}, .k = {kv->x, ld, s * ld}, .v = {kv->x + d, ld, s * ld}};
+    attention a = {.batch = q->dim[0],
+                   .t = t,
+                   .s = s,
+                   .q = {q->x, d, t * d},
+                   .k = {kv->x, ld, s * ld},
+                   .v = {kv->x + d, ld, s * ld}};
     if (!complete(tape, &a, spec, d)) return NULL;
     return apply(tape, &a, &rv__op_cross_attention, 2, (rv_tensor *[]){q, kv});
 }
@@ -270,11 +287,13 @@ static int64_t rows_together(const rv_attention_cache *c, int64_t b) {
     int64_t first = b, end = b + 1;
     while (first > 0 && c->rows[first - 1] == c->rows[b] && c->past[first - 1] == c->past[b]) first--;
     if ((b - first) % RV_ATTEND_QUERIES) return 0;
-    while (end < c->batch && end - b < RV_ATTEND_QUERIES && c->rows[end] == c->rows[b] && c->past[end] == c->past[b]) end++;
+    while (end < c->batch && end - b < RV_ATTEND_QUERIES && c->rows[end] == c->rows[b] && c->past[end] == c->past[b])
+        end++;
     return end - b;
 }
 
-/* What row b's first head will read begins to come while the row before it is at work; the heads fetch for each other. */
+/* What row b's first head will read begins to come while the row before it is at work; the heads fetch for each other.
+ */
 static void fetch_first_head(const rv_attention_cache *c, int64_t b) {
     enum { LINE = 64 / sizeof(rv_real) };
     if (b >= c->batch) return;
@@ -303,7 +322,8 @@ rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c) {
     if (!scratch) return rv_tape_status(tape);
     const rv_kernels *k = rv_k();
     RV_FOR(i, c->batch * parts * c->heads, threads, {
-        int64_t b = i / parts / c->heads, part = i / c->heads % parts, at = i % c->heads * width, rows = steps ? rows_together(c, b) : 1;
+        int64_t b = i / parts / c->heads, part = i / c->heads % parts, at = i % c->heads * width,
+                rows = steps ? rows_together(c, b) : 1;
         if (!rows) continue;
         rv_attend a = steps ? make_step(c, b, rows, part, at) : make_cached(c, b, part * RV_ATTEND_QUERIES, at);
         a.scale = scale;
@@ -360,6 +380,9 @@ static rv_tensor *attention_sample(rv_tape *tape, int k) { return sample(tape, k
 static rv_tensor *self_attention_sample(rv_tape *tape, int k) { return sample(tape, k, SELF); }
 static rv_tensor *cross_attention_sample(rv_tape *tape, int k) { return sample(tape, k, CROSS); }
 
-const rv_op rv__op_attention = {"attention", attention_backward, attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
-const rv_op rv__op_self_attention = {"self_attention", self_attention_backward, self_attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
-const rv_op rv__op_cross_attention = {"cross_attention", cross_attention_backward, cross_attention_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
+const rv_op rv__op_attention = {"attention", attention_backward, attention_sample, .flags = RV_OP_USES_OUTPUT,
+                                .smooth = true};
+const rv_op rv__op_self_attention = {"self_attention", self_attention_backward, self_attention_sample,
+                                     .flags = RV_OP_USES_OUTPUT, .smooth = true};
+const rv_op rv__op_cross_attention = {"cross_attention", cross_attention_backward, cross_attention_sample,
+                                      .flags = RV_OP_USES_OUTPUT, .smooth = true};

@@ -1,6 +1,7 @@
-/* A decoder's recurrence with attention over all steps, as one node. One parallel region runs all steps; the threads share
- * out the columns of each product and the rows of the batch in each attention, with a barrier between the two. A number
- * is the same whoever computes it, and no row looks at another, so threads, batch-mates and padding change no bit. */
+/* A decoder's recurrence with attention over all steps, as one node. One parallel region runs all steps; the threads
+ * share out the columns of each product and the rows of the batch in each attention, with a barrier between the two. A
+ * number is the same whoever computes it, and no row looks at another, so threads, batch-mates and padding change no
+ * bit. */
 #include "ops/attention_recurrent_private.h"
 
 #include "kernels/flops.h"
@@ -18,14 +19,26 @@ bool rv__factor_pack(rv_tape *tape, rv__factor *f, int64_t steps) {
     return true;
 }
 
-rv_gemm_columns rv__factor_columns(const rv__factor *f, int64_t rows, const rv_real *a, int64_t lda, rv_real *out, int64_t ldo, bool accumulate, rv_range columns) {
-    const rv_gemm g = {.tb = f->tb, .m = rows, .n = f->n, .k = f->k, .a = a, .lda = lda, .b = f->w, .ldb = f->ld, .c = out, .ldc = ldo, .accumulate = accumulate};
+rv_gemm_columns rv__factor_columns(const rv__factor *f, int64_t rows, const rv_real *a, int64_t lda, rv_real *out,
+                                   int64_t ldo, bool accumulate, rv_range columns) {
+    const rv_gemm g = {.tb = f->tb,
+                       .m = rows,
+                       .n = f->n,
+                       .k = f->k,
+                       .a = a,
+                       .lda = lda,
+                       .b = f->w,
+                       .ldb = f->ld,
+                       .c = out,
+                       .ldc = ldo,
+                       .accumulate = accumulate};
     return (rv_gemm_columns){g, f->packed, columns.begin, columns.end};
 }
 
 double rv__attention_work(const rv__attention_seq *a) {
     const rv__seq *q = &a->q;
-    double steps = (double)(q->T * q->B), gates = (double)(q->G * q->H) * (double)(q->H + a->F), query = (double)((a->A + a->P) * q->H);
+    double steps = (double)(q->T * q->B), gates = (double)(q->G * q->H) * (double)(q->H + a->F),
+           query = (double)((a->A + a->P) * q->H);
     return steps * (gates + query + (double)(a->O * (a->D + q->H)) + (double)a->S * (double)(10 * a->A + a->D));
 }
 
@@ -88,12 +101,14 @@ static void attend_row(const rv__attention_seq *a, int64_t t, int64_t b) {
         memcpy(a->soft + at * a->S, w, (size_t)a->S * sizeof *w);
         for (int64_t s = seen.begin; s < seen.end; s++) w[s] *= (rv_real)rv__gauss(a, (double)a->position[at], s);
     }
-    k->weighted_rows(n, a->D, w + seen.begin, a->r.memory->x + (row * a->S + seen.begin) * a->D, a->context + at * a->D, false);
+    k->weighted_rows(n, a->D, w + seen.begin, a->r.memory->x + (row * a->S + seen.begin) * a->D, a->context + at * a->D,
+                     false);
 }
 
 /* tanh of the thread's columns of (B, width). */
 static void activate(rv_real *x, int64_t B, int64_t wide, rv_range own) {
-    for (int64_t b = 0; b < B && own.begin < own.end; b++) rv_k()->vtanh(own.end - own.begin, x + b * wide + own.begin, x + b * wide + own.begin);
+    for (int64_t b = 0; b < B && own.begin < own.end; b++)
+        rv_k()->vtanh(own.end - own.begin, x + b * wide + own.begin, x + b * wide + own.begin);
 }
 
 /* The products of step t's query state, listed. */
@@ -102,8 +117,12 @@ static int query_columns(const forward *f, int64_t t, rv__team team, rv_gemm_col
     const int64_t B = a->q.B, H = a->q.H;
     const rv_real *state = rv__query_state(a, t);
     int n = 0;
-    if (a->query) out[n++] = rv__factor_columns(&f->query, B, state, H, a->query + t * B * a->A, a->A, false, rv__team_columns(team, a->A));
-    if (a->position) out[n++] = rv__factor_columns(&f->position, B, state, H, a->hidden + t * B * a->P, a->P, false, rv__team_columns(team, a->P));
+    if (a->query)
+        out[n++] = rv__factor_columns(&f->query, B, state, H, a->query + t * B * a->A, a->A, false,
+                                      rv__team_columns(team, a->A));
+    if (a->position)
+        out[n++] = rv__factor_columns(&f->position, B, state, H, a->hidden + t * B * a->P, a->P, false,
+                                      rv__team_columns(team, a->P));
     return n;
 }
 
@@ -123,8 +142,11 @@ static int input_columns(const forward *f, int64_t t, rv_range units, rv_gemm_co
     const rv__attention_seq *a = f->a;
     const rv__seq *q = &a->q;
     const int64_t B = q->B;
-    const rv_real *read = !a->r.query_current ? a->context + t * B * a->D : t ? a->output + (t - 1) * B * a->O : a->r.feed->x;
-    for (int64_t g = 0; g < q->G; g++) out[g] = rv__factor_columns(&f->input[g], B, read, a->F, rv__seq_gates(q, t) + g * q->H, q->ld, true, units);
+    const rv_real *read = !a->r.query_current ? a->context + t * B * a->D
+                          : t                 ? a->output + (t - 1) * B * a->O
+                                              : a->r.feed->x;
+    for (int64_t g = 0; g < q->G; g++)
+        out[g] = rv__factor_columns(&f->input[g], B, read, a->F, rv__seq_gates(q, t) + g * q->H, q->ld, true, units);
     return (int)q->G;
 }
 
@@ -134,14 +156,15 @@ static void give_output(const forward *f, int64_t t, rv__team team) {
     const int64_t B = a->q.B;
     const rv_range own = rv__team_columns(team, a->O);
     rv_real *out = a->output + t * B * a->O;
-    const rv_gemm_columns c[] = {rv__factor_columns(&f->out_context, B, a->context + t * B * a->D, a->D, out, a->O, false, own),
-                                 rv__factor_columns(&f->out_state, B, a->q.y + t * B * a->q.H, a->q.H, out, a->O, true, own)};
+    const rv_gemm_columns c[] = {
+        rv__factor_columns(&f->out_context, B, a->context + t * B * a->D, a->D, out, a->O, false, own),
+        rv__factor_columns(&f->out_state, B, a->q.y + t * B * a->q.H, a->q.H, out, a->O, true, own)};
     rv__multiply_columns(2, c);
     activate(out, B, a->O, own);
 }
 
-/* Products with one state go together, so that it is packed once: before the attention those of h_{t-1}, for the cell too,
- * if that state asks. */
+/* Products with one state go together, so that it is packed once: before the attention those of h_{t-1}, for the cell
+ * too, if that state asks. */
 static void run(const forward *f) {
     const rv__attention_seq *a = f->a;
     const rv__seq *q = &a->q;
@@ -182,13 +205,17 @@ static void run(const forward *f) {
 
 static bool usage(rv_tape *tape, const rv_attention_recurrence *r, bool records) {
     const bool additive = r->score == RV_SCORE_ADDITIVE;
-    const char *wrong = additive != (r->w_query != NULL) || additive != (r->v != NULL) ? "w_query and v go with additive scores, and only with them"
-                        : r->w_out && !r->query_current  ? "w_out needs query_current, so that the attention follows the cell"
-                        : r->feed && !r->w_out           ? "input feeding needs w_out, whose output it feeds back"
-                        : r->c0 && r->cell != RV_CELL_LSTM ? "c0 is given, but only an LSTM has a cell state; pass NULL"
-                        : (r->w_position != NULL) != (r->v_position != NULL) ? "w_position and v_position go together"
-                        : r->w_position && !(r->window >= 1) ? "local attention needs a window of at least 1, or no position may be in it"
-                        : r->rows && records ? "rows are shared only where nothing is recorded; without them for training" : NULL;
+    const char *wrong =
+        additive != (r->w_query != NULL) || additive != (r->v != NULL)
+            ? "w_query and v go with additive scores, and only with them"
+        : r->w_out && !r->query_current    ? "w_out needs query_current, so that the attention follows the cell"
+        : r->feed && !r->w_out             ? "input feeding needs w_out, whose output it feeds back"
+        : r->c0 && r->cell != RV_CELL_LSTM ? "c0 is given, but only an LSTM has a cell state; pass NULL"
+        : (r->w_position != NULL) != (r->v_position != NULL) ? "w_position and v_position go together"
+        : r->w_position && !(r->window >= 1)
+            ? "local attention needs a window of at least 1, or no position may be in it"
+        : r->rows && records ? "rows are shared only where nothing is recorded; without them for training"
+                             : NULL;
     if (wrong) rv_tape_fail(tape, RV_EUSAGE, "attention recurrence: %s", wrong);
     return !wrong;
 }
@@ -197,13 +224,17 @@ static bool check(rv_tape *tape, const rv__attention_seq *a, rv_tensor *const *i
     const rv__seq *q = &a->q;
     char s[RV_SHAPE_TEXT], xs[RV_SHAPE_TEXT], want_text[RV_SHAPE_TEXT];
     if (in[RV__AR_X]->ndim != 3 || rv_numel(in[RV__AR_X]) == 0)
-        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: x has shape %s; it must be (steps, batch, inputs), none of them 0",
+        return rv_tape_fail(tape, RV_ESHAPE,
+                            "attention recurrence: x has shape %s; it must be (steps, batch, inputs), none of them 0",
                             rv_shape_text(in[RV__AR_X], xs, sizeof xs));
     if (q->H < 1 || in[RV__AR_W_HH]->ndim != 2)
-        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: w_hh has shape %s; it must be (%d H, H)", rv_shape_text(in[RV__AR_W_HH], s, sizeof s), (int)q->G);
+        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: w_hh has shape %s; it must be (%d H, H)",
+                            rv_shape_text(in[RV__AR_W_HH], s, sizeof s), (int)q->G);
     if (in[RV__AR_MEMORY]->ndim != 3 || rv_numel(in[RV__AR_MEMORY]) == 0)
-        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: memory has shape %s; it must be (batch, positions, width), none of them 0",
-                            rv_shape_text(in[RV__AR_MEMORY], s, sizeof s));
+        return rv_tape_fail(
+            tape, RV_ESHAPE,
+            "attention recurrence: memory has shape %s; it must be (batch, positions, width), none of them 0",
+            rv_shape_text(in[RV__AR_MEMORY], s, sizeof s));
     const int64_t M = a->r.rows ? in[RV__AR_MEMORY]->dim[0] : q->B, GH = q->G * q->H;
     const struct {
         const char *name;
@@ -227,31 +258,53 @@ static bool check(rv_tape *tape, const rv__attention_seq *a, rv_tensor *const *i
     };
     for (int i = 0; i < RV__AR_INPUTS; i++)
         if (in[i] && !rv_same_shape(in[i], &want[i].like))
-            return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: %s has shape %s; with x %s, memory of %lld x %lld, %d gates, H = %lld and %lld inputs beside x "
-                                "it must be %s", want[i].name, rv_shape_text(in[i], s, sizeof s), rv_shape_text(in[RV__AR_X], xs, sizeof xs), (long long)a->S,
-                                (long long)a->D, (int)q->G, (long long)q->H, (long long)a->F, rv_shape_text(&want[i].like, want_text, sizeof want_text));
+            return rv_tape_fail(tape, RV_ESHAPE,
+                                "attention recurrence: %s has shape %s; with x %s, memory of %lld x %lld, %d gates, H "
+                                "= %lld and %lld inputs beside x "
+                                "it must be %s",
+                                want[i].name, rv_shape_text(in[i], s, sizeof s),
+                                rv_shape_text(in[RV__AR_X], xs, sizeof xs), (long long)a->S, (long long)a->D, (int)q->G,
+                                (long long)q->H, (long long)a->F,
+                                rv_shape_text(&want[i].like, want_text, sizeof want_text));
     if (a->r.score == RV_SCORE_DOT && a->A != q->H)
-        return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: dot scores compare states of width %lld with keys of width %lld; bring the keys to the "
-                            "state's width by a linear layer", (long long)q->H, (long long)a->A);
+        return rv_tape_fail(tape, RV_ESHAPE,
+                            "attention recurrence: dot scores compare states of width %lld with keys of width %lld; "
+                            "bring the keys to the "
+                            "state's width by a linear layer",
+                            (long long)q->H, (long long)a->A);
     for (int64_t m = 0; a->r.lengths && m < M; m++)
         if (a->r.lengths[m] < 0 || a->r.lengths[m] > a->S)
-            return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: memory row %lld has length %d, outside 0 to %lld, its positions", (long long)m,
-                                (int)a->r.lengths[m], (long long)a->S);
+            return rv_tape_fail(tape, RV_ESHAPE,
+                                "attention recurrence: memory row %lld has length %d, outside 0 to %lld, its positions",
+                                (long long)m, (int)a->r.lengths[m], (long long)a->S);
     for (int64_t b = 0; a->r.rows && b < q->B; b++)
         if (a->r.rows[b] < 0 || a->r.rows[b] >= M)
-            return rv_tape_fail(tape, RV_ESHAPE, "attention recurrence: row %lld reads memory row %d, outside 0 to %lld", (long long)b, (int)a->r.rows[b],
-                                (long long)M - 1);
+            return rv_tape_fail(tape, RV_ESHAPE,
+                                "attention recurrence: row %lld reads memory row %d, outside 0 to %lld", (long long)b,
+                                (int)a->r.rows[b], (long long)M - 1);
     return true;
 }
 
 static int64_t width(const rv_tensor *t, int axis) { return t && axis < t->ndim ? t->dim[axis] : 0; }
 
 static rv__attention_seq describe(const rv_attention_recurrence *r) {
-    rv__attention_seq a = {.r = *r, .S = width(r->memory, 1), .D = width(r->memory, 2), .A = width(r->keys, 2), .E = width(r->x, 2), .O = width(r->w_out, 0),
+    rv__attention_seq a = {.r = *r,
+                           .S = width(r->memory, 1),
+                           .D = width(r->memory, 2),
+                           .A = width(r->keys, 2),
+                           .E = width(r->x, 2),
+                           .O = width(r->w_out, 0),
                            .P = width(r->w_position, 0)};
     a.F = r->feed ? a.O : r->query_current ? 0 : a.D;
-    a.q = (rv__seq){.cell = r->cell, .T = width(r->x, 0), .B = width(r->x, 1), .I = a.E, .H = width(r->w_hh, 1), .G = rv_cell_gates(r->cell),
-                    .has_h0 = r->h0 != NULL, .w_hh = r->w_hh->x, .keep = 1};
+    a.q = (rv__seq){.cell = r->cell,
+                    .T = width(r->x, 0),
+                    .B = width(r->x, 1),
+                    .I = a.E,
+                    .H = width(r->w_hh, 1),
+                    .G = rv_cell_gates(r->cell),
+                    .has_h0 = r->h0 != NULL,
+                    .w_hh = r->w_hh->x,
+                    .keep = 1};
     a.q.ld = rv__gates_ld(a.q.G * a.q.H);
     return a;
 }
@@ -295,11 +348,14 @@ static bool prepare(rv_tape *tape, forward *f) {
     const char *held = a->F ? rv_tape_packed(tape, r->w_ih, a->E, a->F, q->G) : NULL;
     for (int64_t g = 0; a->F && g < q->G; g++) {
         f->input[g] = (rv__factor){.tb = true, .n = H, .k = a->F, .ld = in, .w = r->w_ih->x + g * H * in + a->E};
-        if (held) f->input[g].packed = held + g * (int64_t)rv_tape_packed_bytes(r->w_ih, a->F, q->G);
-        else if (!rv__factor_pack(tape, &f->input[g], q->T)) return false;
+        if (held)
+            f->input[g].packed = held + g * (int64_t)rv_tape_packed_bytes(r->w_ih, a->F, q->G);
+        else if (!rv__factor_pack(tape, &f->input[g], q->T))
+            return false;
     }
-    return rv__pass_pack(tape, &f->pass, r->w_hh) && pack(tape, &f->query, r->w_query, 0, q->T) && pack(tape, &f->position, r->w_position, 0, q->T) &&
-           pack(tape, &f->out_context, r->w_out, 0, q->T) && pack(tape, &f->out_state, r->w_out, D, q->T);
+    return rv__pass_pack(tape, &f->pass, r->w_hh) && pack(tape, &f->query, r->w_query, 0, q->T) &&
+           pack(tape, &f->position, r->w_position, 0, q->T) && pack(tape, &f->out_context, r->w_out, 0, q->T) &&
+           pack(tape, &f->out_state, r->w_out, D, q->T);
 }
 
 static bool input_product(rv_tape *tape, const rv__attention_seq *a) {
@@ -310,23 +366,38 @@ static bool input_product(rv_tape *tape, const rv__attention_seq *a) {
         if (!(bias = rv_tape_alloc(tape, (size_t)GH * sizeof *bias))) return false;
         rv__sum_biases(q->cell, q->H, a->r.b_ih, a->r.b_hh, bias);
     }
-    rv_gemm_run(&(rv_gemm){.tb = true, .m = q->T * q->B, .n = GH, .k = a->E, .a = a->r.x->x, .lda = a->E, .b = a->r.w_ih->x, .ldb = a->E + a->F, .c = q->gates,
-                           .ldc = q->ld, .bias = bias, .packed_b = rv_tape_packed(tape, a->r.w_ih, 0, a->E, 1)});
+    rv_gemm_run(&(rv_gemm){.tb = true,
+                           .m = q->T * q->B,
+                           .n = GH,
+                           .k = a->E,
+                           .a = a->r.x->x,
+                           .lda = a->E,
+                           .b = a->r.w_ih->x,
+                           .ldb = a->E + a->F,
+                           .c = q->gates,
+                           .ldc = q->ld,
+                           .bias = bias,
+                           .packed_b = rv_tape_packed(tape, a->r.w_ih, 0, a->E, 1)});
     return true;
 }
 
 rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_recurrence *r) {
     const rv_attention_sequence none = {0};
-    rv_tensor *in[RV__AR_INPUTS] = {r->x, r->memory, r->keys, r->w_query, r->v, r->w_ih, r->w_hh, r->b_ih, r->b_hh, r->h0, r->c0, r->w_out, r->feed,
-                                    r->w_position, r->v_position};
-    if (!r->x || !r->memory || !r->keys || !r->w_ih || !r->w_hh || !usage(tape, r, rv_tape_records(tape, RV__AR_INPUTS, in))) return none;
+    rv_tensor *in[RV__AR_INPUTS] = {r->x,    r->memory, r->keys, r->w_query,    r->v,
+                                    r->w_ih, r->w_hh,   r->b_ih, r->b_hh,       r->h0,
+                                    r->c0,   r->w_out,  r->feed, r->w_position, r->v_position};
+    if (!r->x || !r->memory || !r->keys || !r->w_ih || !r->w_hh ||
+        !usage(tape, r, rv_tape_records(tape, RV__AR_INPUTS, in)))
+        return none;
     rv__attention_seq a = describe(r);
     if (!check(tape, &a, in)) return none;
 
     rv__seq *q = &a.q;
     const int64_t T = q->T, B = q->B;
-    rv_attention_sequence out = {.h = rv_tape_tensor(tape, 3, (int64_t[]){T, B, q->H}), .context = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.D}),
-                                 .weights = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.S}), .hn = rv_tape_tensor(tape, 2, (int64_t[]){B, q->H})};
+    rv_attention_sequence out = {.h = rv_tape_tensor(tape, 3, (int64_t[]){T, B, q->H}),
+                                 .context = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.D}),
+                                 .weights = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.S}),
+                                 .hn = rv_tape_tensor(tape, 2, (int64_t[]){B, q->H})};
     if (r->w_out) out.output = rv_tape_tensor(tape, 3, (int64_t[]){T, B, a.O});
     if (q->cell == RV_CELL_LSTM) out.cn = rv_tape_tensor(tape, 2, (int64_t[]){B, q->H});
     rv_real *zeros = rv_tape_alloc(tape, (size_t)(B * q->H) * sizeof *zeros);
@@ -340,7 +411,8 @@ rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_r
     if (out.output) a.output = out.output->x;
 
     rv_tensor *outs[RV__AR_OUTPUTS] = {out.h, out.context, out.output, out.hn, out.cn};
-    rv_node *node = rv_tape_record(tape, &rv__op_attention_recurrent, RV__AR_INPUTS, in, RV__AR_OUTPUTS, outs, sizeof a);
+    rv_node *node =
+        rv_tape_record(tape, &rv__op_attention_recurrent, RV__AR_INPUTS, in, RV__AR_OUTPUTS, outs, sizeof a);
     rv_arena_mark mark = rv_tape_mark(tape); /* what follows is scratch, but for what a node keeps */
     if (!allocate(tape, &a)) return none;
     if (node) {
@@ -358,5 +430,8 @@ rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_r
     return out;
 }
 
-const rv_op rv__op_attention_recurrent = {.name = "attention_recurrent", .backward = rv__attention_recurrent_backward,
-                                          .sample = rv__attention_recurrent_sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
+const rv_op rv__op_attention_recurrent = {.name = "attention_recurrent",
+                                          .backward = rv__attention_recurrent_backward,
+                                          .sample = rv__attention_recurrent_sample,
+                                          .flags = RV_OP_USES_OUTPUT,
+                                          .smooth = true};

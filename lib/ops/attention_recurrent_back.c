@@ -1,5 +1,5 @@
-/* Backward of rv_attention_recurrent: one parallel region takes the steps from the last to the first, in the opposite order
- * of forward; then each parameter's gradient is one product over all steps and rows at once. */
+/* Backward of rv_attention_recurrent: one parallel region takes the steps from the last to the first, in the opposite
+ * order of forward; then each parameter's gradient is one product over all steps and rows at once. */
 #include <omp.h>
 #include <string.h>
 
@@ -10,19 +10,20 @@ typedef struct {
     rv__attention_seq *a;
     rv__pass pass;
     rv__factor query, position, out_context, out_state, input;
-    rv_real *dcontext;  /* (T, B, D) */
-    rv_real *doutput;   /* (T, B, O): first of a, then of what is inside its tanh; NULL when nothing depends on it */
-    rv_real *dscore;    /* (T, B, S) */
-    rv_real *dquery;    /* (T, B, A), additive */
-    rv_real *dhidden;   /* (T, B, P), local: of what is inside the tanh */
-    rv_real *dkeys;     /* additive: the gradient itself, or NULL */
+    rv_real *dcontext; /* (T, B, D) */
+    rv_real *doutput;  /* (T, B, O): first of a, then of what is inside its tanh; NULL when nothing depends on it */
+    rv_real *dscore;   /* (T, B, S) */
+    rv_real *dquery;   /* (T, B, A), additive */
+    rv_real *dhidden;  /* (T, B, P), local: of what is inside the tanh */
+    rv_real *dkeys;    /* additive: the gradient itself, or NULL */
     rv_real *dv, *dv_position; /* (B, A), (B, P): each row's own sum */
 } backward;
 
 /* ---- the steps */
 
 /* Gradient of a step's p, given that of its weights (in dscore's place): dscore becomes the scores' own. */
-static double local_scores(const rv__attention_seq *a, double p, rv_range seen, const rv_real *w, const rv_real *soft, rv_real *dscore) {
+static double local_scores(const rv__attention_seq *a, double p, rv_range seen, const rv_real *w, const rv_real *soft,
+                           rv_real *dscore) {
     const double deviation = a->r.window / 2;
     double sum = 0, dp = 0;
     for (int64_t s = seen.begin; s < seen.end; s++) {
@@ -30,7 +31,8 @@ static double local_scores(const rv__attention_seq *a, double p, rv_range seen, 
         sum += d;
         dp += d * ((double)s - p) / (deviation * deviation);
     }
-    for (int64_t s = seen.begin; s < seen.end; s++) dscore[s] = (rv_real)((double)w[s] * (double)dscore[s] - (double)soft[s] * sum);
+    for (int64_t s = seen.begin; s < seen.end; s++)
+        dscore[s] = (rv_real)((double)w[s] * (double)dscore[s] - (double)soft[s] * sum);
     return dp;
 }
 
@@ -39,20 +41,22 @@ static void attend_row_back(const backward *k, int64_t t, int64_t b) {
     const rv__attention_seq *a = k->a;
     const rv__seq *q = &a->q;
     const rv_kernels *kernel = rv_k();
-    const int64_t at = t * q->B + b, begin = rv__attended(a, t, b).begin, n = rv__attended(a, t, b).end - begin, first = b * a->S + begin;
+    const int64_t at = t * q->B + b, begin = rv__attended(a, t, b).begin, n = rv__attended(a, t, b).end - begin,
+                  first = b * a->S + begin;
     const rv_real *w = a->weights + at * a->S, *keys = a->r.keys->x + first * a->A;
     rv_real *dscore = k->dscore + at * a->S, dp = 0;
     memset(dscore, 0, (size_t)a->S * sizeof *dscore);
     if (n > 0) {
         kernel->dot_scores(n, a->D, k->dcontext + at * a->D, a->r.memory->x + first * a->D, dscore + begin);
         if (a->position)
-            dp = (rv_real)local_scores(a, (double)a->position[at], (rv_range){begin, begin + n}, w, a->soft + at * a->S, dscore);
+            dp = (rv_real)local_scores(a, (double)a->position[at], (rv_range){begin, begin + n}, w, a->soft + at * a->S,
+                                       dscore);
         else
             kernel->softmax_back_row(n, w + begin, dscore + begin, dscore + begin, false);
     }
     if (a->r.score == RV_SCORE_ADDITIVE)
-        kernel->additive_back(n, a->A, a->query + at * a->A, a->r.v->x, keys, dscore + begin, k->dquery + at * a->A, k->dkeys ? k->dkeys + first * a->A : NULL,
-                              k->dv + b * a->A);
+        kernel->additive_back(n, a->A, a->query + at * a->A, a->r.v->x, keys, dscore + begin, k->dquery + at * a->A,
+                              k->dkeys ? k->dkeys + first * a->A : NULL, k->dv + b * a->A);
     else
         kernel->weighted_rows(n, a->A, dscore + begin, keys, k->pass.dh + b * q->H, true);
     if (!a->position) return;
@@ -78,7 +82,8 @@ static void query_back(const backward *k, int64_t t, rv_range units) {
     rv_gemm_columns c[2];
     int n = 0;
     if (a->query) c[n++] = rv__factor_columns(&k->query, B, k->dquery + t * B * a->A, a->A, k->pass.dh, H, true, units);
-    if (a->position) c[n++] = rv__factor_columns(&k->position, B, k->dhidden + t * B * a->P, a->P, k->pass.dh, H, true, units);
+    if (a->position)
+        c[n++] = rv__factor_columns(&k->position, B, k->dhidden + t * B * a->P, a->P, k->pass.dh, H, true, units);
     rv__multiply_columns(n, c);
 }
 
@@ -93,13 +98,15 @@ static void output_back(const backward *k, int64_t t, rv__team team, rv_range un
     }
     rv__team_meet(team);
     const rv_gemm_columns c[] = {
-        rv__factor_columns(&k->out_context, B, k->doutput + at, a->O, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D)),
+        rv__factor_columns(&k->out_context, B, k->doutput + at, a->O, k->dcontext + t * B * a->D, a->D, true,
+                           rv__team_columns(team, a->D)),
         rv__factor_columns(&k->out_state, B, k->doutput + at, a->O, k->pass.dh, a->q.H, true, units)};
     rv__multiply_columns(2, c);
     rv__team_meet(team);
 }
 
-/* From the gates' gradients at step t, the s-th of backward, to the state before it and to what the cell read beside x. */
+/* From the gates' gradients at step t, the s-th of backward, to the state before it and to what the cell read beside x.
+ */
 static void gates_back(const backward *k, int64_t s, rv__team team, rv_range units, bool to_h0) {
     const rv__attention_seq *a = k->a;
     const rv__seq *q = &a->q;
@@ -108,9 +115,11 @@ static void gates_back(const backward *k, int64_t s, rv__team team, rv_range uni
     rv_gemm_columns c[RV__PASS_COLUMNS + 1];
     int n = t || to_h0 ? rv__pass_columns(&k->pass, s + 1, 0, units.begin, units.end, c) : 0;
     if (!a->r.query_current)
-        c[n++] = rv__factor_columns(&k->input, B, gates, q->ld, k->dcontext + t * B * a->D, a->D, true, rv__team_columns(team, a->D));
+        c[n++] = rv__factor_columns(&k->input, B, gates, q->ld, k->dcontext + t * B * a->D, a->D, true,
+                                    rv__team_columns(team, a->D));
     else if (a->F && t)
-        c[n++] = rv__factor_columns(&k->input, B, gates, q->ld, k->doutput + (t - 1) * B * a->O, a->O, true, rv__team_columns(team, a->O));
+        c[n++] = rv__factor_columns(&k->input, B, gates, q->ld, k->doutput + (t - 1) * B * a->O, a->O, true,
+                                    rv__team_columns(team, a->O));
     rv__multiply_columns(n, c);
     rv__team_meet(team);
 }
@@ -146,12 +155,22 @@ static void run(const backward *k, bool to_h0) {
 
 /* ---- the sums over all steps */
 
-/* c (n, width; rows ldc apart) = or += sum over steps of d_t^T before_t, with d (T, B, n; rows ld apart), and before_t = states[t - 1] of
- * (T, B, width), at the first step `first` (NULL: zeros). */
-static void before_weight_grad(const rv__seq *q, int64_t n, const rv_real *d, int64_t ld, int64_t wide, const rv_real *first, const rv_real *states, rv_real *c, int64_t ldc,
-                               bool acc) {
+/* c (n, width; rows ldc apart) = or += sum over steps of d_t^T before_t, with d (T, B, n; rows ld apart), and before_t
+ * = states[t - 1] of (T, B, width), at the first step `first` (NULL: zeros). */
+static void before_weight_grad(const rv__seq *q, int64_t n, const rv_real *d, int64_t ld, int64_t wide,
+                               const rv_real *first, const rv_real *states, rv_real *c, int64_t ldc, bool acc) {
     const int64_t B = q->B;
-    rv_gemm g = {.ta = true, .m = n, .n = wide, .k = (q->T - 1) * B, .a = d + B * ld, .lda = ld, .b = states, .ldb = wide, .c = c, .ldc = ldc, .accumulate = acc};
+    rv_gemm g = {.ta = true,
+                 .m = n,
+                 .n = wide,
+                 .k = (q->T - 1) * B,
+                 .a = d + B * ld,
+                 .lda = ld,
+                 .b = states,
+                 .ldb = wide,
+                 .c = c,
+                 .ldc = ldc,
+                 .accumulate = acc};
     rv_gemm_run(&g);
     if (!first) return;
     g.k = B, g.a = d, g.b = first, g.accumulate = true;
@@ -165,7 +184,17 @@ static void query_weight_grad(const rv__attention_seq *a, int64_t n, const rv_re
     rv_real *g = rv_grad(w, &acc);
     if (!g) return;
     if (a->r.query_current)
-        rv_gemm_run(&(rv_gemm){.ta = true, .m = n, .n = q->H, .k = q->T * q->B, .a = d, .lda = n, .b = q->y, .ldb = q->H, .c = g, .ldc = q->H, .accumulate = acc});
+        rv_gemm_run(&(rv_gemm){.ta = true,
+                               .m = n,
+                               .n = q->H,
+                               .k = q->T * q->B,
+                               .a = d,
+                               .lda = n,
+                               .b = q->y,
+                               .ldb = q->H,
+                               .c = g,
+                               .ldc = q->H,
+                               .accumulate = acc});
     else
         before_weight_grad(q, n, d, n, q->H, q->has_h0 ? q->h0 : NULL, q->y, g, q->H, acc);
 }
@@ -177,25 +206,77 @@ static void input_grads(const rv__attention_seq *a) {
     bool acc;
     rv_real *g = rv_grad(r->w_ih, &acc);
     if (g) {
-        rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = a->E, .k = rows, .a = q->gates, .lda = q->ld, .b = r->x->x, .ldb = a->E, .c = g, .ldc = in, .accumulate = acc});
+        rv_gemm_run(&(rv_gemm){.ta = true,
+                               .m = GH,
+                               .n = a->E,
+                               .k = rows,
+                               .a = q->gates,
+                               .lda = q->ld,
+                               .b = r->x->x,
+                               .ldb = a->E,
+                               .c = g,
+                               .ldc = in,
+                               .accumulate = acc});
         if (r->feed)
             before_weight_grad(q, GH, q->gates, q->ld, a->O, r->feed->x, a->output, g + a->E, in, acc);
         else if (a->F)
-            rv_gemm_run(&(rv_gemm){.ta = true, .m = GH, .n = a->D, .k = rows, .a = q->gates, .lda = q->ld, .b = a->context, .ldb = a->D, .c = g + a->E, .ldc = in,
+            rv_gemm_run(&(rv_gemm){.ta = true,
+                                   .m = GH,
+                                   .n = a->D,
+                                   .k = rows,
+                                   .a = q->gates,
+                                   .lda = q->ld,
+                                   .b = a->context,
+                                   .ldb = a->D,
+                                   .c = g + a->E,
+                                   .ldc = in,
                                    .accumulate = acc});
     }
     g = rv_grad(r->x, &acc);
-    if (g) rv_gemm_run(&(rv_gemm){.m = rows, .n = a->E, .k = GH, .a = q->gates, .lda = q->ld, .b = r->w_ih->x, .ldb = in, .c = g, .ldc = a->E, .accumulate = acc});
+    if (g)
+        rv_gemm_run(&(rv_gemm){.m = rows,
+                               .n = a->E,
+                               .k = GH,
+                               .a = q->gates,
+                               .lda = q->ld,
+                               .b = r->w_ih->x,
+                               .ldb = in,
+                               .c = g,
+                               .ldc = a->E,
+                               .accumulate = acc});
     g = rv_grad(r->feed, &acc);
     if (g)
-        rv_gemm_run(&(rv_gemm){.m = q->B, .n = a->O, .k = GH, .a = q->gates, .lda = q->ld, .b = r->w_ih->x + a->E, .ldb = in, .c = g, .ldc = a->O, .accumulate = acc});
+        rv_gemm_run(&(rv_gemm){.m = q->B,
+                               .n = a->O,
+                               .k = GH,
+                               .a = q->gates,
+                               .lda = q->ld,
+                               .b = r->w_ih->x + a->E,
+                               .ldb = in,
+                               .c = g,
+                               .ldc = a->O,
+                               .accumulate = acc});
 }
 
 /* Row by row: g (S, wide) = or += sum over steps from `from` on of w_t^T of_t, w (T, B, S), of (T, B, wide). */
-static void rows_grad(const rv__attention_seq *a, int64_t steps, const rv_real *w, const rv_real *of, int64_t wide, rv_real *g, bool acc) {
+static void rows_grad(const rv__attention_seq *a, int64_t steps, const rv_real *w, const rv_real *of, int64_t wide,
+                      rv_real *g, bool acc) {
     const int64_t B = a->q.B;
-    rv_gemm_run(&(rv_gemm){.ta = true, .m = a->S, .n = wide, .k = steps, .a = w, .lda = B * a->S, .b = of, .ldb = B * wide, .c = g, .ldc = wide, .accumulate = acc,
-                           .batch = B, .stride_a = a->S, .stride_b = wide, .stride_c = a->S * wide});
+    rv_gemm_run(&(rv_gemm){.ta = true,
+                           .m = a->S,
+                           .n = wide,
+                           .k = steps,
+                           .a = w,
+                           .lda = B * a->S,
+                           .b = of,
+                           .ldb = B * wide,
+                           .c = g,
+                           .ldc = wide,
+                           .accumulate = acc,
+                           .batch = B,
+                           .stride_a = a->S,
+                           .stride_b = wide,
+                           .stride_c = a->S * wide});
 }
 
 static void memory_grads(const backward *k) {
@@ -223,7 +304,17 @@ static void output_grads(const backward *k) {
         if (!acc) memset(g, 0, (size_t)(a->O * both) * sizeof *g);
         return;
     }
-    rv_gemm w = {.ta = true, .m = a->O, .n = a->D, .k = q->T * q->B, .a = k->doutput, .lda = a->O, .b = a->context, .ldb = a->D, .c = g, .ldc = both, .accumulate = acc};
+    rv_gemm w = {.ta = true,
+                 .m = a->O,
+                 .n = a->D,
+                 .k = q->T * q->B,
+                 .a = k->doutput,
+                 .lda = a->O,
+                 .b = a->context,
+                 .ldb = a->D,
+                 .c = g,
+                 .ldc = both,
+                 .accumulate = acc};
     rv_gemm_run(&w);
     w.n = w.ldb = q->H, w.b = q->y, w.c += a->D;
     rv_gemm_run(&w);
@@ -277,8 +368,9 @@ static bool prepare(rv_tape *tape, backward *k, const rv_node *node) {
         k->out_state = (rv__factor){.n = q->H, .k = a->O, .ld = both, .w = r->w_out->x + a->D};
     }
     if (a->F) k->input = (rv__factor){.n = a->F, .k = GH, .ld = a->E + a->F, .w = r->w_ih->x + a->E};
-    return rv_tape_status(tape) == RV_OK && rv__factor_pack(tape, &k->query, q->T) && rv__factor_pack(tape, &k->position, q->T) &&
-           rv__factor_pack(tape, &k->out_context, q->T) && rv__factor_pack(tape, &k->out_state, q->T) && rv__factor_pack(tape, &k->input, q->T);
+    return rv_tape_status(tape) == RV_OK && rv__factor_pack(tape, &k->query, q->T) &&
+           rv__factor_pack(tape, &k->position, q->T) && rv__factor_pack(tape, &k->out_context, q->T) &&
+           rv__factor_pack(tape, &k->out_state, q->T) && rv__factor_pack(tape, &k->input, q->T);
 }
 
 void rv__attention_recurrent_backward(rv_tape *tape, rv_node *node) {
@@ -288,14 +380,17 @@ void rv__attention_recurrent_backward(rv_tape *tape, rv_node *node) {
     backward k = {.a = a, .pass = {.q = *q, .dy = rv_out_grad(node, RV__AR_H)}};
     rv_arena_mark mark = rv_tape_mark(tape); /* all that follows is scratch */
     rv_real *start = q->has_h0 ? rv_tape_alloc(tape, (size_t)(q->B * q->G * q->H) * sizeof *start) : NULL;
-    if (!prepare(tape, &k, node) || !rv__pass_backward(tape, &k.pass, rv_out_grad(node, RV__AR_HN), rv_out_grad(node, RV__AR_CN))) return;
+    if (!prepare(tape, &k, node) ||
+        !rv__pass_backward(tape, &k.pass, rv_out_grad(node, RV__AR_HN), rv_out_grad(node, RV__AR_CN)))
+        return;
 
     bool acc;
     if (r->score == RV_SCORE_ADDITIVE && (k.dkeys = rv_grad(r->keys, &acc)) && !acc)
         memset(k.dkeys, 0, (size_t)rv_numel(r->keys) * sizeof(rv_real));
     const bool to_h0 = r->h0 && r->h0->needs_grad;
     k.pass.steps = q->T + to_h0;
-    const double products = (double)((a->A * (k.dquery != NULL) + a->P) * q->H + (k.doutput ? a->O * (a->D + q->H) : 0) + q->G * q->H * a->F);
+    const double products = (double)((a->A * (k.dquery != NULL) + a->P) * q->H +
+                                     (k.doutput ? a->O * (a->D + q->H) : 0) + q->G * q->H * a->F);
     const double per_key = (double)a->D + (double)a->A * (r->score == RV_SCORE_DOT ? 1 : k.dkeys ? 3 : 2);
     rv__flops_add(rv__pass_flops(&k.pass) + rv__attention_flops(a, products, per_key));
     run(&k, to_h0);

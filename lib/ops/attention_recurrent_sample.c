@@ -19,12 +19,14 @@ static const struct {
     {RV_CELL_GRU, RV_SCORE_ADDITIVE, .biases = true, .ragged = true, .T = 3},
     {RV_CELL_RNN_TANH, RV_SCORE_DOT, .states = true, .ragged = true, .T = 4},
     {RV_CELL_RNN_RELU, RV_SCORE_ADDITIVE, .biases = true, .T = 2},
-    {RV_CELL_LSTM, RV_SCORE_DOT, .current = true, .feed = true, .states = true, .biases = true, .ragged = true, .T = 5, .out = 3},
+    {RV_CELL_LSTM, RV_SCORE_DOT, .current = true, .feed = true, .states = true, .biases = true, .ragged = true, .T = 5,
+     .out = 3},
     {RV_CELL_GRU, RV_SCORE_DOT, .current = true, .states = true, .same = true, .T = 3, .out = 2},
     {RV_CELL_GRU_RESET_BEFORE, RV_SCORE_DOT, .current = true, .feed = true, .ragged = true, .T = 3, .out = 2},
     {RV_CELL_RNN_TANH, RV_SCORE_ADDITIVE, .current = true, .feed = true, .states = true, .T = 4, .out = 4},
     {RV_CELL_LSTM, RV_SCORE_DOT, .current = true, .T = 3},
-    {RV_CELL_LSTM, RV_SCORE_DOT, .current = true, .feed = true, .states = true, .biases = true, .ragged = true, .T = 4, .out = 3, .local = 3},
+    {RV_CELL_LSTM, RV_SCORE_DOT, .current = true, .feed = true, .states = true, .biases = true, .ragged = true, .T = 4,
+     .out = 3, .local = 3},
     {RV_CELL_GRU, RV_SCORE_ADDITIVE, .states = true, .T = 3, .local = 2},
     {RV_CELL_GRU, RV_SCORE_ADDITIVE, .states = true, .ragged = true, .T = 3, .which = HN},
     {RV_CELL_LSTM, RV_SCORE_DOT, .states = true, .current = true, .feed = true, .T = 4, .out = 2, .which = CN},
@@ -42,7 +44,8 @@ rv_tensor *rv__attention_recurrent_sample(rv_tape *tape, int k) {
     const double most = wide ? 0.3 : 1; /* as many as are summed up would saturate the cell */
     const int64_t B = 2, S = wide ? 11 : 4, E = wide ? 4 : 2, H = wide ? 33 : 3, T = sample[k].T, O = sample[k].out;
     const int64_t P = sample[k].local, GH = rv_cell_gates(sample[k].cell) * H;
-    const bool additive = sample[k].score == RV_SCORE_ADDITIVE, states = sample[k].states, lstm = sample[k].cell == RV_CELL_LSTM;
+    const bool additive = sample[k].score == RV_SCORE_ADDITIVE, states = sample[k].states,
+               lstm = sample[k].cell == RV_CELL_LSTM;
     const int64_t D = sample[k].same ? H : wide ? 34 : 4, A = !additive ? H : wide ? 35 : 5;
     const int64_t F = sample[k].feed ? O : sample[k].current ? 0 : D;
     rv_attention_recurrence r = {

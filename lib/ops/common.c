@@ -2,8 +2,8 @@
 
 void *rv__shape_fail(rv_tape *tape, const char *op, const rv_tensor *a, const rv_tensor *b, const char *remedy) {
     char s[RV_SHAPE_TEXT], t[RV_SHAPE_TEXT];
-    return rv_tape_fail(tape, RV_ESHAPE, "%s: shapes %s and %s do not fit; %s", op, rv_shape_text(a, s, sizeof s), rv_shape_text(b, t, sizeof t),
-                        remedy);
+    return rv_tape_fail(tape, RV_ESHAPE, "%s: shapes %s and %s do not fit; %s", op, rv_shape_text(a, s, sizeof s),
+                        rv_shape_text(b, t, sizeof t), remedy);
 }
 
 rv_tensor *rv__like(rv_tape *tape, const rv_tensor *x) { return rv_tape_tensor(tape, x->ndim, x->dim); }
@@ -11,8 +11,8 @@ rv_tensor *rv__like(rv_tape *tape, const rv_tensor *x) { return rv_tape_tensor(t
 int rv__axis(rv_tape *tape, const char *op, const rv_tensor *x, int axis) {
     if (axis >= -x->ndim && axis < x->ndim) return axis < 0 ? axis + x->ndim : axis;
     char s[RV_SHAPE_TEXT];
-    rv_tape_fail(tape, RV_ESHAPE, "%s: there is no axis %d in shape %s; give one in [%d, %d)", op, axis, rv_shape_text(x, s, sizeof s),
-                 -x->ndim, x->ndim);
+    rv_tape_fail(tape, RV_ESHAPE, "%s: there is no axis %d in shape %s; give one in [%d, %d)", op, axis,
+                 rv_shape_text(x, s, sizeof s), -x->ndim, x->ndim);
     return -1;
 }
 

@@ -29,7 +29,8 @@ static void drop(const rv__mask *mask, int64_t n, const rv_real *x, rv_real *y, 
     const rv_kernels *k = rv_k();
     RV_FOR(i, rv_blocks(n), rv_threads_for((double)n), {
         rv_range r = rv_block(n, i);
-        k->vkeep(r.end - r.begin, mask->bits + r.begin / 16, mask->scale, x + r.begin, acc ? y + r.begin : NULL, y + r.begin);
+        k->vkeep(r.end - r.begin, mask->bits + r.begin / 16, mask->scale, x + r.begin, acc ? y + r.begin : NULL,
+                 y + r.begin);
     });
 }
 

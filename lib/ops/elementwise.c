@@ -78,7 +78,8 @@ static rv_tensor *binary(rv_tape *tape, const rv_op *op, rv_arith arith, rv_tens
     walk w;
     int ndim;
     int64_t dim[RV_MAX_DIMS];
-    if (!broadcast(a, b, &w, &ndim, dim)) return rv__shape_fail(tape, op->name, a, b, "counted from the right, dimensions must be equal or 1");
+    if (!broadcast(a, b, &w, &ndim, dim))
+        return rv__shape_fail(tape, op->name, a, b, "counted from the right, dimensions must be equal or 1");
     rv_tensor *y = rv_tape_tensor(tape, ndim, dim);
     if (!y) return NULL;
     cut c = cut_work(&w);
@@ -138,8 +139,8 @@ static void operand_backward(rv_tape *tape, rv_node *node, rv_arith arith, int j
         RV_FOR(task, c.tasks, rv_threads_for((double)n), {
             for (int64_t u = task * c.per_task; u < (task + 1) * c.per_task && u < c.units; u++) {
                 int64_t at[3], len = locate(w, &c, u, at);
-                k->vbinary_back(arith, j, len, a + at[0], w->step[0][w->nd - 1], b + at[1], w->step[1][w->nd - 1], dy + at[2], d + at[2],
-                                whole && acc);
+                k->vbinary_back(arith, j, len, a + at[0], w->step[0][w->nd - 1], b + at[1], w->step[1][w->nd - 1],
+                                dy + at[2], d + at[2], whole && acc);
             }
         });
         if (!whole) reduce(tape, w, j, d, g, acc, 1);
@@ -162,9 +163,9 @@ static rv_tensor *binary_sample(rv_tape *t, rv_tensor *(*f)(rv_tape *, rv_tensor
         int64_t a[4], b[4];
     } c[] = {
         {2, 2, {3, 5}, {3, 5}},
-        {2, 1, {3, 5}, {5}},             /* row vector */
-        {2, 2, {3, 5}, {3, 1}},          /* column vector */
-        {1, 0, {7}, {0}},                /* scalar */
+        {2, 1, {3, 5}, {5}},    /* row vector */
+        {2, 2, {3, 5}, {3, 1}}, /* column vector */
+        {1, 0, {7}, {0}},       /* scalar */
         {0, 2, {0}, {2, 3}},
         {3, 3, {4, 1, 3}, {1, 2, 3}},    /* both */
         {4, 3, {2, 3, 2, 5}, {3, 1, 5}}, /* two separate dimensions */
@@ -182,7 +183,9 @@ static rv_tensor *binary_sample(rv_tape *t, rv_tensor *(*f)(rv_tape *, rv_tensor
 }
 
 #define BINARY(name, arith, flags)                                                                                     \
-    rv_tensor *rv_##name(rv_tape *tape, rv_tensor *a, rv_tensor *b) { return binary(tape, &rv__op_##name, arith, a, b); } \
+    rv_tensor *rv_##name(rv_tape *tape, rv_tensor *a, rv_tensor *b) {                                                  \
+        return binary(tape, &rv__op_##name, arith, a, b);                                                              \
+    }                                                                                                                  \
     static void name##_backward(rv_tape *tape, rv_node *node) { binary_backward(tape, node, arith); }                  \
     static rv_tensor *name##_sample(rv_tape *t, int k) { return binary_sample(t, rv_##name, k); }                      \
     const rv_op rv__op_##name = {#name, name##_backward, name##_sample, flags, true};

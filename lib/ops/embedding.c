@@ -13,18 +13,20 @@ rv_tensor *rv_embedding(rv_tape *tape, rv_tensor *table, const int32_t *ids, int
     if (!table) return NULL;
     char s[RV_SHAPE_TEXT];
     if (table->ndim != 2)
-        return rv_tape_fail(tape, RV_ESHAPE, "embedding: the table has shape %s; it needs 2 dimensions, (words, width)", rv_shape_text(table, s, sizeof s));
+        return rv_tape_fail(tape, RV_ESHAPE, "embedding: the table has shape %s; it needs 2 dimensions, (words, width)",
+                            rv_shape_text(table, s, sizeof s));
     int64_t rows = table->dim[0], width = table->dim[1];
     for (int64_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= rows)
-            return rv_tape_fail(tape, RV_EDATA, "embedding: id %d at position %lld is not in [0, %lld); was the text encoded with another vocabulary?",
-                                (int)ids[i], (long long)i, (long long)rows);
+            return rv_tape_fail(
+                tape, RV_EDATA,
+                "embedding: id %d at position %lld is not in [0, %lld); was the text encoded with another vocabulary?",
+                (int)ids[i], (long long)i, (long long)rows);
     rv_tensor *y = rv_tape_tensor(tape, RV_DIMS(n, width));
     if (!y) return NULL;
     const rv_kernels *k = rv_k();
-    RV_FOR(i, n, rv_threads_for((double)n * (double)width), {
-        k->vaffine(width, (rv_real)scale, 0, table->x + ids[i] * width, y->x + i * width, false);
-    });
+    RV_FOR(i, n, rv_threads_for((double)n * (double)width),
+           { k->vaffine(width, (rv_real)scale, 0, table->x + ids[i] * width, y->x + i * width, false); });
     rv_node *node = rv_tape_record(tape, &rv__op_embedding, 1, &table, 1, &y, sizeof(embedding_ctx));
     if (node) *(embedding_ctx *)node->ctx = (embedding_ctx){ids, n, scale};
     return y;

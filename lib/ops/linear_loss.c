@@ -32,11 +32,11 @@ typedef struct {
     int64_t counted, most;         /* rows that have a target, and how many of them a block has at most */
     const rv_real *x, *w, *b;
     const int32_t *target;
-    const int64_t *row;            /* where each counted row stands among all; NULL when all are counted */
+    const int64_t *row; /* where each counted row stands among all; NULL when all are counted */
     double smoothing;
     head_grads d;
-    /* Of a strip: its weights packed for x w^T and for dz w; its logits (width + LINE apart); each row's largest, sum of
-     * exponentials and sum. */
+    /* Of a strip: its weights packed for x w^T and for dz w; its logits (width + LINE apart); each row's largest, sum
+     * of exponentials and sum. */
     char *forward_w, *back_w;
     size_t forward_bytes, back_bytes;
     rv_real *z, *max, *sum, *total;
@@ -53,7 +53,9 @@ typedef struct {
 
 static int64_t place(const head *h, int64_t i) { return h->row ? h->row[i] : i; }
 static int64_t strip_begin(const head *h, int64_t s) { return s * h->width; }
-static int64_t strip_width(const head *h, int64_t s) { return h->out - s * h->width < h->width ? h->out - s * h->width : h->width; }
+static int64_t strip_width(const head *h, int64_t s) {
+    return h->out - s * h->width < h->width ? h->out - s * h->width : h->width;
+}
 static rv_real *strip_z(const head *h, int64_t s) { return h->z + s * h->most * (h->width + LINE); }
 
 static void pack(const head *h, int64_t s) {
@@ -66,8 +68,15 @@ static void pack(const head *h, int64_t s) {
 static void score(const head *h, span b, int64_t s) {
     const int64_t begin = strip_begin(h, s), n = strip_width(h, s), ld = h->width + LINE;
     rv_real *z = strip_z(h, s);
-    rv_gemm_serial(&(rv_gemm){.m = b.n, .n = n, .k = h->in, .a = b.x, .lda = h->in, .packed_b = h->forward_w + (size_t)s * h->forward_bytes, .c = z,
-                              .ldc = ld, .bias = h->b ? h->b + begin : NULL});
+    rv_gemm_serial(&(rv_gemm){.m = b.n,
+                              .n = n,
+                              .k = h->in,
+                              .a = b.x,
+                              .lda = h->in,
+                              .packed_b = h->forward_w + (size_t)s * h->forward_bytes,
+                              .c = z,
+                              .ldc = ld,
+                              .bias = h->b ? h->b + begin : NULL});
     for (int64_t i = 0; i < b.n; i++) {
         const int64_t t = h->target[place(h, b.first + i)] - begin, at = s * h->most + i;
         if (t >= 0 && t < n) h->at_target[i] = z[i * ld + t];
@@ -75,7 +84,8 @@ static void score(const head *h, span b, int64_t s) {
     }
 }
 
-/* Losses of the block's rows [i0, i1); what each strip's exponentials are to be multiplied with takes the place of its maxima. */
+/* Losses of the block's rows [i0, i1); what each strip's exponentials are to be multiplied with takes the place of its
+ * maxima. */
 static void normalise(const head *h, int64_t i0, int64_t i1) {
     const int64_t n = i1 - i0, step = h->most;
     rv_real *max = h->max + i0, highest[CHUNK], sum[CHUNK] = {0}, total[CHUNK] = {0};
@@ -103,7 +113,8 @@ static void learn(const head *h, span b, int64_t s, rv_real *dx, bool first) {
     const int64_t begin = strip_begin(h, s), n = strip_width(h, s), ld = h->width + LINE;
     const rv_real share = 1 / (rv_real)h->counted, hot = share * (rv_real)(1 - h->smoothing);
     rv_real *z = strip_z(h, s), *db = h->d.db ? h->d.db + begin : NULL;
-    rv_k()->affine_rows(b.n, n, z, ld, h->max + s * h->most, -share * (rv_real)(h->smoothing / (double)h->out), db, b.first > 0);
+    rv_k()->affine_rows(b.n, n, z, ld, h->max + s * h->most, -share * (rv_real)(h->smoothing / (double)h->out), db,
+                        b.first > 0);
     for (int64_t i = 0; i < b.n; i++) {
         const int64_t t = h->target[place(h, b.first + i)] - begin;
         if (t < 0 || t >= n) continue;
@@ -111,11 +122,26 @@ static void learn(const head *h, span b, int64_t s, rv_real *dx, bool first) {
         if (db) db[t] -= hot;
     }
     if (dx)
-        rv_gemm_serial(&(rv_gemm){.m = b.n, .n = h->in, .k = n, .a = z, .lda = ld, .packed_b = h->back_w + (size_t)s * h->back_bytes, .c = dx,
-                                  .ldc = h->in, .accumulate = !first});
+        rv_gemm_serial(&(rv_gemm){.m = b.n,
+                                  .n = h->in,
+                                  .k = n,
+                                  .a = z,
+                                  .lda = ld,
+                                  .packed_b = h->back_w + (size_t)s * h->back_bytes,
+                                  .c = dx,
+                                  .ldc = h->in,
+                                  .accumulate = !first});
     if (h->d.dw)
-        rv_gemm_serial(&(rv_gemm){.ta = true, .m = n, .n = h->in, .k = b.n, .a = z, .lda = ld, .packed_b = h->packed_x, .c = h->d.dw + begin * h->in,
-                                  .ldc = h->in, .accumulate = b.first > 0});
+        rv_gemm_serial(&(rv_gemm){.ta = true,
+                                  .m = n,
+                                  .n = h->in,
+                                  .k = b.n,
+                                  .a = z,
+                                  .lda = ld,
+                                  .packed_b = h->packed_x,
+                                  .c = h->d.dw + begin * h->in,
+                                  .ldc = h->in,
+                                  .accumulate = b.first > 0});
 }
 
 /* dx of one row: the groups' parts. */
@@ -128,10 +154,11 @@ static void add_parts(const head *h, span b, int64_t i) {
 static double block(const head *h, int64_t first, int64_t end) {
     span b = {first, end - first, h->x + first * h->in};
     const bool train = h->d.dx || h->d.dw || h->d.db;
-    for (int64_t i = 0; h->row && i < b.n; i++) memcpy(h->xs + i * h->in, h->x + h->row[first + i] * h->in, (size_t)h->in * sizeof *h->xs);
+    for (int64_t i = 0; h->row && i < b.n; i++)
+        memcpy(h->xs + i * h->in, h->x + h->row[first + i] * h->in, (size_t)h->in * sizeof *h->xs);
     if (h->row) b.x = h->xs;
     if (h->d.dw) rv_gemm_pack_b(false, h->in, b.n, b.x, h->in, h->packed_x);
-#pragma omp parallel num_threads(rv_threads_for((double)b.n * (double)h->out * (double)h->in / 8))
+#pragma omp parallel num_threads(rv_threads_for((double)b.n *(double)h->out *(double)h->in / 8))
     {
 #pragma omp for schedule(dynamic)
         for (int64_t s = 0; s < h->strips; s++) score(h, b, s);
@@ -153,7 +180,9 @@ static double block(const head *h, int64_t first, int64_t end) {
     return loss;
 }
 
-static rv_real *array(rv_tape *tape, bool wanted, int64_t n) { return wanted ? rv_tape_alloc(tape, (size_t)n * sizeof(rv_real)) : NULL; }
+static rv_real *array(rv_tape *tape, bool wanted, int64_t n) {
+    return wanted ? rv_tape_alloc(tape, (size_t)n * sizeof(rv_real)) : NULL;
+}
 
 /* What a call needs until it returns; false without memory. */
 static bool scratch(rv_tape *tape, head *h, int64_t rows, int32_t ignore) {
@@ -184,12 +213,15 @@ static bool scratch(rv_tape *tape, head *h, int64_t rows, int32_t ignore) {
     return true;
 }
 
-rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, const int32_t *target, int32_t ignore, double smoothing) {
+rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, const int32_t *target,
+                                   int32_t ignore, double smoothing) {
     if (!x || !w) return NULL;
     const char *op = "linear_cross_entropy";
     if (w->ndim != 2) return rv__shape_fail(tape, op, x, w, "the weight needs 2 dimensions, (classes, inputs)");
-    if (x->ndim < 1 || rv_dim(x, -1) != w->dim[1]) return rv__shape_fail(tape, op, x, w, "the last dimensions must be equal");
-    if (b && (b->ndim != 1 || b->dim[0] != w->dim[0])) return rv__shape_fail(tape, op, b, w, "the bias needs one element per row of the weight");
+    if (x->ndim < 1 || rv_dim(x, -1) != w->dim[1])
+        return rv__shape_fail(tape, op, x, w, "the last dimensions must be equal");
+    if (b && (b->ndim != 1 || b->dim[0] != w->dim[0]))
+        return rv__shape_fail(tape, op, b, w, "the bias needs one element per row of the weight");
     const int64_t rows = rv_rows(x), in = w->dim[1], out = w->dim[0];
     if (out <= FEW) return rv_cross_entropy(tape, rv_linear(tape, x, w, b, RV_ACT_NONE), target, ignore, smoothing);
     const int64_t counted = rv__count_targets(tape, op, rows, out, target, ignore);
@@ -198,7 +230,14 @@ rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv
     y->x[0] = 0;
     if (!counted) return y;
     const bool train = rv_tape_records(tape, 3, inputs);
-    head h = {.in = in, .out = out, .counted = counted, .x = x->x, .w = w->x, .b = b ? b->x : NULL, .target = target, .smoothing = smoothing};
+    head h = {.in = in,
+              .out = out,
+              .counted = counted,
+              .x = x->x,
+              .w = w->x,
+              .b = b ? b->x : NULL,
+              .target = target,
+              .smoothing = smoothing};
     const int64_t wide = (out + STRIP - 1) / STRIP, blocks = (counted + BLOCK_ROWS - 1) / BLOCK_ROWS;
     h.width = ((out + wide - 1) / wide + 31) / 32 * 32;
     h.strips = (out + h.width - 1) / h.width;
@@ -209,7 +248,7 @@ rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv
     h.d.db = array(tape, train && b && b->needs_grad, out);
     rv_arena_mark mark = rv_tape_mark(tape);
     if (!scratch(tape, &h, rows, ignore)) return NULL;
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)in * (double)out))
+#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)in *(double)out))
     for (int64_t s = 0; s < h.strips; s++) pack(&h, s);
     rv__flops_add(2. * (double)counted * (double)(in * out) * (1 + (h.d.dx != NULL) + (h.d.dw != NULL)));
     double total = 0;
@@ -246,10 +285,14 @@ static rv_tensor *head_sample(rv_tape *t, int k) {
     for (int32_t i = 0; i < 130; i++) target[i] = i % 5 == 1 ? -100 : 5 * i * i % 1031; /* the same at every call */
     switch (k) {
     case 0: /* few classes */
-        return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(1, 3)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 3)), NULL, target, -100, 0.1);
-    case 1: return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(1, 3)), rv_sample_leaf(t, -1, 1, RV_DIMS(1031, 3)), NULL, target, -100, 0);
+        return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(1, 3)),
+                                       rv_sample_leaf(t, -1, 1, RV_DIMS(5, 3)), NULL, target, -100, 0.1);
+    case 1:
+        return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(1, 3)),
+                                       rv_sample_leaf(t, -1, 1, RV_DIMS(1031, 3)), NULL, target, -100, 0);
     case 2:
-        return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(2, 4, 3)), rv_sample_leaf(t, -1, 1, RV_DIMS(2050, 3)),
+        return rv_linear_cross_entropy(t, rv_sample_leaf(t, -2, 2, RV_DIMS(2, 4, 3)),
+                                       rv_sample_leaf(t, -1, 1, RV_DIMS(2050, 3)),
                                        rv_sample_leaf(t, -1, 1, RV_DIMS(2050)), target, -100, 0.1);
     case 3: /* a gradient that is not 1 */
         return rv_affine(t,

@@ -4,13 +4,17 @@
 /* ---- cross-entropy: with l = logsumexp(z), the loss of a row is l - (1-e) z_target - e mean(z), and its gradient
  *      softmax(z) - (1-e) onehot - e/V */
 
-int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target, int32_t ignore) {
+int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target,
+                          int32_t ignore) {
     int64_t counted = 0;
     for (int64_t i = 0; i < rows; i++) {
         if (target[i] == ignore) continue;
         if (target[i] < 0 || target[i] >= classes) {
-            rv_tape_fail(tape, RV_EDATA, "%s: target %d at position %lld is neither in [0, %lld) nor the ignored %d; was the text encoded with another "
-                         "vocabulary?", op, (int)target[i], (long long)i, (long long)classes, (int)ignore);
+            rv_tape_fail(tape, RV_EDATA,
+                         "%s: target %d at position %lld is neither in [0, %lld) nor the ignored %d; was the text "
+                         "encoded with another "
+                         "vocabulary?",
+                         op, (int)target[i], (long long)i, (long long)classes, (int)ignore);
             return -1;
         }
         counted++;
@@ -30,7 +34,8 @@ rv_tensor *rv_cross_entropy(rv_tape *tape, rv_tensor *logits, const int32_t *tar
     if (!logits) return NULL;
     char shape[RV_SHAPE_TEXT];
     if (logits->ndim < 1)
-        return rv_tape_fail(tape, RV_ESHAPE, "cross_entropy: logits of shape %s have no axis of classes", rv_shape_text(logits, shape, sizeof shape));
+        return rv_tape_fail(tape, RV_ESHAPE, "cross_entropy: logits of shape %s have no axis of classes",
+                            rv_shape_text(logits, shape, sizeof shape));
     int64_t rows = rv_rows(logits), n = rv_dim(logits, -1);
     ce_ctx c = {target, ignore, rv__count_targets(tape, "cross_entropy", rows, n, target, ignore), smoothing, NULL};
     if (c.counted < 0) return NULL;

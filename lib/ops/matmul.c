@@ -24,11 +24,15 @@ static rv_gemm product(const rv_tensor *a, const rv_tensor *b) {
 rv_tensor *rv_matmul(rv_tape *tape, rv_tensor *a, rv_tensor *b) {
     if (!a || !b) return NULL;
     if (a->ndim < 2 || b->ndim < 2) return rv__shape_fail(tape, "matmul", a, b, "both need at least 2 dimensions");
-    if (rv_dim(a, -1) != rv_dim(b, -2)) return rv__shape_fail(tape, "matmul", a, b, "the last dimension of the first must be the last but one of the second");
+    if (rv_dim(a, -1) != rv_dim(b, -2))
+        return rv__shape_fail(tape, "matmul", a, b,
+                              "the last dimension of the first must be the last but one of the second");
     if (b->ndim > 2) {
         bool same = a->ndim == b->ndim;
         for (int i = 0; same && i < a->ndim - 2; i++) same = a->dim[i] == b->dim[i];
-        if (!same) return rv__shape_fail(tape, "matmul", a, b, "the second has 2 dimensions, or the same leading ones as the first");
+        if (!same)
+            return rv__shape_fail(tape, "matmul", a, b,
+                                  "the second has 2 dimensions, or the same leading ones as the first");
     }
     int64_t dim[RV_MAX_DIMS];
     for (int i = 0; i < a->ndim; i++) dim[i] = a->dim[i];
@@ -54,19 +58,47 @@ static void matmul_backward(rv_tape *tape, rv_node *node) {
     bool acc;
     rv_real *g = rv_grad(a, &acc);
     if (g)
-        rv_gemm_run(&(rv_gemm){.tb = true, .m = p.m, .n = p.k, .k = p.n, .a = dy, .lda = p.n, .b = b->x, .ldb = p.n, .c = g, .ldc = p.k,
-                               .accumulate = acc, .batch = p.batch, .stride_a = p.stride_c, .stride_b = p.stride_b, .stride_c = p.stride_a});
+        rv_gemm_run(&(rv_gemm){.tb = true,
+                               .m = p.m,
+                               .n = p.k,
+                               .k = p.n,
+                               .a = dy,
+                               .lda = p.n,
+                               .b = b->x,
+                               .ldb = p.n,
+                               .c = g,
+                               .ldc = p.k,
+                               .accumulate = acc,
+                               .batch = p.batch,
+                               .stride_a = p.stride_c,
+                               .stride_b = p.stride_b,
+                               .stride_c = p.stride_a});
     g = rv_grad(b, &acc);
     if (g)
-        rv_gemm_run(&(rv_gemm){.ta = true, .m = p.k, .n = p.n, .k = p.m, .a = a->x, .lda = p.k, .b = dy, .ldb = p.n, .c = g, .ldc = p.n,
-                               .accumulate = acc, .batch = p.batch, .stride_a = p.stride_a, .stride_b = p.stride_c, .stride_c = p.stride_b});
+        rv_gemm_run(&(rv_gemm){.ta = true,
+                               .m = p.k,
+                               .n = p.n,
+                               .k = p.m,
+                               .a = a->x,
+                               .lda = p.k,
+                               .b = dy,
+                               .ldb = p.n,
+                               .c = g,
+                               .ldc = p.n,
+                               .accumulate = acc,
+                               .batch = p.batch,
+                               .stride_a = p.stride_a,
+                               .stride_b = p.stride_c,
+                               .stride_c = p.stride_b});
 }
 
 static rv_tensor *matmul_sample(rv_tape *t, int k) {
     switch (k) {
     case 0: return rv_matmul(t, rv_sample_leaf(t, -1, 1, RV_DIMS(3, 5)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 4)));
     case 1: return rv_matmul(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 3, 5)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 2)));
-    case 2: return rv_matmul(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 2, 3, 4)), rv_sample_leaf(t, -1, 1, RV_DIMS(2, 2, 4, 3)));
+    case 2:
+        return rv_matmul(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 2, 3, 4)),
+                         rv_sample_leaf(t, -1, 1, RV_DIMS(2, 2, 4, 3)));
     case 3: return rv_matmul(t, rv_sample_leaf(t, -1, 1, RV_DIMS(67, 70)), rv_sample_leaf(t, -1, 1, RV_DIMS(70, 45)));
     case 4: {
         rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(4, 4));
@@ -83,14 +115,17 @@ const rv_op rv__op_matmul = {"matmul", matmul_backward, matmul_sample, 0, true};
 
 typedef struct {
     rv_act act;
-    rv_real *pre; /* x w^T + b, where the derivative is a function of it rather than of y */
+    rv_real *pre;  /* x w^T + b, where the derivative is a function of it rather than of y */
     int64_t begin; /* the first row of w and b that counts */
 } linear_ctx;
 
-static rv_tensor *linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, int64_t begin, int64_t out, rv_act act) {
+static rv_tensor *linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, int64_t begin, int64_t out,
+                              rv_act act) {
     if (w->ndim != 2) return rv__shape_fail(tape, "linear", x, w, "the weight needs 2 dimensions, (outputs, inputs)");
-    if (x->ndim < 1 || rv_dim(x, -1) != w->dim[1]) return rv__shape_fail(tape, "linear", x, w, "the last dimensions must be equal");
-    if (b && (b->ndim != 1 || b->dim[0] != w->dim[0])) return rv__shape_fail(tape, "linear bias", b, w, "the bias needs one element per row of the weight");
+    if (x->ndim < 1 || rv_dim(x, -1) != w->dim[1])
+        return rv__shape_fail(tape, "linear", x, w, "the last dimensions must be equal");
+    if (b && (b->ndim != 1 || b->dim[0] != w->dim[0]))
+        return rv__shape_fail(tape, "linear bias", b, w, "the bias needs one element per row of the weight");
     RV_ASSERT(begin >= 0 && out >= 0 && begin + out <= w->dim[0]);
     int64_t dim[RV_MAX_DIMS], rows = rv_rows(x), in = w->dim[1];
     for (int i = 0; i < x->ndim; i++) dim[i] = x->dim[i];
@@ -103,8 +138,20 @@ static rv_tensor *linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tens
         if (!pre) return NULL;
     }
     rv_tensor part = {.base = w->base ? w->base : w, .ndim = 2, .dim = {out, in}, .x = w->x + begin * in};
-    rv_gemm_run(&(rv_gemm){.tb = true, .m = rows, .n = out, .k = in, .a = x->x, .lda = in, .b = part.x, .ldb = in, .c = y->x, .ldc = out,
-                           .bias = b ? b->x + begin : NULL, .act = act, .pre = pre, .packed_b = rv_tape_packed(tape, &part, 0, in, 1)});
+    rv_gemm_run(&(rv_gemm){.tb = true,
+                           .m = rows,
+                           .n = out,
+                           .k = in,
+                           .a = x->x,
+                           .lda = in,
+                           .b = part.x,
+                           .ldb = in,
+                           .c = y->x,
+                           .ldc = out,
+                           .bias = b ? b->x + begin : NULL,
+                           .act = act,
+                           .pre = pre,
+                           .packed_b = rv_tape_packed(tape, &part, 0, in, 1)});
     const rv_op *op = act == RV_ACT_NONE ? &rv__op_linear : &rv__op_linear_act;
     rv_node *node = rv_tape_record(tape, op, 3, inputs, 1, &y, sizeof(linear_ctx));
     if (node) *(linear_ctx *)node->ctx = (linear_ctx){act, pre, begin};
@@ -147,10 +194,29 @@ static void linear_backward(rv_tape *tape, rv_node *node) {
     }
     bool acc;
     rv_real *g = rv_grad(x, &acc);
-    if (g) rv_gemm_run(&(rv_gemm){.m = rows, .n = in, .k = out, .a = dz, .lda = out, .b = w->x + c->begin * in, .ldb = in, .c = g, .ldc = in, .accumulate = acc});
+    if (g)
+        rv_gemm_run(&(rv_gemm){.m = rows,
+                               .n = in,
+                               .k = out,
+                               .a = dz,
+                               .lda = out,
+                               .b = w->x + c->begin * in,
+                               .ldb = in,
+                               .c = g,
+                               .ldc = in,
+                               .accumulate = acc});
     g = rows_grad(w, c->begin, out, in, &acc);
     if (g)
-        rv_gemm_run(&(rv_gemm){.ta = true, .m = out, .n = in, .k = rows, .a = dz, .lda = out, .b = x->x, .ldb = in, .c = g, .ldc = in,
+        rv_gemm_run(&(rv_gemm){.ta = true,
+                               .m = out,
+                               .n = in,
+                               .k = rows,
+                               .a = dz,
+                               .lda = out,
+                               .b = x->x,
+                               .ldb = in,
+                               .c = g,
+                               .ldc = in,
                                .accumulate = acc});
     g = rows_grad(b, c->begin, out, 1, &acc);
     if (g) rv__sum_middle(tape, 1, rows, out, dz, g, acc, 1);
@@ -166,10 +232,14 @@ static rv_tensor *linear_sample(rv_tape *t, int k) {
     case 0: return linear_case(t, 3, 5, 4, true, RV_ACT_NONE);
     case 1: return linear_case(t, 3, 2, 7, false, RV_ACT_NONE);
     case 2: return linear_case(t, 300, 24, 37, true, RV_ACT_NONE); /* more rows than one block of column sums */
-    case 3: return rv_linear(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 3, 4)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 4)), NULL, RV_ACT_NONE);
+    case 3:
+        return rv_linear(t, rv_sample_leaf(t, -1, 1, RV_DIMS(2, 3, 4)), rv_sample_leaf(t, -1, 1, RV_DIMS(5, 4)), NULL,
+                         RV_ACT_NONE);
     case 4: { /* three maps that share a parameter; nobody reads row 5 */
-        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(3, 4)), *w = rv_sample_leaf(t, -1, 1, RV_DIMS(6, 4)), *b = rv_sample_leaf(t, -1, 1, RV_DIMS(6));
-        return rv_add(t, rv_linear_rows(t, x, w, b, 0, 2), rv_add(t, rv_linear_rows(t, x, w, b, 2, 4), rv_linear_rows(t, x, w, b, 3, 5)));
+        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(3, 4)), *w = rv_sample_leaf(t, -1, 1, RV_DIMS(6, 4)),
+                  *b = rv_sample_leaf(t, -1, 1, RV_DIMS(6));
+        return rv_add(t, rv_linear_rows(t, x, w, b, 0, 2),
+                      rv_add(t, rv_linear_rows(t, x, w, b, 2, 4), rv_linear_rows(t, x, w, b, 3, 5)));
     }
     }
     return NULL;

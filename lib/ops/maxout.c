@@ -13,7 +13,8 @@ rv_tensor *rv_maxout(rv_tape *tape, rv_tensor *x, int k) {
     if (!x) return NULL;
     char text[RV_SHAPE_TEXT];
     if (k < 1 || x->ndim < 1 || rv_dim(x, -1) % k)
-        return rv_tape_fail(tape, RV_ESHAPE, "maxout: shape %s does not end in a multiple of %d; give it groups of %d elements",
+        return rv_tape_fail(tape, RV_ESHAPE,
+                            "maxout: shape %s does not end in a multiple of %d; give it groups of %d elements",
                             rv_shape_text(x, text, sizeof text), k, k);
     int64_t dim[RV_MAX_DIMS];
     for (int i = 0; i < x->ndim; i++) dim[i] = x->dim[i];

@@ -22,10 +22,12 @@ RV_API rv_tensor *rv_linear(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor
 RV_API rv_tensor *rv_linear_rows(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, int64_t begin, int64_t end);
 
 /* ---- feed_forward.c */
-/** dropout(act(x w1^T + b1)) w2^T + b2 [Vaswani 2017, eq. 2]: x (..., I), w1 (F, I), w2 (O, F), b1 (F) and b2 (O) or NULL ->
- *  (..., O). act is ReLU, GELU or its tanh form, else RV_EUSAGE. The bits of rv_linear, rv_dropout with rows of whole words
- *  and rv_linear in turn, but one hidden layer is kept, and used up by backward: it cannot be run again. */
-RV_API rv_tensor *rv_feed_forward(rv_tape *tape, rv_tensor *x, rv_tensor *w1, rv_tensor *b1, rv_tensor *w2, rv_tensor *b2, rv_act act, double dropout);
+/** dropout(act(x w1^T + b1)) w2^T + b2 [Vaswani 2017, eq. 2]: x (..., I), w1 (F, I), w2 (O, F), b1 (F) and b2 (O) or
+ * NULL ->
+ *  (..., O). act is ReLU, GELU or its tanh form, else RV_EUSAGE. The bits of rv_linear, rv_dropout with rows of whole
+ * words and rv_linear in turn, but one hidden layer is kept, and used up by backward: it cannot be run again. */
+RV_API rv_tensor *rv_feed_forward(rv_tape *tape, rv_tensor *x, rv_tensor *w1, rv_tensor *b1, rv_tensor *w2,
+                                  rv_tensor *b2, rv_act act, double dropout);
 
 /* ---- elementwise.c: shapes broadcast from the right as in NumPy */
 RV_API rv_tensor *rv_add(rv_tape *tape, rv_tensor *a, rv_tensor *b);
@@ -72,17 +74,18 @@ RV_API rv_tensor *rv_log_softmax(rv_tape *tape, rv_tensor *x);
  *  (PyTorch's label smoothing e). logits (..., V), target: one id per row, values in [0, V) or `ignore`; kept by
  *  the caller until backward. Backward writes the gradient over the logits: they are never stored twice. All
  *  ignored gives 0. -> scalar */
-RV_API rv_tensor *rv_cross_entropy(rv_tape *tape, rv_tensor *logits, const int32_t *target, int32_t ignore, double smoothing);
+RV_API rv_tensor *rv_cross_entropy(rv_tape *tape, rv_tensor *logits, const int32_t *target, int32_t ignore,
+                                   double smoothing);
 /** Mean of squares of a - b (same shapes) -> scalar. */
 RV_API rv_tensor *rv_mse(rv_tape *tape, rv_tensor *a, rv_tensor *b);
 
 /* ---- linear_loss.c */
-/** rv_cross_entropy(rv_linear(x, w, b)) without its logits: x (..., I), w (V, I), b (V) or NULL, one target per row of x.
- *  Rows are taken in blocks whose logits stay in cache. When the tape records, a block's gradients are made at once,
+/** rv_cross_entropy(rv_linear(x, w, b)) without its logits: x (..., I), w (V, I), b (V) or NULL, one target per row of
+ * x. Rows are taken in blocks whose logits stay in cache. When the tape records, a block's gradients are made at once,
  *  while they are there, so that no product is computed twice and backward has only to hand them on. Rows whose target
  *  is `ignore` cost nothing. target is not read after the call. -> scalar */
-RV_API rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b, const int32_t *target, int32_t ignore,
-                                          double smoothing);
+RV_API rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b,
+                                          const int32_t *target, int32_t ignore, double smoothing);
 
 /* ---- norm.c */
 /** (x - mean) / sqrt(var + eps) * gamma + beta over the last axis, biased variance [Ba 2016]; beta may be NULL. */
@@ -95,15 +98,18 @@ RV_API rv_tensor *rv_embedding(rv_tape *tape, rv_tensor *table, const int32_t *i
 
 /* ---- watch.c
  * States that a watch on the tape is to see; without one these do nothing. */
-/** x itself, or, for somebody watching, its copy, whose gradient is kept: (T, B, H) with time_major, (B, T, H) without, or (B, H). */
-RV_API rv_tensor *rv_watch_states(rv_tape *tape, rv_tensor *x, const char *kind, bool time_major, const char *name_fmt, ...) RV_PRINTF(5, 6);
-/** The states of a layer that gave y (rv_recurrent): NAME.h, and of an LSTM NAME.c, with all of what passes through later steps.
- *  dL/dc_t includes its way through h_t. */
+/** x itself, or, for somebody watching, its copy, whose gradient is kept: (T, B, H) with time_major, (B, T, H) without,
+ * or (B, H). */
+RV_API rv_tensor *rv_watch_states(rv_tape *tape, rv_tensor *x, const char *kind, bool time_major, const char *name_fmt,
+                                  ...) RV_PRINTF(5, 6);
+/** The states of a layer that gave y (rv_recurrent): NAME.h, and of an LSTM NAME.c, with all of what passes through
+ * later steps. dL/dc_t includes its way through h_t. */
 RV_API void rv_recurrent_watch(rv_tape *tape, rv_tensor *y, const char *name_fmt, ...) RV_PRINTF(3, 4);
 
 /* ---- dropout.c */
-/** In training each element is 0 with probability p, else x / (1 - p); otherwise x itself. p is rounded to a multiple of
- *  1/65536, in both places. The mask is a function of (seed, step, call, index); one bit of it is kept per element. */
+/** In training each element is 0 with probability p, else x / (1 - p); otherwise x itself. p is rounded to a multiple
+ * of 1/65536, in both places. The mask is a function of (seed, step, call, index); one bit of it is kept per element.
+ */
 RV_API rv_tensor *rv_dropout(rv_tape *tape, rv_tensor *x, double p);
 
 /* ---- recurrent.c */
@@ -123,8 +129,9 @@ typedef struct {
  *    LSTM i,f,o = sigmoid, g = tanh; c = f c' + i g; h = o tanh(c)                  [Hochreiter 1997, Gers 2000]
  *    GRU  r,z = sigmoid; n = tanh(W x + b + r (U h' + b')); h = (1-z) n + z h'      [cuDNN's and PyTorch's form]
  *         reset_before: n = tanh(W x + b + U (r h') + b')                           [Cho 2014] */
-RV_API rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w_ih, rv_tensor *w_hh, rv_tensor *b_ih, rv_tensor *b_hh,
-                                rv_tensor *h0, rv_tensor *c0, const int32_t *lengths, bool reverse);
+RV_API rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w_ih, rv_tensor *w_hh,
+                                rv_tensor *b_ih, rv_tensor *b_hh, rv_tensor *h0, rv_tensor *c0, const int32_t *lengths,
+                                bool reverse);
 
 /* ---- attention_recurrent.c */
 typedef enum {
@@ -135,26 +142,26 @@ typedef enum {
 typedef struct {
     rv_cell cell;
     rv_score score;
-    bool query_current;   /**< false: the query is h_{t-1} and the cell reads [x_t; c_t] [Bahdanau 2015, A.1.2];
-                           *   true: the cell runs first and the query is h_t [Luong 2015, 3.1] */
-    rv_tensor *x;         /**< (T, B, E) */
-    rv_tensor *memory;    /**< (B, S, D): what is summed up to the context */
-    rv_tensor *keys;      /**< (B, S, A): what queries are compared with; U h of all positions, computed once. Dot: A = H */
-    const int32_t *lengths; /**< valid positions of each memory row, or NULL for S; those behind get weight exactly 0 and
-                             *   are not read. Kept by the caller until backward */
-    const int32_t *rows;  /**< B rows of memory, keys and lengths, whose first dimension is then free: row b reads
-                           *   rows[b] (beams of one sentence share its memory). Only where nothing is recorded */
+    bool query_current; /**< false: the query is h_{t-1} and the cell reads [x_t; c_t] [Bahdanau 2015, A.1.2];
+                         *   true: the cell runs first and the query is h_t [Luong 2015, 3.1] */
+    rv_tensor *x;       /**< (T, B, E) */
+    rv_tensor *memory;  /**< (B, S, D): what is summed up to the context */
+    rv_tensor *keys; /**< (B, S, A): what queries are compared with; U h of all positions, computed once. Dot: A = H */
+    const int32_t *lengths; /**< valid positions of each memory row, or NULL for S; those behind get weight exactly 0
+                             * and are not read. Kept by the caller until backward */
+    const int32_t *rows;    /**< B rows of memory, keys and lengths, whose first dimension is then free: row b reads
+                             *   rows[b] (beams of one sentence share its memory). Only where nothing is recorded */
     rv_tensor *w_query, *v; /**< additive: (A, H), (A) */
-    rv_tensor *w_ih, *w_hh, *b_ih, *b_hh; /**< the cell, as for rv_recurrent; w_ih (G H, E + F) reads [x_t; c_t] (F = D), with
-                                           *   input feeding [x_t; a_{t-1}] (F = O), else x_t (F = 0) */
-    rv_tensor *h0, *c0;   /**< (B, H), or NULL for zeros */
-    rv_tensor *w_out;     /**< (O, D + H), only with query_current: a_t = tanh(w_out [c_t; h_t])     [Luong 2015, eq. 5] */
-    rv_tensor *feed;      /**< (B, O): a_{-1}, with which there is input feeding                     [Luong 2015, 3.3] */
-    rv_tensor *w_position, *v_position; /**< (P, H), (P): local-p attention around p = len sigmoid(v_p . tanh(W_p q)), len being
-                                         *   the row's valid positions: the softmax over the positions s with |s - p| <= window,
-                                         *   times exp(-(s - p)^2 / (2 (window/2)^2)) [Luong 2015, eq. 9-10]. p has its
-                                         *   gradient through the Gaussian; the window's edge has none */
-    double window;        /**< at least 1 with w_position */
+    rv_tensor *w_ih, *w_hh, *b_ih, *b_hh; /**< the cell, as for rv_recurrent; w_ih (G H, E + F) reads [x_t; c_t] (F =
+                                           * D), with input feeding [x_t; a_{t-1}] (F = O), else x_t (F = 0) */
+    rv_tensor *h0, *c0;                   /**< (B, H), or NULL for zeros */
+    rv_tensor *w_out; /**< (O, D + H), only with query_current: a_t = tanh(w_out [c_t; h_t])     [Luong 2015, eq. 5] */
+    rv_tensor *feed;  /**< (B, O): a_{-1}, with which there is input feeding                     [Luong 2015, 3.3] */
+    rv_tensor *w_position, *v_position; /**< (P, H), (P): local-p attention around p = len sigmoid(v_p . tanh(W_p q)),
+                                         * len being the row's valid positions: the softmax over the positions s with |s
+                                         * - p| <= window, times exp(-(s - p)^2 / (2 (window/2)^2)) [Luong 2015, eq.
+                                         * 9-10]. p has its gradient through the Gaussian; the window's edge has none */
+    double window;                      /**< at least 1 with w_position */
 } rv_attention_recurrence;
 typedef struct {
     rv_tensor *h;       /**< (T, B, H) */
@@ -169,8 +176,8 @@ typedef struct {
 RV_API rv_attention_sequence rv_attention_recurrent(rv_tape *tape, const rv_attention_recurrence *a);
 
 /* ---- maxout.c */
-/** Largest of each k neighbours: (..., k n) -> (..., n)  [Goodfellow 2013; Bahdanau 2015, A.2.2 with k = 2]. The gradient
- *  goes to the first of equals. */
+/** Largest of each k neighbours: (..., k n) -> (..., n)  [Goodfellow 2013; Bahdanau 2015, A.2.2 with k = 2]. The
+ * gradient goes to the first of equals. */
 RV_API rv_tensor *rv_maxout(rv_tape *tape, rv_tensor *x, int k);
 
 /* ---- pool.c */
@@ -179,47 +186,49 @@ typedef struct {
     rv_tensor *weights; /**< (B, S) values only: no gradient goes through it; 0 behind a row's length */
 } rv_pooled;
 /** One vector for each row of x (B, S, D): y_b = sum over its valid positions s of w_s x_bs with w = softmax(scores_b),
- *  scores (B, S), or with scores NULL the mean. lengths: B valid positions, or NULL when all are S; kept by the caller until
- *  backward. A row of length 0 gives 0. What lies behind a length is not read; a row's bits depend on no other row and on no padding.
- *  Both are NULL after an error. */
+ *  scores (B, S), or with scores NULL the mean. lengths: B valid positions, or NULL when all are S; kept by the caller
+ * until backward. A row of length 0 gives 0. What lies behind a length is not read; a row's bits depend on no other row
+ * and on no padding. Both are NULL after an error. */
 RV_API rv_pooled rv_pool(rv_tape *tape, rv_tensor *x, rv_tensor *scores, const int32_t *lengths);
 
 /* ---- attention.c */
 typedef struct {
     int heads;
-    bool causal;                /**< query t sees keys 0 .. t + (S - T) */
-    bool mask_after;            /**< with causal, the classic mistake: a softmax over all keys, then 0 for those not to be seen.
-                                 *   What is left sums to less than 1, by how much the keys to come decide */
+    bool causal;     /**< query t sees keys 0 .. t + (S - T) */
+    bool mask_after; /**< with causal, the classic mistake: a softmax over all keys, then 0 for those not to be seen.
+                      *   What is left sums to less than 1, by how much the keys to come decide */
     const int32_t *key_lengths; /**< B valid source lengths, or NULL; kept by the caller until backward */
     double scale;               /**< 0 stands for 1/sqrt(D/H) */
     double dropout;             /**< on the weights, in training */
 } rv_attention_spec;
-/** softmax(scale Q K^T + mask) V per head, masks being minus infinity before the softmax (but see mask_after)  [Vaswani 2017, eq. 1].
- *  q (B, T, D), k and v (B, S, D), heads side by side in D -> (B, T, D). A fully masked row gives 0. Saves each
- *  row's max and sum for backward, not the T x S weights. */
+/** softmax(scale Q K^T + mask) V per head, masks being minus infinity before the softmax (but see mask_after)  [Vaswani
+ * 2017, eq. 1]. q (B, T, D), k and v (B, S, D), heads side by side in D -> (B, T, D). A fully masked row gives 0. Saves
+ * each row's max and sum for backward, not the T x S weights. */
 RV_API rv_tensor *rv_attention(rv_tape *tape, rv_tensor *q, rv_tensor *k, rv_tensor *v, const rv_attention_spec *spec);
-/** The same from qkv (B, T, 3 D), q, k and v side by side as one linear layer gives them: nothing is split or copied. */
+/** The same from qkv (B, T, 3 D), q, k and v side by side as one linear layer gives them: nothing is split or copied.
+ */
 RV_API rv_tensor *rv_self_attention(rv_tape *tape, rv_tensor *qkv, const rv_attention_spec *spec);
 /** The same from q (B, T, D) and kv (B, S, 2 D), k and v side by side: cross-attention over a memory. */
 RV_API rv_tensor *rv_cross_attention(rv_tape *tape, rv_tensor *q, rv_tensor *kv, const rv_attention_spec *spec);
 /** Attention for decoding, on plain buffers: T new queries per row of the batch against keys kept from earlier calls.
- *  Heads lie side by side in rows of `dim` elements; ld*: elements from one position to the next, stride_*: from one row
- *  of the batch to the next. */
+ *  Heads lie side by side in rows of `dim` elements; ld*: elements from one position to the next, stride_*: from one
+ * row of the batch to the next. */
 typedef struct {
     int64_t batch, queries, dim;
     int heads;
-    bool causal;         /**< query t of row b sees keys [0, past[b] + t], its own being the last; else [0, past[b]) */
-    const int32_t *past; /**< B counts of keys */
-    const int32_t *rows; /**< the row of k and v that each row reads, or NULL: its own */
-    const int32_t *place; /**< NULL: position s of row b lies at s rows of ldk (ldv) behind row b's first; else at place[b * stride_place + s] behind k (v) */
+    bool causal;          /**< query t of row b sees keys [0, past[b] + t], its own being the last; else [0, past[b]) */
+    const int32_t *past;  /**< B counts of keys */
+    const int32_t *rows;  /**< the row of k and v that each row reads, or NULL: its own */
+    const int32_t *place; /**< NULL: position s of row b lies at s rows of ldk (ldv) behind row b's first; else at
+                             place[b * stride_place + s] behind k (v) */
     int64_t stride_place;
-    double scale;        /**< 0 stands for 1/sqrt(dim/heads) */
+    double scale; /**< 0 stands for 1/sqrt(dim/heads) */
     const rv_real *q, *k, *v;
-    rv_real *y;          /**< written: queries x dim per row */
+    rv_real *y; /**< written: queries x dim per row */
     int64_t ldq, ldk, ldv, ldy, stride_q, stride_k, stride_v, stride_y;
 } rv_attention_cache;
-/** Gives the bits that rv_attention gives for the same positions in a full pass. Records nothing; scratch comes from the
- *  tape and is given back. Returns the tape's status. */
+/** Gives the bits that rv_attention gives for the same positions in a full pass. Records nothing; scratch comes from
+ * the tape and is given back. Returns the tape's status. */
 RV_API rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c);
 
 #endif

@@ -5,7 +5,8 @@
 #include "ops/ops.h"
 
 /* "2, (const int64_t[]){3, 4}": the ndim and dim arguments of a literal shape. */
-#define RV_DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define RV_DIMS(...)                                                                                                   \
+    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 /* Sticky RV_ESHAPE naming the op, both shapes and what would fit; returns NULL. */
 void *rv__shape_fail(rv_tape *tape, const char *op, const rv_tensor *a, const rv_tensor *b, const char *remedy);
@@ -17,11 +18,13 @@ int rv__axis(rv_tape *tape, const char *op, const rv_tensor *x, int axis);
 int64_t rv__span(const rv_tensor *x, int from, int to);
 
 /* Targets that are not `ignore`; -1 (sticky RV_EDATA) when one of them is not in [0, classes). */
-int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target, int32_t ignore);
+int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target,
+                          int32_t ignore);
 
 /* y[o, j] = or += scale * sum over k of x[o, k, j]: the middle axis of (outer, n, inner), in an order that depends on
  * these three numbers only. */
-void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc, rv_real scale);
+void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc,
+                    rv_real scale);
 
 /* Dropout's decisions for rows of n elements. bits NULL: nothing is dropped. */
 typedef struct {

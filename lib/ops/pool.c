@@ -9,7 +9,9 @@ typedef struct {
     const rv_real *weights; /* (B, S) */
 } pool_ctx;
 
-static int64_t valid_of(const int32_t *lengths, int64_t b, int64_t S) { return lengths && lengths[b] < S ? lengths[b] : S; }
+static int64_t valid_of(const int32_t *lengths, int64_t b, int64_t S) {
+    return lengths && lengths[b] < S ? lengths[b] : S;
+}
 
 static void count(const int32_t *lengths, int64_t B, int64_t S, int64_t D) {
     int64_t positions = 0;
@@ -28,7 +30,8 @@ rv_pooled rv_pool(rv_tape *tape, rv_tensor *x, rv_tensor *scores, const int32_t 
     if (!x) return none;
     char text[RV_SHAPE_TEXT];
     if (x->ndim != 3) {
-        rv_tape_fail(tape, RV_ESHAPE, "pool: shape %s; it needs 3 dimensions, (batch, positions, width)", rv_shape_text(x, text, sizeof text));
+        rv_tape_fail(tape, RV_ESHAPE, "pool: shape %s; it needs 3 dimensions, (batch, positions, width)",
+                     rv_shape_text(x, text, sizeof text));
         return none;
     }
     const int64_t B = x->dim[0], S = x->dim[1], D = x->dim[2];

@@ -1,4 +1,5 @@
-/* A recurrent layer over a whole sequence: one product for all inputs, then the recurrence, with the weights packed once.
+/* A recurrent layer over a whole sequence: one product for all inputs, then the recurrence, with the weights packed
+ * once.
  *
  * The threads share out the hidden units, in panels of the packed weights: a thread computes all gates of its units for
  * all rows, and one barrier per phase separates the steps. A unit's value is the same whoever computes it, and no row
@@ -31,15 +32,26 @@ bool rv__pass_pack(rv_tape *tape, rv__pass *p, const rv_tensor *w_hh) {
     char *packed = rv_tape_alloc(tape, bytes);
     if (!packed) return false;
     for (int64_t g = 0; g < G; g += step)
-        rv_gemm_pack_b(!p->back, H, (g + step < G ? step : G - g) * H, q->w_hh + g * H * H, H, packed + p->packed_at[g]);
+        rv_gemm_pack_b(!p->back, H, (g + step < G ? step : G - g) * H, q->w_hh + g * H * H, H,
+                       packed + p->packed_at[g]);
     p->packed = packed;
     return true;
 }
 
 static rv_gemm product_gemm(const rv__pass *p, const rv__product *m) {
     int64_t H = p->q.H;
-    return (rv_gemm){.tb = !p->back, .m = m->rows, .n = p->back ? H : m->gates * H, .k = p->back ? m->gates * H : H, .a = m->a, .lda = m->lda,
-                     .b = p->q.w_hh + m->gate * H * H, .ldb = H, .c = m->c, .ldc = m->ldc, .accumulate = m->accumulate, .bias = m->bias};
+    return (rv_gemm){.tb = !p->back,
+                     .m = m->rows,
+                     .n = p->back ? H : m->gates * H,
+                     .k = p->back ? m->gates * H : H,
+                     .a = m->a,
+                     .lda = m->lda,
+                     .b = p->q.w_hh + m->gate * H * H,
+                     .ldb = H,
+                     .c = m->c,
+                     .ldc = m->ldc,
+                     .accumulate = m->accumulate,
+                     .bias = m->bias};
 }
 
 int rv__pass_columns(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1, rv_gemm_columns *out) {
@@ -74,13 +86,15 @@ void rv__multiply_columns(int count, const rv_gemm_columns *c) {
             multiply_here(&c[i]);
             continue;
         }
-        while (i + same < count && c[i + same].g.a == g->a && c[i + same].g.m == g->m && c[i + same].g.k == g->k && c[i + same].packed_b) same++;
+        while (i + same < count && c[i + same].g.a == g->a && c[i + same].g.m == g->m && c[i + same].g.k == g->k &&
+               c[i + same].packed_b)
+            same++;
         rv_gemm_packed_all(same, &c[i]);
     }
 }
 
-/* The first step has no state to multiply with unless it is given one; in backward none to give a gradient to. The candidate of
- * a GRU has a product of its own. */
+/* The first step has no state to multiply with unless it is given one; in backward none to give a gradient to. The
+ * candidate of a GRU has a product of its own. */
 double rv__pass_flops(const rv__pass *p) {
     const rv__seq *q = &p->q;
     int64_t rows = q->T * q->B, first = q->B;
@@ -155,15 +169,24 @@ static int forward_products(const rv__pass *p, int64_t s, int phase, rv__product
     int64_t t = rv__seq_time(q, s), BH = q->B * q->H, rows = rv__seq_rows(q, t);
     rv_real *gates = rv__seq_gates(q, t), *hp = q->hp + t * q->keep * BH;
     if (phase == 1) {
-        out[0] = (rv__product){.gate = 2, .gates = 1, .a = hp, .lda = q->H, .c = gates + 2 * q->H, .ldc = q->ld, .rows = rows, .accumulate = true};
+        out[0] = (rv__product){.gate = 2,
+                               .gates = 1,
+                               .a = hp,
+                               .lda = q->H,
+                               .c = gates + 2 * q->H,
+                               .ldc = q->ld,
+                               .rows = rows,
+                               .accumulate = true};
         return 1;
     }
     const rv_real *h = s ? q->y + (q->reverse ? t + 1 : t - 1) * BH : q->h0;
     int n = 0, plain = rv__seq_is_gru(q->cell) ? 2 : (int)q->G;
     if (s || q->has_h0)
-        out[n++] = (rv__product){.gates = plain, .a = h, .lda = q->H, .c = gates, .ldc = q->ld, .rows = rows, .accumulate = true};
+        out[n++] = (rv__product){
+            .gates = plain, .a = h, .lda = q->H, .c = gates, .ldc = q->ld, .rows = rows, .accumulate = true};
     if (q->cell == RV_CELL_GRU)
-        out[n++] = (rv__product){.gate = 2, .gates = 1, .a = h, .lda = q->H, .c = hp, .ldc = q->H, .rows = rows, .bias = p->b_hn};
+        out[n++] = (rv__product){
+            .gate = 2, .gates = 1, .a = h, .lda = q->H, .c = hp, .ldc = q->H, .rows = rows, .bias = p->b_hn};
     return n;
 }
 
@@ -181,7 +204,10 @@ static void forward_pointwise(const rv__pass *p, int64_t s, int phase, int64_t u
     for (int64_t b = 0; b < rows; b++) {
         if (t >= rv__seq_length(q, b)) continue;
         int64_t at = (t * q->B + b) * H + u0, kept = (t * q->keep * q->B + b) * H + u0;
-        rv_cell_row row = {.n = u1 - u0, .stride = H, .gate = rv__seq_gates(q, t) + b * q->ld + u0, .h = q->y + at,
+        rv_cell_row row = {.n = u1 - u0,
+                           .stride = H,
+                           .gate = rv__seq_gates(q, t) + b * q->ld + u0,
+                           .h = q->y + at,
                            .h_prev = rv__seq_prev(q, q->h0, q->y, 1, t, b) + u0};
         if (q->hp) row.hp = q->hp + kept;
         if (q->c) {
@@ -238,30 +264,39 @@ static bool check(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *const *i
     rv_tensor *w_hh = in[2];
     int64_t G = rv_cell_gates(cell), H = w_hh->ndim == 2 ? w_hh->dim[1] : 0;
     if (x->ndim != 3 || rv_numel(x) == 0)
-        return rv_tape_fail(tape, RV_ESHAPE, "recurrent: x has shape %s; it must be (steps, batch, inputs), none of them 0", rv_shape_text(x, xs, sizeof xs));
+        return rv_tape_fail(tape, RV_ESHAPE,
+                            "recurrent: x has shape %s; it must be (steps, batch, inputs), none of them 0",
+                            rv_shape_text(x, xs, sizeof xs));
     if (H == 0)
-        return rv_tape_fail(tape, RV_ESHAPE, "recurrent: w_hh has shape %s; it must be (%d H, H)", rv_shape_text(w_hh, s, sizeof s), (int)G);
-    int64_t T = x->dim[0], B = x->dim[1], want[7][2] = {{0}, {G * H, x->dim[2]}, {G * H, H}, {G * H}, {G * H}, {B, H}, {B, H}};
+        return rv_tape_fail(tape, RV_ESHAPE, "recurrent: w_hh has shape %s; it must be (%d H, H)",
+                            rv_shape_text(w_hh, s, sizeof s), (int)G);
+    int64_t T = x->dim[0], B = x->dim[1],
+            want[7][2] = {{0}, {G * H, x->dim[2]}, {G * H, H}, {G * H}, {G * H}, {B, H}, {B, H}};
     for (int i = 1; i < 7; i++)
         if (!is_shape(in[i], i == 3 || i == 4 ? 1 : 2, want[i][0], want[i][1]))
-            return rv_tape_fail(tape, RV_ESHAPE, "recurrent: %s has shape %s; with x %s, %d gates and H = %lld it must be (%lld%s%.0lld)", name[i],
-                                rv_shape_text(in[i], s, sizeof s), rv_shape_text(x, xs, sizeof xs), (int)G, (long long)H, (long long)want[i][0],
-                                want[i][1] ? ", " : "", (long long)want[i][1]);
-    if (in[6] && cell != RV_CELL_LSTM) return rv_tape_fail(tape, RV_ESHAPE, "recurrent: c0 is given, but only an LSTM has a cell state; pass NULL");
+            return rv_tape_fail(
+                tape, RV_ESHAPE,
+                "recurrent: %s has shape %s; with x %s, %d gates and H = %lld it must be (%lld%s%.0lld)", name[i],
+                rv_shape_text(in[i], s, sizeof s), rv_shape_text(x, xs, sizeof xs), (int)G, (long long)H,
+                (long long)want[i][0], want[i][1] ? ", " : "", (long long)want[i][1]);
+    if (in[6] && cell != RV_CELL_LSTM)
+        return rv_tape_fail(tape, RV_ESHAPE, "recurrent: c0 is given, but only an LSTM has a cell state; pass NULL");
     for (int64_t b = 0; lengths && b < B; b++)
         if (lengths[b] < 0 || lengths[b] > T)
-            return rv_tape_fail(tape, RV_ESHAPE, "recurrent: row %lld has length %d, outside 0 to %lld, the steps of x", (long long)b, lengths[b],
-                                (long long)T);
+            return rv_tape_fail(tape, RV_ESHAPE, "recurrent: row %lld has length %d, outside 0 to %lld, the steps of x",
+                                (long long)b, lengths[b], (long long)T);
     return true;
 }
 
-rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w_ih, rv_tensor *w_hh, rv_tensor *b_ih, rv_tensor *b_hh,
-                         rv_tensor *h0, rv_tensor *c0, const int32_t *lengths, bool reverse) {
+rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w_ih, rv_tensor *w_hh, rv_tensor *b_ih,
+                         rv_tensor *b_hh, rv_tensor *h0, rv_tensor *c0, const int32_t *lengths, bool reverse) {
     const rv_sequence none = {0};
     rv_tensor *in[] = {x, w_ih, w_hh, b_ih, b_hh, h0, c0};
     if (!x || !w_ih || !w_hh || !check(tape, cell, x, in, lengths)) return none;
-    int64_t T = x->dim[0], B = x->dim[1], I = x->dim[2], H = w_hh->dim[1], G = rv_cell_gates(cell), GH = G * H, BH = B * H;
-    size_t state_bytes = (size_t)BH * sizeof(rv_real), gate_bytes = (size_t)(T * B) * (size_t)rv__gates_ld(GH) * sizeof(rv_real);
+    int64_t T = x->dim[0], B = x->dim[1], I = x->dim[2], H = w_hh->dim[1], G = rv_cell_gates(cell), GH = G * H,
+            BH = B * H;
+    size_t state_bytes = (size_t)BH * sizeof(rv_real),
+           gate_bytes = (size_t)(T * B) * (size_t)rv__gates_ld(GH) * sizeof(rv_real);
     bool lstm = cell == RV_CELL_LSTM;
     const int64_t y_dim[] = {T, B, H};
     rv_sequence out = {.y = rv_tape_tensor(tape, 3, y_dim), .hn = rv_tape_tensor(tape, 2, y_dim + 1)};
@@ -275,8 +310,21 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
         if (!(zeros = rv_tape_alloc(tape, state_bytes))) return none;
         memset(zeros, 0, state_bytes);
     }
-    rv__pass p = {.q = {.cell = cell, .T = T, .B = B, .I = I, .H = H, .G = G, .lengths = lengths, .reverse = reverse, .has_h0 = h0 != NULL,
-                        .w_hh = w_hh->x, .h0 = h0 ? h0->x : zeros, .c0 = c0 ? c0->x : zeros, .y = out.y->x, .ld = rv__gates_ld(GH), .keep = node != NULL}};
+    rv__pass p = {.q = {.cell = cell,
+                        .T = T,
+                        .B = B,
+                        .I = I,
+                        .H = H,
+                        .G = G,
+                        .lengths = lengths,
+                        .reverse = reverse,
+                        .has_h0 = h0 != NULL,
+                        .w_hh = w_hh->x,
+                        .h0 = h0 ? h0->x : zeros,
+                        .c0 = c0 ? c0->x : zeros,
+                        .y = out.y->x,
+                        .ld = rv__gates_ld(GH),
+                        .keep = node != NULL}};
     rv__seq *q = &p.q;
     rv__pass_forward(&p);
     rv_arena_mark mark = rv_tape_mark(tape);
@@ -293,7 +341,17 @@ rv_sequence rv_recurrent(rv_tape *tape, rv_cell cell, rv_tensor *x, rv_tensor *w
 
     if (bias) rv__sum_biases(cell, H, b_ih, b_hh, bias);
     if (cell == RV_CELL_GRU && b_hh) p.b_hn = b_hh->x + 2 * H;
-    rv_gemm_run(&(rv_gemm){.tb = true, .m = T * B, .n = GH, .k = I, .a = x->x, .lda = I, .b = w_ih->x, .ldb = I, .c = q->gates, .ldc = q->ld, .bias = bias,
+    rv_gemm_run(&(rv_gemm){.tb = true,
+                           .m = T * B,
+                           .n = GH,
+                           .k = I,
+                           .a = x->x,
+                           .lda = I,
+                           .b = w_ih->x,
+                           .ldb = I,
+                           .c = q->gates,
+                           .ldc = q->ld,
+                           .bias = bias,
                            .packed_b = rv_tape_packed(tape, w_ih, 0, I, 1)});
     fill_padding(q, h0 != NULL);
     rv__pass_run(&p);
@@ -327,7 +385,8 @@ static rv_tensor *build(rv_tape *tape, rv_cell cell, const variant *v) {
 }
 
 static rv_tensor *sample(rv_tape *tape, int k) {
-    /* Every cell, with: everything; nothing optional; ragged; ragged and reverse, where length 0 and full length occur. */
+    /* Every cell, with: everything; nothing optional; ragged; ragged and reverse, where length 0 and full length occur.
+     */
     enum { VARIANTS = 5, CELLS = 5, PACKED = RV__PACK_MIN_STEPS, DIRECT = PACKED - 1, WIDE = 33 };
     static const variant all[VARIANTS] = {
         {true, true, false, false, 6, 5, 0}, {false, false, false, true, 2, 3, 0}, {true, false, true, false, 6, 4, 0},
@@ -349,5 +408,8 @@ static rv_tensor *sample(rv_tape *tape, int k) {
     return k < (int)(sizeof more / sizeof *more) ? build(tape, more[k].cell, &more[k].as) : NULL;
 }
 
-const rv_op rv__op_recurrent = {
-    .name = "recurrent", .backward = rv__recurrent_backward, .sample = sample, .flags = RV_OP_USES_OUTPUT, .smooth = true};
+const rv_op rv__op_recurrent = {.name = "recurrent",
+                                .backward = rv__recurrent_backward,
+                                .sample = sample,
+                                .flags = RV_OP_USES_OUTPUT,
+                                .smooth = true};

@@ -20,10 +20,10 @@ typedef struct rv__seq {
     rv_real *y;                    /* (T, B, H) */
     rv_real *gates;                /* (T, B, G H), rows ld apart; backward: their gradients before activation */
     int64_t ld;
-    rv_real *hp;                   /* (T, B, H), GRU only: see rv_cell_row */
-    rv_real *c;                    /* (T, B, H), LSTM only */
-    rv_real *dh_seen, *dc_seen;    /* (T, B, H) where backward is to leave the states' gradients, or NULL */
-    int64_t keep;                  /* 1, or 0 when nothing is recorded: hp and c are then (B, H), used by all steps */
+    rv_real *hp;                /* (T, B, H), GRU only: see rv_cell_row */
+    rv_real *c;                 /* (T, B, H), LSTM only */
+    rv_real *dh_seen, *dc_seen; /* (T, B, H) where backward is to leave the states' gradients, or NULL */
+    int64_t keep;               /* 1, or 0 when nothing is recorded: hp and c are then (B, H), used by all steps */
 } rv__seq;
 
 /* A product of the recurrence: c (rows, gates H) from a and the recurrent weights of some gates; in backward
@@ -47,10 +47,10 @@ struct rv__pass {
     bool back;
     int (*products)(const rv__pass *p, int64_t s, int phase, rv__product *out); /* at most 2; returns their number */
     void (*pointwise)(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1);
-    const char *packed; /* recurrent weights, or NULL when the steps are too few for packing to pay */
+    const char *packed;  /* recurrent weights, or NULL when the steps are too few for packing to pay */
     size_t packed_at[4]; /* where the weights of the product that starts with this gate are in it */
-    const rv_real *b_hn;             /* forward of GRU */
-    const rv_real *dy;               /* backward from here */
+    const rv_real *b_hn; /* forward of GRU */
+    const rv_real *dy;   /* backward from here */
     rv_real *dh, *dc, *drh, *db;
 };
 
@@ -71,7 +71,8 @@ static inline int64_t rv__seq_rows(const rv__seq *q, int64_t t) {
     return n;
 }
 /* Row b of a state before time t: of `init` at its start, else of the step before in `states`. */
-static inline const rv_real *rv__seq_prev(const rv__seq *q, const rv_real *init, const rv_real *states, int64_t keep, int64_t t, int64_t b) {
+static inline const rv_real *rv__seq_prev(const rv__seq *q, const rv_real *init, const rv_real *states, int64_t keep,
+                                          int64_t t, int64_t b) {
     if (t == rv__seq_start(q, b)) return init + b * q->H;
     return states + ((q->reverse ? t + 1 : t - 1) * keep * q->B + b) * q->H;
 }
@@ -88,7 +89,8 @@ void rv__pass_forward(rv__pass *p);
 /* p->q and p->dy are there: set up the rest of a backward pass that starts with these gradients of the last states (or
  * NULL), and pack; false (sticky error) without memory. */
 bool rv__pass_backward(rv_tape *tape, rv__pass *p, const rv_real *dhn, const rv_real *dcn);
-/* The products of one phase of a step for units [u0, u1), u0 being a multiple of rv_gemm_panel(); returns their number. */
+/* The products of one phase of a step for units [u0, u1), u0 being a multiple of rv_gemm_panel(); returns their number.
+ */
 enum { RV__PASS_COLUMNS = 4 };
 int rv__pass_columns(const rv__pass *p, int64_t s, int phase, int64_t u0, int64_t u1, rv_gemm_columns *out);
 /* Run them on the calling thread, packed or (packed_b NULL) not; neighbours with the same A share its packing. */

@@ -22,7 +22,8 @@ static void sum_rows(rv_tape *tape, int64_t rows, int64_t n, const rv_real *x, r
     }
 }
 
-static void sum_columns(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc, rv_real scale) {
+static void sum_columns(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc,
+                        rv_real scale) {
     const rv_kernels *k = rv_k();
     int64_t blocks = (n + COLUMN_ROWS - 1) / COLUMN_ROWS, strips = rv_blocks(inner);
     if (blocks == 1 && !acc && scale == 1) {
@@ -37,7 +38,8 @@ static void sum_columns(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, 
     if (!part) return;
     RV_FOR(i, outer * blocks * strips, rv_threads_for((double)outer * (double)n * (double)inner), {
         rv_range r = rv_block(inner, i % strips);
-        int64_t ob = i / strips, o = ob / blocks, b = ob % blocks * COLUMN_ROWS, rows = n - b < COLUMN_ROWS ? n - b : COLUMN_ROWS;
+        int64_t ob = i / strips, o = ob / blocks, b = ob % blocks * COLUMN_ROWS,
+                rows = n - b < COLUMN_ROWS ? n - b : COLUMN_ROWS;
         k->vsum_columns(rows, r.end - r.begin, x + (o * n + b) * inner + r.begin, inner, part + ob * inner + r.begin);
     });
     RV_FOR(o, outer, rv_threads_for((double)outer * (double)blocks * (double)inner), {
@@ -49,7 +51,8 @@ static void sum_columns(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, 
     });
 }
 
-void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc, rv_real scale) {
+void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc,
+                    rv_real scale) {
     rv_arena_mark mark = rv_tape_mark(tape);
     if (inner == 1)
         sum_rows(tape, outer, n, x, y, acc, scale);
@@ -95,9 +98,10 @@ static void reduce_backward(rv_tape *tape, rv_node *node) {
     bool acc;
     rv_real *g = rv_grad(node->in[0], &acc), scale = (rv_real)c->scale;
     const rv_real *dy = rv_out_grad(node, 0);
-    int64_t run = c->inner == 1 ? c->n : c->inner, runs = c->inner == 1 ? c->outer : c->outer * c->n, pieces = rv_blocks(run);
+    int64_t run = c->inner == 1 ? c->n : c->inner, runs = c->inner == 1 ? c->outer : c->outer * c->n,
+            pieces = rv_blocks(run);
     const rv_kernels *k = rv_k();
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)runs * (double)run)) collapse(2)
+#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)runs *(double)run)) collapse(2)
     for (int64_t i = 0; i < runs; i++)
         for (int64_t p = 0; p < pieces; p++) {
             rv_range r = rv_block(run, p);
@@ -121,7 +125,9 @@ static rv_tensor *all_sample(rv_tape *t, rv_tensor *(*f)(rv_tape *, rv_tensor *)
 }
 
 #define REDUCE(name, mean)                                                                                             \
-    rv_tensor *rv_##name(rv_tape *tape, rv_tensor *x, int axis) { return over_axis(tape, &rv__op_##name, x, axis, mean); } \
+    rv_tensor *rv_##name(rv_tape *tape, rv_tensor *x, int axis) {                                                      \
+        return over_axis(tape, &rv__op_##name, x, axis, mean);                                                         \
+    }                                                                                                                  \
     rv_tensor *rv_##name##_all(rv_tape *tape, rv_tensor *x) { return over_all(tape, &rv__op_##name##_all, x, mean); }  \
     static rv_tensor *name##_sample(rv_tape *t, int k) { return axis_sample(t, rv_##name, k); }                        \
     static rv_tensor *name##_all_sample(rv_tape *t, int k) { return all_sample(t, rv_##name##_all, k); }               \

@@ -21,7 +21,8 @@ rv_tensor *rv_reshape(rv_tape *tape, rv_tensor *x, int ndim, const int64_t *dim)
         known = n;
     }
     if (ndim < 0 || ndim > RV_MAX_DIMS || opens > 1 || known != n)
-        return rv__shape_fail(tape, "reshape", x, &want, "they need the same number of elements; one dimension may be -1");
+        return rv__shape_fail(tape, "reshape", x, &want,
+                              "they need the same number of elements; one dimension may be -1");
     return rv_tape_view(tape, x, ndim, want.dim);
 }
 
@@ -42,10 +43,12 @@ static void permute(const permutation *p, const rv_real *from, rv_real *to, bool
 #pragma omp parallel for schedule(static) collapse(2) num_threads(rv_threads_for(work))
     for (int64_t o = 0; o < outer; o++)
         for (int64_t strip = 0; strip < strips; strip++) {
-            int64_t base = o / d[1] * s[0] + o % d[1] * s[1], end = (strip + 1) * TILE < d[2] ? (strip + 1) * TILE : d[2];
+            int64_t base = o / d[1] * s[0] + o % d[1] * s[1],
+                    end = (strip + 1) * TILE < d[2] ? (strip + 1) * TILE : d[2];
             for (int64_t j0 = 0; j0 < d[3]; j0 += s[3] == 1 ? d[3] : TILE)
                 for (int64_t i = strip * TILE; i < end; i++) {
-                    int64_t j1 = s[3] == 1 || j0 + TILE > d[3] ? d[3] : j0 + TILE, y = (o * d[2] + i) * d[3], x = base + i * s[2];
+                    int64_t j1 = s[3] == 1 || j0 + TILE > d[3] ? d[3] : j0 + TILE, y = (o * d[2] + i) * d[3],
+                            x = base + i * s[2];
                     if (!back)
                         for (int64_t j = j0; j < j1; j++) to[y + j] = from[x + j * s[3]];
                     else if (acc)
@@ -64,8 +67,10 @@ rv_tensor *rv_transpose(rv_tape *tape, rv_tensor *x, const int *perm) {
     char s[RV_SHAPE_TEXT];
     for (int i = 0; i < x->ndim; i++) {
         if (perm[i] < 0 || perm[i] >= x->ndim || seen >> perm[i] & 1)
-            return rv_tape_fail(tape, RV_ESHAPE, "transpose of shape %s: entry %d of the permutation is %d; each of 0 to %d must occur once",
-                                rv_shape_text(x, s, sizeof s), i, perm[i], x->ndim - 1);
+            return rv_tape_fail(
+                tape, RV_ESHAPE,
+                "transpose of shape %s: entry %d of the permutation is %d; each of 0 to %d must occur once",
+                rv_shape_text(x, s, sizeof s), i, perm[i], x->ndim - 1);
         seen |= 1u << perm[i];
         dim[i] = x->dim[perm[i]];
     }
@@ -105,8 +110,9 @@ const rv_op rv__op_transpose = {"transpose", transpose_backward, transpose_sampl
 
 /* ---- slice and concat: runs of consecutive elements, `run` long, `pitch` apart in the larger tensor */
 
-static void copy_runs(int64_t n, int64_t run, const rv_real *from, int64_t from_pitch, rv_real *to, int64_t to_pitch, bool acc) {
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n * (double)run))
+static void copy_runs(int64_t n, int64_t run, const rv_real *from, int64_t from_pitch, rv_real *to, int64_t to_pitch,
+                      bool acc) {
+#pragma omp parallel for schedule(static) num_threads(rv_threads_for((double)n *(double)run))
     for (int64_t i = 0; i < n; i++) {
         const rv_real *a = from + i * from_pitch;
         rv_real *b = to + i * to_pitch;
@@ -127,8 +133,8 @@ rv_tensor *rv_slice(rv_tape *tape, rv_tensor *x, int axis, int64_t begin, int64_
     if (axis < 0) return NULL;
     char s[RV_SHAPE_TEXT];
     if (begin < 0 || begin > end || end > x->dim[axis])
-        return rv_tape_fail(tape, RV_ESHAPE, "slice: [%lld, %lld) does not lie within axis %d of shape %s", (long long)begin, (long long)end, axis,
-                            rv_shape_text(x, s, sizeof s));
+        return rv_tape_fail(tape, RV_ESHAPE, "slice: [%lld, %lld) does not lie within axis %d of shape %s",
+                            (long long)begin, (long long)end, axis, rv_shape_text(x, s, sizeof s));
     int64_t dim[RV_MAX_DIMS], inner = rv__span(x, axis + 1, x->ndim);
     for (int i = 0; i < x->ndim; i++) dim[i] = i == axis ? end - begin : x->dim[i];
     rv_tensor *y = rv_tape_tensor(tape, x->ndim, dim);
@@ -177,7 +183,8 @@ rv_tensor *rv_concat(rv_tape *tape, int n, rv_tensor *const *x, int axis) {
     for (int i = 1; i < n; i++) {
         bool same = x[i]->ndim == x[0]->ndim;
         for (int j = 0; same && j < x[0]->ndim; j++) same = j == axis || x[i]->dim[j] == x[0]->dim[j];
-        if (!same) return rv__shape_fail(tape, "concat", x[0], x[i], "they may differ only along the axis that is joined");
+        if (!same)
+            return rv__shape_fail(tape, "concat", x[0], x[i], "they may differ only along the axis that is joined");
         dim[axis] += x[i]->dim[axis];
     }
     rv_tensor *y = rv_tape_tensor(tape, x[0]->ndim, dim);

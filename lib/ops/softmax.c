@@ -24,9 +24,8 @@ rv_tensor *rv_log_softmax(rv_tape *tape, rv_tensor *x) {
     if (!y) return NULL;
     int64_t rows = rv_rows(x), n = rv_dim(x, -1);
     const rv_kernels *k = rv_k();
-    RV_FOR(i, rows, rv_threads_for(20. * (double)rows * (double)n), {
-        k->vaffine(n, 1, -k->logsumexp_row(n, x->x + i * n, NULL), x->x + i * n, y->x + i * n, false);
-    });
+    RV_FOR(i, rows, rv_threads_for(20. * (double)rows * (double)n),
+           { k->vaffine(n, 1, -k->logsumexp_row(n, x->x + i * n, NULL), x->x + i * n, y->x + i * n, false); });
     rv_tape_record(tape, &rv__op_log_softmax, 1, &x, 1, &y, 0);
     return y;
 }
@@ -39,7 +38,8 @@ static void rows_backward(rv_node *node, row_backward *f) {
     bool acc;
     rv_real *g = rv_grad(node->in[0], &acc);
     int64_t rows = rv_rows(y), n = rv_dim(y, -1);
-    RV_FOR(i, rows, rv_threads_for(10. * (double)rows * (double)n), { f(n, y->x + i * n, dy + i * n, g + i * n, acc); });
+    RV_FOR(i, rows, rv_threads_for(10. * (double)rows * (double)n),
+           { f(n, y->x + i * n, dy + i * n, g + i * n, acc); });
 }
 
 static void softmax_backward(rv_tape *tape, rv_node *node) { rows_backward(node, rv_k()->softmax_back_row); }

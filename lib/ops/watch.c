@@ -10,7 +10,8 @@ rv_tensor *rv_watch_states(rv_tape *tape, rv_tensor *x, const char *kind, bool t
     RV_ASSERT(x->ndim == 2 || x->ndim == 3);
     int64_t first = x->dim[0], second = x->ndim == 3 ? x->dim[1] : 1, D = rv_dim(x, -1);
     rv_watched what = {.kind = kind, .T = second, .B = first, .size = D, .step = D, .row = second * D};
-    if (time_major && x->ndim == 3) what = (rv_watched){.kind = kind, .T = first, .B = second, .size = D, .step = second * D, .row = D};
+    if (time_major && x->ndim == 3)
+        what = (rv_watched){.kind = kind, .T = first, .B = second, .size = D, .step = second * D, .row = D};
     va_list name;
     va_start(name, name_fmt);
     rv_watched *w = rv_tape_watch_add(tape, &what, name_fmt, name);
@@ -46,7 +47,8 @@ const rv_op rv__op_watch = {.name = "watch", .backward = watch_backward, .sample
 /* ---- recurrent layers: their backward holds these gradients for one step, and leaves them where it is told */
 
 static rv_real *watch_layer(rv_tape *tape, const rv__seq *q, const char *kind, const char *name_fmt, va_list name) {
-    const rv_watched what = {.kind = kind, .reverse = q->reverse, .T = q->T, .B = q->B, .size = q->H, .step = q->B * q->H, .row = q->H};
+    const rv_watched what = {
+        .kind = kind, .reverse = q->reverse, .T = q->T, .B = q->B, .size = q->H, .step = q->B * q->H, .row = q->H};
     rv_watched *w = rv_tape_watch_add(tape, &what, name_fmt, name);
     if (w) strncat(w->name, *kind == 'c' ? ".c" : ".h", sizeof w->name - strlen(w->name) - 1);
     return w ? w->g : NULL;

@@ -33,9 +33,13 @@ rv_status rv_grad_norm(const rv_params *ps, double *norm) {
     if (isfinite(sum)) return RV_OK;
     int64_t at;
     const rv_param *p = find_bad(ps, true, &at);
-    if (!p) return rv_error(RV_EDIVERGED, "the gradient is too large to square; lower train.optimizer.lr or train the model with warm-up");
+    if (!p)
+        return rv_error(
+            RV_EDIVERGED,
+            "the gradient is too large to square; lower train.optimizer.lr or train the model with warm-up");
     return rv_error(RV_EDIVERGED,
-                    "the gradient of '%s' is %s (element %lld); lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up",
+                    "the gradient of '%s' is %s (element %lld); lower train.optimizer.lr, set train.clip_grad_norm or "
+                    "lengthen the warm-up",
                     p->name, isnan(p->t.g[at]) ? "NaN" : "infinite", (long long)at);
 }
 
@@ -49,6 +53,8 @@ rv_status rv_check_values(const rv_params *ps) {
     int64_t at;
     const rv_param *p = find_bad(ps, false, &at);
     if (!p) return RV_OK;
-    return rv_error(RV_EDIVERGED, "parameter '%s' is %s (element %lld); go back to a checkpoint from before and lower train.optimizer.lr", p->name,
-                    isnan(p->t.x[at]) ? "NaN" : "infinite", (long long)at);
+    return rv_error(
+        RV_EDIVERGED,
+        "parameter '%s' is %s (element %lld); go back to a checkpoint from before and lower train.optimizer.lr",
+        p->name, isnan(p->t.x[at]) ? "NaN" : "infinite", (long long)at);
 }

@@ -61,8 +61,9 @@ static const struct {
 static rv_update_fn *kernel_of(const rv_optim *o) {
     if (o->kind == RV_OPTIM_sgd && o->nslots == 0) return rv_k()->sgd; /* no momentum, no state */
     switch (o->kind) {
-#define RV_OPTIM(name, kernel, slots, defaults)                                                                                            \
-    case RV_OPTIM_##name: return rv_k()->kernel;
+#define RV_OPTIM(name, kernel, slots, defaults)                                                                        \
+    case RV_OPTIM_##name:                                                                                              \
+        return rv_k()->kernel;
 #include "optim/optim.def"
 #undef RV_OPTIM
     default: RV_ASSERT(!"optimiser kind"); return NULL;
@@ -89,14 +90,16 @@ static rv_status check(const rv_optim_settings *s) {
     const struct {
         const char *name;
         double v, below; /* the range is [0, below) */
-    } range[] = {{"lr", s->lr, INFINITY},        {"weight_decay", s->weight_decay, INFINITY},
-                 {"momentum", s->momentum, 1},   {"betas[0]", s->beta1, 1},
-                 {"betas[1]", s->beta2, 1},      {"rho", s->rho, 1},
+    } range[] = {{"lr", s->lr, INFINITY},      {"weight_decay", s->weight_decay, INFINITY},
+                 {"momentum", s->momentum, 1}, {"betas[0]", s->beta1, 1},
+                 {"betas[1]", s->beta2, 1},    {"rho", s->rho, 1},
                  {"eps", s->eps, INFINITY}};
     for (size_t i = 0; i < sizeof range / sizeof *range; i++)
         if (!(range[i].v >= 0 && range[i].v < range[i].below))
-            return rv_error(RV_EUSAGE, "optimizer: %s is %g; it must be at least 0 and below %g", range[i].name, range[i].v, range[i].below);
-    if (s->nesterov && s->momentum == 0) return rv_error(RV_EUSAGE, "optimizer: nesterov needs momentum; set momentum, 0.9 for example");
+            return rv_error(RV_EUSAGE, "optimizer: %s is %g; it must be at least 0 and below %g", range[i].name,
+                            range[i].v, range[i].below);
+    if (s->nesterov && s->momentum == 0)
+        return rv_error(RV_EUSAGE, "optimizer: nesterov needs momentum; set momentum, 0.9 for example");
     return RV_OK;
 }
 
@@ -113,7 +116,8 @@ rv_status rv_optim_create(rv_optim_kind kind, const rv_optim_settings *settings,
     while (!stateless && o->nslots < MAX_SLOTS && kinds[kind].slot[o->nslots]) o->nslots++;
     o->span = rv_alloc(rv_size_mul((size_t)ps->n, sizeof *o->span));
     bool ok = o->span;
-    for (int i = 0; ok && i < o->nslots; i++) ok = (o->slot[i] = rv_alloc(rv_size_mul((size_t)ps->size, sizeof(rv_real)))) != NULL;
+    for (int i = 0; ok && i < o->nslots; i++)
+        ok = (o->slot[i] = rv_alloc(rv_size_mul((size_t)ps->size, sizeof(rv_real)))) != NULL;
     if (!ok) {
         rv_optim_destroy(o);
         return RV_ENOMEM;

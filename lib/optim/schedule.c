@@ -16,23 +16,33 @@ rv_status rv_schedule_find(const char *name, rv_schedule_kind *kind) {
             *kind = (rv_schedule_kind)i;
             return RV_OK;
         }
-    return rv_error(RV_EUSAGE, "unknown schedule '%s'; choose one of constant, step, linear, cosine, noam, plateau", name);
+    return rv_error(RV_EUSAGE, "unknown schedule '%s'; choose one of constant, step, linear, cosine, noam, plateau",
+                    name);
 }
 
-static double factor_of(const rv_schedule *s) { return s->factor != 0 ? s->factor : s->kind == RV_SCHEDULE_NOAM ? 1 : 0.1; }
+static double factor_of(const rv_schedule *s) {
+    return s->factor != 0 ? s->factor : s->kind == RV_SCHEDULE_NOAM ? 1 : 0.1;
+}
 
 rv_status rv_schedule_check(const rv_schedule *s) {
     const char *name = names[s->kind];
     bool to_end = s->kind == RV_SCHEDULE_LINEAR || s->kind == RV_SCHEDULE_COSINE;
-    if (!(s->lr >= 0 && isfinite(s->lr))) return rv_error(RV_EUSAGE, "schedule %s: lr is %g; it must be a finite number, 0 or more", name, s->lr);
-    if (!(s->min_lr >= 0 && s->min_lr <= s->lr)) return rv_error(RV_EUSAGE, "schedule %s: min_lr is %g; it must lie between 0 and lr (%g)", name, s->min_lr, s->lr);
-    if (s->warmup_steps < 0) return rv_error(RV_EUSAGE, "schedule %s: warmup_steps is %lld; it must be 0 or more", name, (long long)s->warmup_steps);
-    if (!(factor_of(s) > 0 && isfinite(factor_of(s)))) return rv_error(RV_EUSAGE, "schedule %s: factor is %g; it must be above 0", name, s->factor);
+    if (!(s->lr >= 0 && isfinite(s->lr)))
+        return rv_error(RV_EUSAGE, "schedule %s: lr is %g; it must be a finite number, 0 or more", name, s->lr);
+    if (!(s->min_lr >= 0 && s->min_lr <= s->lr))
+        return rv_error(RV_EUSAGE, "schedule %s: min_lr is %g; it must lie between 0 and lr (%g)", name, s->min_lr,
+                        s->lr);
+    if (s->warmup_steps < 0)
+        return rv_error(RV_EUSAGE, "schedule %s: warmup_steps is %lld; it must be 0 or more", name,
+                        (long long)s->warmup_steps);
+    if (!(factor_of(s) > 0 && isfinite(factor_of(s))))
+        return rv_error(RV_EUSAGE, "schedule %s: factor is %g; it must be above 0", name, s->factor);
     const bool of_no_steps = s->total_steps == 0 && s->warmup_steps == 0; /* no update asks for a rate */
     if (to_end && s->total_steps <= s->warmup_steps && !of_no_steps)
-        return rv_error(RV_EUSAGE, "schedule %s: it ends at step %lld, which must lie beyond warmup_steps (%lld)", name, (long long)s->total_steps,
-                        (long long)s->warmup_steps);
-    if (s->kind == RV_SCHEDULE_STEP && s->every < 1) return rv_error(RV_EUSAGE, "schedule step: step_size must be 1 or more");
+        return rv_error(RV_EUSAGE, "schedule %s: it ends at step %lld, which must lie beyond warmup_steps (%lld)", name,
+                        (long long)s->total_steps, (long long)s->warmup_steps);
+    if (s->kind == RV_SCHEDULE_STEP && s->every < 1)
+        return rv_error(RV_EUSAGE, "schedule step: step_size must be 1 or more");
     if (s->kind == RV_SCHEDULE_NOAM && (s->warmup_steps < 1 || s->d_model < 1))
         return rv_error(RV_EUSAGE, "schedule noam: warmup_steps and the model's width must be 1 or more");
     if (s->kind == RV_SCHEDULE_PLATEAU && (factor_of(s) >= 1 || s->patience < 0 || s->threshold < 0))

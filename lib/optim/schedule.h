@@ -17,10 +17,9 @@ typedef enum {
     RV_SCHEDULE_COUNT
 } rv_schedule_kind;
 
-/** Updates are counted from 1, as [Vaswani 2017] has it, and without a warm-up the rate of update s is what PyTorch's scheduler of that kind
- *  has after s calls of step(): min_lr is the rate of update total_steps, the last one.
- *  All kinds but noam (which has its own) begin with a linear warm-up: lr s / warmup_steps at step s = 1 ..
- *  warmup_steps. */
+/** Updates are counted from 1, as [Vaswani 2017] has it, and without a warm-up the rate of update s is what PyTorch's
+ * scheduler of that kind has after s calls of step(): min_lr is the rate of update total_steps, the last one. All kinds
+ * but noam (which has its own) begin with a linear warm-up: lr s / warmup_steps at step s = 1 .. warmup_steps. */
 typedef struct {
     rv_schedule_kind kind;
     double lr;            /**< base rate */
@@ -37,10 +36,10 @@ typedef struct {
 
 /** Plateau's state; start from {0} and save it with the run. */
 typedef struct {
-    bool seen;      /**< best is set */
+    bool seen; /**< best is set */
     double best;
-    int64_t bad;    /**< observations since the best */
-    int64_t cuts;   /**< how often the rate was cut */
+    int64_t bad;  /**< observations since the best */
+    int64_t cuts; /**< how often the rate was cut */
 } rv_schedule_state;
 
 /** "cosine" and so on, and back; RV_EUSAGE naming the known ones. */

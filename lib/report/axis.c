@@ -30,7 +30,8 @@ void rv__number(char out[RV__NUMBER], double v, double step, double most) {
         snprintf(out, RV__NUMBER, "–");
     } else if (size < step * 1e-6 || v == 0) {
         snprintf(out, RV__NUMBER, "0");
-    } else if (most < 1e-3 || (size < 1e-3 * (1 - 1e-9) && step < 1e-3) || size >= 1e12) { /* mantissa and power of ten */
+    } else if (most < 1e-3 || (size < 1e-3 * (1 - 1e-9) && step < 1e-3) ||
+               size >= 1e12) { /* mantissa and power of ten */
         int e = (int)floor(log10(size) + 1e-9);
         const double mantissa = size / pow(10, e);
         const int d = decimals_of(step / pow(10, e));
@@ -48,7 +49,9 @@ void rv__number(char out[RV__NUMBER], double v, double step, double most) {
                 name = units[i].name;
                 break;
             }
-        const int d = one > 1 && fabs(size / one - round(size / one)) < 1e-9 ? 0 : decimals_of(step / one); /* 1M between 0.5M and 1.5M */
+        const int d = one > 1 && fabs(size / one - round(size / one)) < 1e-9
+                          ? 0
+                          : decimals_of(step / one); /* 1M between 0.5M and 1.5M */
         snprintf(out, RV__NUMBER, "%s%.*f%s", minus, d, size / one, name);
     }
 }
@@ -88,7 +91,8 @@ void rv__axis_range(rv__axis *a, double low, double high, bool log, bool outward
 bool rv__axis_has(const rv__axis *a, double v) { return isfinite(v) && (!a->log || v > 0); }
 
 double rv__axis_px(const rv__axis *a, double v) {
-    const double part = a->log ? (log(v) - log(a->low)) / (log(a->high) - log(a->low)) : (v - a->low) / (a->high - a->low);
+    const double part =
+        a->log ? (log(v) - log(a->low)) / (log(a->high) - log(a->low)) : (v - a->low) / (a->high - a->low);
     return fmin(fmax(a->from + (a->to - a->from) * part, -9999), 9999); /* far outside is outside */
 }
 
@@ -104,7 +108,8 @@ static void linear_ticks(rv__axis *a, double ticks) {
     const double step = round_step(a->high - a->low, ticks), slack = 1e-6 * step;
     const double most = fmax(fabs(a->low), fabs(a->high));
     a->n = 0;
-    for (double k = ceil((a->low - slack) / step); k * step <= a->high + slack && a->n < RV__TICKS; k++) add(a, k * step, step, most);
+    for (double k = ceil((a->low - slack) / step); k * step <= a->high + slack && a->n < RV__TICKS; k++)
+        add(a, k * step, step, most);
 }
 
 /* Powers of ten, or of two: every `each`-th; `between`: with 2 and 5 times them. */
@@ -118,7 +123,11 @@ static void power_ticks(rv__axis *a, int each, bool between, bool twos) {
         for (int i = 0; i < (between ? 3 : 1); i++) {
             const double v = part[i] * (twos ? exp2(e) : pow(10, e));
             if (v < a->low * (1 - slack) || v > a->high * (1 + slack)) continue;
-            add(a, v, twos && e < 0 ? v : twos ? 1 : part[i] * pow(10, e), twos && a->high < 2e6 ? 0.01 : fmax(a->high, 1e4));
+            add(a, v,
+                twos && e < 0 ? v
+                : twos        ? 1
+                              : part[i] * pow(10, e),
+                twos && a->high < 2e6 ? 0.01 : fmax(a->high, 1e4));
             if (twos && a->high < 2e6 && e >= 0) snprintf(a->label[a->n - 1], RV__NUMBER, "%.0f", v);
         }
     }
@@ -129,7 +138,8 @@ static bool fits(const rv__axis *a, bool upright) {
     double end = -1e9;
     const double sign = a->to < a->from ? -1 : 1;
     for (int i = 0; i < a->n; i++) {
-        const double at = sign * rv__axis_px(a, a->tick[i]), half = upright ? 0.6 * RV__LINE : rv__text_width(a->label[i]) / 2 + 6;
+        const double at = sign * rv__axis_px(a, a->tick[i]),
+                     half = upright ? 0.6 * RV__LINE : rv__text_width(a->label[i]) / 2 + 6;
         if (at - half < end) return false;
         end = at + half;
     }
@@ -150,7 +160,8 @@ void rv__axis_ticks(rv__axis *a, bool upright, bool twos) {
                 break;
             }
         }
-    for (double ticks = fmax(length / (upright ? 40 : 60), upright ? 0 : 5); ticks > 0.5; ticks = ticks > 2 ? ticks - 1 : ticks / 2) {
+    for (double ticks = fmax(length / (upright ? 40 : 60), upright ? 0 : 5); ticks > 0.5;
+         ticks = ticks > 2 ? ticks - 1 : ticks / 2) {
         linear_ticks(a, ticks);
         if (a->n && fits(a, upright)) return;
     }

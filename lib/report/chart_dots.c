@@ -84,15 +84,19 @@ static void draw(FILE *f, const char *title, const char *x_label, int n, const r
         const rv_dot *d = &dots[i];
         const int c = colour_of(d->colour);
         const double y = top + row * (i + 1) - ROW / 2.0, text_y = above ? y - 13 : y + 4.5;
-        fprintf(f, "<text class='f%d halo%s' x='%.1f' y='%.1f'>", c, above ? "" : " end", above ? x.from : x.from - 12, text_y);
+        fprintf(f, "<text class='f%d halo%s' x='%.1f' y='%.1f'>", c, above ? "" : " end", above ? x.from : x.from - 12,
+                text_y);
         rv__text(f, d->label, above ? width - number - 30 : 0);
         printed(text, sizeof text, d, step, most);
         fprintf(f, "</text><text class='halo end' x='%.1f' y='%.1f'>%s</text>", width - 4, text_y, text);
         if (isfinite(d->low) && isfinite(d->high))
-            fprintf(f, "<path class='bar s%d' d='M%.1f %.1fH%.1f'/>", c, rv__axis_px(&x, d->low), y, rv__axis_px(&x, d->high));
+            fprintf(f, "<path class='bar s%d' d='M%.1f %.1fH%.1f'/>", c, rv__axis_px(&x, d->low), y,
+                    rv__axis_px(&x, d->high));
         for (int k = 0; k < d->n_each && d->each; k++)
-            if (isfinite(d->each[k])) fprintf(f, "<path class='thin s%d' d='M%.1f %.1fv12'/>", c, rv__axis_px(&x, d->each[k]), y - 6);
-        if (isfinite(d->value)) fprintf(f, "<circle class='dot f%d' cx='%.1f' cy='%.1f' r='5'/>", c, rv__axis_px(&x, d->value), y);
+            if (isfinite(d->each[k]))
+                fprintf(f, "<path class='thin s%d' d='M%.1f %.1fv12'/>", c, rv__axis_px(&x, d->each[k]), y - 6);
+        if (isfinite(d->value))
+            fprintf(f, "<circle class='dot f%d' cx='%.1f' cy='%.1f' r='5'/>", c, rv__axis_px(&x, d->value), y);
         fputc('\n', f);
     }
     fputs("</svg>\n", f);

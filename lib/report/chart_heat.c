@@ -7,7 +7,8 @@ static const double cell = 26, lean_x = 0.5, lean_y = 0.866, longest_label = 170
 
 static double label_width(const char *label) { return fmin(rv__text_width(label), longest_label); }
 
-void rv_chart_heat(FILE *f, const char *title, int64_t T, int64_t S, const char *const *target, const char *const *source, const double *weights) {
+void rv_chart_heat(FILE *f, const char *title, int64_t T, int64_t S, const char *const *target,
+                   const char *const *source, const double *weights) {
     const locale_t old = rv__plain_begin();
     double left = 1, top = 1, right = (double)S * cell;
     for (int64_t t = 0; t < T; t++) left = fmax(left, label_width(target[t]) + 12);
@@ -36,15 +37,16 @@ void rv_chart_heat(FILE *f, const char *title, int64_t T, int64_t S, const char 
         for (int64_t s = 0; s < S; s++) {
             const double v = weights[t * S + s];
             if (!isfinite(v)) continue;
-            fprintf(f, "<rect class='cell' x='%.0f' y='%.0f' width='%.0f' height='%.0f' fill-opacity='%.2f'><title>", left + (double)s * cell, top + (double)t * cell,
-                    cell - 1, cell - 1, fmin(fmax(v, 0), 1));
+            fprintf(f, "<rect class='cell' x='%.0f' y='%.0f' width='%.0f' height='%.0f' fill-opacity='%.2f'><title>",
+                    left + (double)s * cell, top + (double)t * cell, cell - 1, cell - 1, fmin(fmax(v, 0), 1));
             rv__text(f, source[s], 0);
             fputs(" → ", f);
             rv__text(f, target[t], 0);
             fprintf(f, ": %.3f</title></rect>\n", v);
         }
     if (T > 0 && S > 0)
-        fprintf(f, "<rect class='axis' x='%.1f' y='%.1f' width='%.0f' height='%.0f'/>\n", left - 1, top - 1, (double)S * cell + 1, (double)T * cell + 1);
+        fprintf(f, "<rect class='axis' x='%.1f' y='%.1f' width='%.0f' height='%.0f'/>\n", left - 1, top - 1,
+                (double)S * cell + 1, (double)T * cell + 1);
     fputs("</svg></div></figure>\n", f);
     rv__plain_end(old);
 }

@@ -12,13 +12,15 @@ typedef struct {
     double width;
     double left, right, top, bottom; /* of the ground that lines are drawn on */
     rv__axis x, y;
-    bool some;                       /* there are values */
-    double label_room;               /* px for labels at the ends; 0: they stand in a list above */
+    bool some;         /* there are values */
+    double label_room; /* px for labels at the ends; 0: they stand in a list above */
 } plot;
 
 static double px_x(const plot *p, double v) { return rv__axis_px(&p->x, v); }
 static double px_y(const plot *p, double v) { return rv__axis_px(&p->y, v); }
-static bool has(const plot *p, const rv_series *s, int i) { return rv__axis_has(&p->x, s->x[i]) && rv__axis_has(&p->y, s->y[i]); }
+static bool has(const plot *p, const rv_series *s, int i) {
+    return rv__axis_has(&p->x, s->x[i]) && rv__axis_has(&p->y, s->y[i]);
+}
 static int colour_of(int colour) { return colour < 0 ? 0 : colour % RV_CHART_COLOURS; }
 
 /* ---- ranges ---- */
@@ -39,7 +41,9 @@ static void ranges(const rv_chart *c, range *x, range *y) {
     for (int s = 0; s < c->n_series; s++) {
         const rv_series *one = &c->series[s];
         for (int i = 0; i < one->n; i++) {
-            if (!isfinite(one->x[i]) || !isfinite(one->y[i]) || (c->x_log && one->x[i] <= 0) || (c->y_log && one->y[i] <= 0)) continue;
+            if (!isfinite(one->x[i]) || !isfinite(one->y[i]) || (c->x_log && one->x[i] <= 0) ||
+                (c->y_log && one->y[i] <= 0))
+                continue;
             widen(x, c->x_log, one->x[i]);
             widen(y, c->y_log, one->y[i]);
             lowest = fmin(lowest, one->y[i]);
@@ -72,8 +76,8 @@ static void draw_axes(const plot *p) {
     FILE *f = p->f;
     for (int i = 0; i < p->y.n; i++) {
         const double y = px_y(p, p->y.tick[i]);
-        fprintf(f, "<path class='grid' d='M%.1f %.1fH%.1f'/><text class='quiet end' x='%.1f' y='%.1f'>%s</text>\n", p->left, y, p->right, p->left - 7, y + 4.5,
-                p->y.label[i]);
+        fprintf(f, "<path class='grid' d='M%.1f %.1fH%.1f'/><text class='quiet end' x='%.1f' y='%.1f'>%s</text>\n",
+                p->left, y, p->right, p->left - 7, y + 4.5, p->y.label[i]);
     }
     fprintf(f, "<path class='axis' d='M%.1f %.1fH%.1f", p->left, p->bottom, p->right);
     for (int i = 0; i < p->x.n; i++) fprintf(f, "M%.1f %.1fv5", px_x(p, p->x.tick[i]), p->bottom);
@@ -103,7 +107,8 @@ static void draw_band(const plot *p, const rv_series *s) {
             const int by = (end - i) / 800 + 1; /* more points than pixels add nothing */
             fprintf(p->f, "<path class='band f%d' d='", colour_of(s->colour));
             for (int k = i; k < end; k++)
-                if ((k - i) % by == 0 || k == end - 1) fprintf(p->f, "%c%.1f %.1f", k == i ? 'M' : 'L', px_x(p, s->x[k]), px_y(p, s->high[k]));
+                if ((k - i) % by == 0 || k == end - 1)
+                    fprintf(p->f, "%c%.1f %.1f", k == i ? 'M' : 'L', px_x(p, s->x[k]), px_y(p, s->high[k]));
             for (int k = end - 1; k >= i; k--)
                 if ((k - i) % by == 0 || k == end - 1)
                     fprintf(p->f, "L%.1f %.1f", px_x(p, s->x[k]), px_y(p, low_of(p, s, k)));
@@ -149,8 +154,8 @@ static void draw_line(const plot *p, const rv_series *s) {
             fputs("'/>\n", p->f);
         }
         for (int k = i; k < end && (p->c->points || end - i == 1); k++)
-            fprintf(p->f, "<circle class='%s%d' cx='%.1f' cy='%.1f' r='%s'/>\n", s->dashed ? "hollow s" : "dot f", c, px_x(p, s->x[k]), px_y(p, s->y[k]),
-                    s->dashed ? "2.8" : "3.5");
+            fprintf(p->f, "<circle class='%s%d' cx='%.1f' cy='%.1f' r='%s'/>\n", s->dashed ? "hollow s" : "dot f", c,
+                    px_x(p, s->x[k]), px_y(p, s->y[k]), s->dashed ? "2.8" : "3.5");
         i = end > i ? end : i + 1;
     }
 }
@@ -191,7 +196,9 @@ static void draw_end_labels(const plot *p) {
         const int c = colour_of(ends[i].s->colour);
         if (p->right - ends[i].x > 8) /* dots lead from an early end to the edge */
             fprintf(p->f, "<path class='lead s%d' d='M%.1f %.1fH%.1f'/>", c, ends[i].x + 6, ends[i].y, p->right + 3);
-        if (fabs(y[i] - ends[i].y) > 4) fprintf(p->f, "<path class='thin s%d' d='M%.1f %.1fL%.1f %.1f'/>", c, p->right + 5, ends[i].y, p->right + 14, y[i]);
+        if (fabs(y[i] - ends[i].y) > 4)
+            fprintf(p->f, "<path class='thin s%d' d='M%.1f %.1fL%.1f %.1f'/>", c, p->right + 5, ends[i].y,
+                    p->right + 14, y[i]);
         fprintf(p->f, "<text class='f%d label' x='%.1f' y='%.1f'>", c, p->right + 16, y[i] + 4.5);
         rv__text(p->f, ends[i].s->label, p->label_room);
         fputs("</text>\n", p->f);
@@ -200,7 +207,8 @@ static void draw_end_labels(const plot *p) {
     free(y);
 }
 
-/* The same names in rows from y0 on, each with a piece of its line: where the ends have no room. Returns their height. */
+/* The same names in rows from y0 on, each with a piece of its line: where the ends have no room. Returns their height.
+ */
 static double list_labels(const plot *p, bool drawn, double y0) {
     double x = 0, y = y0;
     int n = 0;
@@ -211,8 +219,8 @@ static double list_labels(const plot *p, bool drawn, double y0) {
         if (x > 0 && x + w > p->width) x = 0, y += RV__LINE;
         if (drawn) {
             const int c = colour_of(s->colour);
-            fprintf(p->f, "<path class='ln s%d %s%d' d='M%.1f %.1fh24'/><text class='f%d label' x='%.1f' y='%.1f'>", c, s->dashed ? "two d" : "d", c, x, y - 4.5, c,
-                    x + 30, y);
+            fprintf(p->f, "<path class='ln s%d %s%d' d='M%.1f %.1fh24'/><text class='f%d label' x='%.1f' y='%.1f'>", c,
+                    s->dashed ? "two d" : "d", c, x, y - 4.5, c, x + 30, y);
             rv__text(p->f, s->label, p->width - 34);
             fputs("</text>\n", p->f);
         }
@@ -240,13 +248,15 @@ static int in_turn(const void *a, const void *b) {
     return (p->mark > q->mark) - (p->mark < q->mark);
 }
 
-/* Texts stand in rows above the ground, each in the lowest row where it touches no other text and no line that comes down
- * from above: hence those right of their lines from right to left, then those left of them from left to right. Returns rows. */
+/* Texts stand in rows above the ground, each in the lowest row where it touches no other text and no line that comes
+ * down from above: hence those right of their lines from right to left, then those left of them from left to right.
+ * Returns rows. */
 static int place_marks(const plot *p, plumb *all, int *count) {
     int n = 0, rows = 0;
     for (int i = 0; i < p->c->n_marks; i++)
         if (rv__axis_has(&p->x, p->c->marks[i].x)) {
-            const double w = fmin(rv__text_width(text_of(&p->c->marks[i])), p->width - 8), at = px_x(p, p->c->marks[i].x);
+            const double w = fmin(rv__text_width(text_of(&p->c->marks[i])), p->width - 8),
+                         at = px_x(p, p->c->marks[i].x);
             const double x = at + 5 + w <= p->width ? at + 5 : fmax(at - 5 - w, 0);
             all[n++] = (plumb){&p->c->marks[i], at, x, x + w, 0};
         }
@@ -267,7 +277,9 @@ static int place_marks(const plot *p, plumb *all, int *count) {
 }
 
 static void draw_marks(const plot *p, const plumb *all, int n) {
-    for (int i = 0; i < n; i++) fprintf(p->f, "<path class='plumb' d='M%.1f %.1fV%.1f'/>\n", all[i].at, p->top - 18.0 - RV__LINE * all[i].row, p->bottom);
+    for (int i = 0; i < n; i++)
+        fprintf(p->f, "<path class='plumb' d='M%.1f %.1fV%.1f'/>\n", all[i].at, p->top - 18.0 - RV__LINE * all[i].row,
+                p->bottom);
     for (int i = 0; i < n; i++) {
         const int c = all[i].mark->colour;
         fputs("<text class='mark halo", p->f);
@@ -312,17 +324,19 @@ static void lay_axes(plot *p, double ground) {
     if (!p->some) p->x.n = p->y.n = 0;
 }
 
-/* An inner <svg> clips what given limits leave out, a little outside the ground so that lines on its edge keep their width. */
+/* An inner <svg> clips what given limits leave out, a little outside the ground so that lines on its edge keep their
+ * width. */
 static void draw_series(const plot *p) {
     const double w = p->right - p->left + 8, h = p->bottom - p->top + 8;
-    fprintf(p->f, "<svg x='%.1f' y='%.1f' width='%.1f' height='%.1f' viewBox='%.1f %.1f %.1f %.1f'>\n", p->left - 4, p->top - 4, w, h, p->left - 4, p->top - 4, w, h);
+    fprintf(p->f, "<svg x='%.1f' y='%.1f' width='%.1f' height='%.1f' viewBox='%.1f %.1f %.1f %.1f'>\n", p->left - 4,
+            p->top - 4, w, h, p->left - 4, p->top - 4, w, h);
     for (int s = 0; s < p->c->n_series; s++) draw_band(p, &p->c->series[s]);
     for (int s = 0; s < p->c->n_series; s++) draw_line(p, &p->c->series[s]);
     fputs("</svg>\n", p->f);
 }
 
-/* From above: the title (of a file; a page has it in the caption), the y axis' title, a list of names if they have no room at the
- * right, texts of marks, the ground, the x axis' numbers and title. */
+/* From above: the title (of a file; a page has it in the caption), the y axis' title, a list of names if they have no
+ * room at the right, texts of marks, the ground, the x axis' numbers and title. */
 static void draw(FILE *f, const rv_chart *c, const char *kind, double width, bool alone) {
     const char *title = c->title ? c->title : "";
     const bool tight = width < 480;
@@ -330,8 +344,10 @@ static void draw(FILE *f, const rv_chart *c, const char *kind, double width, boo
     plumb *marks = calloc((size_t)c->n_marks + 1, sizeof *marks);
     int n_marks = 0;
     const int at_right = make_room(&p, tight);
-    const int head = alone ? rv__paragraph(NULL, "head", 0, 0, width, title) : 0, above = rv__paragraph(NULL, "quiet", 0, 0, width, c->y_label);
-    const double title_y = 1.25 * RV__LINE * head + (head ? 6 : 0), names_y = title_y + RV__LINE * above + (above ? 8 : 0);
+    const int head = alone ? rv__paragraph(NULL, "head", 0, 0, width, title) : 0,
+              above = rv__paragraph(NULL, "quiet", 0, 0, width, c->y_label);
+    const double title_y = 1.25 * RV__LINE * head + (head ? 6 : 0),
+                 names_y = title_y + RV__LINE * above + (above ? 8 : 0);
     const bool list = !at_right && c->n_series > 0;
     const double ground = fmax(tight ? c->small ? 150 : 185 : 270, at_right * (double)RV__LINE);
     lay_axes(&p, ground);
@@ -341,7 +357,8 @@ static void draw(FILE *f, const rv_chart *c, const char *kind, double width, boo
     p.bottom = p.top + ground;
     p.y.from = p.bottom, p.y.to = p.top;
 
-    const double height = p.bottom + 26 + RV__LINE * rv__paragraph(NULL, "quiet mid", 0, 0, width, c->x_label) + (c->x_label ? 3 : 0);
+    const double height =
+        p.bottom + 26 + RV__LINE * rv__paragraph(NULL, "quiet mid", 0, 0, width, c->x_label) + (c->x_label ? 3 : 0);
     rv__svg_begin(f, kind, width, height, alone ? MARGIN : 0, title);
     if (alone) {
         fputs("<style>", f);
@@ -357,7 +374,8 @@ static void draw(FILE *f, const rv_chart *c, const char *kind, double width, boo
         if (list) list_labels(&p, true, names_y + 13);
         if (at_right) draw_end_labels(&p);
     } else {
-        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>no values</text>\n", (p.left + p.right) / 2, (p.top + p.bottom) / 2);
+        fprintf(f, "<text class='quiet mid' x='%.1f' y='%.1f'>no values</text>\n", (p.left + p.right) / 2,
+                (p.top + p.bottom) / 2);
     }
     fputs("</svg>\n", f);
     free(marks);

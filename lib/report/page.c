@@ -27,8 +27,15 @@ static void draw(rv__page *p) {
 
 static rv_status page_into(const json_t *report, const char *path, FILE *f, const char *figures) {
     if (!rv__page_is(report, "format", "ravel-report 1"))
-        return rv_error(RV_EDATA, "%s: the document to draw says no \"format\": \"ravel-report 1\"; make it with 'ravel report' or 'ravel compare'", path);
-    rv__page p = {.f = f, .report = report, .models = json_object_get(report, "models"), .arena = rv_arena_create(), .figures = figures};
+        return rv_error(RV_EDATA,
+                        "%s: the document to draw says no \"format\": \"ravel-report 1\"; make it with 'ravel report' "
+                        "or 'ravel compare'",
+                        path);
+    rv__page p = {.f = f,
+                  .report = report,
+                  .models = json_object_get(report, "models"),
+                  .arena = rv_arena_create(),
+                  .figures = figures};
     if (!p.arena) return RV_ENOMEM;
     draw(&p);
     rv_arena_destroy(p.arena);
@@ -58,8 +65,10 @@ static const char *file_name(rv__page *p, const char *title) {
     char *slug = rv__page_alloc(p, strlen(title) + 1);
     size_t n = 0;
     for (const char *s = title; slug && *s; s++) {
-        if (isalnum((unsigned char)*s)) slug[n++] = (char)tolower((unsigned char)*s);
-        else if (n && slug[n - 1] != '-') slug[n++] = '-';
+        if (isalnum((unsigned char)*s))
+            slug[n++] = (char)tolower((unsigned char)*s);
+        else if (n && slug[n - 1] != '-')
+            slug[n++] = '-';
     }
     if (!slug) return NULL;
     while (n && slug[n - 1] == '-') n--;
@@ -70,7 +79,8 @@ static const char *file_name(rv__page *p, const char *title) {
     if (!this) return NULL;
     *this = (rv__page_figure){slug, p->figure};
     p->figure = this;
-    return before ? rv__page_format(p, "%s/%s-%d.svg", p->figures, slug, before + 1) : rv__page_format(p, "%s/%s.svg", p->figures, slug);
+    return before ? rv__page_format(p, "%s/%s-%d.svg", p->figures, slug, before + 1)
+                  : rv__page_format(p, "%s/%s.svg", p->figures, slug);
 }
 
 void rv__page_chart(rv__page *p, const rv_chart *chart) {

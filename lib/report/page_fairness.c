@@ -17,15 +17,16 @@ static const char *value_text(rv__page *p, const json_t *v) {
     const char *text = "";
     const json_t *element;
     size_t i;
-    json_array_foreach(v, i, element) text = rv__page_format(p, "%s%s%s", text, i ? ", " : "", value_text(p, element));
+    json_array_foreach (v, i, element) text = rv__page_format(p, "%s%s%s", text, i ? ", " : "", value_text(p, element));
     return text;
 }
 
-/* Whether models to which the setting applies differ in it; otherwise it is there only because some have such a part. */
+/* Whether models to which the setting applies differ in it; otherwise it is there only because some have such a part.
+ */
 static bool differs_itself(const json_t *row) {
     const json_t *first = NULL, *v;
     size_t i;
-    json_array_foreach(json_object_get(row, "values"), i, v) {
+    json_array_foreach (json_object_get(row, "values"), i, v) {
         if (json_is_null(v)) continue;
         if (first && !json_equal(first, v)) return true;
         if (!first) first = v;
@@ -40,10 +41,11 @@ static void difference_table(rv__page *p, const json_t *rows, bool itself) {
     rv__page_table t = rv__page_table_begin(p, models + 1);
     rv__page_cell(&t, "setting");
     for (int k = 0; k < models; k++) rv__page_cell(&t, rv__page_model_name(p, k));
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         if (differs_itself(row) != itself) continue;
         rv__page_cell(&t, rv__page_string(row, "key"));
-        for (int k = 0; k < models; k++) rv__page_cell(&t, value_text(p, json_array_get(json_object_get(row, "values"), (size_t)k)));
+        for (int k = 0; k < models; k++)
+            rv__page_cell(&t, value_text(p, json_array_get(json_object_get(row, "values"), (size_t)k)));
     }
     rv__page_table_end(&t, NULL);
 }
@@ -53,12 +55,14 @@ static void differences(rv__page *p) {
     if (!rows) return;
     size_t i;
     int some = 0;
-    json_array_foreach(rows, i, row) some += !differs_itself(row);
+    json_array_foreach (rows, i, row) some += !differs_itself(row);
     rv_page_section(p->f, "differences", "What differs");
-    rv__page_note(p, "Settings that are not the same in all models; everything else is equal. A dash: the setting does not apply there.");
+    rv__page_note(p, "Settings that are not the same in all models; everything else is equal. A dash: the setting does "
+                     "not apply there.");
     difference_table(p, rows, true);
     if (some) {
-        fprintf(p->f, "<details><summary>%d setting%s that only some models have</summary>\n", some, some == 1 ? "" : "s");
+        fprintf(p->f, "<details><summary>%d setting%s that only some models have</summary>\n", some,
+                some == 1 ? "" : "s");
         difference_table(p, rows, false);
         fputs("</details>\n", p->f);
     }
@@ -84,7 +88,7 @@ static void unmatched_line(rv__page *p, const json_t *match) {
     double least = INFINITY, most = 0;
     const json_t *row;
     size_t i;
-    json_array_foreach(json_object_get(match, "models"), i, row) {
+    json_array_foreach (json_object_get(match, "models"), i, row) {
         double size = rv__page_real(row, "parameters") - rv__page_real(row, "embedding_parameters");
         least = fmin(least, size), most = fmax(most, size);
     }
@@ -116,7 +120,7 @@ static void match_line(rv__page *p, const json_t *match) {
     bool met = true;
     const json_t *row;
     size_t i;
-    json_array_foreach(json_object_get(match, "models"), i, row) {
+    json_array_foreach (json_object_get(match, "models"), i, row) {
         worst = fmax(worst, fabs(rv__page_real(row, "off")));
         met &= json_is_true(json_object_get(row, "met"));
     }
@@ -135,7 +139,8 @@ static void budget_line(rv__page *p, const json_t *budget) {
     const char *amount = rv__page_format(p, "%s %s", rv__page_count(p, rv__page_real(budget, "amount")),
                                          rv__page_is(budget, "unit", "tokens") ? "training tokens" : "training steps");
     check_line(p, equal, equal ? "Training: equal." : "Training: NOT equal.",
-               equal ? rv__page_format(p, "Every model is trained on %s.", amount) : "The table shows how much each was trained.");
+               equal ? rv__page_format(p, "Every model is trained on %s.", amount)
+                     : "The table shows how much each was trained.");
 }
 
 /* What nobody asked for and differs nonetheless: a default that depends on the kind of model. */
@@ -189,18 +194,18 @@ static void tuning_line(rv__page *p, const json_t *tuning) {
                                  " Among them %s, beyond the rates listed: the best one of some model was the last of "
                                  "these.",
                                  beyond);
-    check_line(
-        p, equal && !*at,
-        !equal ? "Learning rates: NOT equal effort."
-        : *at  ? "Learning rates: at the edge."
-               : "Learning rates: equal effort.",
-        rv__page_format(
-            p,
-            "%zu %s%s%s tried per model%s, with %s steps each; the one with the lowest validation loss was taken"
-            "%s%s%s.%s",
-            json_array_size(trials), others ? "combination" : "rate", json_array_size(trials) == 1 ? "" : "s",
-            others ? " of a rate and other values" : "", where_planned(p), rv__page_count(p, rv__page_real(tuning, "steps")),
-            *at ? ", for " : "", at, *at ? " the least or the greatest of them: another may be better" : "", beyond));
+    check_line(p, equal && !*at,
+               !equal ? "Learning rates: NOT equal effort."
+               : *at  ? "Learning rates: at the edge."
+                      : "Learning rates: equal effort.",
+               rv__page_format(
+                   p,
+                   "%zu %s%s%s tried per model%s, with %s steps each; the one with the lowest validation loss was taken"
+                   "%s%s%s.%s",
+                   json_array_size(trials), others ? "combination" : "rate", json_array_size(trials) == 1 ? "" : "s",
+                   others ? " of a rate and other values" : "", where_planned(p),
+                   rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
+                   *at ? " the least or the greatest of them: another may be better" : "", beyond));
 }
 
 static const char *percent(rv__page *p, double share) {
@@ -217,9 +222,9 @@ static void match_table(rv__page *p, const json_t *match) {
         if (!none || k != 4) rv__page_cell(&t, head[k]);
     const json_t *row, *width;
     size_t i;
-    json_array_foreach(json_object_get(match, "models"), i, row) {
+    json_array_foreach (json_object_get(match, "models"), i, row) {
         const char *widths = "", *key;
-        json_object_foreach((json_t *)json_object_get(row, "widths"), key, width)
+        json_object_foreach ((json_t *)json_object_get(row, "widths"), key, width)
             widths = rv__page_format(p, "%s%s%s = %s", widths, *widths ? ", " : "", key, value_text(p, width));
         const double off = rv__page_real(row, "off");
         rv__page_cell(&t, rv__page_string(row, "model"));
@@ -243,7 +248,7 @@ static void budget_table(rv__page *p, const json_t *budget) {
     rv__page_cell(&t, "training tokens");
     const json_t *row;
     size_t i;
-    json_array_foreach(json_object_get(budget, "models"), i, row) {
+    json_array_foreach (json_object_get(budget, "models"), i, row) {
         rv__page_cell(&t, rv__page_string(row, "model"));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "steps")));
         rv__page_cell(&t, rv__page_count(p, rv__page_real(row, "tokens")));
@@ -252,7 +257,8 @@ static void budget_table(rv__page *p, const json_t *budget) {
 }
 
 static void fair(rv__page *p) {
-    const json_t *match = rv__page_part(p, "match"), *budget = rv__page_part(p, "budget"), *tuning = rv__page_part(p, "tuning");
+    const json_t *match = rv__page_part(p, "match"), *budget = rv__page_part(p, "budget"),
+                 *tuning = rv__page_part(p, "tuning");
     if (!match && !budget && !tuning) return;
     rv_page_section(p->f, "fairness", "Is it a fair comparison?");
     fputs("<ul class='checks'>\n", p->f);

@@ -14,11 +14,13 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 static bool shown(const json_t *flow, size_t at) {
     const json_t *me = json_array_get(flow, at), *s;
     size_t i, before = 0, after = 0;
-    json_array_foreach(flow, i, s) {
-        if (!rv__page_is(s, "model", rv__page_string(me, "model")) || !rv__page_is(s, "kind", rv__page_string(me, "kind")) ||
-            !rv__page_is(s, "when", rv__page_string(me, "when")) || !rv__page_of_setting(s, rv__page_string(me, "setting")))
+    json_array_foreach (flow, i, s) {
+        if (!rv__page_is(s, "model", rv__page_string(me, "model")) ||
+            !rv__page_is(s, "kind", rv__page_string(me, "kind")) ||
+            !rv__page_is(s, "when", rv__page_string(me, "when")) ||
+            !rv__page_of_setting(s, rv__page_string(me, "setting")))
             continue;
-        before += i < at, after += i > at;
+        before += i<at, after += i> at;
     }
     return !before || !after;
 }
@@ -28,8 +30,10 @@ static bool first_state(const json_t *flow, size_t at) {
     const json_t *me = json_array_get(flow, at);
     for (size_t i = 0; i < at; i++) {
         const json_t *s = json_array_get(flow, i);
-        if (rv__page_is(s, "model", rv__page_string(me, "model")) && rv__page_is(s, "kind", rv__page_string(me, "kind")) &&
-            rv__page_is(s, "when", rv__page_string(me, "when")) && rv__page_of_setting(s, rv__page_string(me, "setting")))
+        if (rv__page_is(s, "model", rv__page_string(me, "model")) &&
+            rv__page_is(s, "kind", rv__page_string(me, "kind")) &&
+            rv__page_is(s, "when", rv__page_string(me, "when")) &&
+            rv__page_of_setting(s, rv__page_string(me, "setting")))
             return false;
     }
     return true;
@@ -38,9 +42,11 @@ static bool first_state(const json_t *flow, size_t at) {
 static bool alone(const json_t *flow, size_t at) {
     const json_t *me = json_array_get(flow, at), *s;
     size_t i;
-    json_array_foreach(flow, i, s)
-        if (i != at && rv__page_is(s, "model", rv__page_string(me, "model")) && rv__page_is(s, "kind", rv__page_string(me, "kind")) &&
-            rv__page_is(s, "when", rv__page_string(me, "when")) && rv__page_of_setting(s, rv__page_string(me, "setting")))
+    json_array_foreach (flow, i, s)
+        if (i != at && rv__page_is(s, "model", rv__page_string(me, "model")) &&
+            rv__page_is(s, "kind", rv__page_string(me, "kind")) &&
+            rv__page_is(s, "when", rv__page_string(me, "when")) &&
+            rv__page_of_setting(s, rv__page_string(me, "setting")))
             return false;
     return true;
 }
@@ -66,9 +72,9 @@ static span norms_of(const json_t *flow, const char *setting, int kind) {
     span out = {INFINITY, 0};
     const json_t *s, *v;
     size_t i, k;
-    json_array_foreach(flow, i, s) {
+    json_array_foreach (flow, i, s) {
         if (!wanted(flow, i, setting, kind)) continue;
-        json_array_foreach(json_object_get(s, "norm"), k, v) {
+        json_array_foreach (json_object_get(s, "norm"), k, v) {
             double norm = json_number_value(v);
             if (!(norm > 0) || !isfinite(norm)) continue;
             out.low = fmin(out.low, norm), out.high = fmax(out.high, norm);
@@ -83,17 +89,29 @@ static void flow_chart(rv__page *p, const json_t *flow, const char *setting, int
     rv_series *series = rv__page_alloc(p, sizeof *series * json_array_size(flow));
     int n = 0;
     if (!series) return;
-    json_array_foreach(flow, i, s) {
+    json_array_foreach (flow, i, s) {
         if (!wanted(flow, i, setting, kind) || !rv__page_is(s, "when", when)) continue;
         const char *model = rv__page_string(s, "model");
         rv_series *line = &series[n++];
-        *line = (rv_series){.label = alone(flow, i) ? model : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")), .colour = rv__page_colour(p, model), .dashed = !first_state(flow, i)};
+        *line = (rv_series){.label = alone(flow, i) ? model
+                                                    : rv__page_format(p, "%s %s", model, rv__page_string(s, "state")),
+                            .colour = rv__page_colour(p, model),
+                            .dashed = !first_state(flow, i)};
         line->n = rv__page_reals(p, json_object_get(s, "lag"), &line->x);
-        if (!reals_of(p, s, "norm", line->n, &line->y)) n--;
-        else if (!reals_of(p, s, "low", line->n, &line->low) || !reals_of(p, s, "high", line->n, &line->high)) line->low = line->high = NULL;
+        if (!reals_of(p, s, "norm", line->n, &line->y))
+            n--;
+        else if (!reals_of(p, s, "low", line->n, &line->low) || !reals_of(p, s, "high", line->n, &line->high))
+            line->low = line->high = NULL;
     }
-    rv_chart chart = {.title = rv__page_format(p, "%s, %s training", kinds[kind].title, when), .x_label = "tokens back from the end",
-                      .y_label = "gradient norm, output = 1", .y_log = true, .y_low = y.low, .y_high = y.high, .n_series = n, .series = series, .small = true};
+    rv_chart chart = {.title = rv__page_format(p, "%s, %s training", kinds[kind].title, when),
+                      .x_label = "tokens back from the end",
+                      .y_label = "gradient norm, output = 1",
+                      .y_log = true,
+                      .y_low = y.low,
+                      .y_high = y.high,
+                      .n_series = n,
+                      .series = series,
+                      .small = true};
     rv__page_chart(p, &chart);
 }
 
@@ -138,12 +156,13 @@ static void half_life_table(rv__page *p, const json_t *flow) {
     for (int k = 0; k < 5; k++) rv__page_cell(&t, head[k]);
     const json_t *s, *other;
     size_t i, k;
-    json_array_foreach(flow, i, s) {
+    json_array_foreach (flow, i, s) {
         if (!rv__page_is(s, "when", "before")) continue;
         const json_t *after = NULL;
-        json_array_foreach(flow, k, other)
+        json_array_foreach (flow, k, other)
             if (rv__page_is(other, "when", "after") && rv__page_is(other, "model", rv__page_string(s, "model")) &&
-                rv__page_is(other, "state", rv__page_string(s, "state")) && rv__page_of_setting(other, rv__page_string(s, "setting")))
+                rv__page_is(other, "state", rv__page_string(s, "state")) &&
+                rv__page_of_setting(other, rv__page_string(s, "setting")))
                 after = other;
         if (several) rv__page_cell(&t, rv__page_string(s, "setting"));
         rv__page_cell(&t, rv__page_string(s, "model"));
@@ -153,7 +172,9 @@ static void half_life_table(rv__page *p, const json_t *flow) {
         rv__page_cell(&t, half_life(p, after));
     }
     rv__page_table_end(&t, "Half-life in tokens");
-    rv__page_note(p, "Half-life: the distance over which the gradient's norm halves, from a straight line through its logarithm.");
+    rv__page_note(
+        p,
+        "Half-life: the distance over which the gradient's norm halves, from a straight line through its logarithm.");
 }
 
 void rv__page_flow(rv__page *p) {
@@ -161,8 +182,11 @@ void rv__page_flow(rv__page *p) {
     if (!flow) return;
     rv_page_section(p->f, "gradient-flow", "How far back the gradient reaches");
     const char *loss = rv__page_string(json_array_get(flow, 0), "loss");
-    rv__page_note(p, rv__page_format(p, "The norm of dL/dh at a state, by its distance from the end%s%s; 1 is as strong as at the output. A line that falls steeply: the "
-                                        "model can hardly learn from what stood that far back. A flat line: distance does not matter. Both panels of a row have the same scale.",
+    rv__page_note(p, rv__page_format(p,
+                                     "The norm of dL/dh at a state, by its distance from the end%s%s; 1 is as strong "
+                                     "as at the output. A line that falls steeply: the "
+                                     "model can hardly learn from what stood that far back. A flat line: distance does "
+                                     "not matter. Both panels of a row have the same scale.",
                                      *loss ? ", L being " : "", loss));
     for (int k = 0; k < rv__page_n_settings(p); k++) flow_charts(p, flow, rv__page_setting(p, k));
     half_life_table(p, flow);

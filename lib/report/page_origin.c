@@ -10,7 +10,7 @@ static int common_folder(const json_t *runs) {
     int n = slash ? (int)(slash - first) + 1 : 0;
     const json_t *run;
     size_t i;
-    json_array_foreach(runs, i, run)
+    json_array_foreach (runs, i, run)
         while (n && strncmp(first, rv__page_string(run, "path"), (size_t)n))
             for (n--; n && first[n - 1] != '/';) n--;
     return n;
@@ -19,13 +19,14 @@ static int common_folder(const json_t *runs) {
 static void messages(rv__page *p, const json_t *runs) {
     const json_t *run;
     size_t i;
-    json_array_foreach(runs, i, run) {
+    json_array_foreach (runs, i, run) {
         if (!*rv__page_string(run, "message")) continue;
         fputs("<p>", p->f);
         rv__page_model(p, rv__page_string(run, "model"));
         const char *setting = rv__page_string(run, "setting");
-        rv_page_textf(p->f, "%s%s, seed %lld %s: %s.", *setting ? ", " : "", setting, (long long)json_integer_value(json_object_get(run, "seed")),
-                      rv__page_string(run, "status"), rv__page_string(run, "message"));
+        rv_page_textf(p->f, "%s%s, seed %lld %s: %s.", *setting ? ", " : "", setting,
+                      (long long)json_integer_value(json_object_get(run, "seed")), rv__page_string(run, "status"),
+                      rv__page_string(run, "message"));
         fputs("</p>\n", p->f);
     }
 }
@@ -36,11 +37,12 @@ static int test_metrics(const json_t *runs, const char *part, const char *out[8]
     const char *key;
     size_t i;
     int n = 0;
-    json_array_foreach(runs, i, run) json_object_foreach((json_t *)json_object_get(run, part), key, value) {
-        int k = 0;
-        while (k < n && strcmp(out[k], key)) k++;
-        if (k == n && n < 8) out[n++] = key;
-    }
+    json_array_foreach (runs, i, run)
+        json_object_foreach ((json_t *)json_object_get(run, part), key, value) {
+            int k = 0;
+            while (k < n && strcmp(out[k], key)) k++;
+            if (k == n && n < 8) out[n++] = key;
+        }
     return n;
 }
 
@@ -63,7 +65,7 @@ void rv__page_runs(rv__page *p) {
     if (!runs) return;
     bool several = rv__page_n_settings(p) > 1, timed = false;
     size_t i;
-    json_array_foreach(runs, i, run) timed |= json_object_size(json_object_get(run, "time")) > 0;
+    json_array_foreach (runs, i, run) timed |= json_object_size(json_object_get(run, "time")) > 0;
     const int common = common_folder(runs);
     const char *metric[8], *part = "test";
     int n = test_metrics(runs, part, metric);
@@ -82,7 +84,7 @@ void rv__page_runs(rv__page *p) {
         rv__page_cell(&t, "tokens/s");
     }
     rv__page_cell(&t, "folder");
-    json_array_foreach(runs, i, run) {
+    json_array_foreach (runs, i, run) {
         const json_t *time = json_object_get(run, "time");
         if (several) rv__page_cell(&t, rv__page_string(run, "setting"));
         rv__page_cell(&t, rv__page_string(run, "model"));
@@ -100,8 +102,11 @@ void rv__page_runs(rv__page *p) {
         rv__page_cell(&t, rv__page_string(run, "path") + common);
     }
     rv_page_section(p->f, "runs", "The runs");
-    rv__page_note(p, common ? rv__page_format(p, "Each run's folder, in %.*s, holds its experiment file, metrics.jsonl and checkpoints. Quality is that on the %s examples.",
-                                              common - 1, rv__page_string(json_array_get(runs, 0), "path"), strcmp(part, "test") ? "validation" : part)
+    rv__page_note(p, common ? rv__page_format(p,
+                                              "Each run's folder, in %.*s, holds its experiment file, metrics.jsonl "
+                                              "and checkpoints. Quality is that on the %s examples.",
+                                              common - 1, rv__page_string(json_array_get(runs, 0), "path"),
+                                              strcmp(part, "test") ? "validation" : part)
                             : "Each run's folder holds its experiment file, metrics.jsonl and checkpoints.");
     rv__page_table_end(&t, NULL);
     messages(p, runs);
@@ -138,7 +143,7 @@ static void reproduce(rv__page *p) {
     size_t i;
     rv__page_heading(p, "Do it again");
     fputs("<pre>", p->f);
-    json_array_foreach(list, i, command) {
+    json_array_foreach (list, i, command) {
         rv_page_text(p->f, json_string_value(command) ? json_string_value(command) : "");
         fputc('\n', p->f);
     }
@@ -156,15 +161,25 @@ static void method(rv__page *p) {
             "of the sum of the two squares, so none is narrower than that of a t test over seeds. Near the most or the "
             "least that a metric can be, one model's reaches further away from it: that a few seeds are all good does "
             "not mean that all are.");
-        fact(p, "verdict", "A model beats another only if the interval of their difference leaves out 0. There is no verdict if budgets or tuning were not equal.");
-        fact(p, "seeds needed", "How many seeds per model a two-sided paired t test would need to find the difference seen, with power 0.8.");
+        fact(p, "verdict",
+             "A model beats another only if the interval of their difference leaves out 0. There is no verdict if "
+             "budgets or tuning were not equal.");
+        fact(p, "seeds needed",
+             "How many seeds per model a two-sided paired t test would need to find the difference seen, with power "
+             "0.8.");
     }
     if (rv__page_part(p, "match"))
-        fact(p, "matched", "One width per model is changed until its size is that of the reference. What was reached stands in the table, not what was asked for.");
+        fact(p, "matched",
+             "One width per model is changed until its size is that of the reference. What was reached stands in the "
+             "table, not what was asked for.");
     if (rv__page_part(p, "gradient_flow"))
-        fact(p, "gradient", "Mean over validation examples of the norm of the loss's derivative with respect to a state, divided by the same at the vector that the loss is read off.");
+        fact(p, "gradient",
+             "Mean over validation examples of the norm of the loss's derivative with respect to a state, divided by "
+             "the same at the vector that the loss is read off.");
     if (rv__page_part(p, "cost"))
-        fact(p, "cost", "Each model, length and number of threads in a process of its own, after warming up; medians over the repeats; the bars hold four of five repeats, other intervals come from drawing the repeats again.");
+        fact(p, "cost",
+             "Each model, length and number of threads in a process of its own, after warming up; medians over the "
+             "repeats; the bars hold four of five repeats, other intervals come from drawing the repeats again.");
     fact(p, "numbers", "report.json beside this page has every number in full.");
     fputs("</dl>\n", p->f);
 }

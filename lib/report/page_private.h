@@ -1,5 +1,5 @@
-/* The page of a report: what its sections share. Every section reads the document (README.md) and writes HTML; a section whose
- * part the document lacks writes nothing. */
+/* The page of a report: what its sections share. Every section reads the document (README.md) and writes HTML; a
+ * section whose part the document lacks writes nothing. */
 #ifndef RV_REPORT_PAGE_PRIVATE_H
 #define RV_REPORT_PAGE_PRIVATE_H
 
@@ -22,7 +22,7 @@ typedef struct {
     rv_arena *arena;      /* texts and arrays, until the page is done */
     const char *figures;  /* the folder that charts are written into, too, or NULL */
     rv__page_figure *figure;
-    rv_status status;     /* the first error sticks; what is drawn after it is incomplete and not kept */
+    rv_status status; /* the first error sticks; what is drawn after it is incomplete and not kept */
 } rv__page;
 
 /* ---- the document: what is absent or of another type is NULL, "", NaN or no elements ---- */
@@ -40,22 +40,24 @@ int rv__page_n_settings(const rv__page *p);
 const char *rv__page_setting(const rv__page *p, int i);
 /* "test examples", or "validation examples" where there is no test part. */
 const char *rv__page_examples(const rv__page *p);
-/* If the settings are numbers of one key ("data.length=50"), that key's name, and the numbers into x[settings]; else NULL. */
+/* If the settings are numbers of one key ("data.length=50"), that key's name, and the numbers into x[settings]; else
+ * NULL. */
 const char *rv__page_setting_axis(rv__page *p, double *x);
 bool rv__page_of_setting(const json_t *o, const char *setting);
 
 /* ---- texts in the arena; numbers rounded for reading ---- */
 void *rv__page_alloc(rv__page *p, size_t bytes); /* zeroed; NULL once memory has run out */
 const char *rv__page_format(rv__page *p, const char *format, ...) RV_PRINTF(2, 3);
-const char *rv__page_number(rv__page *p, double v);                             /* 3 digits: 0.0123, 12.3, 1,230 */
-const char *rv__page_given(rv__page *p, double v);                              /* as somebody wrote it: 0.1, 3e-04 */
-const char *rv__page_rough(rv__page *p, double v);                              /* 2 digits: what is fitted or estimated */
-const char *rv__page_count(rv__page *p, double v);                              /* 9,600; 1.23 M */
+const char *rv__page_number(rv__page *p, double v); /* 3 digits: 0.0123, 12.3, 1,230 */
+const char *rv__page_given(rv__page *p, double v);  /* as somebody wrote it: 0.1, 3e-04 */
+const char *rv__page_rough(rv__page *p, double v);  /* 2 digits: what is fitted or estimated */
+const char *rv__page_count(rv__page *p, double v);  /* 9,600; 1.23 M */
 const char *rv__page_bytes(rv__page *p, double v);
 const char *rv__page_ms(rv__page *p, double v);
 const char *rv__page_range(rv__page *p, double low, double high); /* "13.9 to 15.7"; a dash where neither is known */
-const char *rv__page_interval(rv__page *p, double v, double low, double high);  /* "14.8 (13.9 to 15.7)" */
-const char *rv__page_value_of(rv__page *p, double v, double low, double high);  /* "14.8", with as many digits as its interval */
+const char *rv__page_interval(rv__page *p, double v, double low, double high); /* "14.8 (13.9 to 15.7)" */
+const char *rv__page_value_of(rv__page *p, double v, double low,
+                              double high); /* "14.8", with as many digits as its interval */
 
 /* ---- what a metric is called ---- */
 /* Of a regression, whose loss has no tokens, the loss under other names; of a name that is not known, that name. */
@@ -97,8 +99,8 @@ enum { RV__PAGE_PAIRS_MOST = 10 }; /* more pairs than that are told by tables al
 
 /* What a phase of cost is called. */
 const char *rv__page_phase(const char *phase);
-/* Whether times fall as sequences grow, beyond their spread: then the machine was not the same all the time (something else ran
- * on it), and where two models' lines cross says nothing of the models. */
+/* Whether times fall as sequences grow, beyond their spread: then the machine was not the same all the time (something
+ * else ran on it), and where two models' lines cross says nothing of the models. */
 bool rv__page_disturbed(const json_t *cost, const char *model, const char *phase, double threads);
 /* A model's name in its colour. */
 void rv__page_model(rv__page *p, const char *name);

@@ -14,12 +14,17 @@ static void dots(rv__page *p, const json_t *q) {
     rv_dot *dot = rv__page_alloc(p, sizeof *dot * (size_t)n);
     if (!dot) return;
     size_t i;
-    json_array_foreach(models, i, row) {
+    json_array_foreach (models, i, row) {
         const double *each;
         int n_each = rv__page_reals(p, json_object_get(row, "per_seed"), &each);
         for (int k = 0; k < n_each; k++) ((double *)each)[k] *= m.scale;
-        dot[i] = (rv_dot){.label = rv__page_string(row, "model"), .colour = rv__page_colour(p, rv__page_string(row, "model")), .value = m.scale * rv__page_real(row, "value"),
-                          .low = m.scale * rv__page_real(row, "low"), .high = m.scale * rv__page_real(row, "high"), .each = n_each > 1 ? each : NULL, .n_each = n_each > 1 ? n_each : 0};
+        dot[i] = (rv_dot){.label = rv__page_string(row, "model"),
+                          .colour = rv__page_colour(p, rv__page_string(row, "model")),
+                          .value = m.scale * rv__page_real(row, "value"),
+                          .low = m.scale * rv__page_real(row, "low"),
+                          .high = m.scale * rv__page_real(row, "high"),
+                          .each = n_each > 1 ? each : NULL,
+                          .n_each = n_each > 1 ? n_each : 0};
     }
     const char *setting = rv__page_string(q, "setting");
     const char *title = rv__page_format(p, "%s%s%s (%s is better)", m.axis, *setting ? ", " : "", setting,
@@ -36,26 +41,34 @@ static void pair_table(rv__page *p, const json_t *quality, const char *headline,
     for (int k = !others; k < 6; k++) rv__page_cell(&t, head[k]);
     const json_t *q, *pair;
     size_t i, k;
-    json_array_foreach(quality, i, q) {
+    json_array_foreach (quality, i, q) {
         rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
         if (rv__page_is(q, "metric", headline) == others) continue;
-        json_array_foreach(json_object_get(q, "pairs"), k, pair) {
-            const char *a = rv__page_string(pair, "a"), *b = rv__page_string(pair, "b"), *v = rv__page_string(pair, "verdict");
+        json_array_foreach (json_object_get(q, "pairs"), k, pair) {
+            const char *a = rv__page_string(pair, "a"), *b = rv__page_string(pair, "b"),
+                       *v = rv__page_string(pair, "verdict");
             double needed = rv__page_real(pair, "seeds_needed"), probability = rv__page_real(pair, "p");
-            double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
+            double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"),
+                   high = m.scale * rv__page_real(pair, "high");
             if (several) rv__page_cell(&t, rv__page_string(q, "setting"));
             if (others) rv__page_cell(&t, m.axis);
             rv__page_cell(&t, rv__page_format(p, "%s\xc2\xa0\xe2\x88\x92\xc2\xa0%s", a, b));
             rv__page_cell(&t, rv__page_value_of(p, d, low, high));
             rv__page_cell(&t, rv__page_range(p, low, high));
             rv__page_cell(&t, probability < 0.001 ? "< 0.001" : rv__page_rough(p, probability));
-            if (!strcmp(v, "a") || !strcmp(v, "b")) rv__page_cell(&t, rv__page_format(p, "%s is better", *v == 'a' ? a : b));
-            else if (needed > 0) rv__page_cell(&t, rv__page_format(p, "%s; about %s seeds needed", v, rv__page_number(p, needed)));
-            else if (*rv__page_string(pair, "why")) rv__page_cell(&t, rv__page_format(p, "%s: %s", v, rv__page_string(pair, "why")));
-            else rv__page_cell(&t, v);
+            if (!strcmp(v, "a") || !strcmp(v, "b"))
+                rv__page_cell(&t, rv__page_format(p, "%s is better", *v == 'a' ? a : b));
+            else if (needed > 0)
+                rv__page_cell(&t, rv__page_format(p, "%s; about %s seeds needed", v, rv__page_number(p, needed)));
+            else if (*rv__page_string(pair, "why"))
+                rv__page_cell(&t, rv__page_format(p, "%s: %s", v, rv__page_string(pair, "why")));
+            else
+                rv__page_cell(&t, v);
         }
     }
-    rv__page_table_end(&t, others ? NULL : rv__page_format(p, "%s: differences of pairs on the same %s", rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
+    rv__page_table_end(&t, others ? NULL
+                                  : rv__page_format(p, "%s: differences of pairs on the same %s",
+                                                    rv__page_metric_of(p, headline).axis, rv__page_examples(p)));
 }
 
 /* ---- a metric against a numeric setting ---- */
@@ -65,7 +78,8 @@ static int by_number(const void *a, const void *b) {
     return x[0] < y[0] ? -1 : x[0] > y[0];
 }
 
-static void against_setting(rv__page *p, const json_t *quality, const char *metric, const char *axis, const double *at, bool small) {
+static void against_setting(rv__page *p, const json_t *quality, const char *metric, const char *axis, const double *at,
+                            bool small) {
     int models = rv__page_n_models(p), settings = rv__page_n_settings(p);
     rv_series *series = rv__page_alloc(p, sizeof *series * (size_t)models);
     double(*row)[4] = rv__page_alloc(p, sizeof *row * (size_t)settings);
@@ -78,12 +92,13 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
         for (int s = 0; s < settings; s++) {
             const json_t *q, *model;
             size_t i, j;
-            json_array_foreach(quality, i, q) {
+            json_array_foreach (quality, i, q) {
                 if (!rv__page_is(q, "metric", metric) || !rv__page_of_setting(q, rv__page_setting(p, s))) continue;
-                json_array_foreach(json_object_get(q, "models"), j, model) {
+                json_array_foreach (json_object_get(q, "models"), j, model) {
                     if (!rv__page_is(model, "model", name) || n == settings) continue;
                     row[n][0] = at[s], row[n][1] = m.scale * rv__page_real(model, "value");
-                    row[n][2] = m.scale * rv__page_real(model, "low"), row[n][3] = m.scale * rv__page_real(model, "high");
+                    row[n][2] = m.scale * rv__page_real(model, "low"),
+                    row[n][3] = m.scale * rv__page_real(model, "high");
                     n++;
                 }
             }
@@ -94,20 +109,34 @@ static void against_setting(rv__page *p, const json_t *quality, const char *metr
         for (int i = 0; i < n; i++)
             for (int c = 0; c < 4; c++) column[c * settings + i] = row[i][c];
         for (int i = 0; i < n; i++) most = fmax(most, row[i][1]), least = fmin(least, row[i][1]);
-        series[k] = (rv_series){.label = name, .colour = rv__page_colour(p, name), .n = n, .x = column, .y = column + settings,
-                                .low = column + 2 * settings, .high = column + 3 * settings};
+        series[k] = (rv_series){.label = name,
+                                .colour = rv__page_colour(p, name),
+                                .n = n,
+                                .x = column,
+                                .y = column + settings,
+                                .low = column + 2 * settings,
+                                .high = column + 3 * settings};
     }
     double x_low = INFINITY, x_high = 0;
     for (int s = 0; s < settings; s++) x_low = fmin(x_low, at[s]), x_high = fmax(x_high, at[s]);
-    rv_chart chart = {.title = rv__page_format(p, "%s against %s", m.title, axis), .x_label = axis, .y_label = m.axis, .x_log = x_low > 0 && x_high >= 8 * x_low,
-                      .y_log = least > 0 && most > 30 * least && m.scale == 1, .y_high = m.scale == 100 ? 100 : 0, .n_series = models, .series = series, .points = true, .small = small};
+    rv_chart chart = {.title = rv__page_format(p, "%s against %s", m.title, axis),
+                      .x_label = axis,
+                      .y_label = m.axis,
+                      .x_log = x_low > 0 && x_high >= 8 * x_low,
+                      .y_log = least > 0 && most > 30 * least && m.scale == 1,
+                      .y_high = m.scale == 100 ? 100 : 0,
+                      .n_series = models,
+                      .series = series,
+                      .points = true,
+                      .small = small};
     rv__page_chart(p, &chart);
 }
 
 /* Once for each metric, in the document's order. */
 static bool first_of_metric(const json_t *quality, size_t at) {
     for (size_t i = 0; i < at; i++)
-        if (rv__page_is(json_array_get(quality, i), "metric", rv__page_string(json_array_get(quality, at), "metric"))) return false;
+        if (rv__page_is(json_array_get(quality, i), "metric", rv__page_string(json_array_get(quality, at), "metric")))
+            return false;
     return true;
 }
 
@@ -119,23 +148,27 @@ void rv__page_quality(rv__page *p) {
     level = 100 * (isfinite(level) ? level : 0.95);
     double *at = rv__page_alloc(p, sizeof *at * (size_t)rv__page_n_settings(p));
     const char *axis = at ? rv__page_setting_axis(p, at) : NULL;
-    rv__page_note(p, axis ? rv__page_format(p, "A point is the mean over seeds, the band its %g %% interval.", level)
-                          : rv__page_format(p, "A point is the mean over seeds, small marks are single seeds, a bar is the %g %% interval.", level));
+    rv__page_note(
+        p, axis ? rv__page_format(p, "A point is the mean over seeds, the band its %g %% interval.", level)
+                : rv__page_format(
+                      p, "A point is the mean over seeds, small marks are single seeds, a bar is the %g %% interval.",
+                      level));
     size_t i;
     const char *headline = rv__page_headline(p);
     int metrics = 0, shown = 0;
-    json_array_foreach(quality, i, q) {
+    json_array_foreach (quality, i, q) {
         metrics += first_of_metric(quality, i);
         shown += !axis;
     }
     if (axis) {
         rv__page_charts_begin(p, metrics);
-        json_array_foreach(quality, i, q)
-            if (first_of_metric(quality, i)) against_setting(p, quality, rv__page_string(q, "metric"), axis, at, metrics > 1);
+        json_array_foreach (quality, i, q)
+            if (first_of_metric(quality, i))
+                against_setting(p, quality, rv__page_string(q, "metric"), axis, at, metrics > 1);
         rv__page_charts_end(p, metrics);
     }
     rv__page_charts_begin(p, shown);
-    json_array_foreach(quality, i, q)
+    json_array_foreach (quality, i, q)
         if (!axis) dots(p, q);
     rv__page_charts_end(p, shown);
     bool pairs = json_array_size(json_object_get(json_array_get(quality, 0), "pairs")) > 0;
@@ -178,11 +211,12 @@ static void length_table(rv__page *p, const json_t *part, rv_metric_kind m) {
     rv__page_table t = rv__page_table_begin(p, (int)json_array_size(models) + 2);
     rv__page_cell(&t, rv__page_string(part, "unit"));
     rv__page_cell(&t, rv__page_examples(p));
-    json_array_foreach(models, i, row) rv__page_cell(&t, rv__page_string(row, "model"));
+    json_array_foreach (models, i, row) rv__page_cell(&t, rv__page_string(row, "model"));
     for (size_t b = 0; b < n; b++) {
         rv__page_cell(&t, bin_name(p, json_array_get(bins, b)));
-        rv__page_cell(&t, rv__page_count(p, json_number_value(json_array_get(json_object_get(json_array_get(models, 0), "examples"), b))));
-        json_array_foreach(models, i, row) {
+        rv__page_cell(&t, rv__page_count(p, json_number_value(json_array_get(
+                                                json_object_get(json_array_get(models, 0), "examples"), b))));
+        json_array_foreach (models, i, row) {
             double v[3];
             static const char *const key[3] = {"value", "low", "high"};
             for (int k = 0; k < 3; k++) {
@@ -192,7 +226,8 @@ static void length_table(rv__page *p, const json_t *part, rv_metric_kind m) {
             rv__page_cell(&t, rv__page_interval(p, v[0], v[1], v[2]));
         }
     }
-    rv__page_table_end(&t, rv__page_format(p, "%s by length%s%s", m.axis, *rv__page_string(part, "setting") ? ", " : "", rv__page_string(part, "setting")));
+    rv__page_table_end(&t, rv__page_format(p, "%s by length%s%s", m.axis, *rv__page_string(part, "setting") ? ", " : "",
+                                           rv__page_string(part, "setting")));
 }
 
 static void length_chart(rv__page *p, const json_t *part, rv_metric_kind m, bool small) {
@@ -203,7 +238,7 @@ static void length_chart(rv__page *p, const json_t *part, rv_metric_kind m, bool
     if (!x || !series) return;
     for (int b = 0; b < n; b++) x[b] = bin_middle(bins, b);
     size_t i;
-    json_array_foreach(models, i, row) {
+    json_array_foreach (models, i, row) {
         const double *y[3];
         const char *const key[3] = {"value", "low", "high"};
         int count = n;
@@ -214,12 +249,23 @@ static void length_chart(rv__page *p, const json_t *part, rv_metric_kind m, bool
             if (k < count) y[1] = y[2] = NULL;
         }
         const char *name = rv__page_string(row, "model");
-        series[i] = (rv_series){.label = name, .colour = rv__page_colour(p, name), .n = count, .x = x, .y = y[0], .low = y[1], .high = y[2]};
+        series[i] = (rv_series){.label = name,
+                                .colour = rv__page_colour(p, name),
+                                .n = count,
+                                .x = x,
+                                .y = y[0],
+                                .low = y[1],
+                                .high = y[2]};
     }
     const char *setting = rv__page_string(part, "setting");
     rv_chart chart = {.title = rv__page_format(p, "%s by length%s%s", m.title, *setting ? ", " : "", setting),
-                      .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")), .y_label = m.axis, .y_high = m.scale == 100 ? 100 : 0,
-                      .n_series = n_models, .series = series, .points = true, .small = small};
+                      .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")),
+                      .y_label = m.axis,
+                      .y_high = m.scale == 100 ? 100 : 0,
+                      .n_series = n_models,
+                      .series = series,
+                      .points = true,
+                      .small = small};
     rv__page_chart(p, &chart);
 }
 
@@ -230,16 +276,18 @@ static void length_sentence(rv__page *p, const json_t *part, rv_metric_kind m) {
     if (last < 2) return;
     fputs("<p>", p->f);
     if (*rv__page_string(part, "setting")) rv_page_textf(p->f, "With %s: ", rv__page_string(part, "setting"));
-    rv_page_textf(p->f, "From the shortest sources (%s %s) to the longest (%s), %s: ", bin_name(p, json_array_get(bins, 0)), rv__page_string(part, "unit"),
-                  bin_name(p, json_array_get(bins, last - 1)), m.axis);
+    rv_page_textf(p->f,
+                  "From the shortest sources (%s %s) to the longest (%s), %s: ", bin_name(p, json_array_get(bins, 0)),
+                  rv__page_string(part, "unit"), bin_name(p, json_array_get(bins, last - 1)), m.axis);
     int n = (int)json_array_size(models);
-    json_array_foreach(models, i, row) {
+    json_array_foreach (models, i, row) {
         const double *v;
         int k = rv__page_reals(p, json_object_get(row, "value"), &v);
         if (k < 2) continue;
         fputs(rv__page_join((int)i, n), p->f);
         rv__page_model(p, rv__page_string(row, "model"));
-        rv_page_textf(p->f, " from %s to %s", rv__page_number(p, m.scale * v[0]), rv__page_number(p, m.scale * v[k - 1]));
+        rv_page_textf(p->f, " from %s to %s", rv__page_number(p, m.scale * v[0]),
+                      rv__page_number(p, m.scale * v[k - 1]));
     }
     fputs(".</p>\n", p->f);
 }
@@ -250,15 +298,17 @@ void rv__page_by_length(rv__page *p) {
     rv_page_section(p->f, "by-length", "Quality by length");
     size_t i;
     bool many = json_array_size(parts) > 4; /* then the charts say it better */
-    json_array_foreach(parts, i, part)
-        if (!many && rv__page_is(part, "metric", rv__page_headline(p))) length_sentence(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")));
+    json_array_foreach (parts, i, part)
+        if (!many && rv__page_is(part, "metric", rv__page_headline(p)))
+            length_sentence(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")));
     int charts = (int)json_array_size(parts);
     rv__page_charts_begin(p, charts);
-    json_array_foreach(parts, i, part) length_chart(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")), charts > 1);
+    json_array_foreach (parts, i, part)
+        length_chart(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")), charts > 1);
     rv__page_charts_end(p, charts);
     rv__page_note(p, "Where a bin has few examples its interval is wide; the table has their numbers.");
     if (charts > 2) fputs("<details><summary>The numbers</summary>\n", p->f);
-    json_array_foreach(parts, i, part) length_table(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")));
+    json_array_foreach (parts, i, part) length_table(p, part, rv__page_metric_of(p, rv__page_string(part, "metric")));
     if (charts > 2) fputs("</details>\n", p->f);
     rv_page_section_end(p->f);
 }
@@ -282,7 +332,7 @@ static threshold_row reached(rv__page *p, const json_t *rows, const char *settin
     const json_t *row;
     size_t i;
     if (!step) return out;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         if (!rv__page_is(row, "model", model) || !rv__page_of_setting(row, setting)) continue;
         double at = rv__page_real(row, "step");
         out.runs++;
@@ -307,13 +357,24 @@ static void threshold_chart(rv__page *p, const json_t *rows, const char *axis, c
         const char *name = rv__page_model_name(p, k);
         for (int s = 0; s < settings; s++) {
             threshold_row r = reached(p, rows, rv__page_setting(p, s), name);
-            column[s] = at[s], column[settings + s] = r.median, column[2 * settings + s] = r.first, column[3 * settings + s] = r.last;
+            column[s] = at[s], column[settings + s] = r.median, column[2 * settings + s] = r.first,
+            column[3 * settings + s] = r.last;
         }
-        series[k] = (rv_series){.label = name, .colour = rv__page_colour(p, name), .n = settings, .x = column, .y = column + settings, .low = column + 2 * settings,
+        series[k] = (rv_series){.label = name,
+                                .colour = rv__page_colour(p, name),
+                                .n = settings,
+                                .x = column,
+                                .y = column + settings,
+                                .low = column + 2 * settings,
                                 .high = column + 3 * settings};
     }
-    rv_chart chart = {.title = "Steps to the threshold: median, first and last seed; a gap is not solved", .x_label = axis, .y_label = "steps", .y_log = true,
-                      .n_series = models, .series = series, .points = true};
+    rv_chart chart = {.title = "Steps to the threshold: median, first and last seed; a gap is not solved",
+                      .x_label = axis,
+                      .y_label = "steps",
+                      .y_log = true,
+                      .n_series = models,
+                      .series = series,
+                      .points = true};
     rv__page_chart(p, &chart);
 }
 
@@ -323,8 +384,11 @@ void rv__page_time_to(rv__page *p) {
     rv_metric_kind m = rv__page_metric_of(p, rv__page_string(part, "metric"));
     int settings = rv__page_n_settings(p);
     rv_page_section(p->f, "time-to", "Steps until solved");
-    rv__page_note(p, rv__page_format(p, "Solved means: %s on the validation part reached %s%s. The step is that of the first validation at which it did.", m.title,
-                                     rv__page_given(p, m.scale * rv__page_real(part, "threshold")), m.scale == 100 ? "\xc2\xa0%" : ""));
+    rv__page_note(p, rv__page_format(p,
+                                     "Solved means: %s on the validation part reached %s%s. The step is that of the "
+                                     "first validation at which it did.",
+                                     m.title, rv__page_given(p, m.scale * rv__page_real(part, "threshold")),
+                                     m.scale == 100 ? "\xc2\xa0%" : ""));
     double *at = rv__page_alloc(p, sizeof *at * (size_t)settings);
     const char *axis = at ? rv__page_setting_axis(p, at) : NULL;
     if (axis) threshold_chart(p, rows, axis, at);

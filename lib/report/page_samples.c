@@ -21,14 +21,16 @@ static void sample(rv__page *p, const json_t *s) {
     if (*reference) line(p, "", classes ? "class" : "reference", reference);
     const json_t *output;
     size_t i;
-    json_array_foreach(json_object_get(s, "outputs"), i, output) {
+    json_array_foreach (json_object_get(s, "outputs"), i, output) {
         bool right = json_is_true(json_object_get(output, "exact"));
         fputs("<dt>", p->f);
         rv__page_model(p, rv__page_string(output, "model"));
         fprintf(p->f, "</dt><dd class='%s'>", right ? "right" : "wrong");
         const char *text = rv__page_string(output, "text");
         rv_page_text(p->f, *text ? text : "(nothing)");
-        fputs(right ? " <span class='mark'>\xe2\x9c\x93</span></dd>\n" : " <span class='mark'>\xe2\x9c\x97</span></dd>\n", p->f);
+        fputs(right ? " <span class='mark'>\xe2\x9c\x93</span></dd>\n"
+                    : " <span class='mark'>\xe2\x9c\x97</span></dd>\n",
+              p->f);
     }
     fputs("</dl>\n", p->f);
 }
@@ -46,7 +48,7 @@ void rv__page_samples(rv__page *p) {
                                  classes ? "right" : "equal to the reference"));
     fputs("</p>\n<div class='samples'>\n", p->f);
     size_t i;
-    json_array_foreach(samples, i, s) sample(p, s);
+    json_array_foreach (samples, i, s) sample(p, s);
     fputs("</div>\n", p->f);
     rv_page_section_end(p->f);
 }
@@ -58,14 +60,17 @@ static const char *const *labels(rv__page *p, const json_t *list, size_t *n) {
     const char **out = rv__page_alloc(p, sizeof *out * (*n + 1));
     for (size_t i = 0; out && i < *n; i++) {
         const char *s = json_string_value(json_array_get(list, i));
-        out[i] = !s ? "" : strcmp(s, "\\s") ? s : "\xe2\x90\xa3"; /* a vocabulary of characters writes the space as \s */
+        out[i] = !s                 ? ""
+                 : strcmp(s, "\\s") ? s
+                                    : "\xe2\x90\xa3"; /* a vocabulary of characters writes the space as \s */
     }
     return out;
 }
 
 static void heat(rv__page *p, const json_t *a) {
     size_t S, T;
-    const char *const *source = labels(p, json_object_get(a, "source"), &S), *const *target = labels(p, json_object_get(a, "target"), &T);
+    const char *const *source = labels(p, json_object_get(a, "source"), &S), *const *target = labels(
+                                                                                 p, json_object_get(a, "target"), &T);
     const json_t *rows = json_object_get(a, "weights");
     double *w = rv__page_alloc(p, sizeof *w * (S * T + 1));
     if (!w || !source || !target || !S || !T) return;
@@ -75,7 +80,8 @@ static void heat(rv__page *p, const json_t *a) {
 }
 
 static bool same_example(const json_t *a, const json_t *b) {
-    return rv__page_of_setting(a, rv__page_string(b, "setting")) && json_integer_value(json_object_get(a, "i")) == json_integer_value(json_object_get(b, "i"));
+    return rv__page_of_setting(a, rv__page_string(b, "setting")) &&
+           json_integer_value(json_object_get(a, "i")) == json_integer_value(json_object_get(b, "i"));
 }
 
 void rv__page_attention(rv__page *p) {
@@ -83,22 +89,25 @@ void rv__page_attention(rv__page *p) {
     if (!list) return;
     rv_page_section(p->f, "attention", "Where attention looks");
     fputs("<p>", p->f);
-    rv_page_text(p->f, "Rows are what is written, columns what is read; the stronger a cell's colour, the more weight. Several heads and layers are shown as their mean. "
+    rv_page_text(p->f, "Rows are what is written, columns what is read; the stronger a cell's colour, the more weight. "
+                       "Several heads and layers are shown as their mean. "
                        "A clear path of strong cells is an alignment that the model found by itself.");
     fputs("</p>\n", p->f);
     size_t i, k;
-    json_array_foreach(list, i, a) {
+    json_array_foreach (list, i, a) {
         int maps = 0;
         bool done = false;
-        json_array_foreach(list, k, other) {
+        json_array_foreach (list, k, other) {
             maps += same_example(a, other);
             done |= k < i && same_example(a, other);
         }
         if (done) continue;
         const char *setting = rv__page_string(a, "setting");
-        rv__page_heading(p, rv__page_format(p, "Test example %lld%s%s", 1 + (long long)json_integer_value(json_object_get(a, "i")), *setting ? ", " : "", setting));
+        rv__page_heading(p, rv__page_format(p, "Test example %lld%s%s",
+                                            1 + (long long)json_integer_value(json_object_get(a, "i")),
+                                            *setting ? ", " : "", setting));
         rv__page_charts_begin(p, maps);
-        json_array_foreach(list, k, other)
+        json_array_foreach (list, k, other)
             if (same_example(a, other)) heat(p, other);
         rv__page_charts_end(p, maps);
     }

@@ -20,7 +20,8 @@ static void beside(rv__page *p, const json_t *pair) {
 
 static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
     rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
-    double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
+    double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"),
+           high = m.scale * rv__page_real(pair, "high");
     if (d < 0) {
         double swap = low;
         d = -d, low = -high, high = -swap;
@@ -35,7 +36,8 @@ static void won(rv__page *p, const json_t *q, const json_t *pair, bool a) {
 
 static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
     rv_metric_kind m = rv__page_metric_of(p, rv__page_string(q, "metric"));
-    double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"), high = m.scale * rv__page_real(pair, "high");
+    double d = m.scale * rv__page_real(pair, "difference"), low = m.scale * rv__page_real(pair, "low"),
+           high = m.scale * rv__page_real(pair, "high");
     rv__page_model(p, rv__page_string(pair, "a"));
     fputs(" and ", p->f);
     rv__page_model(p, rv__page_string(pair, "b"));
@@ -45,7 +47,9 @@ static void undecided(rv__page *p, const json_t *q, const json_t *pair) {
                       rv__page_string(pair, "b"), rv__page_value_of(p, d, low, high), *m.unit ? " " : "", m.unit,
                       rv__page_range(p, low, high));
     double needed = rv__page_real(pair, "seeds_needed");
-    if (needed > 0) rv_page_textf(p->f, "; if the difference is real, about %s seeds each would show it", rv__page_number(p, needed));
+    if (needed > 0)
+        rv_page_textf(p->f, "; if the difference is real, about %s seeds each would show it",
+                      rv__page_number(p, needed));
     fputs(".", p->f);
     beside(p, pair);
 }
@@ -54,8 +58,10 @@ static void verdict(rv__page *p, const json_t *q, const json_t *pair) {
     const char *v = rv__page_string(pair, "verdict");
     fputs("<li>", p->f);
     rv_page_text(p->f, setting_words(p, rv__page_string(q, "setting")));
-    if (!strcmp(v, "a") || !strcmp(v, "b")) won(p, q, pair, *v == 'a');
-    else if (!strcmp(v, "not distinguishable")) undecided(p, q, pair);
+    if (!strcmp(v, "a") || !strcmp(v, "b"))
+        won(p, q, pair, *v == 'a');
+    else if (!strcmp(v, "not distinguishable"))
+        undecided(p, q, pair);
     else {
         rv__page_model(p, rv__page_string(pair, "a"));
         fputs(" and ", p->f);
@@ -70,7 +76,7 @@ static void verdict(rv__page *p, const json_t *q, const json_t *pair) {
 static bool same_verdict(const json_t *pairs, const json_t *pair) {
     const json_t *other;
     size_t i;
-    json_array_foreach(pairs, i, other)
+    json_array_foreach (pairs, i, other)
         if (rv__page_is(other, "a", rv__page_string(pair, "a")) && rv__page_is(other, "b", rv__page_string(pair, "b")))
             return rv__page_is(other, "verdict", rv__page_string(pair, "verdict"));
     return true;
@@ -81,15 +87,20 @@ static void other_metrics(rv__page *p, const json_t *quality, const json_t *head
     int n_agree = 0, n_differ = 0;
     const json_t *q;
     size_t i;
-    json_array_foreach(quality, i, q) {
-        if (q == headline || !rv__page_of_setting(q, rv__page_string(headline, "setting")) || n_agree == 16 || n_differ == 16) continue;
+    json_array_foreach (quality, i, q) {
+        if (q == headline || !rv__page_of_setting(q, rv__page_string(headline, "setting")) || n_agree == 16 ||
+            n_differ == 16)
+            continue;
         bool same = true;
         const json_t *pair;
         size_t k;
-        json_array_foreach(json_object_get(headline, "pairs"), k, pair) same &= same_verdict(json_object_get(q, "pairs"), pair);
+        json_array_foreach (json_object_get(headline, "pairs"), k, pair)
+            same &= same_verdict(json_object_get(q, "pairs"), pair);
         const char *title = rv__page_metric_of(p, rv__page_string(q, "metric")).title;
-        if (same) agree[n_agree++] = title;
-        else differ[n_differ++] = title;
+        if (same)
+            agree[n_agree++] = title;
+        else
+            differ[n_differ++] = title;
     }
     if (!n_agree && !n_differ) return;
     fputs("<li>", p->f);
@@ -106,19 +117,21 @@ static void verdicts(rv__page *p) {
     const json_t *quality = rv__page_part(p, "quality"), *q, *pair;
     const char *headline = rv__page_headline(p);
     size_t i, k, pairs = 0;
-    json_array_foreach(quality, i, q)
+    json_array_foreach (quality, i, q)
         if (rv__page_is(q, "metric", headline)) pairs += json_array_size(json_object_get(q, "pairs"));
     if (!pairs || pairs > RV__PAGE_PAIRS_MOST) return;
     rv__page_heading(
         p, rv__page_format(p, "Which is better (%s, %s)", rv__page_metric_of(p, headline).title, rv__page_examples(p)));
     fputs("<ul class='verdicts'>\n", p->f);
-    json_array_foreach(quality, i, q) {
+    json_array_foreach (quality, i, q) {
         if (!rv__page_is(q, "metric", headline)) continue;
-        json_array_foreach(json_object_get(q, "pairs"), k, pair) verdict(p, q, pair);
+        json_array_foreach (json_object_get(q, "pairs"), k, pair) verdict(p, q, pair);
         other_metrics(p, quality, q);
     }
     if (json_array_size(json_object_get(p->report, "seeds")) == 1)
-        fputs("<li>With one seed these intervals leave out the luck of initial weights and of the order of the data.</li>\n", p->f);
+        fputs("<li>With one seed these intervals leave out the luck of initial weights and of the order of the "
+              "data.</li>\n",
+              p->f);
     fputs("</ul>\n", p->f);
 }
 
@@ -130,7 +143,7 @@ static double most_threads(const json_t *crossings) {
     const json_t *c;
     size_t i;
     double most = 0;
-    json_array_foreach(crossings, i, c) most = fmax(most, rv__page_real(c, "threads"));
+    json_array_foreach (crossings, i, c) most = fmax(most, rv__page_real(c, "threads"));
     return most;
 }
 
@@ -160,7 +173,8 @@ static double length_end(const rv__page *p, const json_t *crossing, bool longest
 
 static void crossing(rv__page *p, const json_t *c) {
     double at = rv__page_real(c, "length"), low = rv__page_real(c, "low"), high = rv__page_real(c, "high");
-    const char *below = rv__page_string(c, "cheaper_below"), *other = rv__page_is(c, "a", below) ? rv__page_string(c, "b") : rv__page_string(c, "a");
+    const char *below = rv__page_string(c, "cheaper_below"),
+               *other = rv__page_is(c, "a", below) ? rv__page_string(c, "b") : rv__page_string(c, "a");
     fputs("<li>", p->f);
     rv_page_textf(p->f, "%s: ", rv__page_phase(rv__page_string(c, "phase")));
     if (rv__page_is(c, "verdict", "not distinguishable")) {
@@ -197,7 +211,7 @@ static bool worth_telling(const json_t *crossings, const json_t *c, double threa
     if (rv__page_is(c, "phase", "train") || rv__page_is(c, "phase", "decode")) return true;
     const json_t *other;
     size_t i;
-    json_array_foreach(crossings, i, other)
+    json_array_foreach (crossings, i, other)
         if (rv__page_is(other, "phase", "train")) return false;
     return true;
 }
@@ -213,10 +227,11 @@ static void disturbances(rv__page *p, const json_t *cost, double threads) {
     for (int k = 0; k < rv__page_n_models(p); k++) {
         const char *model = rv__page_model_name(p, k);
         bool found = false;
-        json_array_foreach(list, i, c)
+        json_array_foreach (list, i, c)
             for (int side = 0; side < 2; side++) {
                 const char *key = side ? "b" : "a";
-                found |= worth_telling(list, c, threads, false) && rv__page_is(c, key, model) && disturbed(cost, c, key);
+                found |=
+                    worth_telling(list, c, threads, false) && rv__page_is(c, key, model) && disturbed(cost, c, key);
             }
         if (!found) continue;
         fputs("<li>Nothing is said of ", p->f);
@@ -235,14 +250,15 @@ static void crossings(rv__page *p) {
     size_t i;
     double threads = most_threads(list);
     int told = 0;
-    json_array_foreach(list, i, c) told += worth_telling(list, c, threads, false);
+    json_array_foreach (list, i, c) told += worth_telling(list, c, threads, false);
     if (!told) return;
     rv__page_fold_begin(p, rv__page_format(p, "Which is cheaper at which length (%s thread%s)",
                                            rv__page_number(p, threads), threads > 1 ? "s" : ""));
     fputs("<ul class='verdicts'>\n", p->f);
     for (int decode = 0; decode < 2; decode++) /* training first */
-        json_array_foreach(list, i, c)
-            if (rv__page_is(c, "phase", "decode") == decode && worth_telling(list, c, threads, told > CROSSINGS_MOST) && !disturbed(cost, c, "a") && !disturbed(cost, c, "b"))
+        json_array_foreach (list, i, c)
+            if (rv__page_is(c, "phase", "decode") == decode && worth_telling(list, c, threads, told > CROSSINGS_MOST) &&
+                !disturbed(cost, c, "a") && !disturbed(cost, c, "b"))
                 crossing(p, c);
     disturbances(p, cost, threads);
     fputs("</ul>\n", p->f);
@@ -253,7 +269,7 @@ static void crossings(rv__page *p) {
 
 /* How a model's gradient falls with distance, at the state through which it reaches farthest. */
 typedef struct {
-    bool known, flat;         /* flat: there is a state along which it does not fall */
+    bool known, flat;          /* flat: there is a state along which it does not fall */
     double half_life, longest; /* tokens; the largest distance measured */
 } reach;
 
@@ -261,8 +277,9 @@ static reach reach_of(const json_t *flow, const char *model, const char *setting
     reach r = {0};
     const json_t *s;
     size_t i;
-    json_array_foreach(flow, i, s) {
-        if (!rv__page_is(s, "model", model) || !rv__page_is(s, "when", when) || !rv__page_of_setting(s, setting)) continue;
+    json_array_foreach (flow, i, s) {
+        if (!rv__page_is(s, "model", model) || !rv__page_is(s, "when", when) || !rv__page_of_setting(s, setting))
+            continue;
         const json_t *lag = json_object_get(s, "lag");
         double h = rv__page_real(s, "half_life");
         r.known = true;
@@ -276,7 +293,8 @@ static reach reach_of(const json_t *flow, const char *model, const char *setting
 /* A half-life far beyond what was measured is no number to be told. */
 static const char *reach_text(rv__page *p, reach r) {
     if (r.flat) return "shows no exponential fall with distance";
-    if (r.half_life > 2 * r.longest) return rv__page_format(p, "hardly falls over the %s tokens measured", rv__page_number(p, r.longest));
+    if (r.half_life > 2 * r.longest)
+        return rv__page_format(p, "hardly falls over the %s tokens measured", rv__page_number(p, r.longest));
     return rv__page_format(p, "halves every %s tokens", rv__page_rough(p, r.half_life));
 }
 
@@ -294,7 +312,8 @@ static void half_lives(rv__page *p) {
         rv__page_model(p, model);
         if (before.flat && after.flat)
             fputs(": it shows no exponential fall with distance, before training or after.", p->f);
-        else rv_page_textf(p->f, ": it %s before training and %s after.", reach_text(p, before), reach_text(p, after));
+        else
+            rv_page_textf(p->f, ": it %s before training and %s after.", reach_text(p, before), reach_text(p, after));
         fputs("</li>\n", p->f);
     }
     fputs("</ul>\n", p->f);
@@ -306,17 +325,19 @@ static void trouble(rv__page *p) {
     const json_t *runs = rv__page_part(p, "runs"), *run;
     size_t i;
     int diverged = 0, unfinished = 0;
-    json_array_foreach(runs, i, run) {
+    json_array_foreach (runs, i, run) {
         diverged += rv__page_is(run, "status", "diverged");
         unfinished += rv__page_is(run, "status", "unfinished");
     }
     if (diverged + unfinished == 0) return;
     fputs("<p class='warning'>", p->f);
     if (diverged)
-        rv_page_textf(p->f, "%d of %zu runs diverged (loss or gradients became infinite or no number) and %s in no mean. ", diverged, json_array_size(runs),
-                      diverged == 1 ? "is" : "are");
-    if (unfinished) rv_page_textf(p->f, "%d of %zu runs %s not finished: their numbers are those of the last step so far. ", unfinished, json_array_size(runs),
-                                  unfinished == 1 ? "is" : "are");
+        rv_page_textf(p->f,
+                      "%d of %zu runs diverged (loss or gradients became infinite or no number) and %s in no mean. ",
+                      diverged, json_array_size(runs), diverged == 1 ? "is" : "are");
+    if (unfinished)
+        rv_page_textf(p->f, "%d of %zu runs %s not finished: their numbers are those of the last step so far. ",
+                      unfinished, json_array_size(runs), unfinished == 1 ? "is" : "are");
     fputs("Which ones: see the table of runs.</p>\n", p->f);
 }
 
@@ -324,14 +345,17 @@ static void trouble(rv__page *p) {
 static void leaks(rv__page *p) {
     const json_t *rows = rv__page_part(p, "differences"), *row, *v;
     size_t i, k;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         if (!rv__page_is(row, "key", "model.decoder.causal_mask")) continue;
-        json_array_foreach(json_object_get(row, "values"), k, v) {
+        json_array_foreach (json_object_get(row, "values"), k, v) {
             const char *mask = json_string_value(v);
             if (!mask || !strcmp(mask, "before_softmax")) continue;
             fputs("<p class='warning'>", p->f);
             rv__page_model(p, rv__page_model_name(p, (int)k));
-            rv_page_textf(p->f, " (causal_mask: %s) sees the tokens that it is to predict, so its loss says nothing of its quality; honest_loss, where it was measured, does.", mask);
+            rv_page_textf(p->f,
+                          " (causal_mask: %s) sees the tokens that it is to predict, so its loss says nothing of its "
+                          "quality; honest_loss, where it was measured, does.",
+                          mask);
             fputs("</p>\n", p->f);
         }
     }
@@ -356,9 +380,17 @@ static void opening(rv__page *p, bool named) {
 static void contents(rv__page *p) {
     static const struct {
         const char *key, *anchor, *name;
-    } parts[] = {{"differences", "differences", "What differs"}, {"budget", "fairness", "Fairness"}, {"curves", "curves", "Learning curves"}, {"quality", "quality", "Quality"},
-                 {"by_length", "by-length", "By length"}, {"time_to", "time-to", "Steps until solved"}, {"samples", "samples", "Outputs"},
-                 {"attention", "attention", "Attention"}, {"gradient_flow", "gradient-flow", "Gradients"}, {"cost", "cost", "Cost"}, {"runs", "runs", "Runs"}};
+    } parts[] = {{"differences", "differences", "What differs"},
+                 {"budget", "fairness", "Fairness"},
+                 {"curves", "curves", "Learning curves"},
+                 {"quality", "quality", "Quality"},
+                 {"by_length", "by-length", "By length"},
+                 {"time_to", "time-to", "Steps until solved"},
+                 {"samples", "samples", "Outputs"},
+                 {"attention", "attention", "Attention"},
+                 {"gradient_flow", "gradient-flow", "Gradients"},
+                 {"cost", "cost", "Cost"},
+                 {"runs", "runs", "Runs"}};
     fputs("<nav>", p->f);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (rv__page_part(p, parts[i].key)) fprintf(p->f, "<a href='#%s'>%s</a> ", parts[i].anchor, parts[i].name);
@@ -370,7 +402,9 @@ void rv__page_summary(rv__page *p) {
     opening(p, rv__page_systems(p));
     contents(p);
     const json_t *cost = json_object_get(p->report, "cost");
-    if (!rv__page_part(p, "quality") && !rv__page_part(p, "gradient_flow") && !json_array_size(json_object_get(cost, "crossings")) && !rv__page_part(p, "runs")) return;
+    if (!rv__page_part(p, "quality") && !rv__page_part(p, "gradient_flow") &&
+        !json_array_size(json_object_get(cost, "crossings")) && !rv__page_part(p, "runs"))
+        return;
     rv_page_section(p->f, "summary", "What was found");
     trouble(p);
     leaks(p);

@@ -24,7 +24,9 @@ double rv__page_real(const json_t *o, const char *key) {
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-bool rv__page_is(const json_t *o, const char *key, const char *value) { return !strcmp(rv__page_string(o, key), value); }
+bool rv__page_is(const json_t *o, const char *key, const char *value) {
+    return !strcmp(rv__page_string(o, key), value);
+}
 
 int rv__page_reals(rv__page *p, const json_t *array, const double **out) {
     int n = (int)json_array_size(array);
@@ -134,7 +136,9 @@ const char *rv__page_number(rv__page *p, double v) {
     return fixed(p, v, decimals_for(v, 3));
 }
 
-const char *rv__page_given(rv__page *p, double v) { return isfinite(v) ? rv__page_format(p, "%g", v) : rv__page_number(p, v); }
+const char *rv__page_given(rv__page *p, double v) {
+    return isfinite(v) ? rv__page_format(p, "%g", v) : rv__page_number(p, v);
+}
 
 const char *rv__page_rough(rv__page *p, double v) {
     return isfinite(v) && fabs(v) >= 1e-4 && fabs(v) < 1e7 ? fixed(p, v, decimals_for(v, 2)) : rv__page_number(p, v);
@@ -144,7 +148,8 @@ static const char *scaled(rv__page *p, double v, double step, const char *const 
     int u = 0;
     while (fabs(v) >= 999.5 && u + 1 < units) v /= step, u++;
     const char *space = *unit[u] ? "\xc2\xa0" : "";
-    return rv__page_format(p, "%s%s%s", v == floor(v) ? fixed(p, v, 0) : fixed(p, v, decimals_for(v, 3)), space, unit[u]);
+    return rv__page_format(p, "%s%s%s", v == floor(v) ? fixed(p, v, 0) : fixed(p, v, decimals_for(v, 3)), space,
+                           unit[u]);
 }
 
 const char *rv__page_count(rv__page *p, double v) {
@@ -170,19 +175,22 @@ const char *rv__page_ms(rv__page *p, double v) {
 static int decimals_of_range(double low, double high) {
     double width = fabs(high - low), nearest = fmin(fabs(low), fabs(high));
     int d = width > 0 && isfinite(width) ? decimals_for(width, 2) : decimals_for(fmax(fabs(low), fabs(high)), 3);
-    for (int k = 0; k < 2 && d < 9 && nearest > 0 && nearest < 0.5 * pow(10, -d); k++) d++; /* an end near 0 must show its side */
+    for (int k = 0; k < 2 && d < 9 && nearest > 0 && nearest < 0.5 * pow(10, -d); k++)
+        d++; /* an end near 0 must show its side */
     return d;
 }
 
 const char *rv__page_range(rv__page *p, double low, double high) {
     if (isnan(low) && isnan(high)) return rv__page_number(p, low);
-    if (!isfinite(low) || !isfinite(high)) return rv__page_format(p, "%s to %s", rv__page_number(p, low), rv__page_number(p, high));
+    if (!isfinite(low) || !isfinite(high))
+        return rv__page_format(p, "%s to %s", rv__page_number(p, low), rv__page_number(p, high));
     int d = decimals_of_range(low, high);
     return rv__page_format(p, "%s to %s", fixed(p, low, d), fixed(p, high, d));
 }
 
 const char *rv__page_value_of(rv__page *p, double v, double low, double high) {
-    return isfinite(low) && isfinite(high) && isfinite(v) ? fixed(p, v, decimals_of_range(low, high)) : rv__page_number(p, v);
+    return isfinite(low) && isfinite(high) && isfinite(v) ? fixed(p, v, decimals_of_range(low, high))
+                                                          : rv__page_number(p, v);
 }
 
 const char *rv__page_interval(rv__page *p, double v, double low, double high) {
@@ -246,7 +254,9 @@ const char *rv__page_seeds(rv__page *p) {
 
 /* ---- tables and words ---- */
 
-rv__page_table rv__page_table_begin(rv__page *p, int columns) { return (rv__page_table){.page = p, .columns = columns}; }
+rv__page_table rv__page_table_begin(rv__page *p, int columns) {
+    return (rv__page_table){.page = p, .columns = columns};
+}
 
 void rv__page_cell(rv__page_table *t, const char *text) {
     if (t->n == t->most) {
@@ -260,7 +270,8 @@ void rv__page_cell(rv__page_table *t, const char *text) {
 }
 
 void rv__page_table_end(rv__page_table *t, const char *caption) {
-    if (t->page->status == RV_OK && t->n > t->columns) rv_page_table(t->page->f, t->n / t->columns, t->columns, t->cell, caption);
+    if (t->page->status == RV_OK && t->n > t->columns)
+        rv_page_table(t->page->f, t->n / t->columns, t->columns, t->cell, caption);
 }
 
 void rv__page_model(rv__page *p, const char *name) {

@@ -77,7 +77,8 @@ static void medians(int n, int repeats, const double *x, rv_rng *rng, double *ro
 
 /* The interval of `resamples` values, of which some may be infinite: then it is open on that side (NaN). */
 static void set_bounds(int resamples, double *value, double level, rv_interval *out) {
-    const double low = rv_quantile(resamples, value, (1 - level) / 2), high = rv_quantile(resamples, value, (1 + level) / 2);
+    const double low = rv_quantile(resamples, value, (1 - level) / 2),
+                 high = rv_quantile(resamples, value, (1 + level) / 2);
     out->low = isfinite(low) ? low : NAN;
     out->high = isfinite(high) ? high : NAN;
 }
@@ -100,10 +101,11 @@ void rv_cost_signs(int n, int rounds, const double *ratio, double alpha, int *si
     }
 }
 
-/* Where log a - log b changes from the sign -way to way, or infinity: beyond the last length while it stays -way, minus infinity
- * while it is way everywhere. Of several the one that leaves most on the right side: the sum of |d| there, less that of those
- * on the wrong side, is greatest. way = 0: either; the way taken is then returned in *taken. */
-static double find_crossing(int n, const double *length, const double *a, const double *b, int way, double *d, int *taken) {
+/* Where log a - log b changes from the sign -way to way, or infinity: beyond the last length while it stays -way, minus
+ * infinity while it is way everywhere. Of several the one that leaves most on the right side: the sum of |d| there,
+ * less that of those on the wrong side, is greatest. way = 0: either; the way taken is then returned in *taken. */
+static double find_crossing(int n, const double *length, const double *a, const double *b, int way, double *d,
+                            int *taken) {
     double total = 0, best = -INFINITY, at = NAN, before = 0;
     for (int i = 0; i < n; i++) total += d[i] = log(a[i]) - log(b[i]);
     for (int i = 0, last = -1; i < n; i++) {
@@ -129,8 +131,8 @@ static double find_crossing(int n, const double *length, const double *a, const 
     return at;
 }
 
-rv_status rv_crossing(int n, const double *length, int repeats, const double *a, const double *b, double level, int resamples, rv_interval *at,
-                      bool *a_below) {
+rv_status rv_crossing(int n, const double *length, int repeats, const double *a, const double *b, double level,
+                      int resamples, rv_interval *at, bool *a_below) {
     double *x = rv_alloc((size_t)(3 * n + 2 * repeats + resamples) * sizeof *x);
     if (!x) return RV_ENOMEM;
     double *y = x + n, *d = y + n, *room = d + n, *value = room + 2 * repeats;
@@ -163,7 +165,8 @@ static double serial_share(int n, const int *threads, const double *t) {
     return s < 0 ? 0 : s > 1 ? 1 : s;
 }
 
-rv_status rv_serial_share(int n_threads, const int *threads, int repeats, const double *ms, double level, int resamples, rv_interval *share) {
+rv_status rv_serial_share(int n_threads, const int *threads, int repeats, const double *ms, double level, int resamples,
+                          rv_interval *share) {
     double *t = rv_alloc((size_t)(n_threads + 2 * repeats + resamples) * sizeof *t);
     if (!t) return RV_ENOMEM;
     double *room = t + n_threads, *value = room + 2 * repeats;

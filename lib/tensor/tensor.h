@@ -22,16 +22,16 @@ enum { RV_MAX_DIMS = 4 };
 typedef struct rv_node rv_node;
 typedef struct rv_tensor rv_tensor;
 struct rv_tensor {
-    rv_real *x;              /**< values, row-major, no gaps */
-    rv_real *g;              /**< gradient of the same shape; NULL until backward needs it */
+    rv_real *x; /**< values, row-major, no gaps */
+    rv_real *g; /**< gradient of the same shape; NULL until backward needs it */
     int64_t dim[RV_MAX_DIMS];
-    int ndim;                /**< 0 is a scalar */
+    int ndim; /**< 0 is a scalar */
     bool needs_grad;
-    bool has_grad;           /**< g holds something to add to; false: the first writer overwrites */
-    bool owns_grad;          /**< g is the owner's (a parameter), not planned by the tape */
-    rv_tensor *base;         /**< a reshape: the tensor whose x and g this one shows; else NULL */
-    rv_node *node;           /**< what computed it; NULL for leaves */
-    int64_t uses;            /**< consumers on the tape (backward's planning) */
+    bool has_grad;   /**< g holds something to add to; false: the first writer overwrites */
+    bool owns_grad;  /**< g is the owner's (a parameter), not planned by the tape */
+    rv_tensor *base; /**< a reshape: the tensor whose x and g this one shows; else NULL */
+    rv_node *node;   /**< what computed it; NULL for leaves */
+    int64_t uses;    /**< consumers on the tape (backward's planning) */
 };
 
 /** Number of elements. */

@@ -10,13 +10,13 @@
 typedef struct {
     int64_t source_tokens, source_words;
     rv_row_score score;
-    int64_t bytes;           /**< of the text that its targets say; 0: not known */
-    bool number;             /**< a number is told: of score, target and prediction */
-    bool labelled;           /**< a class is told: of score, label and said */
+    int64_t bytes;                               /**< of the text that its targets say; 0: not known */
+    bool number;                                 /**< a number is told: of score, target and prediction */
+    bool labelled;                               /**< a class is told: of score, label and said */
     const char *source, *reference, *hypothesis; /**< or NULL where there is no such text; of a class, its name */
-    bool translated;         /**< hypothesis is a translation: */
+    bool translated;                             /**< hypothesis is a translation: */
     rv_bleu_stats bleu;
-    rv_chrf_stats chrf;      /**< of chrF2 */
+    rv_chrf_stats chrf; /**< of chrF2 */
 } rv_example;
 typedef rv_status (*rv_example_sink)(void *ctx, int64_t i, const rv_example *example);
 

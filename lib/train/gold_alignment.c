@@ -23,7 +23,8 @@ static rv_status load(const char *path, gold_links *gold) {
 static rv_status load_gold(const rv_config *config, rv_subset subset, const char *path, gold_links *gold) {
     static const char *const roles[] = {"train.align", "valid.align", "test.align"};
     if (path) return load(path, gold);
-    if (!rv_config_has(config, "data.dataset")) return rv_error(RV_EUSAGE, "name the file with the gold alignments (--gold FILE, lines such as '0-0 1-2')");
+    if (!rv_config_has(config, "data.dataset"))
+        return rv_error(RV_EUSAGE, "name the file with the gold alignments (--gold FILE, lines such as '0-0 1-2')");
     rv_dataset *ds;
     RV_TRY(rv_dataset_resolve(rv_config_text(config, "data.dataset"), &ds));
     rv_status status = rv_dataset_require(ds, roles[subset], &path);
@@ -33,8 +34,8 @@ static rv_status load_gold(const rv_config *config, rv_subset subset, const char
 }
 
 /* Links of one sentence for each head; then for their mean, balanced, and for their mean as it is. */
-static rv_status align(const rv_attention_weights *w, const int32_t *target_word, const int32_t *source_word, int32_t targets, int32_t sources,
-                       rv_real *mean, rv_real *words, rv_links *lists) {
+static rv_status align(const rv_attention_weights *w, const int32_t *target_word, const int32_t *source_word,
+                       int32_t targets, int32_t sources, rv_real *mean, rv_real *words, rv_links *lists) {
     int heads = w->layers * w->heads;
     int64_t cells = w->T * w->S;
     memset(mean, 0, (size_t)cells * sizeof *mean);
@@ -95,8 +96,10 @@ static rv_status count(const rv_links *lists, const rv_links *gold, rv_gold_alig
     for (int k = 0; k < heads + 2; k++) {
         rv_aer_stats s = {0};
         RV_TRY(rv_aer_count(&lists[k], gold, &s));
-        if (k == heads + 1) out->plain = s;
-        else if (k == heads) out->mean = s;
+        if (k == heads + 1)
+            out->plain = s;
+        else if (k == heads)
+            out->mean = s;
         else if (k == 0 || rv_aer(&s) < rv_aer(&out->best)) {
             out->best = s;
             out->best_layer = k / out->heads;
@@ -108,7 +111,8 @@ static rv_status count(const rv_links *lists, const rv_links *gold, rv_gold_alig
     return RV_OK;
 }
 
-rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subset, const char *gold_path, rv_gold_alignment *out) {
+rv_status rv_gold_alignment_measure(rv_tape *tape, rv_task *task, rv_subset subset, const char *gold_path,
+                                    rv_gold_alignment *out) {
     const rv_pairs *p = rv_task_pairs(task, subset);
     gold_links gold = {0};
     rv_links *lists = NULL;

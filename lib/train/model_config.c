@@ -23,8 +23,10 @@ static rv_init of_kind(const char *kind, double std) {
         const char *name;
         rv_init init;
     } kinds[] = {
-        {"xavier_uniform", {RV_INIT_XAVIER_UNIFORM, 1, 0}}, {"xavier_normal", {RV_INIT_XAVIER_NORMAL, 1, 0}},
-        {"orthogonal", {RV_INIT_ORTHOGONAL, 1, 0}},         {"kaiming_uniform", {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}},
+        {"xavier_uniform", {RV_INIT_XAVIER_UNIFORM, 1, 0}},
+        {"xavier_normal", {RV_INIT_XAVIER_NORMAL, 1, 0}},
+        {"orthogonal", {RV_INIT_ORTHOGONAL, 1, 0}},
+        {"kaiming_uniform", {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(kinds[i].name, kind)) return kinds[i].init;
@@ -41,7 +43,8 @@ static rv_init weights(const rv_config *c, rv_init usual) {
 
 static rv_init embedding_init(const rv_config *c) {
     bool scaled = rv_config_is(c, "model.init.embedding", "scaled");
-    double std = scaled ? pow((double)rv_config_int(c, "model.embedding_dim"), -0.5) : rv_config_real(c, "model.init.embedding_std");
+    double std = scaled ? pow((double)rv_config_int(c, "model.embedding_dim"), -0.5)
+                        : rv_config_real(c, "model.init.embedding_std");
     return of_kind(rv_config_text(c, "model.init.embedding"), std);
 }
 
@@ -65,14 +68,16 @@ static rv_rnn_config read_rnn(part *p) {
         .dropout = rv_config_real(c, "model.dropout"),
         .weight_init = weights(c, usual),
         .bias_init = usual,
-        .recurrent_init = rv_config_is(c, "model.init.recurrent", "orthogonal") ? (rv_init){RV_INIT_ORTHOGONAL, 1, 0} : weights(c, usual),
+        .recurrent_init = rv_config_is(c, "model.init.recurrent", "orthogonal") ? (rv_init){RV_INIT_ORTHOGONAL, 1, 0}
+                                                                                : weights(c, usual),
         .forget_bias = is(p, "cell", "lstm") ? rv_config_real(c, "model.init.forget_bias") : NAN,
     };
 }
 
 /* GPT-2's small normal in decoders alone, else nn.Transformer's Xavier. */
 static rv_init transformer_init(const rv_config *c) {
-    rv_init usual = {RV_INIT_NORMAL, rv_config_has(c, "model.init.std") ? rv_config_real(c, "model.init.std") : 0.02, 0};
+    rv_init usual = {RV_INIT_NORMAL, rv_config_has(c, "model.init.std") ? rv_config_real(c, "model.init.std") : 0.02,
+                     0};
     return weights(c, rv_config_has(c, "model.encoder.type") ? (rv_init){RV_INIT_XAVIER_UNIFORM, 1, 0} : usual);
 }
 
@@ -88,10 +93,14 @@ static rv_transformer_config read_transformer(part *p, bool causal) {
         .num_heads = (int)whole(p, "num_heads"),
         .hidden_size = whole(p, "hidden_size"),
         .ff_size = whole(p, "ff_size"),
-        .norm = is(p, "norm", "pre") ? RV_NORM_PRE : is(p, "norm", "post") ? RV_NORM_POST : RV_NORM_NONE,
+        .norm = is(p, "norm", "pre")    ? RV_NORM_PRE
+                : is(p, "norm", "post") ? RV_NORM_POST
+                                        : RV_NORM_NONE,
         .no_residual = !rv_config_bool(c, key(p, "residual")),
         .unscaled = is(p, "attention_scale", "none"),
-        .activation = is(p, "activation", "relu") ? RV_ACT_RELU : is(p, "activation", "gelu_tanh") ? RV_ACT_GELU_TANH : RV_ACT_GELU,
+        .activation = is(p, "activation", "relu")        ? RV_ACT_RELU
+                      : is(p, "activation", "gelu_tanh") ? RV_ACT_GELU_TANH
+                                                         : RV_ACT_GELU,
         .bias = rv_config_bool(c, key(p, "bias")),
         .causal = causal,
         .mask = causal ? mask_of(p) : RV_MASK_BEFORE,
@@ -100,7 +109,8 @@ static rv_transformer_config read_transformer(part *p, bool causal) {
         .dropout = rv_config_real(c, "model.dropout"),
         .attention_dropout = rv_config_real(c, key(p, "attention_dropout")),
         .init = transformer_init(c),
-        .scale_residual = rv_config_has(c, "model.init.residual_scale") && rv_config_bool(c, "model.init.residual_scale"),
+        .scale_residual =
+            rv_config_has(c, "model.init.residual_scale") && rv_config_bool(c, "model.init.residual_scale"),
     };
 }
 
@@ -111,7 +121,9 @@ static rv_position_kind position_of(const rv_config *c, const char *path) {
 
 /* How a recurrent decoder reads a memory. */
 static rv_reading read_reading(const rv_config *c) {
-    static const char *const bridges[] = {"dense", "reverse", "copy", "zero"}, *const readouts[] = {"state", "tanh", "maxout"}; /* as the enums */
+    static const char *const bridges[] = {"dense", "reverse", "copy", "zero"}, *const readouts[] = {
+                                                                                   "state", "tanh",
+                                                                                   "maxout"}; /* as the enums */
     rv_init usual = pytorch_rnn_init(rv_config_int(c, "model.decoder.hidden_size"));
     rv_reading r = {.init = weights(c, usual), .vector_init = usual};
     const char *bridge = rv_config_text(c, "model.bridge"), *readout = rv_config_text(c, "model.readout");
@@ -120,13 +132,19 @@ static rv_reading read_reading(const rv_config *c) {
     for (int i = 0; i < 3; i++)
         if (!strcmp(readouts[i], readout)) r.readout = (rv_readout)i;
     if (rv_config_has(c, "model.readout_size")) r.readout_size = rv_config_int(c, "model.readout_size");
-    if (rv_config_is(c, "model.attention.type", "bahdanau")) r.attend = RV_ATTEND_BAHDANAU;
-    else if (rv_config_is(c, "model.attention.score", "dot")) r.attend = RV_ATTEND_LUONG_DOT;
-    else if (rv_config_is(c, "model.attention.score", "general")) r.attend = RV_ATTEND_LUONG_GENERAL;
-    else if (rv_config_is(c, "model.attention.score", "concat")) r.attend = RV_ATTEND_LUONG_CONCAT;
-    else r.context_each_step = rv_config_is(c, "model.context", "each_step");
+    if (rv_config_is(c, "model.attention.type", "bahdanau"))
+        r.attend = RV_ATTEND_BAHDANAU;
+    else if (rv_config_is(c, "model.attention.score", "dot"))
+        r.attend = RV_ATTEND_LUONG_DOT;
+    else if (rv_config_is(c, "model.attention.score", "general"))
+        r.attend = RV_ATTEND_LUONG_GENERAL;
+    else if (rv_config_is(c, "model.attention.score", "concat"))
+        r.attend = RV_ATTEND_LUONG_CONCAT;
+    else
+        r.context_each_step = rv_config_is(c, "model.context", "each_step");
     if (rv_config_has(c, "model.attention.size")) r.attention_size = rv_config_int(c, "model.attention.size");
-    if (rv_config_has(c, "model.attention.input_feeding")) r.input_feeding = rv_config_bool(c, "model.attention.input_feeding");
+    if (rv_config_has(c, "model.attention.input_feeding"))
+        r.input_feeding = rv_config_bool(c, "model.attention.input_feeding");
     if (rv_config_has(c, "model.attention.window")) r.local_window = rv_config_real(c, "model.attention.window");
     return r;
 }
@@ -170,8 +188,10 @@ static rv_decoder_config read_decoder(const rv_config *c, const rv_model_sizes *
         .dropout = rv_config_real(c, "model.dropout"),
     };
     const bool rnn = is(&p, "type", "rnn");
-    if (rnn) d.rnn = read_rnn(&p);
-    else d.transformer = read_transformer(&p, true);
+    if (rnn)
+        d.rnn = read_rnn(&p);
+    else
+        d.transformer = read_transformer(&p, true);
     if (rnn && encoded) d.reading = read_reading(c);
     return d;
 }
@@ -190,7 +210,8 @@ static rv_encoder_config read_encoder(const rv_config *c, const rv_model_sizes *
     if (is(&p, "type", "rnn")) {
         e.rnn = read_rnn(&p);
         e.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
-    } else e.transformer = read_transformer(&p, false);
+    } else
+        e.transformer = read_transformer(&p, false);
     return e;
 }
 

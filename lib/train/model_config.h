@@ -15,7 +15,8 @@ typedef struct {
 } rv_model_sizes;
 
 /** The settings of the model, read from model.* (checked before: cannot fail). */
-RV_API rv_model_config rv_model_config_read(const rv_config *config, const rv_head_kind *head, const rv_model_sizes *sizes);
+RV_API rv_model_config rv_model_config_read(const rv_config *config, const rv_head_kind *head,
+                                            const rv_model_sizes *sizes);
 
 enum { RV_MODEL_WORDS = 1536 };
 /** What the model is, in words: "encoder: GRU, bidirectional; decoder: GRU, additive attention [Bahdanau 2015]". */
@@ -28,8 +29,8 @@ typedef struct {
     int64_t base, unit; /**< as it is; what it must be a multiple of */
     int follows;        /**< place of another width of which it is `times` as wide, or -1 */
     int64_t times;
-    bool fine;          /**< beside the states: may be scaled apart from the others */
-    bool given;         /**< in the file; others have a default that follows, and are set only to be scaled apart */
+    bool fine;  /**< beside the states: may be scaled apart from the others */
+    bool given; /**< in the file; others have a default that follows, and are set only to be scaled apart */
 } rv_model_width;
 /** The widths of a model, the one that others follow first: what may be scaled without making it another kind of model.
  *  Returns how many. */

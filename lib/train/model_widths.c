@@ -12,7 +12,8 @@ static int64_t lcm(int64_t a, int64_t b) { return a / gcd(a, b) * b; }
 static rv_model_width *add(widths *s, const rv_config *c, const char *key) {
     if (!rv_config_has(c, key)) return NULL;
     rv_model_width *w = &s->w[s->n++];
-    *w = (rv_model_width){.key = key, .base = rv_config_int(c, key), .unit = 1, .follows = -1, .given = rv_config_given(c, key)};
+    *w = (rv_model_width){
+        .key = key, .base = rv_config_int(c, key), .unit = 1, .follows = -1, .given = rv_config_given(c, key)};
     return w;
 }
 
@@ -23,12 +24,14 @@ static int64_t heads(const rv_config *c, const char *type, const char *key) {
 
 /* True if the output layer is the embedding, so that what it reads is as wide as that. */
 static bool tied(const rv_config *c) {
-    return rv_config_is(c, "model.tie_embeddings", "true") || rv_config_is(c, "model.tie_embeddings", "decoder") || rv_config_is(c, "model.tie_embeddings", "all");
+    return rv_config_is(c, "model.tie_embeddings", "true") || rv_config_is(c, "model.tie_embeddings", "decoder") ||
+           rv_config_is(c, "model.tie_embeddings", "all");
 }
 
 static void collect(const rv_config *c, widths *s) {
     s->n = 0;
-    int64_t e = heads(c, "model.encoder.type", "model.encoder.num_heads"), d = heads(c, "model.decoder.type", "model.decoder.num_heads");
+    int64_t e = heads(c, "model.encoder.type", "model.encoder.num_heads"),
+            d = heads(c, "model.decoder.type", "model.decoder.num_heads");
     int64_t unit = lcm(e ? e : 1, d ? d : 1);
     if (rv_config_is(c, "model.position", "sinusoidal")) unit = lcm(unit, 2);
     rv_model_width *enc = add(s, c, "model.encoder.hidden_size"), *dec = add(s, c, "model.decoder.hidden_size");
@@ -42,15 +45,20 @@ static void collect(const rv_config *c, widths *s) {
     }
     bool reads_state = !rv_config_has(c, "model.readout_size");
     rv_model_width *emb = e || d || (tied(c) && reads_state) ? add(s, c, "model.embedding_dim") : NULL;
-    if (emb && !emb->given) s->n--; /* its default follows */
-    else if (emb) emb->follows = e || !enc ? 0 : 1, emb->times = 1;
-    static const char *const beside[] = {"model.encoder.ff_size", "model.decoder.ff_size", "model.attention.size", "model.pooling_size", "model.readout_size"};
+    if (emb && !emb->given)
+        s->n--; /* its default follows */
+    else if (emb)
+        emb->follows = e || !enc ? 0 : 1, emb->times = 1;
+    static const char *const beside[] = {"model.encoder.ff_size", "model.decoder.ff_size", "model.attention.size",
+                                         "model.pooling_size", "model.readout_size"};
     for (int i = 0; i < 5; i++) {
         const bool readout = i == 4;
         if (readout && tied(c)) continue;
         rv_model_width *w = add(s, c, beside[i]);
-        if (w && readout && !w->given) s->n--; /* as wide as the embedding, which stays */
-        else if (w) w->fine = true;
+        if (w && readout && !w->given)
+            s->n--; /* as wide as the embedding, which stays */
+        else if (w)
+            w->fine = true;
     }
     if (dec && enc && dec->follows < 0 && !d) dec->fine = true;
 }

@@ -10,7 +10,8 @@
 
 static const rv_ck_type real_type = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
 
-#define FIELD(path, type, member) {path, type, offsetof(rv_run_state, member), 0, false}
+#define FIELD(path, type, member)                                                                                      \
+    { path, type, offsetof(rv_run_state, member), 0, false }
 static const rv_field fields[] = {
     FIELD("/trainer/step", RV_CK_I64, step),
     FIELD("/trainer/epoch", RV_CK_I64, epoch),
@@ -19,7 +20,7 @@ static const rv_field fields[] = {
     {"/trainer/best_value", RV_CK_F64, offsetof(rv_run_state, best_value), RV_BEST_MAX, false},
     {"/trainer/best_step", RV_CK_I64, offsetof(rv_run_state, best_step), RV_BEST_MAX, false},
     FIELD("/trainer/n_best", RV_CK_I64, n_best),
-    {"/trainer/watched", RV_CK_U8, offsetof(rv_run_state, watched), sizeof ((rv_run_state *)0)->watched, true},
+    {"/trainer/watched", RV_CK_U8, offsetof(rv_run_state, watched), sizeof((rv_run_state *)0)->watched, true},
     FIELD("/trainer/bad_validations", RV_CK_I64, bad_validations),
     FIELD("/trainer/stopped", RV_CK_I64, stopped),
     {"/trainer/unvalidated", RV_CK_I64, offsetof(rv_run_state, unvalidated), 0, true},
@@ -35,11 +36,12 @@ static const rv_field fields[] = {
 rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, rv_save_mode mode) {
     rv_items items = {0};
     const rv_params *ps = parts->params;
-    for (int i = 0; i < ps->n; i++) rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, ps->p[i]->t.x, "/model/%s", ps->p[i]->name);
+    for (int i = 0; i < ps->n; i++)
+        rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, ps->p[i]->t.x, "/model/%s", ps->p[i]->name);
     for (int s = 0; s < rv_optim_slots(parts->optim); s++)
         for (int i = 0; i < ps->n; i++)
-            rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, rv_optim_slot(parts->optim, s, ps->p[i]), "/optimizer/%s/%s",
-                         rv_optim_slot_name(parts->optim, s), ps->p[i]->name);
+            rv_items_add(&items, real_type, ps->p[i]->t.ndim, ps->p[i]->t.dim, rv_optim_slot(parts->optim, s, ps->p[i]),
+                         "/optimizer/%s/%s", rv_optim_slot_name(parts->optim, s), ps->p[i]->name);
     rv_items_add_fields(&items, fields, parts->state);
     const char *source = rv_config_source(parts->config);
     char *resolved = rv_config_resolved(parts->config);
@@ -61,18 +63,21 @@ rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, rv_save_mode m
 }
 
 /* Copy the item named `group/name` into x, whose shape must be t's. */
-static rv_status read_tensor(const rv_checkpoint *saved, const char *group, const char *name, const rv_tensor *t, rv_real *x) {
+static rv_status read_tensor(const rv_checkpoint *saved, const char *group, const char *name, const rv_tensor *t,
+                             rv_real *x) {
     char path[768], want[RV_SHAPE_TEXT], got[RV_SHAPE_TEXT];
     snprintf(path, sizeof path, "%s/%s", group, name);
     const rv_ck_item *it = rv_checkpoint_find(saved, path);
     if (!it)
-        return rv_error(RV_ECKPT, "the checkpoint has no tensor %s: it is of another %s; put the experiment back, or give it another name or checkpoint.dir", path,
-                        strcmp(group, "/model") ? "optimizer" : "model");
+        return rv_error(RV_ECKPT,
+                        "the checkpoint has no tensor %s: it is of another %s; put the experiment back, or give it "
+                        "another name or checkpoint.dir",
+                        path, strcmp(group, "/model") ? "optimizer" : "model");
     rv_tensor shape = {.ndim = it->ndim};
     memcpy(shape.dim, it->dim, sizeof shape.dim);
     if (!rv_same_shape(t, &shape) || it->type != real_type)
-        return rv_error(RV_ECKPT, "tensor %s is %s in the checkpoint and %s in this model: it is of another model", path,
-                        rv_shape_text(&shape, got, sizeof got), rv_shape_text(t, want, sizeof want));
+        return rv_error(RV_ECKPT, "tensor %s is %s in the checkpoint and %s in this model: it is of another model",
+                        path, rv_shape_text(&shape, got, sizeof got), rv_shape_text(t, want, sizeof want));
     memcpy(x, it->data, (size_t)rv_numel(t) * sizeof *x);
     return RV_OK;
 }
@@ -82,8 +87,11 @@ rv_status rv_run_load_params(rv_params *ps, const rv_checkpoint *saved) {
     for (int i = 0; i < rv_checkpoint_count(saved); i++) {
         const char *path = rv_checkpoint_item(saved, i)->path;
         if (!strncmp(path, "/model/", 7) && !rv_params_find(ps, path + 7))
-            return rv_error(RV_ECKPT, "the checkpoint's tensor %s has no place in this model: it is of another model%s", path,
-                            strstr(path, "norm") && strstr(path, ".bias") ? ", or of a version whose bias: false left the normalisations theirs" : "");
+            return rv_error(RV_ECKPT, "the checkpoint's tensor %s has no place in this model: it is of another model%s",
+                            path,
+                            strstr(path, "norm") && strstr(path, ".bias")
+                                ? ", or of a version whose bias: false left the normalisations theirs"
+                                : "");
     }
     return RV_OK;
 }

@@ -11,20 +11,20 @@ enum { RV_BEST_MAX = 16 }; /**< most checkpoints that keep_best can ask for */
 
 /** The trainer's own numbers. */
 typedef struct {
-    int64_t step;         /**< updates done */
+    int64_t step; /**< updates done */
     int64_t epoch;
-    int64_t tokens;       /**< predictions trained on */
-    double running_loss;  /**< exponential mean, for the progress bar */
+    int64_t tokens;                 /**< predictions trained on */
+    double running_loss;            /**< exponential mean, for the progress bar */
     double best_value[RV_BEST_MAX]; /**< the watched metric's best values, best first ... */
     int64_t best_step[RV_BEST_MAX]; /**< ... and the steps that had them */
     int64_t n_best;
-    char watched[32];     /**< that metric and its mode: "bleu max" */
-    int64_t bad_validations;        /**< in a row without a new best */
-    int64_t stopped;      /**< 1: early stopping ended the run */
-    int64_t unvalidated;  /**< 1: this step's validation is still to be done; a signal came first */
+    char watched[32];        /**< that metric and its mode: "bleu max" */
+    int64_t bad_validations; /**< in a row without a new best */
+    int64_t stopped;         /**< 1: early stopping ended the run */
+    int64_t unvalidated;     /**< 1: this step's validation is still to be done; a signal came first */
     rv_schedule_state schedule;
     uint64_t seed;
-    uint64_t rng_step;    /**< counter of the tape's random numbers */
+    uint64_t rng_step; /**< counter of the tape's random numbers */
 } rv_run_state;
 
 /** Parts that a checkpoint is made from. */

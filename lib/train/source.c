@@ -13,7 +13,8 @@ rv_tokenizer_spec rv__tokenizer_spec(const rv_config *c) {
     if (rv_config_has(c, "tokenizer.vocab_size")) spec.vocab_size = rv_config_int(c, "tokenizer.vocab_size");
     if (rv_config_has(c, "tokenizer.min_frequency")) spec.min_frequency = rv_config_int(c, "tokenizer.min_frequency");
     if (rv_config_has(c, "tokenizer.lowercase")) spec.lowercase = rv_config_bool(c, "tokenizer.lowercase");
-    if (rv_config_has(c, "tokenizer.normalization")) rv_normal_form_parse(rv_config_text(c, "tokenizer.normalization"), &spec.normalization);
+    if (rv_config_has(c, "tokenizer.normalization"))
+        rv_normal_form_parse(rv_config_text(c, "tokenizer.normalization"), &spec.normalization);
     return spec;
 }
 
@@ -26,19 +27,23 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
     char path[64];
     const rv_ck_item *vocab = rv_checkpoint_find(saved, item_path(path, sizeof path, name, "vocab"));
     const rv_ck_item *merges = rv_checkpoint_find(saved, item_path(path, sizeof path, name, "merges"));
-    if (!vocab || !merges) return rv_error(RV_ECKPT, "%s holds no tokenizer; it was not written by ravel train", rv_checkpoint_path(saved));
+    if (!vocab || !merges)
+        return rv_error(RV_ECKPT, "%s holds no tokenizer; it was not written by ravel train",
+                        rv_checkpoint_path(saved));
     return rv_tokenizer_load(vocab->data, (size_t)rv_ck_count(vocab), merges->data, (size_t)rv_ck_count(merges), out);
 }
 
 const char rv__classes_path[] = "/tokenizer/classes";
 
 const char *rv__part_name(rv_subset subset) {
-    static const char *const names[] = {[RV_SUBSET_TRAIN] = "training", [RV_SUBSET_VALID] = "validation", [RV_SUBSET_TEST] = "test"};
+    static const char *const names[] = {
+        [RV_SUBSET_TRAIN] = "training", [RV_SUBSET_VALID] = "validation", [RV_SUBSET_TEST] = "test"};
     return names[subset];
 }
 
 rv_status rv__no_part(rv_subset subset) {
-    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)", rv__part_name(subset));
+    return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)",
+                    rv__part_name(subset));
 }
 
 double rv__replace_rare(const rv_config *c) {
@@ -53,8 +58,8 @@ int64_t rv__words_of(const char *line) {
 
 void rv__say_unknown(rv_subset subset, const char *side, int64_t unknown, int64_t tokens) {
     if (unknown)
-        rv_info("%s part: %.3g %% of the %stokens are <unk> (%lld of %lld)", rv__part_name(subset), 100. * (double)unknown / (double)tokens, side,
-                (long long)unknown, (long long)tokens);
+        rv_info("%s part: %.3g %% of the %stokens are <unk> (%lld of %lld)", rv__part_name(subset),
+                100. * (double)unknown / (double)tokens, side, (long long)unknown, (long long)tokens);
 }
 
 /* PREFIX.LANGUAGE, or PREFIX itself without a language; FILE.gz if there is only that. */

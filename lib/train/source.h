@@ -39,8 +39,8 @@ typedef struct {
     void (*next)(rv_source *s, rv_batch *b);
     /** The batch that needs the most memory; the cursor stays. NULL: all are alike. */
     void (*largest)(rv_source *s, rv_batch *b);
-    /** Where the next batch is. Setting it makes the batches go on from there, the same to the bit; RV_ECKPT if it cannot
-     *  belong to these data. */
+    /** Where the next batch is. Setting it makes the batches go on from there, the same to the bit; RV_ECKPT if it
+     * cannot belong to these data. */
     rv_cursor (*cursor)(const rv_source *s);
     rv_status (*seek)(rv_source *s, rv_cursor cursor);
     /** Training batches that so many passes take, rounded up; NULL: there are no passes. */
@@ -48,9 +48,9 @@ typedef struct {
     /** Rows and lengths of a mean batch; without data of one sequence. */
     void (*typical)(const rv_source *s, double *B, double *S, double *T);
 
-    /** Whether a part can be measured: RV_EDATA with the remedy where there is none, or too little of it. watched, before
-     *  training: or where the metric that stops it early cannot be, or the test part could not be; a warning names other
-     *  metrics that cannot. */
+    /** Whether a part can be measured: RV_EDATA with the remedy where there is none, or too little of it. watched,
+     * before training: or where the metric that stops it early cannot be, or the test part could not be; a warning
+     * names other metrics that cannot. */
     rv_status (*check)(rv_source *s, rv_subset subset, bool watched);
     /** Every example of a part once, in batches, of which a text gives the first `most` (0: all), other sources all;
      *  *rows: their rows, so many that rv_batch.index is below. Errors: as check, RV_ENOMEM. */
@@ -75,11 +75,12 @@ struct rv_source {
     const rv_source_kind *kind;
     const rv_config *config;
     rv_model_sizes sizes;
-    rv_tokenizer *in, *out; /**< of what an encoder and a decoder read; the same one if joint; NULL where there is none */
-    int n_classes;          /**< labels of a head `class`, in the order of its outputs */
+    rv_tokenizer *in,
+        *out;      /**< of what an encoder and a decoder read; the same one if joint; NULL where there is none */
+    int n_classes; /**< labels of a head `class`, in the order of its outputs */
     const char *const *class_name;
-    uint64_t hash;          /**< of the data: tells a resumed run that they have changed; 0: they are made, not read */
-    bool carries;           /**< training batches go on from one another (rv_batch.continues), and passes, too */
+    uint64_t hash; /**< of the data: tells a resumed run that they have changed; 0: they are made, not read */
+    bool carries;  /**< training batches go on from one another (rv_batch.continues), and passes, too */
 };
 
 #define RV_SOURCE(name) RV_API const rv_source_kind rv__source_##name;

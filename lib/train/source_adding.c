@@ -35,7 +35,8 @@ static void describe_data(adding *a) {
 }
 
 static rv_model_sizes sizes(const rv_config *c) {
-    return (rv_model_sizes){.numbers = RV_ADDING_INPUTS, .outputs = 1, .positions = rv_config_int(c, "data.max_length")};
+    return (rv_model_sizes){
+        .numbers = RV_ADDING_INPUTS, .outputs = 1, .positions = rv_config_int(c, "data.max_length")};
 }
 
 static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_source **out) {
@@ -52,7 +53,9 @@ static rv_status open(const rv_config *config, const rv_checkpoint *saved, bool 
 
 static void give(const rv_adding_batch *b, rv_batch *out) {
     *out = (rv_batch){.source = {.B = b->B, .T = b->T, .numbers = b->x, .lengths = b->lengths},
-                      .B = b->B, .number = b->target, .targets = b->B};
+                      .B = b->B,
+                      .number = b->target,
+                      .targets = b->B};
     for (int64_t i = 0; i < b->B; i++) out->steps += b->lengths[i]; /* what tokens are elsewhere */
 }
 

@@ -16,7 +16,8 @@ static rv_status load_files(pairs *t, const rv_tokenizer_spec *spec, rv_tokenize
     static const char *const keys[] = {"data.train", "data.valid", "data.test"};
     const rv_config *c = t->rows.base.config;
     const int64_t most = rv_config_int(c, "data.max_length");
-    const char *from = rv_config_text(c, "data.src"), *to = rv_config_has(c, "data.tgt") ? rv_config_text(c, "data.tgt") : NULL;
+    const char *from = rv_config_text(c, "data.src"),
+               *to = rv_config_has(c, "data.tgt") ? rv_config_text(c, "data.tgt") : NULL;
     char buf[6][4096];
     rv_parallel_files files = {0};
     rv_parallel_paths *const parts[] = {&files.train, &files.valid, &files.test};
@@ -34,7 +35,8 @@ static rv_status load_files(pairs *t, const rv_tokenizer_spec *spec, rv_tokenize
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
     for (int i = 0; i < 2 && rv_config_has(c, "data.columns"); i++)
         files.columns[i] = (int)rv_config_int_at(c, "data.columns", i);
-    if (status == RV_OK) status = rv_parallel_load(&files, spec, t->joint, src, tgt, most, &t->data);
+    if (status == RV_OK)
+        status = rv_parallel_load(&files, spec, t->joint, src, tgt, most, &t->data);
     else {
         if (tgt != src) rv_tokenizer_destroy(tgt);
         rv_tokenizer_destroy(src);

@@ -22,7 +22,8 @@ static void say_unknown(const rv__rows *r) {
         const rv_pairs *p = r->part[i];
         if (!p->n) continue;
         const char *side = p->tgt_at ? "source " : "";
-        rv__say_unknown((rv_subset)i, side, rv_tokenizer_unknown(r->base.in, p->src_ids, p->src_at[p->n]), p->src_at[p->n]);
+        rv__say_unknown((rv_subset)i, side, rv_tokenizer_unknown(r->base.in, p->src_ids, p->src_at[p->n]),
+                        p->src_at[p->n]);
         if (p->tgt_at)
             rv__say_unknown((rv_subset)i, "target ", rv_tokenizer_unknown(r->base.out, p->tgt_ids, p->tgt_at[p->n]),
                             p->tgt_at[p->n]);
@@ -74,8 +75,14 @@ rv_model_sizes rv__rows_sizes(const rv_config *c) {
 /* labels: room for the rows' of `from`, or NULL. */
 static void give(const rv_pair_batch *b, const int32_t *from, int32_t *labels, rv_batch *out) {
     *out = (rv_batch){.source = {.B = b->B, .T = b->S, .ids = b->src, .lengths = b->src_lengths},
-                      .B = b->B, .T = b->T, .in = b->tgt_in, .out = b->tgt_out, .lengths = b->tgt_lengths,
-                      .targets = b->targets, .steps = b->targets, .index = b->index};
+                      .B = b->B,
+                      .T = b->T,
+                      .in = b->tgt_in,
+                      .out = b->tgt_out,
+                      .lengths = b->tgt_lengths,
+                      .targets = b->targets,
+                      .steps = b->targets,
+                      .index = b->index};
     if (!from) return;
     out->steps = 0; /* tokens of the texts, since nothing predicts tokens */
     for (int64_t i = 0; i < b->B; i++) {
@@ -133,13 +140,15 @@ void rv__rows_pass_end(rv_pass *p) {
     rv_free(p);
 }
 
-static rv_status begin(const rv__rows *r, rv_subset subset, int64_t most, const rv_pair_batch_spec *spec, rv_pass **out) {
+static rv_status begin(const rv__rows *r, rv_subset subset, int64_t most, const rv_pair_batch_spec *spec,
+                       rv_pass **out) {
     rv_pass *p = *out = rv_alloc(sizeof *p);
     if (!p) return RV_ENOMEM;
     *p = (rv_pass){.pairs = *r->part[subset], .label = r->label[subset]};
     if (p->pairs.n > most) p->pairs.n = most;
     rv_status status = rv_pair_pass_create(&p->pairs, spec, &p->of);
-    if (status == RV_OK && p->label && !(p->labels = rv_alloc((size_t)p->pairs.n * sizeof *p->labels))) status = RV_ENOMEM;
+    if (status == RV_OK && p->label && !(p->labels = rv_alloc((size_t)p->pairs.n * sizeof *p->labels)))
+        status = RV_ENOMEM;
     if (status == RV_OK) return RV_OK;
     rv__rows_pass_end(p);
     *out = NULL;
@@ -173,8 +182,9 @@ rv_status rv__rows_look(rv_source *s, int64_t length, rv_pass **out, int64_t *ex
     const rv__rows *r = (const rv__rows *)s;
     const rv_pairs *p = r->part[RV_SUBSET_VALID];
     if (!p->n)
-        return rv_error(RV_EDATA, "gradient flow is measured on validation %s, and there are none; name a part in data "
-                                  "(ravel config explain data)",
+        return rv_error(RV_EDATA,
+                        "gradient flow is measured on validation %s, and there are none; name a part in data "
+                        "(ravel config explain data)",
                         p->tgt_at || !r->label[RV_SUBSET_TRAIN] ? "pairs" : "texts");
     *examples = p->n < RV_LOOK_EXAMPLES ? p->n : RV_LOOK_EXAMPLES;
     *longest = p->src_longest + 1; /* <eos> */

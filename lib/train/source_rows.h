@@ -1,5 +1,5 @@
-/* Sources of rows of text, each an example of its own: pairs of sentences, or texts and their classes. What differs is how
- * they are loaded. */
+/* Sources of rows of text, each an example of its own: pairs of sentences, or texts and their classes. What differs is
+ * how they are loaded. */
 #ifndef RV_TRAIN_SOURCE_ROWS_H
 #define RV_TRAIN_SOURCE_ROWS_H
 
@@ -12,7 +12,7 @@ typedef struct {
     const int32_t *label[3]; /* of each row of a part; NULL: rows have a target side */
     rv_pair_batches *batches;
     rv_pair_batch_spec spec;
-    int32_t *labels;         /* of the training batch */
+    int32_t *labels; /* of the training batch */
     rv_rare src_rare, tgt_rare;
 } rv__rows;
 

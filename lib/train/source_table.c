@@ -38,7 +38,8 @@ static void read_columns(const rv_config *c, rv_table_files *files) {
 /* What is wrong with the columns of text, beside the label's, is said of where they stand. */
 static rv_status at_columns(const rv_config *c, rv_status status) {
     static const char key[] = "data.text_columns";
-    if (status != RV_EUSAGE || strncmp(rv_error_message(), key, sizeof key - 1) || !rv_config_has(c, key)) return status;
+    if (status != RV_EUSAGE || strncmp(rv_error_message(), key, sizeof key - 1) || !rv_config_has(c, key))
+        return status;
     return rv_error_context(status, "%s: ", rv_config_where(c, key));
 }
 
@@ -83,7 +84,8 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
     read_columns(c, &files);
     if (status == RV_OK)
         status = rv_table_load(&files, &spec, tokenizer, classes, n, rv_config_int(c, "data.max_length"), &t->data);
-    else rv_tokenizer_destroy(tokenizer);
+    else
+        rv_tokenizer_destroy(tokenizer);
     rv_dataset_destroy(dataset);
     return at_columns(c, status);
 }
@@ -105,8 +107,10 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     const char **classes = NULL;
     if (text) classes = class_lines(memcpy(text, it->data, bytes), bytes, &n);
     rv_status status = RV_ENOMEM;
-    if (classes) status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
-    else rv_tokenizer_destroy(tokenizer);
+    if (classes)
+        status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
+    else
+        rv_tokenizer_destroy(tokenizer);
     rv_free(classes);
     rv_free(text);
     return status;

@@ -42,22 +42,28 @@ static rv_status load_data(windows *w, const rv_checkpoint *saved, rv_tokenizer 
     files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
     if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
         status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);
-    if (status == RV_OK) status = rv_corpus_load(&files, &spec, tokenizer, &w->corpus);
-    else rv_tokenizer_destroy(tokenizer);
+    if (status == RV_OK)
+        status = rv_corpus_load(&files, &spec, tokenizer, &w->corpus);
+    else
+        rv_tokenizer_destroy(tokenizer);
     rv_dataset_destroy(dataset);
     return status;
 }
 
 static const rv_split *split(rv_source *s, rv_subset subset) {
     windows *w = (windows *)s;
-    return subset == RV_SUBSET_TRAIN ? &w->corpus.train : subset == RV_SUBSET_VALID ? &w->corpus.valid : &w->corpus.test;
+    return subset == RV_SUBSET_TRAIN   ? &w->corpus.train
+           : subset == RV_SUBSET_VALID ? &w->corpus.valid
+                                       : &w->corpus.test;
 }
 
 static rv_status load(windows *w, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer = NULL;
     RV_TRY(rv__vocabulary_one(w->base.config, saved, NULL, &tokenizer));
-    if (with_data) RV_TRY(load_data(w, saved, tokenizer));
-    else w->corpus.tokenizer = tokenizer;
+    if (with_data)
+        RV_TRY(load_data(w, saved, tokenizer));
+    else
+        w->corpus.tokenizer = tokenizer;
     for (int i = 0; with_data && i < 3; i++) {
         const rv_split *part = split(&w->base, (rv_subset)i);
         rv__say_unknown((rv_subset)i, "", part->unknown, part->n);
@@ -90,7 +96,9 @@ static void close(rv_source *s) {
     rv_free(w);
 }
 
-static rv_model_sizes sizes(const rv_config *c) { return (rv_model_sizes){.positions = rv_config_int(c, "train.batch.length")}; }
+static rv_model_sizes sizes(const rv_config *c) {
+    return (rv_model_sizes){.positions = rv_config_int(c, "train.batch.length")};
+}
 
 static rv_status open(const rv_config *c, const rv_checkpoint *saved, bool with_data, rv_source **out) {
     windows *w = rv_alloc(sizeof *w);
@@ -170,7 +178,8 @@ static rv_status check(rv_source *s, rv_subset subset, bool watched) {
 static rv_letters letters(rv_source *s, rv_subset subset) {
     const rv_split *part = split(s, subset);
     const rv_tokens_text *text = &part->text;
-    rv_letters l = {.targets = part->n - 1, .chars = text->chars - text->first_chars, .bytes = text->bytes - text->first_bytes};
+    rv_letters l = {
+        .targets = part->n - 1, .chars = text->chars - text->first_chars, .bytes = text->bytes - text->first_bytes};
     if (part->unknown) l.chars = l.bytes = 0; /* <unk> does not say which */
     return l;
 }

@@ -6,10 +6,9 @@
 #include "train/task.h"
 
 /** Copy what the entries of init name into the parameters, in their order, and say what was taken and what was not.
- *  `task` tells this run's vocabulary, which must be the other one's where an embedding or an output layer is taken, as its
- *  classes must be where an output layer of classes is.
- *  RV_EUSAGE if a part is not there, or has no place; RV_ECKPT if a file cannot be read or a tensor does not fit: then
- *  params may have been changed. All messages name the entry. */
+ *  `task` tells this run's vocabulary, which must be the other one's where an embedding or an output layer is taken, as
+ * its classes must be where an output layer of classes is. RV_EUSAGE if a part is not there, or has no place; RV_ECKPT
+ * if a file cannot be read or a tensor does not fit: then params may have been changed. All messages name the entry. */
 RV_API rv_status rv_take_parts(const rv_config *config, rv_task *task, rv_params *params);
 
 #endif

@@ -87,15 +87,18 @@ static rv_status fill(rv_task *t, const rv_checkpoint *saved, bool with_data, rv
     return RV_OK;
 }
 
-rv_status rv_task_create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out) {
+rv_status rv_task_create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params,
+                         rv_task **out) {
     rv_task *t = rv_alloc(sizeof *t);
     if (!t) return RV_ENOMEM;
     t->kind = rv_task_find(rv_config_text(config, "task"));
     t->config = config;
     if (rv_config_has(config, "train.label_smoothing")) t->smoothing = rv_config_real(config, "train.label_smoothing");
     const rv_status status = fill(t, saved, with_data, params);
-    if (status == RV_OK) *out = t;
-    else rv_task_destroy(t);
+    if (status == RV_OK)
+        *out = t;
+    else
+        rv_task_destroy(t);
     return status;
 }
 
@@ -153,8 +156,8 @@ static void most_probable(const rv_model *m, const rv_tensor *logits, int64_t B,
         }
 }
 
-/* Scheduled sampling in parallel [Duckworth 2019]: the model predicts every token from the true ones before it, then each
- * input is replaced, with probability p, by what was predicted for its place. */
+/* Scheduled sampling in parallel [Duckworth 2019]: the model predicts every token from the true ones before it, then
+ * each input is replaced, with probability p, by what was predicted for its place. */
 static const int32_t *mix(rv_tape *tape, rv_task *t, const rv_memory *memory, double p) {
     const rv_batch *b = &t->batch;
     int32_t *mixed = rv_tape_alloc(tape, (size_t)(2 * b->B * b->T) * sizeof *mixed);

@@ -1,7 +1,7 @@
 /** A task: data, vocabularies and a model, as an experiment names them, and all that is done with the three together.
  *
- *  What is particular to one kind of task is a line of tasks.def; the trainer owns the step, the optimiser, checkpoints and
- *  the log. */
+ *  What is particular to one kind of task is a line of tasks.def; the trainer owns the step, the optimiser, checkpoints
+ * and the log. */
 #ifndef RV_TRAIN_TASK_H
 #define RV_TRAIN_TASK_H
 
@@ -31,12 +31,13 @@ RV_API const rv_task_kind *rv_task_kinds(int *n);
 
 /* ---- beginning and end */
 
-/** Load the data and declare the model's parameters. saved: a checkpoint whose vocabularies to use, or NULL to make them
- *  from the training data. with_data false: the model alone (to decode with). Free with rv_task_destroy. */
-RV_API rv_status rv_task_create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params, rv_task **out);
+/** Load the data and declare the model's parameters. saved: a checkpoint whose vocabularies to use, or NULL to make
+ * them from the training data. with_data false: the model alone (to decode with). Free with rv_task_destroy. */
+RV_API rv_status rv_task_create(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_params *params,
+                                rv_task **out);
 RV_API void rv_task_destroy(rv_task *t);
-/** Make the model again as `config` has it, which differs in the model's widths alone; params gets what it declares. Data,
- *  vocabularies and batches stay, and the batches start again. After an error the task can only be destroyed. */
+/** Make the model again as `config` has it, which differs in the model's widths alone; params gets what it declares.
+ * Data, vocabularies and batches stay, and the batches start again. After an error the task can only be destroyed. */
 RV_API rv_status rv_task_rebuild(rv_task *t, const rv_config *config, rv_params *params);
 
 RV_API const rv_task_kind *rv_task_kind_of(const rv_task *t);
@@ -46,14 +47,14 @@ RV_API const rv_config *rv_task_config(const rv_task *t);
 
 /* ---- training */
 
-/** Fetch the next training batch, or the one that needs the most memory, which leaves the cursor where it is; it holds until
- *  the next call. */
+/** Fetch the next training batch, or the one that needs the most memory, which leaves the cursor where it is; it holds
+ * until the next call. */
 RV_API const rv_batch *rv_task_next(rv_task *t);
 RV_API const rv_batch *rv_task_largest(rv_task *t);
 /** Mean loss of the fetched batch -> scalar. NULL: sticky error on the tape. */
 RV_API rv_tensor *rv_task_loss(rv_tape *tape, rv_task *t);
-/** The step succeeded: the batches fetched and the state carried since the last commit count from now on. Saves made before
- *  a commit see the cursor and state of the commit before. */
+/** The step succeeded: the batches fetched and the state carried since the last commit count from now on. Saves made
+ * before a commit see the cursor and state of the commit before. */
 RV_API void rv_task_commit(rv_task *t);
 RV_API int64_t rv_task_epoch(const rv_task *t);
 /** Training batches that so many passes over the data take, rounded up. Data that are made have no passes, and no
@@ -88,30 +89,30 @@ RV_API double rv_metrics_value(const rv_metrics_result *r, const char *name);
 
 /** Whether rv_task_evaluate could begin: as rv_source_kind.check. */
 RV_API rv_status rv_task_check(rv_task *t, rv_subset subset, bool watched);
-/** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none; what rv_stop_requested says
- *  ends it early. final: as a result is measured, all of it; otherwise as a validation in training may be, cheaper
- *  (train.validate_*). Leaves the training cursor and state as they were. */
+/** Measure a part of the data with the metrics of the configuration; RV_EDATA when there is none; what
+ * rv_stop_requested says ends it early. final: as a result is measured, all of it; otherwise as a validation in
+ * training may be, cheaper (train.validate_*). Leaves the training cursor and state as they were. */
 RV_API rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool final, rv_metrics_result *out);
 enum { RV_CONFUSION_MOST = 1000 };
-/** What each class was taken for in the last rv_task_evaluate: (C, C), row the true class, column the one that was told;
- *  C = rv_source.n_classes. It holds until the next one. NULL before it, and of a task without classes
- *  or with more than RV_CONFUSION_MOST. */
+/** What each class was taken for in the last rv_task_evaluate: (C, C), row the true class, column the one that was
+ * told; C = rv_source.n_classes. It holds until the next one. NULL before it, and of a task without classes or with
+ * more than RV_CONFUSION_MOST. */
 RV_API const int64_t *rv_task_confusion(const rv_task *t);
-/** Each example of a part (of a text: spans of it), in the data's order; translated as decode.* says. Errors: the sink's, and
- *  as rv_task_evaluate. */
+/** Each example of a part (of a text: spans of it), in the data's order; translated as decode.* says. Errors: the
+ * sink's, and as rv_task_evaluate. */
 RV_API rv_status rv_task_examples(rv_tape *tape, rv_task *t, rv_subset subset, rv_example_sink sink, void *ctx);
 
 /* ---- translations (translations.c) */
 
 /** True if the task's sources are pairs of texts, so that it translates. */
 RV_API bool rv_task_translates(const rv_task *t);
-/** Pairs of a part; n = 0 for one that was not loaded. Validation and test pairs are in the files' order. Of a task that
- *  does not translate: NULL. */
+/** Pairs of a part; n = 0 for one that was not loaded. Validation and test pairs are in the files' order. Of a task
+ * that does not translate: NULL. */
 RV_API const rv_pairs *rv_task_pairs(rv_task *t, rv_subset subset);
 /** The search that decode.* describes, with the vocabularies' marks; n_best 1, and <unk> may be produced. */
 RV_API rv_translate_options rv_task_search(const rv_task *t);
-/** The model writes lower case alone (tokenizer.lowercase): its BLEU against references with capitals is low by that, and
- *  bleu_lc is reported, too. */
+/** The model writes lower case alone (tokenizer.lowercase): its BLEU against references with capitals is low by that,
+ * and bleu_lc is reported, too. */
 RV_API bool rv_task_lowercase(const rv_task *t);
 /** Put the tokens of each source sentence of a part into a random order (rv_pairs_shuffle_sources with the experiment's
  *  seed), for evaluations to come: what does the model make of the order? Not for a part that is trained on. */
@@ -122,10 +123,10 @@ typedef struct {
     double bleu, chrf; /**< against the references as they are */
     double bleu_lc;    /**< BLEU of both in lower case, as sacreBLEU -lc has it */
 } rv_length_bin;
-/** Translate a part with this beam and score it by source length [Bahdanau 2015, fig. 2]: bins (edges + 1), bin i those with
- *  up to most[i] (rising) words and more than most[i - 1], the last bin the longer ones. Errors: RV_EDATA without such a
- *  part, RV_EUSAGE for a task that does not translate, those of rv_translate. */
-RV_API rv_status rv_task_by_length(rv_tape *tape, rv_task *t, rv_subset subset, int beam, int edges, const int64_t *most,
-                                   rv_length_bin *bins);
+/** Translate a part with this beam and score it by source length [Bahdanau 2015, fig. 2]: bins (edges + 1), bin i those
+ * with up to most[i] (rising) words and more than most[i - 1], the last bin the longer ones. Errors: RV_EDATA without
+ * such a part, RV_EUSAGE for a task that does not translate, those of rv_translate. */
+RV_API rv_status rv_task_by_length(rv_tape *tape, rv_task *t, rv_subset subset, int beam, int edges,
+                                   const int64_t *most, rv_length_bin *bins);
 
 #endif

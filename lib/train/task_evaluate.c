@@ -15,7 +15,7 @@ typedef struct {
     rv_row_score *score; /* of each row, in the order of the data; one that was not filled has no tokens */
     int64_t *length;     /* of its source */
     int64_t rows;
-    rv__spans *spans;    /* of a text: each target goes to its own, too; or NULL */
+    rv__spans *spans; /* of a text: each target goes to its own, too; or NULL */
 } scores;
 
 static void scores_free(scores *s) {
@@ -150,11 +150,13 @@ static void add_numbers(const rv_task *t, const scores *s, const sums *all, rv_m
 
 static rv_status add_translations(rv_tape *tape, rv_task *t, rv_subset subset, bool final, rv_metrics_result *out) {
     rv_length_bin all;
-    if (!rv_task_translates(t) || !(rv_task_measures(t->config, "bleu") || rv_task_measures(t->config, "chrf"))) return RV_OK;
+    if (!rv_task_translates(t) || !(rv_task_measures(t->config, "bleu") || rv_task_measures(t->config, "chrf")))
+        return RV_OK;
     const int64_t beam = rv_config_int(t->config, final ? "decode.beam_size" : "train.validate_beam_size");
     RV_TRY(rv_task_by_length(tape, t, subset, (int)beam, 0, NULL, &all));
     add(t, out, "bleu", all.bleu);
-    if (rv_task_measures(t->config, "bleu") && rv_task_lowercase(t)) out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
+    if (rv_task_measures(t->config, "bleu") && rv_task_lowercase(t))
+        out->m[out->n++] = (rv_metric){"bleu_lc", all.bleu_lc};
     add(t, out, "chrf", all.chrf);
     return RV_OK;
 }
@@ -179,8 +181,10 @@ rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool fin
     rv_status status = score_part(tape, t, subset, all ? 0 : rv_config_int(t->config, "train.validate_batches"), &s);
     if (status == RV_OK) {
         const sums total = sum_of(&s);
-        if (t->kind->head == &rv__head_number) add_numbers(t, &s, &total, out);
-        else add_predictions(t, subset, &total, out);
+        if (t->kind->head == &rv__head_number)
+            add_numbers(t, &s, &total, out);
+        else
+            add_predictions(t, subset, &total, out);
         status = add_classes(t, &s, out);
     }
     scores_free(&s);
@@ -216,10 +220,12 @@ static rv_status compare_texts(rv_example *e) {
     return rv_chrf_count(&(rv_chrf_options){0}, e->hypothesis, 1, &e->reference, &e->chrf);
 }
 
-static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const rv_text *texts, rv_example_sink sink, void *ctx) {
+static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const rv_text *texts, rv_example_sink sink,
+                           void *ctx) {
     rv_status status = RV_OK;
     for (int64_t i = 0; i < s->rows && status == RV_OK; i++) {
-        rv_example e = {.source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
+        rv_example e = {
+            .source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
         if (t->source->kind->describe) t->source->kind->describe(t->source, subset, i, &e);
         if (t->source->n_classes) {
             e.labelled = true;

@@ -13,8 +13,8 @@ struct rv_task {
     rv_model *model;
     /* As checkpoints keep them: of `in` and `out`, joint or alone the first; names of classes, a line each. */
     rv_text vocab[2], merges[2], classes;
-    int64_t *confusion;          /* of the last rv_task_evaluate, or NULL */
-    rv_batch batch;              /* the fetched one */
+    int64_t *confusion; /* of the last rv_task_evaluate, or NULL */
+    rv_batch batch;     /* the fetched one */
     rv_cursor committed;
     double smoothing;
     /* Carried state of truncated back-propagation, NULL otherwise. `kept` is what it was at the last commit. */

@@ -1,5 +1,5 @@
-/** A trained model opened for use: from a run's folder (its best checkpoint) or a checkpoint file, which carries its own
- *  configuration and tokenizer. */
+/** A trained model opened for use: from a run's folder (its best checkpoint) or a checkpoint file, which carries its
+ * own configuration and tokenizer. */
 #ifndef RV_TRAIN_TRAINED_H
 #define RV_TRAIN_TRAINED_H
 
@@ -18,7 +18,8 @@ typedef struct {
  * overrides are applied to the configuration in the checkpoint. with_data: load the data set too; a warning if its
  * text is not that of the training, unless overrides give data of their own. On an error nothing is kept. Release with
  * rv_trained_close. */
-RV_API rv_status rv_trained_open(const char *path, int n_overrides, const char *const *overrides, bool with_data, rv_trained *out);
+RV_API rv_status rv_trained_open(const char *path, int n_overrides, const char *const *overrides, bool with_data,
+                                 rv_trained *out);
 RV_API void rv_trained_close(rv_trained *t);
 
 #endif

@@ -33,11 +33,11 @@ typedef struct {
     rv_run_state s;
     const char *length_key; /* of the length of the run: train.max_steps or train.epochs */
     int64_t max_steps, accumulate, validate_every, checkpoint_every, log_every;
-    int64_t saved_unvalidated; /* of the latest checkpoint: as in its state */
+    int64_t saved_unvalidated;      /* of the latest checkpoint: as in its state */
     int64_t saved_step, shown_best; /* of the latest checkpoint, and of the one that best.h5 shows; -1: none */
     double clip;
     double first_loss, last_loss; /* of this process's step 1, and of its latest validation; NaN: there was none */
-    const char *watched; /* the metric that decides what is best */
+    const char *watched;          /* the metric that decides what is best */
     bool minimise;
     int failed_saves, keep_last, keep_best;
 } run;
@@ -52,9 +52,9 @@ static rv_status diverged(run *r, rv_status status);
 
 typedef const rv_batch *fetch(rv_task *task);
 
-/* Gradients of one step's micro-batches, which are still to be multiplied by *scale; *loss is the mean over all their targets. The
- * loss of each is a mean, too: so it is weighted by its targets, of which the first one's stand for all until they are counted. Where
- * all have as many, *scale is exactly 1. */
+/* Gradients of one step's micro-batches, which are still to be multiplied by *scale; *loss is the mean over all their
+ * targets. The loss of each is a mean, too: so it is weighted by its targets, of which the first one's stand for all
+ * until they are counted. Where all have as many, *scale is exactly 1. */
 static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tokens, double *scale) {
     const double parts = (double)r->accumulate;
     double first = 0, targets = 0;
@@ -88,7 +88,10 @@ static rv_status train_step(run *r) {
     if (r->s.step == 0) r->first_loss = loss;
     double norm;
     rv_status status = rv_grad_norm(r->params, &norm);
-    if (status == RV_OK && !isfinite(loss)) status = rv_error(RV_EDIVERGED, "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up", loss);
+    if (status == RV_OK && !isfinite(loss))
+        status = rv_error(RV_EDIVERGED,
+                          "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up",
+                          loss);
     if (status != RV_OK) {
         r->s.rng_step = rng_before;
         return diverged(r, status);
@@ -143,7 +146,8 @@ static rv_status save(run *r, bool last) {
     const bool again = r->saved_step == r->s.step;
     if (again && r->saved_unvalidated == r->s.unvalidated) return RV_OK;
     rv_run_parts parts = parts_of(r);
-    rv_status status = rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
+    rv_status status =
+        rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
     if (status != RV_OK) return rv_error_context(status, "after step %lld: ", (long long)r->s.step);
     rv_metrics_sync(r->metrics);
     status = rv_run_save(&parts, r->dir, again ? RV_SAVE_AGAIN : RV_SAVE_NEW);
@@ -184,8 +188,10 @@ static const char *causes(const run *r, char *text, size_t size) {
 static rv_status keep_state(run *r, rv_status status, const char *what, const char *then) {
     char why[1024], kept[1024];
     snprintf(why, sizeof why, "%s", rv_error_message());
-    if (r->s.step == 0) snprintf(kept, sizeof kept, "is the initial one");
-    else if (save(r, true) != RV_OK) snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
+    if (r->s.step == 0)
+        snprintf(kept, sizeof kept, "is the initial one");
+    else if (save(r, true) != RV_OK)
+        snprintf(kept, sizeof kept, "could not be saved: %s", rv_error_message());
     else
         snprintf(kept, sizeof kept, "is saved in %s", rv_run_dir_path(r->dir));
     return rv_error(status, "%s: %s. %s %s", what, why, then, kept);
@@ -240,7 +246,8 @@ static rv_status validate(run *r, bool *keep) {
     rv_metrics_end(r->metrics);
     r->last_loss = rv_metrics_value(&result, "loss");
     double value = rv_metrics_value(&result, r->watched);
-    if (rv_schedule_observe(&r->schedule, &r->s.schedule, value)) rv_info("the learning rate is cut to %g", learning_rate(r));
+    if (rv_schedule_observe(&r->schedule, &r->s.schedule, value))
+        rv_info("the learning rate is cut to %g", learning_rate(r));
     int rank = rank_value(r, value);
     r->s.bad_validations = rank == 0 ? 0 : r->s.bad_validations + 1;
     r->s.unvalidated = false;
@@ -248,8 +255,8 @@ static rv_status validate(run *r, bool *keep) {
     *keep = rank < r->keep_best;
     r->s.stopped = out_of_patience(r);
     if (r->s.stopped && r->s.n_best)
-        rv_info("early stopping: %s has not improved on %.4f (step %lld) in %lld validations", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
-                (long long)r->s.bad_validations);
+        rv_info("early stopping: %s has not improved on %.4f (step %lld) in %lld validations", r->watched,
+                r->s.best_value[0], (long long)r->s.best_step[0], (long long)r->s.bad_validations);
     else if (r->s.stopped)
         rv_info("early stopping: %s was not a number in %lld validations", r->watched, (long long)r->s.bad_validations);
     return RV_OK;
@@ -289,12 +296,16 @@ static rv_status loop(run *r) {
             break;
         }
         rv_status stop = rv_stop_requested();
-        if (stop == RV_OK && r->options->on_step && !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss)) stop = RV_ETERM;
+        if (stop == RV_OK && r->options->on_step &&
+            !r->options->on_step(r->options->on_step_ctx, r->s.step, r->s.running_loss))
+            stop = RV_ETERM;
         bool end = complete(r) || stop != RV_OK;
         if (end || best || r->s.step % r->checkpoint_every == 0) status = save(r, end);
-        if (best && r->saved_step != r->s.step) forget_best(&r->s, &before); /* the save failed: the older ones stay the best */
+        if (best && r->saved_step != r->s.step)
+            forget_best(&r->s, &before); /* the save failed: the older ones stay the best */
         if (status == RV_OK && stop != RV_OK)
-            status = rv_error(stop, "stopped by a signal; step %lld is saved in %s. The same command continues%s", (long long)r->s.step, rv_run_dir_path(r->dir),
+            status = rv_error(stop, "stopped by a signal; step %lld is saved in %s. The same command continues%s",
+                              (long long)r->s.step, rv_run_dir_path(r->dir),
                               r->s.unvalidated ? ", with the validation that was broken off" : "");
     }
     rv_progress_finish(bar);
@@ -342,11 +353,16 @@ static rv_status open_saved(run *r, rv_checkpoint **saved) {
         int n;
         RV_TRY(rv_run_dir_list(dir, &steps, &n));
         free(steps);
-        return n ? rv_error(RV_EUSAGE, "%s already holds checkpoints, which --resume never leaves alone; remove the folder, or choose another name or checkpoint.dir", dir)
+        return n ? rv_error(RV_EUSAGE,
+                            "%s already holds checkpoints, which --resume never leaves alone; remove the folder, or "
+                            "choose another name or checkpoint.dir",
+                            dir)
                  : RV_OK;
     }
-    if (!strcmp(resume, "auto")) RV_TRY(rv_run_dir_latest(dir, saved));
-    else RV_TRY(rv_checkpoint_open(resume, saved));
+    if (!strcmp(resume, "auto"))
+        RV_TRY(rv_run_dir_latest(dir, saved));
+    else
+        RV_TRY(rv_checkpoint_open(resume, saved));
     return *saved ? rv_run_check_config(r->config, *saved) : RV_OK;
 }
 
@@ -397,7 +413,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(rv_optim_from_config(c, r->params, &r->optim));
     RV_TRY(rv_schedule_from_config(c, !r->minimise, &r->schedule));
     RV_TRY(rv_task_check(r->task, RV_SUBSET_VALID, true)); /* not after hours of training */
-    r->s.unvalidated = r->max_steps == 0; /* no step, and yet a result: the model as it begins */
+    r->s.unvalidated = r->max_steps == 0;                  /* no step, and yet a result: the model as it begins */
     rv_tape_set_training(r->tape, true);
     char frozen[FROZEN];
     rv_info("%s: %lld parameters%s, %d threads, %s kernels, in %s", rv_config_text(c, "name"),
@@ -411,17 +427,22 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     r->saved_step = r->s.step;
     r->saved_unvalidated = r->s.unvalidated;
     if (strcmp(r->s.watched, now.watched)) {
-        rv_warn("%s watched '%.31s', and now '%s' decides: what was best so far is forgotten", rv_checkpoint_path(saved), r->s.watched, now.watched);
+        rv_warn("%s watched '%.31s', and now '%s' decides: what was best so far is forgotten",
+                rv_checkpoint_path(saved), r->s.watched, now.watched);
         memcpy(r->s.watched, now.watched, sizeof now.watched);
         r->s.n_best = r->s.bad_validations = 0;
         r->s.schedule = (rv_schedule_state){.cuts = r->s.schedule.cuts};
     }
     r->s.stopped = out_of_patience(r); /* the patience may have been raised since */
-    if (r->s.stopped) rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to go on", (long long)r->s.step);
+    if (r->s.stopped)
+        rv_info("the run is complete: early stopping ended it after step %lld; raise train.early_stopping.patience to "
+                "go on",
+                (long long)r->s.step);
     else if (complete(r))
         rv_info("the run is complete: it has done %lld of %lld steps; raise %s to go on", (long long)r->s.step,
                 (long long)r->max_steps, r->length_key);
-    else rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
+    else
+        rv_info("resuming from %s after step %lld", rv_checkpoint_path(saved), (long long)r->s.step);
     return RV_OK;
 }
 
@@ -436,7 +457,9 @@ static rv_status write_config(const run *r) {
     bool printed = text != NULL;
     free(text);
     if (!printed) return RV_ENOMEM;
-    return ok ? RV_OK : rv_error(RV_EUSAGE, "cannot write %s: %s (free some space, or choose another checkpoint.dir)", path, strerror(errno));
+    return ok ? RV_OK
+              : rv_error(RV_EUSAGE, "cannot write %s: %s (free some space, or choose another checkpoint.dir)", path,
+                         strerror(errno));
 }
 
 /* The mean of the last n checkpoints (all, if there are fewer) beside them, as average.h5. */
@@ -470,7 +493,8 @@ static rv_status average_last(const run *r, int n) {
  * that began with trained parts is none. */
 static double guess_of(const run *r, const char **words) {
     const rv_source *s = rv_task_source(r->task);
-    *words = s->out ? "equal probabilities for all tokens would give" : "equal probabilities for all classes would give";
+    *words =
+        s->out ? "equal probabilities for all tokens would give" : "equal probabilities for all classes would give";
     if (s->out) return log((double)rv_tokenizer_size(s->out));
     if (s->n_classes) return log((double)s->n_classes);
     *words = "that of its first step was";
@@ -487,19 +511,18 @@ static void warn_of_nothing_learned(const run *r) {
         rv_warn("the model has learned nothing: at the end its %s loss is %.4g, and %s %.4g. Lower "
                 "train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up, and "
                 "train anew; likely causes: %s",
-                isnan(r->last_loss) ? "training" : "validation", loss, words, guess,
-                causes(r, why, sizeof why));
+                isnan(r->last_loss) ? "training" : "validation", loss, words, guess, causes(r, why, sizeof why));
 }
 
 static rv_status finish(run *r) {
     int average = (int)rv_config_int(r->config, "checkpoint.average_last");
     const char *dir = rv_run_dir_path(r->dir);
     if (average > 1) RV_TRY(average_last(r, average));
-    rv_info("done: step %lld, epoch %lld, %lld tokens; training loss (running mean) %.4f", (long long)r->s.step, (long long)r->s.epoch,
-            (long long)r->s.tokens, r->s.running_loss);
+    rv_info("done: step %lld, epoch %lld, %lld tokens; training loss (running mean) %.4f", (long long)r->s.step,
+            (long long)r->s.epoch, (long long)r->s.tokens, r->s.running_loss);
     if (r->s.n_best)
-        rv_info("best validation %s %.4f after step %lld%s", r->watched, r->s.best_value[0], (long long)r->s.best_step[0],
-                r->shown_best == r->s.best_step[0] ? ": best.h5" : "");
+        rv_info("best validation %s %.4f after step %lld%s", r->watched, r->s.best_value[0],
+                (long long)r->s.best_step[0], r->shown_best == r->s.best_step[0] ? ": best.h5" : "");
     warn_of_nothing_learned(r);
     rv_info("figures: %s/metrics.jsonl   measure: ravel eval %s   %s %s", dir, dir, rv_task_kind_of(r->task)->use, dir);
     return RV_OK;

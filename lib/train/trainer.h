@@ -5,9 +5,11 @@
 #include "config/config.h"
 
 typedef struct {
-    const char *resume; /**< "auto": from the run folder's latest good checkpoint, if any; "never"; or a checkpoint file */
-    bool dry_run;       /**< run one batch, say what it costs, save nothing */
-    bool (*on_step)(void *ctx, int64_t step, double loss); /**< after each step, or NULL; false ends the run like SIGTERM */
+    const char
+        *resume;  /**< "auto": from the run folder's latest good checkpoint, if any; "never"; or a checkpoint file */
+    bool dry_run; /**< run one batch, say what it costs, save nothing */
+    bool (*on_step)(void *ctx, int64_t step,
+                    double loss); /**< after each step, or NULL; false ends the run like SIGTERM */
     void *on_step_ctx;
 } rv_train_options;
 

@@ -75,7 +75,8 @@ static int bin_of(const char *line, int edges, const int64_t *most) {
     return bin;
 }
 
-static rv_status score_texts(const rv_pairs *p, const rv_text *texts, int edges, const int64_t *most, rv_length_bin *bins) {
+static rv_status score_texts(const rv_pairs *p, const rv_text *texts, int edges, const int64_t *most,
+                             rv_length_bin *bins) {
     static const rv_bleu_options cases[] = {{0}, {.lowercase = true}};
     const rv_chrf_options co = {0};
     rv_bleu_stats bleu, (*bleus)[2] = rv_alloc(rv_size_mul((size_t)(edges + 1), sizeof *bleus));

@@ -12,7 +12,8 @@
 #include "optim/optim.h"
 #include "support/models.h"
 
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+    *__libc_memalign(size_t, size_t);
 static volatile int counting, counted;
 
 /* libgomp keeps one team and makes another when the number of threads changes; that is not ours. */
@@ -20,7 +21,8 @@ static void count(const void *caller) {
     if (!counting) return;
     counting = 0; /* dladdr itself must not count */
     Dl_info info;
-    if (!dladdr(caller, &info) || !info.dli_fname || !strstr(info.dli_fname, "libgomp")) __atomic_add_fetch(&counted, 1, __ATOMIC_RELAXED);
+    if (!dladdr(caller, &info) || !info.dli_fname || !strstr(info.dli_fname, "libgomp"))
+        __atomic_add_fetch(&counted, 1, __ATOMIC_RELAXED);
     counting = 1;
 }
 void *malloc(size_t n) { return count(__builtin_return_address(0)), __libc_malloc(n); }
@@ -35,7 +37,8 @@ int posix_memalign(void **p, size_t a, size_t n) {
 }
 
 enum { ROWS = 320, D = 48, WORDS = 300 };
-#define DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define DIMS(...)                                                                                                      \
+    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 /* Whole training steps of a language model: forward, backward, clipping, Adam. */
 static int model_allocates(const char *name, const rv_model_config *config) {
@@ -47,7 +50,9 @@ static int model_allocates(const char *name, const rv_model_config *config) {
     rv_tape *tape = rv_tape_create();
     rv_optim_settings settings = rv_optim_defaults(RV_OPTIM_adam);
     rv_optim *optim = NULL;
-    if (!lm || !tape || rv_params_materialise(ps, 1) != RV_OK || rv_optim_create(RV_OPTIM_adam, &settings, ps, &optim) != RV_OK) return 1;
+    if (!lm || !tape || rv_params_materialise(ps, 1) != RV_OK ||
+        rv_optim_create(RV_OPTIM_adam, &settings, ps, &optim) != RV_OK)
+        return 1;
     rv_tape_set_training(tape, true);
     int failed = 0;
     for (int threads = 1; threads <= 2; threads++) {
@@ -137,7 +142,8 @@ static int translation_allocates(const char *name, const rv_model_config *config
         }
         counting = 0;
         failed |= rv_tape_status(tape) != RV_OK || counted;
-        if (counted) fprintf(stderr, "%s, %s, step %d: %d allocations\n", name, learn ? "learning" : "decoding", step, counted);
+        if (counted)
+            fprintf(stderr, "%s, %s, step %d: %d allocations\n", name, learn ? "learning" : "decoding", step, counted);
         if (step != 5) continue;
         state =
             encode_ids(tape, m, src, lengths, B, S, &memory) ? rv_model_state_over(tape, m, &memory, BEAM, T) : NULL;
@@ -154,7 +160,12 @@ static int translations_allocate(void) {
     rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
     rv_rnn_config gru = rv_rnn_defaults(RV_CELL_GRU);
     gru.hidden_size = D;
-    rv_reading bahdanau = {.attend = RV_ATTEND_BAHDANAU, .attention_size = D, .readout = RV_READOUT_MAXOUT, .readout_size = D, .init = normal, .vector_init = normal};
+    rv_reading bahdanau = {.attend = RV_ATTEND_BAHDANAU,
+                           .attention_size = D,
+                           .readout = RV_READOUT_MAXOUT,
+                           .readout_size = D,
+                           .init = normal,
+                           .vector_init = normal};
     rv_reading luong = {.attend = RV_ATTEND_LUONG_GENERAL, .input_feeding = true, .init = normal};
     const rv_input_config words = {.vocab_size = WORDS, .size = D, .init = normal};
     rv_model_config c = {
@@ -247,9 +258,10 @@ int main(void) {
     for (int i = 0; i < ROWS; i++) ids[i] = i * 7 % WORDS;
     rv_params *ps = rv_params_create();
     rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
-    rv_tensor *table = rv_params_add(ps, normal, DIMS(WORDS, D), "table"), *gamma = rv_params_add(ps, normal, DIMS(D), "gamma"),
-              *beta = rv_params_add(ps, normal, DIMS(D), "beta"), *w1 = rv_params_add(ps, normal, DIMS(4 * D, D), "w1"),
-              *b1 = rv_params_add(ps, normal, DIMS(4 * D), "b1"), *w2 = rv_params_add(ps, normal, DIMS(D, 4 * D), "w2");
+    rv_tensor *table = rv_params_add(ps, normal, DIMS(WORDS, D), "table"),
+              *gamma = rv_params_add(ps, normal, DIMS(D), "gamma"), *beta = rv_params_add(ps, normal, DIMS(D), "beta"),
+              *w1 = rv_params_add(ps, normal, DIMS(4 * D, D), "w1"), *b1 = rv_params_add(ps, normal, DIMS(4 * D), "b1"),
+              *w2 = rv_params_add(ps, normal, DIMS(D, 4 * D), "w2");
     rv_tape *tape = rv_tape_create();
     if (!tape || rv_params_materialise(ps, 1) != RV_OK) return 1;
     rv_tape_set_training(tape, true);

@@ -8,7 +8,8 @@
 #include "nn/params.h"
 #include "ops/ops.h"
 
-#define DIMS(...) (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define DIMS(...)                                                                                                      \
+    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 static rv_tape *tape;
 static void open_tape(void) { tape = rv_tape_create(); }
@@ -88,7 +89,8 @@ Test(tape, parameters_add_up_over_steps) {
 /* Packed weights are those of the moment, of parameters alone, and gone as soon as something may change them. */
 Test(tape, held_weights) {
     rv_params *ps = rv_params_create();
-    rv_tensor *w = rv_params_add(ps, (rv_init){.kind = RV_INIT_UNIFORM, .a = 1}, DIMS(6, 5), "w"), *x = leaf(1, DIMS(2, 5)), *plain = leaf(1, DIMS(6, 5));
+    rv_tensor *w = rv_params_add(ps, (rv_init){.kind = RV_INIT_UNIFORM, .a = 1}, DIMS(6, 5), "w"),
+              *x = leaf(1, DIMS(2, 5)), *plain = leaf(1, DIMS(6, 5));
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     cr_expect_null(rv_tape_packed(tape, w, 0, 5, 1)); /* not held */
     rv_tape_hold_weights(tape, true);
@@ -113,7 +115,8 @@ Test(tape, held_weights) {
 
 Test(tape, frozen_parameters_are_left_alone) {
     rv_params *ps = rv_params_create();
-    rv_tensor *w = rv_params_add(ps, (rv_init){RV_INIT_NORMAL, 1, 0}, DIMS(4, 3), "w"), *b = rv_params_add(ps, (rv_init){0}, DIMS(4), "b");
+    rv_tensor *w = rv_params_add(ps, (rv_init){RV_INIT_NORMAL, 1, 0}, DIMS(4, 3), "w"),
+              *b = rv_params_add(ps, (rv_init){0}, DIMS(4), "b");
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     w->needs_grad = false;
     w->g[0] = 77;
@@ -136,7 +139,8 @@ static rv_tensor *random_graph(rv_tape *t, int k) {
     while (n < end) {
         /* Mostly recent tensors, so that graphs are deep; sometimes any. */
         int back = rv_rng_below(&r, 3) ? 3 : n;
-        rv_tensor *a = v[n - 1 - (int)rv_rng_below(&r, (uint64_t)(back < n ? back : n))], *b = v[rv_rng_below(&r, (uint64_t)n)];
+        rv_tensor *a = v[n - 1 - (int)rv_rng_below(&r, (uint64_t)(back < n ? back : n))],
+                  *b = v[rv_rng_below(&r, (uint64_t)n)];
         switch (rv_rng_below(&r, 12)) {
         case 0: v[n] = rv_add(t, a, b); break;
         case 1: v[n] = rv_add(t, b, a); break;
@@ -158,7 +162,8 @@ static rv_tensor *random_graph(rv_tape *t, int k) {
     if (rv_rng_below(&r, 2)) return rv_mul(t, last, row);
     /* In place when nobody else needs the logits: sometimes the last tensor, sometimes one with other consumers. */
     rv_tensor *rest = rv_sum_all(t, rv_tanh(t, last));
-    rv_tensor *loss = rv_cross_entropy(t, rv_rng_below(&r, 2) ? last : v[rv_rng_below(&r, (uint64_t)n)], target, -1, 0.1);
+    rv_tensor *loss =
+        rv_cross_entropy(t, rv_rng_below(&r, 2) ? last : v[rv_rng_below(&r, (uint64_t)n)], target, -1, 0.1);
     return rv_rng_below(&r, 3) ? rv_add(t, loss, rest) : loss;
 }
 
@@ -167,8 +172,8 @@ Test(tape, random_graphs) {
     rv_gradcheck_report r;
     cr_assert_eq(rv_gradcheck(&op, &r), RV_OK, "%s", rv_error_message());
     cr_expect_geq(r.checked, 300 * 28);
-    cr_expect_lt(r.worst, 1e-7, "graph %d, leaf %d, element %lld: backward %.12g, differences %.12g", r.sample, r.leaf, (long long)r.elem, r.analytic,
-                 r.numeric);
+    cr_expect_lt(r.worst, 1e-7, "graph %d, leaf %d, element %lld: backward %.12g, differences %.12g", r.sample, r.leaf,
+                 (long long)r.elem, r.analytic, r.numeric);
 }
 
 /* ---- a deep residual network: pre-norm blocks with dropout, tied output, cross-entropy over the logits */

@@ -1,6 +1,7 @@
 /* What the models of experiments cost, by hand, and for cost_run.py:
- *     cost_by_hand FOLDER THREADS LENGTHS ROUNDS REPEATS BATCH VOCABULARY EXPERIMENT.yaml...    e.g. runs/x 1,2 16,64,256 5 4 8 1000 a.yaml b.yaml
- * writes FOLDER/cost/NAME.rN.json for each and prints the "cost" of a report. REPEATS are those of each round. */
+ *     cost_by_hand FOLDER THREADS LENGTHS ROUNDS REPEATS BATCH VOCABULARY EXPERIMENT.yaml...    e.g. runs/x 1,2
+ * 16,64,256 5 4 8 1000 a.yaml b.yaml writes FOLDER/cost/NAME.rN.json for each and prints the "cost" of a report.
+ * REPEATS are those of each round. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,13 @@ static int numbers(const char *text, int most, int64_t *out) {
 int main(int argc, char **argv) {
     if (argc > 2 && !strcmp(argv[2], "--cost-worker")) return rv_exit_code(rv_cost_serve(stdin, stdout));
     if (argc < 9) return 2;
-    rv_cost_spec spec = {.forward = true, .backward = true, .decode = true, .warmup = 2, .repeats = atoi(argv[5]), .batch = atoll(argv[6]), .max_seconds = 2};
+    rv_cost_spec spec = {.forward = true,
+                         .backward = true,
+                         .decode = true,
+                         .warmup = 2,
+                         .repeats = atoi(argv[5]),
+                         .batch = atoll(argv[6]),
+                         .max_seconds = 2};
     int64_t threads[RV_COST_THREADS];
     spec.n_threads = numbers(argv[2], RV_COST_THREADS, threads);
     for (int i = 0; i < spec.n_threads; i++) spec.threads[i] = (int)threads[i];
@@ -38,10 +45,13 @@ int main(int argc, char **argv) {
         for (int i = 0; i < n; i++) {
             char path[4096];
             snprintf(path, sizeof path, "%s/cost/%s.r%d.json", argv[1], model[i], round);
-            if (rv_cost_run(config[i], model[i], atoll(argv[7]), atoll(argv[7]), &spec, path, "/proc/self/exe") != RV_OK) return fail();
+            if (rv_cost_run(config[i], model[i], atoll(argv[7]), atoll(argv[7]), &spec, path, "/proc/self/exe") !=
+                RV_OK)
+                return fail();
         }
     json_t *report = json_object();
-    rv_report_input in = {.dir = argv[1], .model = model, .n_models = n, .options = {.level = 0.95, .resamples = 1000, .times = true}};
+    rv_report_input in = {
+        .dir = argv[1], .model = model, .n_models = n, .options = {.level = 0.95, .resamples = 1000, .times = true}};
     if (rv_report_cost(&in, report) != RV_OK) return fail();
     json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');

@@ -1,5 +1,5 @@
-/* What a model costs: the rows that are measured, that decoding makes what it says, and that the work which the kernels count is
- * the work that the shapes say. */
+/* What a model costs: the rows that are measured, that decoding makes what it says, and that the work which the kernels
+ * count is the work that the shapes say. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -8,10 +8,15 @@
 #include "kernels/flops.h"
 #include "kernels/gemm.h"
 
-#define TRAIN_ON(batch) "train: {max_steps: 10, validate_every: 10, batch: " batch ", optimizer: {type: adam, lr: 1e-3}}\n"
+#define TRAIN_ON(batch)                                                                                                \
+    "train: {max_steps: 10, validate_every: 10, batch: " batch ", optimizer: {type: adam, lr: 1e-3}}\n"
 #define TRAIN TRAIN_ON("{size: 4}")
-#define LM(model) "name: a\ndata: {path: x.txt}\nmodel: {" model ", embedding_dim: 128, dropout: 0.1}\n" TRAIN_ON("{size: 4, length: 6}")
-#define PAIR(model) "name: a\ntask: translation\ndata: {src: en, tgt: fr, train: x, valid: y}\ntokenizer: {type: char}\nmodel: {" model ", embedding_dim: 128, dropout: 0.1}\n" TRAIN
+#define LM(model)                                                                                                      \
+    "name: a\ndata: {path: x.txt}\nmodel: {" model                                                                     \
+    ", embedding_dim: 128, dropout: 0.1}\n" TRAIN_ON("{size: 4, length: 6}")
+#define PAIR(model)                                                                                                    \
+    "name: a\ntask: translation\ndata: {src: en, tgt: fr, train: x, valid: y}\ntokenizer: {type: char}\nmodel: "       \
+    "{" model ", embedding_dim: 128, dropout: 0.1}\n" TRAIN
 #define NUMBERS(model) "name: a\ntask: regression\ndata: {generator: adding}\nmodel: {" model "}\n" TRAIN
 #define RNN(cell) "type: rnn, cell: " cell ", num_layers: 2, hidden_size: 128"
 #define BLOCKS "type: transformer, num_layers: 2, num_heads: 4, hidden_size: 128"
@@ -24,15 +29,23 @@ static const struct {
     {"gru", LM("decoder: {" RNN("gru") "}")},
     {"gru, reset before", LM("decoder: {" RNN("gru") ", gru_reset: before}")},
     {"gpt", LM("decoder: {" BLOCKS "}, position: learned")},
-    {"bottleneck", PAIR("encoder: {" RNN("lstm") ", bidirectional: false}, decoder: {" RNN("lstm") "}, attention: {type: none}, bridge: copy")},
-    {"bottleneck, context at each step", PAIR("encoder: {" RNN("gru") "}, decoder: {" RNN("gru") "}, attention: {type: none}, context: each_step")},
-    {"bahdanau", PAIR("encoder: {" RNN("gru") ", bidirectional: true}, decoder: {" RNN("gru") ", gru_reset: before}, attention: {type: bahdanau, size: 128}, readout: maxout")},
-    {"luong general", PAIR("encoder: {" RNN("lstm") ", bidirectional: true}, decoder: {" RNN("lstm") "}, attention: {type: luong, score: general, input_feeding: false}")},
-    {"luong dot, fed back", PAIR("encoder: {" RNN("lstm") ", bidirectional: false}, decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 128}, attention: {type: luong, score: dot, input_feeding: true}")},
-    {"luong concat", PAIR("encoder: {" RNN("lstm") "}, decoder: {" RNN("lstm") "}, attention: {type: luong, score: concat, size: 128, input_feeding: false}")},
+    {"bottleneck", PAIR("encoder: {" RNN("lstm") ", bidirectional: false}, decoder: {" RNN(
+                       "lstm") "}, attention: {type: none}, bridge: copy")},
+    {"bottleneck, context at each step",
+     PAIR("encoder: {" RNN("gru") "}, decoder: {" RNN("gru") "}, attention: {type: none}, context: each_step")},
+    {"bahdanau", PAIR("encoder: {" RNN("gru") ", bidirectional: true}, decoder: {" RNN(
+                     "gru") ", gru_reset: before}, attention: {type: bahdanau, size: 128}, readout: maxout")},
+    {"luong general", PAIR("encoder: {" RNN("lstm") ", bidirectional: true}, decoder: {" RNN(
+                          "lstm") "}, attention: {type: luong, score: general, input_feeding: false}")},
+    {"luong dot, fed back",
+     PAIR("encoder: {" RNN("lstm") ", bidirectional: false}, decoder: {type: rnn, cell: lstm, num_layers: 1, "
+                                   "hidden_size: 128}, attention: {type: luong, score: dot, input_feeding: true}")},
+    {"luong concat", PAIR("encoder: {" RNN("lstm") "}, decoder: {" RNN(
+                         "lstm") "}, attention: {type: luong, score: concat, size: 128, input_feeding: false}")},
     {"transformer", PAIR("encoder: {" BLOCKS "}, decoder: {" BLOCKS "}")},
     {"rnn to transformer", PAIR("encoder: {" RNN("lstm") ", bidirectional: true}, decoder: {" BLOCKS "}")},
-    {"transformer to rnn", PAIR("encoder: {" BLOCKS "}, decoder: {" RNN("gru") "}, attention: {type: bahdanau, size: 128}")},
+    {"transformer to rnn",
+     PAIR("encoder: {" BLOCKS "}, decoder: {" RNN("gru") "}, attention: {type: bahdanau, size: 128}")},
     {"regression by lstm", NUMBERS("encoder: {" RNN("lstm") "}, pooling: last")},
     {"regression by transformer", NUMBERS("encoder: {" BLOCKS "}, pooling: mean")},
 };
@@ -40,7 +53,8 @@ enum { MODELS = sizeof models / sizeof *models };
 
 static rv_config *config_of(int i) {
     rv_config *c;
-    cr_assert_eq(rv_config_parse(models[i].name, models[i].yaml, strlen(models[i].yaml), 0, NULL, &c), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_config_parse(models[i].name, models[i].yaml, strlen(models[i].yaml), 0, NULL, &c), RV_OK, "%s",
+                 rv_error_message());
     return c;
 }
 
@@ -51,11 +65,13 @@ static double number(const json_t *o, const char *key) {
 }
 
 static json_t *measured(int i, int64_t vocabulary, int64_t batch, int64_t length, int threads) {
-    const rv_cost_spec spec = {.batch = batch, .forward = true, .backward = true, .decode = true, .warmup = 1, .repeats = 4};
+    const rv_cost_spec spec = {
+        .batch = batch, .forward = true, .backward = true, .decode = true, .warmup = 1, .repeats = 4};
     rv_config *c = config_of(i);
     json_t *cells = json_array();
     rv_set_threads(threads);
-    cr_assert_eq(rv_cost_measure(c, vocabulary, vocabulary, &spec, length, cells), RV_OK, "%s: %s", models[i].name, rv_error_message());
+    cr_assert_eq(rv_cost_measure(c, vocabulary, vocabulary, &spec, length, cells), RV_OK, "%s: %s", models[i].name,
+                 rv_error_message());
     rv_config_destroy(c);
     return cells;
 }
@@ -63,7 +79,7 @@ static json_t *measured(int i, int64_t vocabulary, int64_t batch, int64_t length
 static json_t *phase(json_t *cells, const char *name) {
     json_t *cell;
     size_t i;
-    json_array_foreach(cells, i, cell)
+    json_array_foreach (cells, i, cell)
         if (!strcmp(json_string_value(json_object_get(cell, "phase")), name)) return cell;
     return NULL;
 }
@@ -74,12 +90,13 @@ Test(cost, rows) {
         const bool regression = strstr(models[i].yaml, "regression");
         cr_expect_eq(json_array_size(cells), regression ? 2 : 3, "%s", models[i].name);
         size_t k, r;
-        json_array_foreach(cells, k, cell) {
-            cr_expect(number(cell, "threads") == 1 && number(cell, "sequence_length") == 7 && number(cell, "batch") == 3);
+        json_array_foreach (cells, k, cell) {
+            cr_expect(number(cell, "threads") == 1 && number(cell, "sequence_length") == 7 &&
+                      number(cell, "batch") == 3);
             cr_expect(number(cell, "peak_bytes") > 1e6 && number(cell, "step_bytes") > 0 && number(cell, "flops") > 0);
             json_t *times = json_object_get(cell, "ms"), *ms;
             cr_expect_eq(json_array_size(times), 4);
-            json_array_foreach(times, r, ms) cr_expect(json_number_value(ms) > 0);
+            json_array_foreach (times, r, ms) cr_expect(json_number_value(ms) > 0);
         }
         cr_expect(number(phase(cells, "backward"), "step_bytes") >= number(phase(cells, "forward"), "step_bytes"));
         json_decref(cells);
@@ -108,7 +125,8 @@ Test(cost, parameters) {
     int64_t n;
     cr_assert_eq(rv_cost_parameters(c, 0, 50, &n), RV_OK);
     const int64_t block = 4 * 128 * 128 + 4 * 128 + 8 * 128 * 128 + 5 * 128 + 4 * 128;
-    cr_expect_eq(n, 50 * 128 + rv_config_int(c, "train.batch.length") * 128 + 2 * block + 2 * 128, "%lld", (long long)n);
+    cr_expect_eq(n, 50 * 128 + rv_config_int(c, "train.batch.length") * 128 + 2 * block + 2 * 128, "%lld",
+                 (long long)n);
     rv_config_destroy(c);
 }
 
@@ -157,7 +175,8 @@ Test(cost, decoding_makes_every_token) {
         for (int k = 0; k < 2 && rv__subject_decodes(&s); k++) { /* again with what the first left behind */
             cr_assert_eq(rv__subject_decode(&s), RV_OK, "%s: %s", models[i].name, rv_error_message());
             const rv_decoder_config *d = &rv_model_get_config(s.model)->decoder;
-            if (d->kind == &rv__decoder_transformer) cr_expect_eq(d->kind->state_room(s.state), 0, "%s", models[i].name);
+            if (d->kind == &rv__decoder_transformer)
+                cr_expect_eq(d->kind->state_room(s.state), 0, "%s", models[i].name);
             check_made(models[i].name, &s);
         }
         rv__subject_close(&s);
@@ -169,17 +188,21 @@ Test(cost, decoding_makes_every_token) {
 
 /* Of a sum a, at most `tolerance` of it off b. */
 static void close(const char *model, const char *what, double a, double b, double tolerance) {
-    cr_expect(fabs(a / b - 1) <= tolerance, "%s, %s: counted %.4g, from shapes %.4g: %+.2f %%", model, what, a, b, 100 * (a / b - 1));
+    cr_expect(fabs(a / b - 1) <= tolerance, "%s, %s: counted %.4g, from shapes %.4g: %+.2f %%", model, what, a, b,
+              100 * (a / b - 1));
 }
 
-/* Counted and from shapes: the first step of a recurrence has no state before it; and the backward of attention makes the scores once more. At L = 24 both are small. Above 1024 classes the head's gradients come with
- * the loss, so only the sum of both phases is the same. */
+/* Counted and from shapes: the first step of a recurrence has no state before it; and the backward of attention makes
+ * the scores once more. At L = 24 both are small. Above 1024 classes the head's gradients come with the loss, so only
+ * the sum of both phases is the same. */
 Test(cost, counted_work_is_that_of_the_shapes) {
     static const int64_t vocabulary[] = {500, 2000};
     for (int i = 0; i < MODELS; i++)
         for (int v = 0; v < 2; v++) {
-            json_t *cells = measured(i, vocabulary[v], 4, 24, 1), *f = phase(cells, "forward"), *b = phase(cells, "backward"), *d = phase(cells, "decode");
-            close(models[i].name, "training", number(f, "flops_counted") + number(b, "flops_counted"), number(f, "flops") + number(b, "flops"), 0.04);
+            json_t *cells = measured(i, vocabulary[v], 4, 24, 1), *f = phase(cells, "forward"),
+                   *b = phase(cells, "backward"), *d = phase(cells, "decode");
+            close(models[i].name, "training", number(f, "flops_counted") + number(b, "flops_counted"),
+                  number(f, "flops") + number(b, "flops"), 0.04);
             if (!v) close(models[i].name, "forward", number(f, "flops_counted"), number(f, "flops"), 0.04);
             if (d) close(models[i].name, "decoding", number(d, "flops_counted"), number(d, "flops"), 0.04);
             json_decref(cells);
@@ -188,12 +211,14 @@ Test(cost, counted_work_is_that_of_the_shapes) {
 
 /* What a comparison plans with is what the kernels do: where attention is most of the work, too, masked or not. */
 Test(cost, planned_work_is_what_is_done) {
-    static const char *const kinds[] = {"lstm", "gpt", "bahdanau", "transformer", "rnn to transformer", "regression by transformer"};
+    static const char *const kinds[] = {
+        "lstm", "gpt", "bahdanau", "transformer", "rnn to transformer", "regression by transformer"};
     static const int64_t lengths[] = {96, 512};
     for (int i = 0; i < MODELS; i++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
             for (int l = 0; l < 2 && !strcmp(models[i].name, kinds[k]); l++) {
-                json_t *cells = measured(i, 100, 1, lengths[l], 1), *f = phase(cells, "forward"), *d = phase(cells, "decode");
+                json_t *cells = measured(i, 100, 1, lengths[l], 1), *f = phase(cells, "forward"),
+                       *d = phase(cells, "decode");
                 close(models[i].name, "forward", number(f, "flops_counted"), number(f, "flops"), 0.01);
                 if (d) close(models[i].name, "decoding", number(d, "flops_counted"), number(d, "flops"), 0.01);
                 json_decref(cells);
@@ -204,7 +229,9 @@ Test(cost, counted_work_is_the_same_at_every_thread_count) {
     for (int i = 0; i < MODELS; i++) {
         json_t *one = measured(i, 1500, 3, 16, 1), *three = measured(i, 1500, 3, 16, 3), *cell;
         size_t k;
-        json_array_foreach(one, k, cell) cr_expect_eq(number(cell, "flops_counted"), number(json_array_get(three, k), "flops_counted"), "%s", models[i].name);
+        json_array_foreach (one, k, cell)
+            cr_expect_eq(number(cell, "flops_counted"), number(json_array_get(three, k), "flops_counted"), "%s",
+                         models[i].name);
         json_decref(one);
         json_decref(three);
     }
@@ -230,7 +257,8 @@ Test(cost, counter) {
         for (int row = 0; row < 2; row++)
             for (int64_t q = 0; q < t_len; q++)
                 for (int64_t s = 0; s < n[row]; s++) pairs += !causal || s <= q + S - t_len;
-        rv_tensor *q = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, t_len, D}), *key = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, S, D}),
+        rv_tensor *q = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, t_len, D}),
+                  *key = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, S, D}),
                   *v = rv_sample_leaf(t, -1, 1, 3, (int64_t[]){2, S, D});
         rv_flops_counted(true);
         rv_tensor *y = rv_attention(t, q, key, v, &(rv_attention_spec){.heads = 2, .causal = causal, .key_lengths = n});

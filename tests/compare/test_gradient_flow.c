@@ -1,5 +1,5 @@
-/* Gradient flow: total gradients of states against differences, the figures known for T 100, half-lives, threads, and what a report
- * makes of several seeds. */
+/* Gradient flow: total gradients of states against differences, the figures known for T 100, half-lives, threads, and
+ * what a report makes of several seeds. */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <ftw.h>
@@ -45,14 +45,18 @@ static layer make_layer(rv_tape *tape, rv_cell cell) {
 }
 
 /* Steps [from, to) in the order of computing; `turned`: x and what weighs y are read from the back. */
-static rv_sequence run(rv_tape *tape, const layer *l, int from, int to, bool turned, const rv_real *h, const rv_real *c, double *loss) {
+static rv_sequence run(rv_tape *tape, const layer *l, int from, int to, bool turned, const rv_real *h, const rv_real *c,
+                       double *loss) {
     rv_tensor *x = rv_leaf(tape, false, 3, (int64_t[]){to - from, 1, I});
-    for (int s = from; s < to; s++) memcpy(x->x + (s - from) * I, l->x + (turned ? T - 1 - s : s) * I, I * sizeof(rv_real));
+    for (int s = from; s < to; s++)
+        memcpy(x->x + (s - from) * I, l->x + (turned ? T - 1 - s : s) * I, I * sizeof(rv_real));
     const int64_t dim[] = {1, H};
-    rv_sequence q = rv_recurrent(tape, l->cell, x, l->w_ih, l->w_hh, l->b_ih, l->b_hh, h ? rv_constant(tape, 2, dim, h) : NULL,
-                                 c ? rv_constant(tape, 2, dim, c) : NULL, NULL, false);
+    rv_sequence q =
+        rv_recurrent(tape, l->cell, x, l->w_ih, l->w_hh, l->b_ih, l->b_hh, h ? rv_constant(tape, 2, dim, h) : NULL,
+                     c ? rv_constant(tape, 2, dim, c) : NULL, NULL, false);
     for (int s = from; s < to && loss; s++)
-        for (int u = 0; u < H; u++) *loss += (double)l->weigh[(turned ? T - 1 - s : s) * H + u] * (double)q.y->x[(s - from) * H + u];
+        for (int u = 0; u < H; u++)
+            *loss += (double)l->weigh[(turned ? T - 1 - s : s) * H + u] * (double)q.y->x[(s - from) * H + u];
     return q;
 }
 
@@ -78,7 +82,8 @@ static void compare_layer(rv_cell cell, bool reverse) {
     rv_watch watch = {0};
     layer l = make_layer(tape, cell);
     cr_assert_null(rv_tape_watch(tape, &watch));
-    rv_sequence q = rv_recurrent(tape, cell, rv_constant(tape, 3, (int64_t[]){T, 1, I}, l.x), l.w_ih, l.w_hh, l.b_ih, l.b_hh, NULL, NULL, NULL, reverse);
+    rv_sequence q = rv_recurrent(tape, cell, rv_constant(tape, 3, (int64_t[]){T, 1, I}, l.x), l.w_ih, l.w_hh, l.b_ih,
+                                 l.b_hh, NULL, NULL, NULL, reverse);
     rv_recurrent_watch(tape, q.y, "layer");
     rv_tensor *loss = rv_sum_all(tape, rv_mul(tape, q.y, rv_constant(tape, 3, (int64_t[]){T, 1, H}, l.weigh)));
     cr_assert_eq(rv_backward(tape, loss), RV_OK, "%s", rv_error_message());
@@ -92,10 +97,12 @@ static void compare_layer(rv_cell cell, bool reverse) {
         for (int s = 0; s < T; s++)
             for (int u = 0; u < H; u++) {
                 const double eps = is_double ? 1e-6 : 1e-2;
-                double want = (moved(tape, &l, s, reverse, u, i, eps) - moved(tape, &l, s, reverse, u, i, -eps)) / (2 * eps);
+                double want =
+                    (moved(tape, &l, s, reverse, u, i, eps) - moved(tape, &l, s, reverse, u, i, -eps)) / (2 * eps);
                 double got = (double)w->g[(reverse ? T - 1 - s : s) * w->step + u];
-                cr_assert(fabs(got - want) <= (is_double ? 1e-8 : 2e-3) * (1 + fabs(want)), "cell %d %s reverse %d step %d unit %d: %.10g, differences %.10g", cell,
-                          w->name, reverse, s, u, got, want);
+                cr_assert(fabs(got - want) <= (is_double ? 1e-8 : 2e-3) * (1 + fabs(want)),
+                          "cell %d %s reverse %d step %d unit %d: %.10g, differences %.10g", cell, w->name, reverse, s,
+                          u, got, want);
             }
     }
     rv_tape_destroy(tape);
@@ -104,7 +111,8 @@ static void compare_layer(rv_cell cell, bool reverse) {
 Test(gradient_flow, total_gradients_equal_differences) {
     for (int cell = RV_CELL_RNN_TANH; cell <= RV_CELL_GRU_RESET_BEFORE; cell++)
         for (int reverse = 0; reverse < 2; reverse++)
-            if (cell != RV_CELL_RNN_RELU || is_double) compare_layer((rv_cell)cell, reverse); /* float differences step over kinks */
+            if (cell != RV_CELL_RNN_RELU || is_double)
+                compare_layer((rv_cell)cell, reverse); /* float differences step over kinks */
 }
 
 /* A row's gradients in a ragged batch are those of the row alone, and padded steps have none. */
@@ -116,13 +124,15 @@ Test(gradient_flow, ragged_rows) {
         rv_watch watch = {0};
         rv_tape_watch(tape, &watch);
         layer l = make_layer(tape, RV_CELL_LSTM);
-        rv_tensor *x = random_leaf(tape, 8, 3, (int64_t[]){T, B, I}), *a = random_leaf(tape, 9, 3, (int64_t[]){T, B, H});
+        rv_tensor *x = random_leaf(tape, 8, 3, (int64_t[]){T, B, I}),
+                  *a = random_leaf(tape, 9, 3, (int64_t[]){T, B, H});
         rv_tensor *loss = NULL;
         for (int b = 0; b < B; b++) { /* two entries each, then two of all */
             rv_tensor *xb = rv_slice(tape, rv_slice(tape, x, 1, b, b + 1), 0, 0, lengths[b]);
             rv_tensor *y = rv_recurrent(tape, l.cell, xb, l.w_ih, l.w_hh, l.b_ih, l.b_hh, NULL, NULL, NULL, reverse).y;
             rv_recurrent_watch(tape, y, "row%d", b);
-            rv_tensor *part = rv_sum_all(tape, rv_mul(tape, y, rv_slice(tape, rv_slice(tape, a, 1, b, b + 1), 0, 0, lengths[b])));
+            rv_tensor *part =
+                rv_sum_all(tape, rv_mul(tape, y, rv_slice(tape, rv_slice(tape, a, 1, b, b + 1), 0, 0, lengths[b])));
             loss = loss ? rv_add(tape, loss, part) : part;
         }
         rv_tensor *y = rv_recurrent(tape, l.cell, x, l.w_ih, l.w_hh, l.b_ih, l.b_hh, NULL, NULL, lengths, reverse).y;
@@ -134,8 +144,10 @@ Test(gradient_flow, ragged_rows) {
                 for (int t = 0; t < T; t++)
                     for (int u = 0; u < H; u++) {
                         const rv_watched *all = &watch.seen[2 * B + k], *one = &watch.seen[2 * b + k];
-                        rv_real got = all->g[b * all->row + t * all->step + u], want = t < lengths[b] ? one->g[t * one->step + u] : 0;
-                        cr_assert_eq(got, want, "row %d step %d unit %d: %g, alone %g", b, t, u, (double)got, (double)want);
+                        rv_real got = all->g[b * all->row + t * all->step + u],
+                                want = t < lengths[b] ? one->g[t * one->step + u] : 0;
+                        cr_assert_eq(got, want, "row %d step %d unit %d: %g, alone %g", b, t, u, (double)got,
+                                     (double)want);
                     }
         rv_tape_destroy(tape);
     }
@@ -198,14 +210,16 @@ Test(gradient_flow, a_watch_changes_nothing_else) {
         }
         cr_expect_eq(memcmp(kept, ps->g, bytes), 0);
         cr_assert_eq(watch.n, attends ? 3 : 5); /* streams or h and c of two layers, and the head's */
-        for (int i = 0; i < watch.n; i++) { /* causal: what comes after the last target has no way to it */
+        for (int i = 0; i < watch.n; i++) {     /* causal: what comes after the last target has no way to it */
             const rv_watched *w = &watch.seen[i];
             for (int64_t b = 0; b < 2; b++)
                 for (int64_t t = 0; t < 6; t++) {
                     double sum = 0;
                     for (int64_t u = 0; u < w->size; u++) sum += fabs((double)w->g[b * w->row + t * w->step + u]);
-                    if (!strcmp(w->kind, "head")) cr_expect_eq(sum > 0, y[b * 6 + t] >= 0, "head row %d step %d", (int)b, (int)t);
-                    else cr_expect_eq(sum > 0, t <= 4, "%s row %d step %d: %g", w->name, (int)b, (int)t, sum);
+                    if (!strcmp(w->kind, "head"))
+                        cr_expect_eq(sum > 0, y[b * 6 + t] >= 0, "head row %d step %d", (int)b, (int)t);
+                    else
+                        cr_expect_eq(sum > 0, t <= 4, "%s row %d step %d: %g", w->name, (int)b, (int)t, sum);
                 }
         }
         cr_expect_eq(rv_tape_watch(tape, NULL), &watch);
@@ -247,7 +261,8 @@ Test(gradient_flow, half_life) {
     cr_expect_float_eq(rv_half_life(N, lag, norm), 100, 1e-8);
     for (int i = 0; i < N; i++) norm[i] = 0;
     cr_expect(isnan(rv_half_life(N, lag, norm)));
-    /* trained attention: strong where it looks, weak elsewhere, and no weaker with distance; a slope is in it all the same */
+    /* trained attention: strong where it looks, weak elsewhere, and no weaker with distance; a slope is in it all the
+     * same */
     const double looks[] = {1, 0.9, 0.12, 0.1, 0.8, 0.09, 0.11, 0.1, 0.7, 0.1, 0.08, 0.1};
     cr_expect(isnan(rv_half_life(12, lag, looks)));
 }
@@ -295,12 +310,15 @@ static json_t *measure(const char *text, int threads, int64_t length) {
 static json_t *series_of(json_t *flow, const char *state) {
     json_t *list = json_object_get(flow, "series");
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (!strcmp(json_string_value(json_object_get(json_array_get(list, i), "state")), state)) return json_array_get(list, i);
+        if (!strcmp(json_string_value(json_object_get(json_array_get(list, i), "state")), state))
+            return json_array_get(list, i);
     cr_assert_fail("no series %s", state);
     return NULL;
 }
 
-static double norm_at(json_t *series, size_t k) { return json_number_value(json_array_get(json_object_get(series, "norm"), k)); }
+static double norm_at(json_t *series, size_t k) {
+    return json_number_value(json_array_get(json_object_get(series, "norm"), k));
+}
 
 static void write_data(void) {
     rv_rng rng = rv_rng_make(5, "text", 0);
@@ -317,18 +335,28 @@ static void write_data(void) {
     fclose(valid);
 }
 
-/* Norms at lags 0, 10, 50 and 99 of 100 steps in a layer of 64 with PyTorch's initial weights (the plain network's recurrent ones
- * orthogonal), 32 inputs from N(0, 1), as PyTorch gave them on other random weights: a step's factor that differs by 2 % is one of 7 after
+/* Norms at lags 0, 10, 50 and 99 of 100 steps in a layer of 64 with PyTorch's initial weights (the plain network's
+ * recurrent ones orthogonal), 32 inputs from N(0, 1), as PyTorch gave them on other random weights: a step's factor
+ * that differs by 2 % is one of 7 after
  * 99. Attention pooling over the plain network is flat, but at 1/T. */
-#define LM "data: {path: text.txt, train_fraction: 0.3}\ntokenizer: {type: char}\nmodel: {embedding_dim: 32, decoder: {type: rnn, num_layers: 1, hidden_size: 64, cell: "
-#define ADDING "task: regression\ndata: {generator: adding, max_length: 100}\nmodel: {encoder: {type: rnn, num_layers: 1, hidden_size: 64, cell: "
+#define LM                                                                                                             \
+    "data: {path: text.txt, train_fraction: 0.3}\ntokenizer: {type: char}\nmodel: {embedding_dim: 32, decoder: "       \
+    "{type: rnn, num_layers: 1, hidden_size: 64, cell: "
+#define ADDING                                                                                                         \
+    "task: regression\ndata: {generator: adding, max_length: 100}\nmodel: {encoder: {type: rnn, num_layers: 1, "       \
+    "hidden_size: 64, cell: "
 static const struct {
     const char *name, *task, *batch, *state;
     double want[4];
     bool flat;
 } known[] = {
     {"rnn", LM "rnn}, init: {recurrent: orthogonal}}", ", length: 9", "decoder.l0.h", {.96, .089, 7e-6, 7e-11}, false},
-    {"lstm, bias 0", LM "lstm}, init: {forget_bias: 0}}", ", length: 9", "decoder.l0.c", {.47, 2e-3, 1e-11, 3e-22}, false},
+    {"lstm, bias 0",
+     LM "lstm}, init: {forget_bias: 0}}",
+     ", length: 9",
+     "decoder.l0.c",
+     {.47, 2e-3, 1e-11, 3e-22},
+     false},
     {"lstm, bias 1", LM "lstm}}", ", length: 9", "decoder.l0.c", {.45, .043, 3e-5, 3e-9}, false},
     {"gru", LM "gru}}", ", length: 9", "decoder.l0.h", {.96, 5e-3, 3e-11, 4e-21}, false},
     {"pooling", ADDING "rnn}, pooling: attention}", "", "encoder.l0.h", {.010, .011, .011, .011}, true},
@@ -341,12 +369,15 @@ Test(gradient_flow_tasks, figures_at_initialisation) {
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         char text[1024];
         snprintf(text, sizeof text, "name: t\n%s" END, known[k].task, known[k].batch);
-        json_t *flow = measure(text, 1, 100), *s = series_of(flow, known[k].state), *half = json_object_get(s, "half_life");
+        json_t *flow = measure(text, 1, 100), *s = series_of(flow, known[k].state),
+               *half = json_object_get(s, "half_life");
         cr_assert_eq(json_array_size(json_object_get(s, "norm")), 100);
         cr_expect_eq(json_is_null(half), known[k].flat, "%s: half-life %g", known[k].name, json_number_value(half));
         for (int i = 0; i < 4; i++) {
-            double off = fabs(log10(norm_at(s, lag[i]) / known[k].want[i])), most = known[k].flat ? 0.1 : 0.1 + 0.009 * (double)lag[i];
-            cr_expect(off <= most, "%s: %.3g at lag %d, known %.3g", known[k].name, norm_at(s, lag[i]), (int)lag[i], known[k].want[i]);
+            double off = fabs(log10(norm_at(s, lag[i]) / known[k].want[i])),
+                   most = known[k].flat ? 0.1 : 0.1 + 0.009 * (double)lag[i];
+            cr_expect(off <= most, "%s: %.3g at lag %d, known %.3g", known[k].name, norm_at(s, lag[i]), (int)lag[i],
+                      known[k].want[i]);
         }
         json_decref(flow);
     }
@@ -356,17 +387,25 @@ static const struct {
     const char *name, *text, *batch, *states;
     int64_t lags; /* 0: as the data is */
 } tasks[] = {
-    {"lstm", "data: {path: text.txt, train_fraction: 0.6}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.3}",
+    {"lstm",
+     "data: {path: text.txt, train_fraction: 0.6}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 2, "
+     "hidden_size: 20}, embedding_dim: 12, dropout: 0.3}",
      ", length: 10", "decoder.l0.h decoder.l0.c decoder.l1.h decoder.l1.c ", 17},
-    {"gpt", "data: {path: text.txt, train_fraction: 0.6}\nmodel: {decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 16}, dropout: 0.3}",
+    {"gpt",
+     "data: {path: text.txt, train_fraction: 0.6}\nmodel: {decoder: {type: transformer, num_layers: 2, num_heads: 2, "
+     "hidden_size: 16}, dropout: 0.3}",
      ", length: 17", "decoder.l0.x decoder.l1.x ", 17},
     {"bahdanau",
-     "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 12}\ntokenizer: {type: char}\nmodel: {encoder: {type: rnn, cell: gru, num_layers: 1, "
-     "hidden_size: 12, bidirectional: true}, decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, attention: {type: bahdanau, size: 12}, embedding_dim: 12}",
+     "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 12}\ntokenizer: {type: char}\nmodel: "
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, "
+     "hidden_size: 12, bidirectional: true}, decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, "
+     "attention: {type: bahdanau, size: 12}, embedding_dim: 12}",
      "", "encoder.l0.h encoder.l0_reverse.h ", 0},
     {"transformer",
-     "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 12}\ntokenizer: {type: char}\nmodel: {encoder: {type: transformer, num_layers: 2, "
-     "num_heads: 2, hidden_size: 16}, decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 16}, embedding_dim: 16}",
+     "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 12}\ntokenizer: {type: char}\nmodel: "
+     "{encoder: {type: transformer, num_layers: 2, "
+     "num_heads: 2, hidden_size: 16}, decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 16}, "
+     "embedding_dim: 16}",
      "", "encoder.l0.x encoder.l1.x ", 0},
 };
 
@@ -378,7 +417,8 @@ Test(gradient_flow_tasks, states_lags_and_threads) {
         for (int threads = 1; threads <= 3; threads++) {
             json_t *flow = measure(text, threads, 17);
             char *dump = json_dumps(flow, 0);
-            if (first) cr_expect_str_eq(dump, first, "%s with %d threads", tasks[k].name, threads);
+            if (first)
+                cr_expect_str_eq(dump, first, "%s with %d threads", tasks[k].name, threads);
             else {
                 json_t *list = json_object_get(flow, "series");
                 first = strdup(dump);
@@ -388,7 +428,8 @@ Test(gradient_flow_tasks, states_lags_and_threads) {
                     strcat(strcat(states, json_string_value(json_object_get(s, "state"))), " ");
                     cr_expect(n == json_array_size(json_object_get(s, "lag")) && n > 4);
                     if (tasks[k].lags) cr_expect_eq((int64_t)n, tasks[k].lags, "%s", tasks[k].name);
-                    for (size_t j = 0; j < n; j++) cr_expect(norm_at(s, j) > 0, "%s lag %d: %g", tasks[k].name, (int)j, norm_at(s, j));
+                    for (size_t j = 0; j < n; j++)
+                        cr_expect(norm_at(s, j) > 0, "%s lag %d: %g", tasks[k].name, (int)j, norm_at(s, j));
                 }
                 cr_expect_str_eq(states, tasks[k].states);
                 /* A language model reads the last state of the top layer as it is. */
@@ -401,17 +442,22 @@ Test(gradient_flow_tasks, states_lags_and_threads) {
     }
 }
 
-/* The head reads both directions' last states side by side: of |dL/dr| each has its part at lag 0, which is the other end of the
- * sequence for each. Lags go as far as half of the sequences of 11 to 30 steps do. */
+/* The head reads both directions' last states side by side: of |dL/dr| each has its part at lag 0, which is the other
+ * end of the sequence for each. Lags go as far as half of the sequences of 11 to 30 steps do. */
 Test(gradient_flow_tasks, directions_and_ragged_lengths) {
     char text[1024];
-    snprintf(text, sizeof text, "name: t\ntask: regression\ndata: {generator: adding, min_length: 11, max_length: 30}\n"
-             "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 16, bidirectional: true}}" END, "");
-    json_t *flow = measure(text, 1, 0), *there = series_of(flow, "encoder.l0.h"), *back = series_of(flow, "encoder.l0_reverse.h");
+    snprintf(text, sizeof text,
+             "name: t\ntask: regression\ndata: {generator: adding, min_length: 11, max_length: 30}\n"
+             "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 16, bidirectional: true}}" END,
+             "");
+    json_t *flow = measure(text, 1, 0), *there = series_of(flow, "encoder.l0.h"),
+           *back = series_of(flow, "encoder.l0_reverse.h");
     cr_expect_float_eq(hypot(norm_at(there, 0), norm_at(back, 0)), 1, 1e-6);
     size_t n = json_array_size(json_object_get(there, "norm"));
     cr_expect(n > 16 && n < 25 && n == json_array_size(json_object_get(back, "norm")), "%d lags", (int)n);
-    for (size_t i = 1; i < n; i++) cr_expect(norm_at(there, i) < norm_at(there, i - 1) && norm_at(back, i) < norm_at(back, i - 1), "lag %d", (int)i);
+    for (size_t i = 1; i < n; i++)
+        cr_expect(norm_at(there, i) < norm_at(there, i - 1) && norm_at(back, i) < norm_at(back, i - 1), "lag %d",
+                  (int)i);
     json_decref(flow);
 }
 
@@ -422,8 +468,10 @@ Test(gradient_flow_tasks, trained) {
     rv_trained t;
     json_t *both;
     int n = snprintf(text, sizeof text,
-                     "name: t\nseed: 1\ntask: regression\ndata: {generator: adding, max_length: 20}\nmodel: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
-                     "train: {batch: {size: 10}, max_steps: 20, optimizer: {type: adam, lr: 1e-2}, validate_every: 20}\ncheckpoint: {dir: run}\n");
+                     "name: t\nseed: 1\ntask: regression\ndata: {generator: adding, max_length: 20}\nmodel: {encoder: "
+                     "{type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
+                     "train: {batch: {size: 10}, max_steps: 20, optimizer: {type: adam, lr: 1e-2}, validate_every: "
+                     "20}\ncheckpoint: {dir: run}\n");
     cr_assert_eq(rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config), RV_OK, "%s", rv_error_message());
     cr_assert_eq(rv_train(config, &(rv_train_options){0}), RV_OK, "%s", rv_error_message());
     rv_config_destroy(config);
@@ -453,8 +501,8 @@ static void write_flow(const char *dir, double half_life, double scale) {
         json_array_append_new(lag, json_integer(i));
         json_array_append_new(norm, i == 7 ? json_null() : json_real(scale * exp2(-i / half_life)));
     }
-    json_t *flow = json_pack("{s:s, s:i, s:[{s:s, s:s, s:o, s:o}]}", "loss", "of a test", "length", 30, "series", "state", "encoder.l0.h", "kind", "hidden", "lag", lag,
-                             "norm", norm);
+    json_t *flow = json_pack("{s:s, s:i, s:[{s:s, s:s, s:o, s:o}]}", "loss", "of a test", "length", 30, "series",
+                             "state", "encoder.l0.h", "kind", "hidden", "lag", lag, "norm", norm);
     json_t *both = json_pack("{s:O, s:o}", "before", flow, "after", flow);
     cr_assert_eq(json_dump_file(both, path, 0), 0);
     json_decref(both);
@@ -466,9 +514,12 @@ Test(gradient_flow_tasks, report) {
     write_flow("b1", 2, 1);
     cr_assert_eq(mkdir("b2", 0777), 0); /* not measured */
     const char *const models[] = {"a", "b"}, *const settings[] = {""};
-    const rv_report_run runs[] = {{.path = "b1", .model = "b", .setting = "", .seed = 1}, {.path = "a1", .model = "a", .setting = "", .seed = 1},
-                                  {.path = "b2", .model = "b", .setting = "", .seed = 2}, {.path = "a2", .model = "a", .setting = "", .seed = 2}};
-    rv_report_input in = {.name = "test", .model = models, .setting = settings, .run = runs, .n_models = 2, .n_settings = 1, .n_runs = 4};
+    const rv_report_run runs[] = {{.path = "b1", .model = "b", .setting = "", .seed = 1},
+                                  {.path = "a1", .model = "a", .setting = "", .seed = 1},
+                                  {.path = "b2", .model = "b", .setting = "", .seed = 2},
+                                  {.path = "a2", .model = "a", .setting = "", .seed = 2}};
+    rv_report_input in = {
+        .name = "test", .model = models, .setting = settings, .run = runs, .n_models = 2, .n_settings = 1, .n_runs = 4};
     json_t *report = json_object();
     cr_assert_eq(rv_report_gradient_flow(&in, report), RV_OK, "%s", rv_error_message());
     json_t *list = json_object_get(report, "gradient_flow");
@@ -483,7 +534,8 @@ Test(gradient_flow_tasks, report) {
     cr_expect_float_eq(norm_at(a, 4), 0.25, 1e-12); /* sqrt(1/2 1/8) */
     cr_expect_float_eq(json_number_value(json_array_get(json_object_get(a, "low"), 4)), 0.125, 1e-12);
     cr_expect_float_eq(json_number_value(json_array_get(json_object_get(a, "high"), 4)), 0.5, 1e-12);
-    cr_expect(json_is_null(json_array_get(json_object_get(a, "norm"), 7)) && json_is_null(json_array_get(json_object_get(a, "low"), 7)));
+    cr_expect(json_is_null(json_array_get(json_object_get(a, "norm"), 7)) &&
+              json_is_null(json_array_get(json_object_get(a, "low"), 7)));
     cr_expect(json_is_integer(json_array_get(json_object_get(a, "lag"), 7)));
     cr_expect_null(json_object_get(b, "low"));
     json_decref(report);

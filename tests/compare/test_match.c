@@ -7,12 +7,12 @@
 
 #define HEAD "name: m\ntask: translation\ndata: {dataset: dates}\ntokenizer: {type: char}\n"
 #define TAIL "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
-static const char recurrent[] = HEAD
-    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 32}\n  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 64}\n"
-    "  attention: {type: bahdanau, size: 16}\n  embedding_dim: 24\n" TAIL;
-static const char transformer[] = HEAD
-    "model:\n  encoder: {type: transformer, num_layers: 1, num_heads: 8, hidden_size: 64, ff_size: 128}\n"
-    "  decoder: {type: transformer, num_layers: 1, num_heads: 8, hidden_size: 64}\n  embedding_dim: 64\n" TAIL;
+static const char recurrent[] = HEAD "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 32}\n  "
+                                     "decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 64}\n"
+                                     "  attention: {type: bahdanau, size: 16}\n  embedding_dim: 24\n" TAIL;
+static const char transformer[] =
+    HEAD "model:\n  encoder: {type: transformer, num_layers: 1, num_heads: 8, hidden_size: 64, ff_size: 128}\n"
+         "  decoder: {type: transformer, num_layers: 1, num_heads: 8, hidden_size: 64}\n  embedding_dim: 64\n" TAIL;
 
 static rv_config *parse(const char *text, int n, const char *const *overrides) {
     rv_config *c = NULL;
@@ -28,9 +28,11 @@ static int64_t get(const rv__widths *w, const char *key) {
 
 /* As parameters grow: squares of the states' widths, and products with those beside them. */
 static rv_status quadratic(void *calls, const rv__widths *w, double *value) {
-    double e = (double)get(w, "model.encoder.hidden_size"), d = (double)get(w, "model.decoder.hidden_size"), a = (double)get(w, "model.attention.size");
+    double e = (double)get(w, "model.encoder.hidden_size"), d = (double)get(w, "model.decoder.hidden_size"),
+           a = (double)get(w, "model.attention.size");
     int64_t fe = get(w, "model.encoder.ff_size"), fd = get(w, "model.decoder.ff_size");
-    *value = e * e + d * d + (a > 0 ? a * (e + d) : 0) + e * (double)(fe > 0 ? fe : 0) + d * (double)(fd > 0 ? fd : 4 * (int64_t)d);
+    *value = e * e + d * d + (a > 0 ? a * (e + d) : 0) + e * (double)(fe > 0 ? fe : 0) +
+             d * (double)(fd > 0 ? fd : 4 * (int64_t)d);
     (*(int *)calls)++;
     return RV_OK;
 }
@@ -52,7 +54,8 @@ Test(match, recurrent_keeps_its_proportions) {
     rv_config_destroy(c);
 }
 
-/* Heads divide the width, both sides and the embedding are as wide; the feed-forward part makes up for the coarse steps. */
+/* Heads divide the width, both sides and the embedding are as wide; the feed-forward part makes up for the coarse
+ * steps. */
 Test(match, transformer_keeps_its_relations) {
     rv_config *c = parse(transformer, 0, NULL);
     for (double target = 1e4; target < 1e7; target *= 2.3) {
@@ -86,7 +89,8 @@ Test(match, takes_the_nearest) {
 
 /* What asks the decoder's state to be as wide as what the encoder gives. */
 Test(match, relations_between_states) {
-    static const char *const copy[] = {"model.bridge=copy", "model.attention=!replace {type: none}", "model.encoder.hidden_size=33", "model.decoder.hidden_size=66"};
+    static const char *const copy[] = {"model.bridge=copy", "model.attention=!replace {type: none}",
+                                       "model.encoder.hidden_size=33", "model.decoder.hidden_size=66"};
     rv_config *c = parse(recurrent, 4, copy);
     rv__widths w;
     double value;

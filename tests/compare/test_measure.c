@@ -1,5 +1,5 @@
-/* Every test example alone: the sums of examples are the measures of the corpus, to the bit, and an example's figures depend neither
- * on its batch-mates nor on threads. The files of a measured run. */
+/* Every test example alone: the sums of examples are the measures of the corpus, to the bit, and an example's figures
+ * depend neither on its batch-mates nor on threads. The files of a measured run. */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -24,18 +24,22 @@ static const struct {
     const char *name, *task, *model, *batch, *other; /* other: overrides that must change nothing */
     bool attention;
 } kinds[] = {
-    {"gpt", LANGUAGE_MODEL, "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 24}}", "{size: 3, length: 10}", "train.batch.size=7", false},
+    {"gpt", LANGUAGE_MODEL, "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 24}}",
+     "{size: 3, length: 10}", "train.batch.size=7", false},
     {"carried", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 20}, embedding_dim: 12}",
      "{size: 3, length: 10, sampling: contiguous}", "decode.seed=1", false},
     {"bottleneck", TRANSLATION,
-     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 20}, embedding_dim: 12}",
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, num_layers: 1, "
+     "hidden_size: 20}, embedding_dim: 12}",
      "{size: 90}", "train.batch.size=300", false},
     {"bahdanau", TRANSLATION,
-     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 20}, "
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, num_layers: 1, "
+     "hidden_size: 20}, "
      "attention: {type: bahdanau, size: 12}, embedding_dim: 12}",
      "{size: 90}", "train.batch.size=200", true},
     {"transformer", TRANSLATION,
-     "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, "
+     "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, "
+     "num_layers: 2, num_heads: 2, hidden_size: 24}, "
      "embedding_dim: 24}",
      "{size: 90}", "train.batch.size=33", true},
 };
@@ -79,11 +83,13 @@ static void teardown(void) {
 static void train(int k, const char *override) {
     char text[2048];
     int n = snprintf(text, sizeof text,
-                     "name: %s\nseed: 3\n%s\nmodel: %s\ntrain:\n  batch: %s\n  max_steps: 40\n  optimizer: {type: adam, lr: 1e-2}\n  validate_every: 20\n"
+                     "name: %s\nseed: 3\n%s\nmodel: %s\ntrain:\n  batch: %s\n  max_steps: 40\n  optimizer: {type: "
+                     "adam, lr: 1e-2}\n  validate_every: 20\n"
                      "checkpoint: {dir: %s/run}\nruntime: {threads: 2}\n",
                      kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, folder);
     rv_config *config;
-    cr_assert_eq(rv_config_parse("test.yaml", text, (size_t)n, override ? 1 : 0, &override, &config), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_config_parse("test.yaml", text, (size_t)n, override ? 1 : 0, &override, &config), RV_OK, "%s",
+                 rv_error_message());
     cr_assert_eq(rv_train(config, &(rv_train_options){0}), RV_OK, "%s", rv_error_message());
     rv_config_destroy(config);
 }
@@ -163,7 +169,8 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
         cr_assert_eq(c.bytes, text.st_size - 1); /* all but the first character */
     }
     cr_assert_eq((double)c.correct / (double)c.tokens, rv_metrics_value(&r, "accuracy"));
-    if (translation) cr_assert_eq(rv_bleu_from_stats(&(rv_bleu_options){0}, &c.bleu).score, rv_metrics_value(&r, "bleu"));
+    if (translation)
+        cr_assert_eq(rv_bleu_from_stats(&(rv_bleu_options){0}, &c.bleu).score, rv_metrics_value(&r, "bleu"));
     if (translation) cr_assert_eq(rv_chrf_from_stats(&(rv_chrf_options){0}, &c.chrf), rv_metrics_value(&r, "chrf"));
     if (translation) cr_assert_eq(c.n, 23);
     cr_assert(c.correct > 0 && c.correct < c.tokens);
@@ -192,7 +199,8 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
         tokens += json_integer_value(json_object_get(e, "tokens"));
         nats += json_real_value(json_object_get(e, "nats"));
         if (translation) {
-            const char *h = json_string_value(json_object_get(e, "hypothesis")), *ref = json_string_value(json_object_get(e, "reference"));
+            const char *h = json_string_value(json_object_get(e, "hypothesis")),
+                       *ref = json_string_value(json_object_get(e, "reference"));
             cr_assert_eq(json_integer_value(json_object_get(e, "exact")), !strcmp(h, ref));
             cr_assert_eq(json_array_size(json_object_get(json_object_get(e, "bleu"), "totals")), 4);
             cr_assert_eq(json_array_size(json_object_get(json_object_get(e, "chrf"), "match")), 6);
@@ -206,14 +214,14 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
         json_t *list = json_load_file("run/attention.json", 0, NULL), *p, *row, *w;
         size_t i, j, k;
         cr_assert_eq(json_array_size(list), 3);
-        json_array_foreach(list, i, p) {
+        json_array_foreach (list, i, p) {
             json_t *weights = json_object_get(p, "weights");
             cr_assert_eq(json_integer_value(json_object_get(p, "i")), (json_int_t)i);
             cr_assert_eq(json_array_size(weights), json_array_size(json_object_get(p, "target")));
-            json_array_foreach(weights, j, row) {
+            json_array_foreach (weights, j, row) {
                 double sum = 0;
                 cr_assert_eq(json_array_size(row), json_array_size(json_object_get(p, "source")));
-                json_array_foreach(row, k, w) sum += json_number_value(w);
+                json_array_foreach (row, k, w) sum += json_number_value(w);
                 cr_assert(fabs(sum - 1) < 1e-5, "%g", sum);
             }
         }
@@ -229,7 +237,8 @@ ParameterizedTest(int *kind, measure, kinds, .init = setup, .fini = teardown) {
     struct stat old, now;
     cr_assert(!stat("run/examples.jsonl", &old));
     cr_assert_eq(rv_measure_run("run", &o), RV_OK);
-    cr_assert(!stat("run/examples.jsonl", &now) && now.st_ino == old.st_ino && now.st_mtim.tv_nsec == old.st_mtim.tv_nsec);
+    cr_assert(!stat("run/examples.jsonl", &now) && now.st_ino == old.st_ino &&
+              now.st_mtim.tv_nsec == old.st_mtim.tv_nsec);
     cr_assert(!remove("run/examples.jsonl"));
     cr_assert_eq(rv_measure_run("run", &o), RV_OK);
     char *again = read_file("run/examples.jsonl");

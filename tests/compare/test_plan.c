@@ -15,9 +15,12 @@
 
 static void setup(void) {
     enter_folder();
-    put("lstm.yaml", "name: lstm\ndata: {path: text}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 16}, embedding_dim: 8}\n"
-                     "train: {batch: {size: 4, length: 16}, max_steps: 5, accumulate: 2, optimizer: {type: adam, lr: 1e-3}, validate_every: 5, early_stopping: {patience: 1}}\n");
-    put("gru.yaml", "include: lstm.yaml\nname: gru\nmodel: {decoder: {cell: gru}}\ntrain: {accumulate: 1, batch: {size: 2}}\n");
+    put("lstm.yaml", "name: lstm\ndata: {path: text}\nmodel: {decoder: {type: rnn, cell: lstm, num_layers: 1, "
+                     "hidden_size: 16}, embedding_dim: 8}\n"
+                     "train: {batch: {size: 4, length: 16}, max_steps: 5, accumulate: 2, optimizer: {type: adam, lr: "
+                     "1e-3}, validate_every: 5, early_stopping: {patience: 1}}\n");
+    put("gru.yaml",
+        "include: lstm.yaml\nname: gru\nmodel: {decoder: {cell: gru}}\ntrain: {accumulate: 1, batch: {size: 2}}\n");
 }
 
 static rv_comparison *plan(const char *yaml) {
@@ -46,11 +49,13 @@ Test(plan, cells_in_order) {
     rv_cell_info trial = rv_comparison_cell(c, 2);
     cr_expect(trial.kind == RV_CELL_TUNE && trial.lr == 0.5 && trial.seed == 9 && !strcmp(trial.model, "a"));
     cr_expect_str_eq(trial.path, "runs/x/cells/tune-a-0.5");
-    cr_expect(sets(&trial, "train.optimizer.lr=0.5") && sets(&trial, "train.max_steps=4") && sets(&trial, "train.batch.length=8"));
+    cr_expect(sets(&trial, "train.optimizer.lr=0.5") && sets(&trial, "train.max_steps=4") &&
+              sets(&trial, "train.batch.length=8"));
     cr_expect_eq(trial.tokens, 4 * 2 * 4 * 8, "2 batches of 4 x 8 a step: 64 tokens");
     cr_expect_eq(rv_comparison_cell(c, 3).steps, 13, "batches of 2 x 8 tokens: 12.5 steps, rounded up");
     rv_cell_info cell = rv_comparison_cell(c, 5 + 4 + 3);
-    cr_expect(cell.kind == RV_CELL_TRAIN && !strcmp(cell.model, "b") && cell.seed == 4 && cell.steps == 7 && cell.tokens == 7 * 2 * 8);
+    cr_expect(cell.kind == RV_CELL_TRAIN && !strcmp(cell.model, "b") && cell.seed == 4 && cell.steps == 7 &&
+              cell.tokens == 7 * 2 * 8);
     cr_expect_str_eq(cell.setting, "train.batch.length=8 model.dropout=0.1");
     cr_expect_str_eq(cell.path, "runs/x/cells/b-train.batch.length=8,model.dropout=0.1-s4");
     cr_expect(sets(&cell, "seed=4") && sets(&cell, "name=b-setting2-s4") && sets(&cell, "model.dropout=0.1"));
@@ -59,14 +64,17 @@ Test(plan, cells_in_order) {
     cr_expect_str_eq(cell.path, "runs/x/cost/b.r3.json");
     cr_expect_str_eq(rv_comparison_cell(c, rv_comparison_cells(c) - 1).path, "runs/x/cost/a.r3.json",
                      "models take turns");
-    cr_expect(!rv_cell_ready(c, 5) && rv_cell_ready(c, 1) && !rv_cell_ready(c, 21), "trainings wait for their model's trials");
-    cr_expect(json_is_false(json_object_get(json_object_get(c->plan, "budget"), "equal")), "as many steps of batches half as large are not as many tokens");
+    cr_expect(!rv_cell_ready(c, 5) && rv_cell_ready(c, 1) && !rv_cell_ready(c, 21),
+              "trainings wait for their model's trials");
+    cr_expect(json_is_false(json_object_get(json_object_get(c->plan, "budget"), "equal")),
+              "as many steps of batches half as large are not as many tokens");
     rv_comparison_close(c);
 }
 
 /* The budget in tokens is met by whole steps; stopping early, which would make it unequal, is switched off. */
 Test(plan, tokens) {
-    rv_comparison *c = plan("compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  budget: {train_tokens: 6400}\n");
+    rv_comparison *c =
+        plan("compare:\n  name: x\n  models: {a: lstm.yaml, b: gru.yaml}\n  budget: {train_tokens: 6400}\n");
     cr_assert_eq(rv_comparison_cells(c), 2);
     cr_expect_eq(rv_comparison_cell(c, 1).steps, 50);
     cr_expect_eq(rv_comparison_cell(c, 2).steps, 200);
@@ -82,16 +90,25 @@ Test(plan, matched) {
     static const char *const by[] = {"parameters", "flops"};
     for (int i = 0; i < 2; i++) {
         char yaml[512];
-        snprintf(yaml, sizeof yaml, "compare:\n  name: x\n  models: {a: {file: lstm.yaml, set: {model.decoder.hidden_size: 48}}, b: gru.yaml}\n  match: {by: %s}\n  budget: {train_steps: 2}\n", by[i]);
+        snprintf(yaml, sizeof yaml,
+                 "compare:\n  name: x\n  models: {a: {file: lstm.yaml, set: {model.decoder.hidden_size: 48}}, b: "
+                 "gru.yaml}\n  match: {by: %s}\n  budget: {train_steps: 2}\n",
+                 by[i]);
         rv_comparison *c = plan(yaml), *again = plan(yaml);
         cr_expect(json_equal(c->plan, again->plan));
-        const json_t *rows = json_object_get(json_object_get(c->plan, "match"), "models"), *a = json_array_get(rows, 0), *b = json_array_get(rows, 1);
+        const json_t *rows = json_object_get(json_object_get(c->plan, "match"), "models"), *a = json_array_get(rows, 0),
+                     *b = json_array_get(rows, 1);
         cr_expect_eq(json_number_value(json_object_get(a, "off")), 0);
-        cr_expect(json_is_true(json_object_get(b, "met")), "%s: off by %g", by[i], json_number_value(json_object_get(b, "off")));
-        cr_expect_eq(json_integer_value(json_object_get(json_object_get(a, "widths"), "model.decoder.hidden_size")), 48);
-        cr_expect_gt(json_integer_value(json_object_get(json_object_get(b, "widths"), "model.decoder.hidden_size")), 48, "a GRU has a gate less");
+        cr_expect(json_is_true(json_object_get(b, "met")), "%s: off by %g", by[i],
+                  json_number_value(json_object_get(b, "off")));
+        cr_expect_eq(json_integer_value(json_object_get(json_object_get(a, "widths"), "model.decoder.hidden_size")),
+                     48);
+        cr_expect_gt(json_integer_value(json_object_get(json_object_get(b, "widths"), "model.decoder.hidden_size")), 48,
+                     "a GRU has a gate less");
         if (i == 0) /* the table of 8 characters and 8 dimensions */
-            cr_expect_eq(json_number_value(json_object_get(a, "value")), (double)(json_integer_value(json_object_get(a, "parameters")) - json_integer_value(json_object_get(a, "embedding_parameters"))));
+            cr_expect_eq(json_number_value(json_object_get(a, "value")),
+                         (double)(json_integer_value(json_object_get(a, "parameters")) -
+                                  json_integer_value(json_object_get(a, "embedding_parameters"))));
         cr_expect_gt(json_integer_value(json_object_get(a, "embedding_parameters")), 0);
         rv_comparison_close(c);
         rv_comparison_close(again);
@@ -273,7 +290,8 @@ Test(plan, damaged) {
         put("runs/x/plan.json", texts[i]);
         cr_assert_eq(rv_comparison_open("cmp.yaml", 0, NULL, &c), RV_OK);
         cr_expect_eq(rv_comparison_plan(c, false), RV_EDATA);
-        cr_expect(strstr(rv_error_message(), "plan.json") && strstr(rv_error_message(), "made again"), "%s", rv_error_message());
+        cr_expect(strstr(rv_error_message(), "plan.json") && strstr(rv_error_message(), "made again"), "%s",
+                  rv_error_message());
         rv_comparison_close(c);
     }
 }
@@ -305,7 +323,8 @@ static void first_losses(model *m, double loss[3]) {
     rv_tape_destroy(tape);
 }
 
-/* A model made again at another width, on a task's data, is the one that a new task has: to the bit, on the same batches. */
+/* A model made again at another width, on a task's data, is the one that a new task has: to the bit, on the same
+ * batches. */
 Test(plan, rebuilt_is_new) {
 #define TRAIN "  max_steps: 5\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
     static const struct {
@@ -330,7 +349,8 @@ Test(plan, rebuilt_is_new) {
     for (int k = 0; k < 3; k++) {
         double expected[3], got[3], flops[2];
         int64_t positions[2];
-        model fresh = make_model(kinds[k].yaml, 1, &kinds[k].set), old = make_model(kinds[k].yaml, 0, NULL), wider = make_model(kinds[k].yaml, 1, &kinds[k].set);
+        model fresh = make_model(kinds[k].yaml, 1, &kinds[k].set), old = make_model(kinds[k].yaml, 0, NULL),
+              wider = make_model(kinds[k].yaml, 1, &kinds[k].set);
         cr_assert_eq(rv_task_create(fresh.config, NULL, true, fresh.params, &fresh.task), RV_OK, "%s",
                      rv_error_message());
         cr_assert_eq(rv_task_create(old.config, NULL, true, old.params, &old.task), RV_OK, "%s", rv_error_message());
@@ -340,10 +360,12 @@ Test(plan, rebuilt_is_new) {
         wider.task = old.task;
         cr_assert_eq(rv_task_rebuild(old.task, wider.config, wider.params), RV_OK, "%s", rv_error_message());
         first_losses(&wider, got);
-        for (int i = 0; i < 3; i++) cr_expect_eq(got[i], expected[i], "task %d, batch %d: %.17g, not %.17g", k, i, got[i], expected[i]);
+        for (int i = 0; i < 3; i++)
+            cr_expect_eq(got[i], expected[i], "task %d, batch %d: %.17g, not %.17g", k, i, got[i], expected[i]);
         rv_task_cost(fresh.task, fresh.params, &flops[0], &positions[0]);
         rv_task_cost(wider.task, wider.params, &flops[1], &positions[1]);
-        cr_expect(flops[0] == flops[1] && positions[0] == positions[1] && rv_params_count(fresh.params) == rv_params_count(wider.params));
+        cr_expect(flops[0] == flops[1] && positions[0] == positions[1] &&
+                  rv_params_count(fresh.params) == rv_params_count(wider.params));
         rv_task_destroy(fresh.task);
         rv_task_destroy(wider.task);
         model *const all[] = {&fresh, &old, &wider};

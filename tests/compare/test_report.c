@@ -1,5 +1,5 @@
-/* Parts of a report on runs written by hand: when there is a verdict and when there is none, curves, thresholds, differences. The
- * numbers of a whole report are recomputed by tests/report.py. */
+/* Parts of a report on runs written by hand: when there is a verdict and when there is none, curves, thresholds,
+ * differences. The numbers of a whole report are recomputed by tests/report.py. */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <ftw.h>
@@ -32,9 +32,13 @@ static void write_run(int at, int model, int64_t seed, double accuracy, double n
     snprintf(file, sizeof file, "%s/metrics.jsonl", path[at]);
     FILE *f = fopen(file, "w");
     for (int64_t s = 1; s <= STEPS; s++) {
-        fprintf(f, "{\"step\":%lld,\"kind\":\"train\",\"loss\":%g,\"tokens\":%lld,\"tokens_per_second\":1000,\"peak_memory_bytes\":%lld}\n", (long long)s,
-                1. / (double)s, (long long)(s * tokens_a_step), (long long)(s < 100 ? 1000 + s : 1500));
-        if (s % 50 == 0) fprintf(f, "{\"step\":%lld,\"kind\":\"valid\",\"loss\":%g,\"accuracy\":%g}\n", (long long)s, 5. / (double)s + (double)seed, (double)s / STEPS);
+        fprintf(f,
+                "{\"step\":%lld,\"kind\":\"train\",\"loss\":%g,\"tokens\":%lld,\"tokens_per_second\":1000,\"peak_"
+                "memory_bytes\":%lld}\n",
+                (long long)s, 1. / (double)s, (long long)(s * tokens_a_step), (long long)(s < 100 ? 1000 + s : 1500));
+        if (s % 50 == 0)
+            fprintf(f, "{\"step\":%lld,\"kind\":\"valid\",\"loss\":%g,\"accuracy\":%g}\n", (long long)s,
+                    5. / (double)s + (double)seed, (double)s / STEPS);
     }
     fclose(f);
     snprintf(file, sizeof file, "%s/examples.jsonl", path[at]);
@@ -43,25 +47,43 @@ static void write_run(int at, int model, int64_t seed, double accuracy, double n
     for (int i = 0; i < EXAMPLES; i++) {
         int right = 0;
         for (int k = 0; k < 10; k++) right += rv_rng_uniform(&rng) < accuracy;
-        fprintf(f, "{\"i\":%d,\"source_tokens\":%d,\"source_words\":1,\"tokens\":10,\"nats\":%.17g,\"correct\":%d}\n", i, 1 + i / 10, 10 * nats + 0.1 * rv_rng_normal(&rng), right);
+        fprintf(f, "{\"i\":%d,\"source_tokens\":%d,\"source_words\":1,\"tokens\":10,\"nats\":%.17g,\"correct\":%d}\n",
+                i, 1 + i / 10, 10 * nats + 0.1 * rv_rng_normal(&rng), right);
     }
     fclose(f);
-    run[at] = (rv_report_run){.path = path[at], .model = models[model], .setting = "", .seed = seed, .cell = at + 1, .config = config[model], .outcome = RV_RUN_DONE};
+    run[at] = (rv_report_run){.path = path[at],
+                              .model = models[model],
+                              .setting = "",
+                              .seed = seed,
+                              .cell = at + 1,
+                              .config = config[model],
+                              .outcome = RV_RUN_DONE};
 }
 
 static void setup(void) {
-    static const char *const decoder[] = {"{type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}", "{type: rnn, cell: gru, num_layers: 1, hidden_size: 8}",
+    static const char *const decoder[] = {"{type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}",
+                                          "{type: rnn, cell: gru, num_layers: 1, hidden_size: 8}",
                                           "{type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}"};
     strcpy(folder, "/tmp/ravel-test-XXXXXX");
     cr_assert(mkdtemp(folder));
     for (int m = 0; m < 3; m++) {
         char text[512];
-        int n = snprintf(text, sizeof text, "name: %s\ndata: {path: x}\nmodel: {decoder: %s, embedding_dim: 8}\ntrain: {batch: {size: 2, length: 4}, max_steps: 9, validate_every: 3, optimizer: {type: adam, lr: 1e-3}}\ncheckpoint: {every: 3}\n",
-                         models[m], decoder[m]);
-        cr_assert_eq(rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config[m]), RV_OK, "%s", rv_error_message());
+        int n = snprintf(
+            text, sizeof text,
+            "name: %s\ndata: {path: x}\nmodel: {decoder: %s, embedding_dim: 8}\ntrain: {batch: {size: 2, length: 4}, "
+            "max_steps: 9, validate_every: 3, optimizer: {type: adam, lr: 1e-3}}\ncheckpoint: {every: 3}\n",
+            models[m], decoder[m]);
+        cr_assert_eq(rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config[m]), RV_OK, "%s",
+                     rv_error_message());
     }
     static const char *const settings[] = {""};
-    in = (rv_report_input){.name = "test", .dir = folder, .model = models, .setting = settings, .run = run, .n_models = 2, .n_settings = 1,
+    in = (rv_report_input){.name = "test",
+                           .dir = folder,
+                           .model = models,
+                           .setting = settings,
+                           .run = run,
+                           .n_models = 2,
+                           .n_settings = 1,
                            .options = {.level = 0.95, .resamples = 300, .times = true}};
 }
 static void teardown(void) {
@@ -88,8 +110,9 @@ static json_t *report(void) {
 static json_t *pair_of(json_t *r, const char *metric, size_t k) {
     size_t i;
     json_t *q;
-    json_array_foreach(json_object_get(r, "quality"), i, q)
-        if (!strcmp(json_string_value(json_object_get(q, "metric")), metric)) return json_array_get(json_object_get(q, "pairs"), k);
+    json_array_foreach (json_object_get(r, "quality"), i, q)
+        if (!strcmp(json_string_value(json_object_get(q, "metric")), metric))
+            return json_array_get(json_object_get(q, "pairs"), k);
     cr_assert_fail("no metric %s", metric);
     return NULL;
 }
@@ -124,12 +147,16 @@ Test(report, no_verdict_where_budgets_differ, .init = setup, .fini = teardown) {
 
 Test(report, no_verdict_without_a_match, .init = setup, .fini = teardown) {
     usual();
-    in.plan = json_loads("{\"match\": {\"by\": \"parameters\", \"models\": [{\"model\": \"alpha\", \"met\": true}, {\"model\": \"beta\", \"met\": false, \"off\": 0.043}]}}", 0, NULL);
+    in.plan = json_loads("{\"match\": {\"by\": \"parameters\", \"models\": [{\"model\": \"alpha\", \"met\": true}, "
+                         "{\"model\": \"beta\", \"met\": false, \"off\": 0.043}]}}",
+                         0, NULL);
     json_t *r = report();
     expect(r, "accuracy", "no verdict", "beta does not match in parameters (off by 4.3 %)");
     json_decref(in.plan);
     json_decref(r);
-    in.plan = json_loads("{\"match\": {\"by\": \"none\", \"models\": [{\"model\": \"beta\", \"met\": true}]}, \"tuning\": {\"equal\": false}}", 0, NULL);
+    in.plan = json_loads("{\"match\": {\"by\": \"none\", \"models\": [{\"model\": \"beta\", \"met\": true}]}, "
+                         "\"tuning\": {\"equal\": false}}",
+                         0, NULL);
     r = report();
     expect(r, "accuracy", "no verdict", "tuned");
     json_decref(in.plan);
@@ -159,7 +186,10 @@ Test(report, no_verdict_where_a_run_diverged_or_is_missing, .init = setup, .fini
     run[3].outcome = RV_RUN_DIVERGED;
     json_t *r = report();
     expect(r, "accuracy", "no verdict", "beta with seed 2 diverged");
-    cr_expect_eq(json_array_size(json_object_get(json_array_get(json_object_get(json_array_get(json_object_get(r, "quality"), 0), "models"), 1), "per_seed")), 2);
+    cr_expect_eq(json_array_size(json_object_get(
+                     json_array_get(json_object_get(json_array_get(json_object_get(r, "quality"), 0), "models"), 1),
+                     "per_seed")),
+                 2);
     json_decref(r);
     run[3].outcome = RV_RUN_DONE;
     char file[2048];
@@ -201,7 +231,9 @@ static void write_measured(int at, const char *text) {
 /* Equally many tokens of another vocabulary are other tokens; what does not count tokens compares all the same. */
 Test(report, no_verdict_between_vocabularies, .init = setup, .fini = teardown) {
     usual();
-    for (int i = 0; i < 6; i++) write_measured(i, i % 2 ? "{\"part\": \"test\", \"vocabulary\": \"b\"}" : "{\"part\": \"test\", \"vocabulary\": \"a\"}");
+    for (int i = 0; i < 6; i++)
+        write_measured(i, i % 2 ? "{\"part\": \"test\", \"vocabulary\": \"b\"}"
+                                : "{\"part\": \"test\", \"vocabulary\": \"a\"}");
     json_t *r = report();
     expect(r, "accuracy", "no verdict", "alpha and beta have different vocabularies");
     json_decref(r);
@@ -221,7 +253,9 @@ Test(report, no_verdict_on_what_sees_the_future, .init = setup, .fini = teardown
     json_decref(r);
     rv_config *sees;
     char *text = rv_config_resolved(config[2]);
-    cr_assert_eq(rv_config_parse("test.yaml", text, strlen(text), 1, (const char *const[]){"model.decoder.causal_mask=none"}, &sees), RV_OK, "%s", rv_error_message());
+    cr_assert_eq(rv_config_parse("test.yaml", text, strlen(text), 1,
+                                 (const char *const[]){"model.decoder.causal_mask=none"}, &sees),
+                 RV_OK, "%s", rv_error_message());
     free(text);
     for (int s = 1; s <= 3; s++) run[5 + s].config = sees;
     r = report();
@@ -237,7 +271,8 @@ Test(report, what_a_verdict_rests_on_stands_beside_it, .init = setup, .fini = te
     usual();
     in.plan = json_loads("{\"tuning\": {\"equal\": true, \"models\": ["
                          "{\"model\": \"alpha\", \"lr\": 0.1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]},"
-                         "{\"model\": \"beta\", \"lr\": 1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]}]}}", 0, NULL);
+                         "{\"model\": \"beta\", \"lr\": 1, \"tried\": [{\"lr\": 0.01}, {\"lr\": 0.1}, {\"lr\": 1}]}]}}",
+                         0, NULL);
     json_t *r = report();
     expect(r, "accuracy", "b", "the learning rate of beta is at the edge of those tried, another may be better");
     cr_expect(!strstr(json_string_value(json_object_get(pair_of(r, "accuracy", 0), "why")), "alpha"));
@@ -313,7 +348,8 @@ Test(report, who_was_still_improving, .init = setup, .fini = teardown) {
         FILE *f = fopen(file, "w");
         for (int s = 1; s <= 20; s++) {
             double loss = i % 2 ? 3 - 0.1 * s + 0.01 * (s % 3) : 1.5 + 0.02 * ((s + i) % 3) + (s < 8 ? 1 : 0);
-            fprintf(f, "{\"step\":%d,\"kind\":\"train\",\"loss\":1,\"tokens\":%d,\"tokens_per_second\":1000}\n", 10 * s, 100 * s);
+            fprintf(f, "{\"step\":%d,\"kind\":\"train\",\"loss\":1,\"tokens\":%d,\"tokens_per_second\":1000}\n", 10 * s,
+                    100 * s);
             fprintf(f, "{\"step\":%d,\"kind\":\"valid\",\"loss\":%g}\n", 10 * s, loss);
         }
         fclose(f);
@@ -331,8 +367,10 @@ Test(report, several_pairs_are_adjusted, .init = setup, .fini = teardown) {
     in.n_models = 3;
     in.n_runs = 9;
     json_t *three = report();
-    /* alpha - beta is clear: of 3 pairs the smallest p counts three times, or as often as the pairs that are as clear. */
-    double alone = json_real_value(json_object_get(pair_of(two, "accuracy", 0), "p")), among = json_real_value(json_object_get(pair_of(three, "accuracy", 0), "p"));
+    /* alpha - beta is clear: of 3 pairs the smallest p counts three times, or as often as the pairs that are as clear.
+     */
+    double alone = json_real_value(json_object_get(pair_of(two, "accuracy", 0), "p")),
+           among = json_real_value(json_object_get(pair_of(three, "accuracy", 0), "p"));
     cr_expect(among > 1.9 * alone && among < 3.1 * alone, "%g and %g", alone, among);
     double p = 0;
     for (size_t k = 0; k < 3; k++) p = fmax(p, json_real_value(json_object_get(pair_of(three, "accuracy", k), "p")));
@@ -353,15 +391,18 @@ Test(report, runs_curves_and_thresholds, .init = setup, .fini = teardown) {
     cr_expect_eq(json_integer_value(json_object_get(time, "peak_bytes")), 1500);
     cr_expect(json_is_null(json_object_get(row, "flops"))); /* nothing says what a token costs */
 
-    json_t *curves = json_object_get(r, "curves"), *train = json_array_get(json_object_get(json_array_get(curves, 0), "series"), 0);
+    json_t *curves = json_object_get(r, "curves"),
+           *train = json_array_get(json_object_get(json_array_get(curves, 0), "series"), 0);
     cr_expect_eq(json_array_size(curves), 3); /* the loss of training; loss and accuracy of validation */
     cr_expect_eq(json_array_size(json_object_get(train, "step")), STEPS / 3);
     cr_expect_eq(json_integer_value(json_array_get(json_object_get(train, "step"), 0)), 3);
-    cr_expect_float_eq(json_real_value(json_array_get(json_object_get(train, "mean"), 0)), (1 + 1. / 2 + 0.333333) / 3, 1e-6);
+    cr_expect_float_eq(json_real_value(json_array_get(json_object_get(train, "mean"), 0)), (1 + 1. / 2 + 0.333333) / 3,
+                       1e-6);
     json_t *valid = json_array_get(json_object_get(json_array_get(curves, 1), "series"), 0);
     /* Losses 0.1 + 1, 2 and 3 at step 50: mean 2.1, and Student's interval 2.1 +- 4.303 / sqrt(3). */
     cr_expect_float_eq(json_real_value(json_array_get(json_object_get(valid, "mean"), 0)), 2.1, 1e-9);
-    cr_expect_float_eq(json_real_value(json_array_get(json_object_get(valid, "high"), 0)), 2.1 + 4.302653 / sqrt(3), 1e-5);
+    cr_expect_float_eq(json_real_value(json_array_get(json_object_get(valid, "high"), 0)), 2.1 + 4.302653 / sqrt(3),
+                       1e-5);
 
     row = json_array_get(json_object_get(json_object_get(r, "time_to"), "rows"), 0);
     cr_expect_eq(json_integer_value(json_object_get(row, "step")), 150); /* 0.2, 0.4, 0.6: at the threshold counts */
@@ -371,7 +412,8 @@ Test(report, runs_curves_and_thresholds, .init = setup, .fini = teardown) {
     json_t *bins = json_object_get(json_array_get(json_object_get(r, "by_length"), 0), "bins"), *counts;
     cr_expect_eq(json_array_size(bins), 3);
     cr_expect(json_is_null(json_object_get(json_array_get(bins, 2), "to")));
-    counts = json_object_get(json_array_get(json_object_get(json_array_get(json_object_get(r, "by_length"), 0), "models"), 0), "examples");
+    counts = json_object_get(
+        json_array_get(json_object_get(json_array_get(json_object_get(r, "by_length"), 0), "models"), 0), "examples");
     const json_int_t want[] = {20, 30, 10};
     for (size_t k = 0; k < 3; k++) cr_expect_eq(json_integer_value(json_array_get(counts, k)), want[k]);
     json_decref(r);
@@ -391,14 +433,16 @@ Test(report, differences, .init = setup, .fini = teardown) {
     cr_expect_str_eq(json_string_value(json_array_get(json_object_get(json_array_get(list, 0), "values"), 1)), "gru");
     size_t i;
     json_t *d;
-    json_array_foreach(list, i, d) {
+    json_array_foreach (list, i, d) {
         const char *key = json_string_value(json_object_get(d, "key"));
         cr_expect(strncmp(key, "model.", 6) == 0, "%s differs, but not in what the models are", key);
-        cr_expect(!json_equal(json_array_get(json_object_get(d, "values"), 0), json_array_get(json_object_get(d, "values"), 1)));
+        cr_expect(!json_equal(json_array_get(json_object_get(d, "values"), 0),
+                              json_array_get(json_object_get(d, "values"), 1)));
     }
     /* lstm has no gru_reset */
-    json_array_foreach(list, i, d)
-        if (!strcmp(json_string_value(json_object_get(d, "key")), "model.decoder.gru_reset")) cr_expect(json_is_null(json_array_get(json_object_get(d, "values"), 0)));
+    json_array_foreach (list, i, d)
+        if (!strcmp(json_string_value(json_object_get(d, "key")), "model.decoder.gru_reset"))
+            cr_expect(json_is_null(json_array_get(json_object_get(d, "values"), 0)));
     json_decref(r);
 }
 

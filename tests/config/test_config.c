@@ -64,7 +64,8 @@ Test(schema, table_is_sound) {
         }
         cr_expect(rv__schema_parent(i) >= 0 || !strchr(k->path, '.'), "%s has no section", k->path);
         cr_expect(rv__schema_find(k->path) <= i);
-        for (int j = rv__schema_find(k->path); j < i; j++) cr_expect_str_eq(rv__schema[j].path, k->path, "rows of %s are apart", k->path);
+        for (int j = rv__schema_find(k->path); j < i; j++)
+            cr_expect_str_eq(rv__schema[j].path, k->path, "rows of %s are apart", k->path);
         cr_expect(strlen(k->doc) > 4, "%s is not explained", k->path);
         if (k->type == RV__INT || k->type == RV__REAL || k->type == RV__REALS) {
             rv__interval v = rv__schema_interval(k);
@@ -76,9 +77,11 @@ Test(schema, table_is_sound) {
         fclose(f);
     }
     cr_expect_eq(rv_config_explain("train.optimizer.momentun", stdout), RV_EUSAGE);
-    cr_expect_str_eq(rv_error_message(), "there is no key 'train.optimizer.momentun'; did you mean 'train.optimizer.momentum'?");
+    cr_expect_str_eq(rv_error_message(),
+                     "there is no key 'train.optimizer.momentun'; did you mean 'train.optimizer.momentum'?");
     cr_expect_eq(rv_config_explain("warmup_steps", stdout), RV_EUSAGE);
-    cr_expect_str_eq(rv_error_message(), "there is no key 'warmup_steps'; did you mean 'train.lr_scheduler.warmup_steps'?");
+    cr_expect_str_eq(rv_error_message(),
+                     "there is no key 'warmup_steps'; did you mean 'train.lr_scheduler.warmup_steps'?");
 }
 
 /* ---- values and defaults ---- */
@@ -89,7 +92,8 @@ Test(config, values_and_defaults) {
     cr_expect_eq(rv_config_int(c, "train.max_steps"), 20000);
     cr_expect_eq(rv_config_real(c, "train.optimizer.lr"), 1e-3);
     cr_expect_eq(rv_config_int(c, "seed"), 1);
-    cr_expect(!rv_config_given(c, "seed") && rv_config_given(c, "train.optimizer.lr") && rv_config_given(c, "train.optimizer"));
+    cr_expect(!rv_config_given(c, "seed") && rv_config_given(c, "train.optimizer.lr") &&
+              rv_config_given(c, "train.optimizer"));
     cr_expect_eq(rv_config_int(c, "model.embedding_dim"), 24);
     cr_expect_eq(rv_config_count(c, "train.optimizer.betas"), 2);
     cr_expect_eq(rv_config_real_at(c, "train.optimizer.betas", 1), 0.999);
@@ -99,7 +103,8 @@ Test(config, values_and_defaults) {
     cr_expect_eq(rv_config_int(c, "runtime.threads"), 0);
     cr_expect(rv_config_is(c, "model.decoder.type", "rnn") && !rv_config_is(c, "model.decoder.type", "transformer"));
     cr_expect(!rv_config_is(c, "train.optimizer.momentum", "0") && !rv_config_has(c, "train.optimizer.momentum"));
-    cr_expect(!rv_config_has(c, "train.early_stopping") && !rv_config_has(c, "train.early_stopping.patience") && rv_config_has(c, "generate"));
+    cr_expect(!rv_config_has(c, "train.early_stopping") && !rv_config_has(c, "train.early_stopping.patience") &&
+              rv_config_has(c, "generate"));
     cr_expect(!rv_config_has(c, "data.dataset") && !rv_config_text(c, "data.dataset"));
     cr_expect(!rv_config_bool(c, "model.tie_embeddings") && rv_config_bool(c, "model.head_bias"));
     cr_expect_str_eq(rv_config_where(c, "train.optimizer.lr"), "exp.yaml:8:31");
@@ -109,7 +114,8 @@ Test(config, values_and_defaults) {
 
     static const char *const transformer[] = {
         "model=!replace {decoder: {type: transformer, num_layers: 2, num_heads: 4, hidden_size: 24}, dropout: 0.3}",
-        "train.early_stopping={metric: accuracy, patience: 3}", "name=no", "checkpoint.dir=a/${name}-${seed}", "train.lr_scheduler={type: noam}"};
+        "train.early_stopping={metric: accuracy, patience: 3}", "name=no", "checkpoint.dir=a/${name}-${seed}",
+        "train.lr_scheduler={type: noam}"};
     c = parse(rnn, 5, transformer);
     cr_expect_eq(rv_config_int(c, "model.decoder.ff_size"), 96);
     cr_expect_eq(rv_config_real(c, "model.decoder.attention_dropout"), 0.3);
@@ -123,7 +129,8 @@ Test(config, values_and_defaults) {
 }
 
 Test(config, null_means_not_given) {
-    const char *const over[] = {"train.early_stopping={patience: 3}", "train.early_stopping=null", "seed=null", "generate.prompt='null'"};
+    const char *const over[] = {"train.early_stopping={patience: 3}", "train.early_stopping=null", "seed=null",
+                                "generate.prompt='null'"};
     rv_config *c = parse(rnn, 4, over);
     cr_expect(!rv_config_has(c, "train.early_stopping"));
     cr_expect_eq(rv_config_int(c, "seed"), 1);
@@ -155,7 +162,8 @@ Test(config, all_mistakes_at_once) {
           "exp.yaml:1:7: name: expected a name of letters, digits, '.', '_' and '-', got 'shakes peare'\n"
           "exp.yaml:2:7: seed: expected a whole number in [0, 9007199254740991], got '-3'\n"
           "exp.yaml:3:1: duplicate key 'seed', first at line 2; remove one\n"
-          "exp.yaml:4:1: data.valid is missing: a file to validate on goes with data.train; a single file for both is data.path\n"
+          "exp.yaml:4:1: data.valid is missing: a file to validate on goes with data.train; a single file for both is "
+          "data.path\n"
           "exp.yaml:4:32: data.train besides data.path; give exactly one of data.dataset, data.path and data.train\n"
           "exp.yaml:5:19: tokenizer.type: expected char, byte, word or bpe, got 'chars'; did you mean 'char'?\n"
           "exp.yaml:7:32: model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn\n"
@@ -164,14 +172,17 @@ Test(config, all_mistakes_at_once) {
           "exp.yaml:9:3: unknown key 'lr' in model; did you mean train.optimizer.lr?\n"
           "exp.yaml:11:17: train.batch.size: expected a whole number in [1, 100000000], got '32.5'\n"
           "exp.yaml:13:30: train.optimizer.lr: expected a number in [0, 1000000], got '1e-3x'\n"
-          "exp.yaml:13:37: train.optimizer.betas does not apply here; it is allowed only with train.optimizer.type adam or adamw\n"
+          "exp.yaml:13:37: train.optimizer.betas does not apply here; it is allowed only with train.optimizer.type "
+          "adam or adamw\n"
           "exp.yaml:15:5: unknown key 'warmup_step' in train.lr_scheduler; did you mean 'warmup_steps'?\n"
           "exp.yaml:17:18: train.validate_every: expected a whole number in [1, 1000000000000], got nothing");
 }
 
 /* A short file: what is not asked for has a value; what is asked for is named with the values that it may have. */
 Test(config, few_keys_are_required) {
-    rv_config *c = parse("name: n\ndata: {path: f}\nmodel: {decoder: {type: transformer, hidden_size: 32}}\ntrain: {max_steps: 9, optimizer: {lr: 1e-3}}\n", 0, NULL);
+    rv_config *c = parse("name: n\ndata: {path: f}\nmodel: {decoder: {type: transformer, hidden_size: 32}}\ntrain: "
+                         "{max_steps: 9, optimizer: {lr: 1e-3}}\n",
+                         0, NULL);
     cr_expect_eq(rv_config_int(c, "model.decoder.num_layers"), 2);
     cr_expect_eq(rv_config_int(c, "model.decoder.num_heads"), 4);
     cr_expect_eq(rv_config_int(c, "train.batch.size"), 32);
@@ -179,8 +190,10 @@ Test(config, few_keys_are_required) {
     cr_expect_eq(rv_config_int(c, "train.validate_every"), 500);
     cr_expect(rv_config_is(c, "train.optimizer.type", "adam"));
     rv_config_destroy(c);
-    c = parse("name: n\ntask: translation\ndata: {dataset: d}\nmodel:\n  encoder: {type: rnn, cell: gru, hidden_size: 32}\n"
-              "  decoder: {type: rnn, cell: gru, hidden_size: 32}\ntrain: {max_steps: 9, optimizer: {lr: 1e-3}}\n", 0, NULL);
+    c = parse(
+        "name: n\ntask: translation\ndata: {dataset: d}\nmodel:\n  encoder: {type: rnn, cell: gru, hidden_size: 32}\n"
+        "  decoder: {type: rnn, cell: gru, hidden_size: 32}\ntrain: {max_steps: 9, optimizer: {lr: 1e-3}}\n",
+        0, NULL);
     cr_expect_eq(rv_config_int(c, "tokenizer.vocab_size"), 8000);
     cr_expect_eq(rv_config_int(c, "model.encoder.num_layers"), 1);
     cr_expect_eq(rv_config_int(c, "train.batch.size"), 4096);
@@ -231,8 +244,8 @@ Test(config, one_mistake_each) {
                                           "train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
         {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or "
                                           "plateau, got 'cosin'; did you mean 'cosine'?"},
-        {"task=tagging",
-         "task 'tagging' is not available in this version; available: language_model, translation, regression or classification"},
+        {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation, "
+                         "regression or classification"},
         {"model.encoder={type: rnn}",
          "model.encoder does not apply here; it is allowed only with task translation, regression or classification"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
@@ -263,7 +276,8 @@ Test(config, one_mistake_each) {
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         rv_config *c;
-        cr_expect_eq(rv_config_parse("exp.yaml", rnn, sizeof rnn - 1, 1, &wrong[i][0], &c), RV_EUSAGE, "%s", wrong[i][0]);
+        cr_expect_eq(rv_config_parse("exp.yaml", rnn, sizeof rnn - 1, 1, &wrong[i][0], &c), RV_EUSAGE, "%s",
+                     wrong[i][0]);
         char want[1024];
         snprintf(want, sizeof want, "command line '%s': %s", wrong[i][0], wrong[i][1]);
         const char *got = rv_error_message(), *after = strstr(got, ": ");
@@ -318,10 +332,10 @@ Test(config, keys_give_way_to_assignments) {
           "with tokenizer.type word");
 }
 
-#define TRANSLATION                                                                                                   \
-    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"        \
-    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, "    \
-    "num_layers: 1, hidden_size: 12}\n"                                                                               \
+#define TRANSLATION                                                                                                    \
+    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"         \
+    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, "     \
+    "num_layers: 1, hidden_size: 12}\n"                                                                                \
     "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
 
 /* Which way is better by default follows from the metric, for each that early stopping may watch. */
@@ -363,14 +377,19 @@ Test(config, one_word_for_sequences) {
 }
 
 Test(config, transformer_relations) {
-    static const char *const base = "model=!replace {decoder: {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 25}}";
+    static const char *const base =
+        "model=!replace {decoder: {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 25}}";
     static const char *const wrong[][2] = {
         {"model.position=sinusoidal", "model.position sinusoidal needs an even model.embedding_dim, which is 25"},
-        {"model.embedding_dim=24", "model.embedding_dim 24 differs from model.decoder.hidden_size 25; a transformer needs them equal"},
-        {"train.batch.sampling=contiguous", "train.batch.sampling contiguous carries a recurrent state, which a transformer has not; use random or shuffled"},
+        {"model.embedding_dim=24",
+         "model.embedding_dim 24 differs from model.decoder.hidden_size 25; a transformer needs them equal"},
+        {"train.batch.sampling=contiguous", "train.batch.sampling contiguous carries a recurrent state, which a "
+                                            "transformer has not; use random or shuffled"},
         {"model.decoder.num_heads=2", "model.decoder.num_heads 2 does not divide model.decoder.hidden_size 25"},
-        {"model.decoder={num_heads: null, hidden_size: 26}", "model.decoder.num_heads 4 does not divide model.decoder.hidden_size 26"},
-        {"model.decoder.cell=lstm", "model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn"},
+        {"model.decoder={num_heads: null, hidden_size: 26}",
+         "model.decoder.num_heads 4 does not divide model.decoder.hidden_size 26"},
+        {"model.decoder.cell=lstm",
+         "model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char want[512];
@@ -389,80 +408,114 @@ Test(config, translation_relations) {
     snprintf(encoder, sizeof encoder, "model.encoder=!replace %s", transformer);
     snprintf(decoder, sizeof decoder, "model.decoder=!replace %s", transformer);
     const char *const wrong[][3] = {
-        {"", "data=!replace {dataset: multi30k, src: en}", "data.tgt is missing: the target language goes with data.src"},
-        {"", "data=!replace {src: en, tgt: fr}", "data: missing the text; give one of data.dataset, data.path and data.train"},
-                {"", "train.batch.length=8", "train.batch.length does not apply here; it is allowed only with task language_model"},
-        {"", "metrics=[bpc]", "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'; did you mean 'ppl'?"},
+        {"", "data=!replace {dataset: multi30k, src: en}",
+         "data.tgt is missing: the target language goes with data.src"},
+        {"", "data=!replace {src: en, tgt: fr}",
+         "data: missing the text; give one of data.dataset, data.path and data.train"},
+        {"", "train.batch.length=8",
+         "train.batch.length does not apply here; it is allowed only with task language_model"},
+        {"", "metrics=[bpc]",
+         "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'; did you mean 'ppl'?"},
         {"", "model.tie_embeddings=true", "model.tie_embeddings: expected none, decoder or all, got 'true'"},
-        {"", "model={tie_embeddings: decoder, readout: state, embedding_dim: 6}", "model.tie_embeddings needs model.embedding_dim 6 equal to model.decoder.hidden_size 12"},
-        {"tokenizer.joint=false", "model.tie_embeddings=all", "model.tie_embeddings all needs one vocabulary: tokenizer.joint true"},
-        {"model.encoder.bidirectional=false", "model.bridge=reverse", "model.bridge reverse needs a bidirectional recurrent encoder; use dense"},
-        {"", "model.bridge=copy", COPY "the encoder's state is 16 wide (both directions) and model.decoder.hidden_size 12" COPY_END},
-        {"model.encoder.cell=lstm", "model.bridge=copy", COPY "model.encoder.cell is lstm and model.decoder.cell gru" COPY_END},
-        {"model.encoder={hidden_size: 6, num_layers: 2}", "model.bridge=copy", COPY "model.encoder.num_layers is 2 and model.decoder.num_layers 1" COPY_END},
+        {"", "model={tie_embeddings: decoder, readout: state, embedding_dim: 6}",
+         "model.tie_embeddings needs model.embedding_dim 6 equal to model.decoder.hidden_size 12"},
+        {"tokenizer.joint=false", "model.tie_embeddings=all",
+         "model.tie_embeddings all needs one vocabulary: tokenizer.joint true"},
+        {"model.encoder.bidirectional=false", "model.bridge=reverse",
+         "model.bridge reverse needs a bidirectional recurrent encoder; use dense"},
+        {"", "model.bridge=copy",
+         COPY "the encoder's state is 16 wide (both directions) and model.decoder.hidden_size 12" COPY_END},
+        {"model.encoder.cell=lstm", "model.bridge=copy",
+         COPY "model.encoder.cell is lstm and model.decoder.cell gru" COPY_END},
+        {"model.encoder={hidden_size: 6, num_layers: 2}", "model.bridge=copy",
+         COPY "model.encoder.num_layers is 2 and model.decoder.num_layers 1" COPY_END},
         {"model.encoder={hidden_size: 6, gru_reset: before}", "model.bridge=copy",
          COPY "model.encoder.gru_reset is before and model.decoder.gru_reset after" COPY_END},
         {encoder, "model={bridge: copy, embedding_dim: 12}", COPY "model.encoder.type is transformer" COPY_END},
-        {"", "model={attention: {type: luong}, readout: maxout}", "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh"},
-        {"model.decoder.num_layers=2", "model.attention={type: luong}", "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false"},
-        {"", "model.attention={type: luong, score: dot}", "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general"},
-        {encoder, "model.embedding_dim=8", "model.embedding_dim 8 differs from model.encoder.hidden_size 12; a transformer needs them equal"},
+        {"", "model={attention: {type: luong}, readout: maxout}",
+         "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh"},
+        {"model.decoder.num_layers=2", "model.attention={type: luong}",
+         "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false"},
+        {"", "model.attention={type: luong, score: dot}",
+         "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general"},
+        {encoder, "model.embedding_dim=8",
+         "model.embedding_dim 8 differs from model.encoder.hidden_size 12; a transformer needs them equal"},
         {decoder, "model.attention={type: bahdanau}",
-         "model.attention does not apply here; it is allowed only with task translation and with model.decoder.type rnn"},
-        {"model.attention={type: bahdanau}", "model.context=each_step", "model.context does not apply here; it is allowed only with model.attention.type none"},
+         "model.attention does not apply here; it is allowed only with task translation and with model.decoder.type "
+         "rnn"},
+        {"model.attention={type: bahdanau}", "model.context=each_step",
+         "model.context does not apply here; it is allowed only with model.attention.type none"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         rv_config *c;
         int first = *wrong[i][0] ? 0 : 1;
-        cr_expect_eq(rv_config_parse("exp.yaml", TRANSLATION, sizeof TRANSLATION - 1, 2 - first, &wrong[i][first], &c), RV_EUSAGE, "%s", wrong[i][1]);
+        cr_expect_eq(rv_config_parse("exp.yaml", TRANSLATION, sizeof TRANSLATION - 1, 2 - first, &wrong[i][first], &c),
+                     RV_EUSAGE, "%s", wrong[i][1]);
         const char *got = rv_error_message(), *want = wrong[i][2];
         size_t n = strlen(got), m = strlen(want);
-        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][1], got, want);
+        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][1], got,
+                  want);
     }
-    const char *const sound[] = {encoder, decoder, "model.attention={type: bahdanau}", "model={attention: {type: luong, score: concat}}",
-                                 "model={bridge: copy, decoder: {hidden_size: 16}}", "model={attention: {type: bahdanau}, readout: maxout, bridge: reverse}",
-                                 "train.scheduled_sampling={probability: 0.2}", "train.early_stopping={metric: bleu, patience: 1}"};
+    const char *const sound[] = {encoder,
+                                 decoder,
+                                 "model.attention={type: bahdanau}",
+                                 "model={attention: {type: luong, score: concat}}",
+                                 "model={bridge: copy, decoder: {hidden_size: 16}}",
+                                 "model={attention: {type: bahdanau}, readout: maxout, bridge: reverse}",
+                                 "train.scheduled_sampling={probability: 0.2}",
+                                 "train.early_stopping={metric: bleu, patience: 1}"};
     for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) { /* and what is printed is read again */
         rv_config *a = parse(TRANSLATION, 1, &sound[i]), *b = NULL;
         char *text = rv_config_resolved(a);
-        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i], rv_error_message());
+        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i],
+                     rv_error_message());
         rv_config_destroy(a), rv_config_destroy(b);
         free(text);
     }
 }
 
-#define REGRESSION                                                                                                                               \
-    "name: r\ntask: regression\ndata: {generator: adding, max_length: 30}\nmodel:\n  encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}\n" \
+#define REGRESSION                                                                                                     \
+    "name: r\ntask: regression\ndata: {generator: adding, max_length: 30}\nmodel:\n  encoder: {type: rnn, cell: "      \
+    "lstm, num_layers: 1, hidden_size: 8}\n"                                                                           \
     "train:\n  batch: {size: 10}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
 
 Test(config, regression_relations) {
     static const char *const wrong[][2] = {
         {"data.min_length=31", "data.min_length 31 is above data.max_length 30"},
         {"data.generator=addition", "data.generator: expected adding, got 'addition'"},
-        {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model, translation or classification"},
-        {"tokenizer={type: char}", "tokenizer does not apply here; it is allowed only with task language_model, translation or classification"},
-        {"model.decoder={type: rnn}", "model.decoder does not apply here; it is allowed only with task language_model or translation"},
+        {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model, "
+                                  "translation or classification"},
+        {"tokenizer={type: char}",
+         "tokenizer does not apply here; it is allowed only with task language_model, translation or classification"},
+        {"model.decoder={type: rnn}",
+         "model.decoder does not apply here; it is allowed only with task language_model or translation"},
         {"model.pooling=max", "model.pooling: expected last, mean or attention, got 'max'; did you mean 'mean'?"},
-        {"model.pooling_size=4", "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
-        {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task language_model, translation or classification"},
+        {"model.pooling_size=4",
+         "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
+        {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task "
+                                      "language_model, translation or classification"},
         {"metrics=[ppl]", "metrics: expected a list of loss or mse, got 'ppl'"},
         {"model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 9}",
          "model.position sinusoidal needs an even model.encoder.hidden_size, which is 9"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         rv_config *c;
-        cr_expect_eq(rv_config_parse("exp.yaml", REGRESSION, sizeof REGRESSION - 1, 1, &wrong[i][0], &c), RV_EUSAGE, "%s", wrong[i][0]);
+        cr_expect_eq(rv_config_parse("exp.yaml", REGRESSION, sizeof REGRESSION - 1, 1, &wrong[i][0], &c), RV_EUSAGE,
+                     "%s", wrong[i][0]);
         const char *got = rv_error_message(), *want = wrong[i][1];
         size_t n = strlen(got), m = strlen(want);
-        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][0], got, want);
+        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][0], got,
+                  want);
     }
-    static const char *const sound[] = {"model={pooling: attention, pooling_size: 3}", "model.init={recurrent: orthogonal, forget_bias: 0}", "data.min_length=2",
-                                        "model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}",
-                                        "train.early_stopping={metric: mse, patience: 1}"};
+    static const char *const sound[] = {
+        "model={pooling: attention, pooling_size: 3}", "model.init={recurrent: orthogonal, forget_bias: 0}",
+        "data.min_length=2", "model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}",
+        "train.early_stopping={metric: mse, patience: 1}"};
     for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
         rv_config *a = parse(REGRESSION, 1, &sound[i]), *b = NULL;
         char *text = rv_config_resolved(a);
-        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i], rv_error_message());
+        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i],
+                     rv_error_message());
         rv_config_destroy(a), rv_config_destroy(b);
         free(text);
     }
@@ -475,10 +528,9 @@ Test(config, regression_relations) {
 
 /* What is held back of a file is known here; of a data set it is where its parts are. */
 Test(config, classification_relations) {
-    static const char text[] =
-        "name: c\ntask: classification\ndata: {path: t.tsv}\n"
-        "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
-        "train: {batch: {size: 4}, max_steps: 3, optimizer: {type: adam, lr: 1e-3}}\n";
+    static const char text[] = "name: c\ntask: classification\ndata: {path: t.tsv}\n"
+                               "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
+                               "train: {batch: {size: 4}, max_steps: 3, optimizer: {type: adam, lr: 1e-3}}\n";
     static const struct {
         const char *assigned, *says; /* NULL: nothing */
     } rows[] = {
@@ -536,13 +588,15 @@ Test(config, resolved_round_trips) {
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
         rv_config *a = with(variants[i]), *b;
         char *first = rv_config_resolved(a), *second, *merged = rv_config_merged(a), *third;
-        cr_assert_eq(rv_config_parse("resolved", first, strlen(first), 0, NULL, &b), RV_OK, "%s\n%s", first, rv_error_message());
+        cr_assert_eq(rv_config_parse("resolved", first, strlen(first), 0, NULL, &b), RV_OK, "%s\n%s", first,
+                     rv_error_message());
         second = rv_config_resolved(b);
         cr_expect_str_eq(first, second);
         cr_expect_str_eq(rv_config_text(a, "generate.prompt"), rv_config_text(b, "generate.prompt"));
         cr_expect_eq(rv_config_real(a, "train.optimizer.lr"), rv_config_real(b, "train.optimizer.lr"));
         rv_config_destroy(b);
-        cr_assert_eq(rv_config_parse("merged", merged, strlen(merged), 0, NULL, &b), RV_OK, "%s\n%s", merged, rv_error_message());
+        cr_assert_eq(rv_config_parse("merged", merged, strlen(merged), 0, NULL, &b), RV_OK, "%s\n%s", merged,
+                     rv_error_message());
         third = rv_config_resolved(b);
         cr_expect_str_eq(first, third);
         rv_config_destroy(a), rv_config_destroy(b);

@@ -60,7 +60,8 @@ Test(adding, an_example_is_a_function_of_its_index) {
     rv_adding a = {7, "adding.train", 5, 20}, seed = a, stream = a;
     seed.seed = 8;
     stream.stream = "adding.valid";
-    rv_adding_batch all = make(&a, 100, 40, false), other_seed = make(&seed, 100, 40, false), other_stream = make(&stream, 100, 40, false);
+    rv_adding_batch all = make(&a, 100, 40, false), other_seed = make(&seed, 100, 40, false),
+                    other_stream = make(&stream, 100, 40, false);
     int same = 0;
     for (int64_t i = 0; i < 40; i++) {
         rv_adding_batch one = make(&a, 100 + i, 1, false);

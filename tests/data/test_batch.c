@@ -1,5 +1,5 @@
-/* Texts, corpora and batches. Splits by characters, errors that say where; y shifted by one, every target when it should
- * come, exact continuation from any cursor. */
+/* Texts, corpora and batches. Splits by characters, errors that say where; y shifted by one, every target when it
+ * should come, exact continuation from any cursor. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -193,8 +193,12 @@ static const rv_tokenizer_spec chars = {.type = RV_TOKENS_CHAR};
 Test(corpus, splits_by_characters, .init = setup, .fini = teardown) {
     rv_corpus c;
     for (int packed = 0; packed < 2; packed++) {
-        put(0, "\xc3\xa9" "bcdefghij\xe2\x82\xac", 14, packed); /* 11 characters: floor(0.9 x 11) = 9 */
-        cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0]}, &chars, NULL, &c), RV_OK, "%s", rv_error_message());
+        put(0,
+            "\xc3\xa9"
+            "bcdefghij\xe2\x82\xac",
+            14, packed); /* 11 characters: floor(0.9 x 11) = 9 */
+        cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0]}, &chars, NULL, &c), RV_OK, "%s",
+                     rv_error_message());
         cr_assert(c.train.n == 9 && c.valid.n == 2 && c.test.n == 0 && !c.test.ids);
         cr_assert(c.train.text.bytes == 10 && c.valid.text.bytes == 4 && c.valid.text.chars == 2);
         cr_assert_eq(rv_tokenizer_size(c.tokenizer), 11); /* the validation split's characters too */
@@ -204,8 +208,10 @@ Test(corpus, splits_by_characters, .init = setup, .fini = teardown) {
     cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 1}, &chars, NULL, &c), RV_OK);
     cr_assert(c.train.n == 4 && c.valid.n == 0);
     rv_corpus_free(&c);
-    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 1.5}, &chars, NULL, &c), RV_EUSAGE);
-    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 0.01}, &chars, NULL, &c), RV_EDATA);
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 1.5}, &chars, NULL, &c),
+                 RV_EUSAGE);
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0], .train_fraction = 0.01}, &chars, NULL, &c),
+                 RV_EDATA);
 }
 
 Test(corpus, separate_files_and_a_given_tokenizer, .init = setup, .fini = teardown) {
@@ -233,7 +239,8 @@ Test(corpus, separate_files_and_a_given_tokenizer, .init = setup, .fini = teardo
     rv_tokenizer *ab;
     cr_assert_eq(rv_tokenizer_train(&chars, "ab ", 3, &ab), RV_OK);
     cr_assert_eq(rv_corpus_load(&files, NULL, ab, &c), RV_EDATA); /* takes ab over all the same */
-    cr_assert(strstr(rv_error_message(), path[1]) && strstr(rv_error_message(), "'z' (U+007A) at byte 2"), "%s", rv_error_message());
+    cr_assert(strstr(rv_error_message(), path[1]) && strstr(rv_error_message(), "'z' (U+007A) at byte 2"), "%s",
+              rv_error_message());
     cr_assert(!strstr(rv_error_message(), "<unk>"), "no key gives it: %s", rv_error_message());
     const rv_tokenizer_spec frequent = {.type = RV_TOKENS_CHAR, .min_frequency = 2};
     cr_assert_eq(rv_corpus_load(&files, &frequent, NULL, &c), RV_OK, "%s", rv_error_message());
@@ -249,7 +256,11 @@ Test(corpus, line_ends_are_unified, .init = setup, .fini = teardown) {
     put(0, "a b\nb\n", 6, false), put(1, "a\n", 2, false);
     cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &lf), RV_OK);
     cr_expect_eq(lf.hash, 0xe5e3584cbac3da1au, "%llx: runs would not go on", (unsigned long long)lf.hash);
-    put(0, "\xef\xbb\xbf" "a b\r\nb\r", 10, false), put(1, "a\r\r\n", 4, false);
+    put(0,
+        "\xef\xbb\xbf"
+        "a b\r\nb\r",
+        10, false),
+        put(1, "a\r\r\n", 4, false);
     cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_OK);
     cr_expect(c.hash == lf.hash && c.train.n == lf.train.n && c.train.text.chars == 6 && c.valid.text.bytes == 2);
     cr_expect_eq(rv_tokenizer_hash(c.tokenizer), rv_tokenizer_hash(lf.tokenizer));
@@ -288,11 +299,14 @@ static void expect_sentences(rv_text_format format, const char *text, const char
 /* Sentences alone are text, of formats that hold more. */
 Test(corpus, sentences_of_other_formats, .init = setup, .fini = teardown) {
 #define REST "\tx\tX\tX\tNumber=Sing\t0\troot\t_\t"
-    expect_sentences(RV_FORMAT_CONLLU, "# sent_id = 1\n# text = Du vin, s.\n1-2\tDu" REST "_\n1\tDe" REST "_\n\n# text = B\r\n1\tB" REST "_\r\n",
+    expect_sentences(RV_FORMAT_CONLLU,
+                     "# sent_id = 1\n# text = Du vin, s.\n1-2\tDu" REST "_\n1\tDe" REST "_\n\n# text = B\r\n1\tB" REST
+                     "_\r\n",
                      "Du vin, s.\nB\n");
     expect_sentences(RV_FORMAT_CONLLU,
-                     "1-2\tDu" REST "_\n1\tDe" REST "_\n2\tle" REST "_\n3\tvin" REST "Gloss=a|SpaceAfter=No\n3.1\tno" REST "_\n4\t," REST "_\n5\tb" REST
-                     "_\n\n\n# x\n1\tC" REST "NoSpaceAfter=No\n2\tD" REST "_",
+                     "1-2\tDu" REST "_\n1\tDe" REST "_\n2\tle" REST "_\n3\tvin" REST
+                     "Gloss=a|SpaceAfter=No\n3.1\tno" REST "_\n4\t," REST "_\n5\tb" REST "_\n\n\n# x\n1\tC" REST
+                     "NoSpaceAfter=No\n2\tD" REST "_",
                      "Du vin, b\nC D\n");
     expect_sentences(RV_FORMAT_TSV, "a b\t0\nc\t1\tx\r\n\nd\t", "a b\nc\nd\n");
     expect_sentences(RV_FORMAT_CONLLU, "# text = a\nword\tTAG\n", NULL);
@@ -312,7 +326,8 @@ Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
     cr_assert_eq(rv_text_load("/nonexistent/x", &t), RV_EDATA);
     cr_assert(strstr(rv_error_message(), "/nonexistent/x: cannot open"));
     char noise[4000];
-    for (uint32_t i = 0, v = 1; i < sizeof noise; i++) noise[i] = (char)('a' + ((v = v * 1664525u + 1013904223u) >> 24) % 26);
+    for (uint32_t i = 0, v = 1; i < sizeof noise; i++)
+        noise[i] = (char)('a' + ((v = v * 1664525u + 1013904223u) >> 24) % 26);
     put(1, noise, sizeof noise, true);
     cr_assert_eq(rv_text_load(path[1], &t), RV_OK);
     cr_assert_eq(t.len, sizeof noise);
@@ -325,19 +340,26 @@ Test(corpus, bad_files_are_named, .init = setup, .fini = teardown) {
     cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.text = path[0]}, &chars, NULL, &c), RV_EDATA);
     cr_assert(strstr(rv_error_message(), "empty"));
     put(1, "a", 1, false), put(2, " \t", 2, false);
-    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.train = path[1], .valid = path[2]}, &(rv_tokenizer_spec){.type = RV_TOKENS_WORD}, NULL, &c), RV_EDATA);
-    cr_assert(strstr(rv_error_message(), path[2]) && strstr(rv_error_message(), "white space"), "%s", rv_error_message());
+    cr_assert_eq(rv_corpus_load(&(rv_corpus_files){.train = path[1], .valid = path[2]},
+                                &(rv_tokenizer_spec){.type = RV_TOKENS_WORD}, NULL, &c),
+                 RV_EDATA);
+    cr_assert(strstr(rv_error_message(), path[2]) && strstr(rv_error_message(), "white space"), "%s",
+              rv_error_message());
     for (int i = 0; i < 2; i++) { /* one that is named is not as if it were not there */
         rv_corpus_files files = {.train = path[1], .valid = path[i ? 1 : 0], .test = i ? path[0] : NULL};
         cr_assert_eq(rv_corpus_load(&files, &chars, NULL, &c), RV_EDATA);
-        cr_assert(strstr(rv_error_message(), path[0]) && strstr(rv_error_message(), i ? "the test text is empty" : "the validation text is empty"), "%s",
-                  rv_error_message());
+        cr_assert(strstr(rv_error_message(), path[0]) &&
+                      strstr(rv_error_message(), i ? "the test text is empty" : "the validation text is empty"),
+                  "%s", rv_error_message());
     }
 }
 
 Test(corpus, a_byte_order_mark_is_no_text, .init = setup, .fini = teardown) {
     rv_text t;
-    put(0, "\xef\xbb\xbf" "ab\n", 6, false);
+    put(0,
+        "\xef\xbb\xbf"
+        "ab\n",
+        6, false);
     cr_assert_eq(rv_text_load(path[0], &t), RV_OK);
     cr_assert_eq(t.len, 3);
     cr_assert_str_eq(t.bytes, "ab\n");

@@ -68,7 +68,8 @@ static void manifest(const char *url) {
     put_gz(at("www/file.bin.gz"), content, SIZE);
     cr_assert_eq(rv__file_sha256(at("www/file.bin"), hex), RV_OK);
     int n = snprintf(text, sizeof text,
-                     "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"text\", \"files\": [{\"name\": \"file.bin\", \"url\": \"%s\", "
+                     "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"text\", \"files\": "
+                     "[{\"name\": \"file.bin\", \"url\": \"%s\", "
                      "\"sha256\": \"%s\", \"bytes\": %d}], \"roles\": {\"text\": \"file.bin\"}}",
                      url, hex, SIZE);
     put(at("datasets/d/manifest.json"), text, (size_t)n);
@@ -183,7 +184,8 @@ Test(dataset, tasks_answer_rightly_and_keep_splits_apart, .init = setup, .fini =
 }
 
 Test(dataset, generated_on_first_use_and_again_when_settings_change, .init = setup, .fini = teardown) {
-    const char *form = "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"pairs\", \"generator\": {\"task\": \"copy\", \"seed\": %d, \"train\": 50}}";
+    const char *form = "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"pairs\", "
+                       "\"generator\": {\"task\": \"copy\", \"seed\": %d, \"train\": 50}}";
     char text[512], hex[3][RV__SHA256_HEX];
     for (int i = 0; i < 3; i++) {
         put(at("datasets/d/manifest.json"), text, (size_t)snprintf(text, sizeof text, form, i ? 2 : 1));
@@ -344,7 +346,8 @@ Test(dataset, download_of_wrong_content_is_refused, .init = setup, .fini = teard
 Test(dataset, no_network_says_what_to_do, .init = setup, .fini = teardown) {
     manifest("http://127.0.0.1:1/file.bin");
     resolve_fails("http://127.0.0.1:1/file.bin");
-    cr_assert(strstr(rv_error_message(), "put it (unpacked) at") && strstr(rv_error_message(), at(final)), "%s", rv_error_message());
+    cr_assert(strstr(rv_error_message(), "put it (unpacked) at") && strstr(rv_error_message(), at(final)), "%s",
+              rv_error_message());
     manifest("gopher://127.0.0.1:1/file.bin");
     resolve_fails("gopher");
 }
@@ -364,10 +367,18 @@ Test(dataset, hostile_manifests_are_refused, .init = setup, .fini = teardown) {
         {HEAD "\"\": []}", "unknown key ''"},
         {HEAD "\"files\": []}", "'files'"},
         {HEAD "\"files\": [3], \"roles\": {}}", "files[0]: 'name'"},
-        {HEAD "\"files\": [{\"name\": \"../x\", \"url\": \"\", \"sha256\": " SHA ", \"bytes\": 1}], \"roles\": {\"a\": \"../x\"}}", "plain file name"},
-        {HEAD "\"files\": [{\"name\": \"x\", \"url\": \"\", \"sha256\": \"ab\", \"bytes\": 1}], \"roles\": {\"a\": \"x\"}}", "'sha256'"},
-        {HEAD "\"files\": [{\"name\": \"x\", \"url\": \"\", \"sha256\": " SHA ", \"bytes\": -1}], \"roles\": {\"a\": \"x\"}}", "'bytes'"},
-        {HEAD "\"files\": [{\"name\": \"x\", \"url\": \"\", \"sha256\": " SHA ", \"bytes\": 1}], \"roles\": {\"a\": \"y\"}}", "roles: 'a'"},
+        {HEAD "\"files\": [{\"name\": \"../x\", \"url\": \"\", \"sha256\": " SHA
+              ", \"bytes\": 1}], \"roles\": {\"a\": \"../x\"}}",
+         "plain file name"},
+        {HEAD
+         "\"files\": [{\"name\": \"x\", \"url\": \"\", \"sha256\": \"ab\", \"bytes\": 1}], \"roles\": {\"a\": \"x\"}}",
+         "'sha256'"},
+        {HEAD "\"files\": [{\"name\": \"x\", \"url\": \"\", \"sha256\": " SHA
+              ", \"bytes\": -1}], \"roles\": {\"a\": \"x\"}}",
+         "'bytes'"},
+        {HEAD "\"files\": [{\"name\": \"x\", \"url\": \"\", \"sha256\": " SHA
+              ", \"bytes\": 1}], \"roles\": {\"a\": \"y\"}}",
+         "roles: 'a'"},
         {HEAD "\"generator\": {\"task\": \"dance\"}}", "unknown task 'dance'"},
         {HEAD "\"generator\": {\"task\": \"copy\"}, \"roles\": {}}", "excludes"},
         {"{\"name\": \"e\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"text\"}", "the folder's name"},
@@ -377,7 +388,8 @@ Test(dataset, hostile_manifests_are_refused, .init = setup, .fini = teardown) {
         rv_dataset *ds;
         put(at("datasets/d/manifest.json"), bad[i].text, strlen(bad[i].text));
         cr_assert_eq(rv_dataset_open("d", &ds), RV_EDATA, "manifest %zu", i);
-        cr_assert(strstr(rv_error_message(), "manifest.json") && strstr(rv_error_message(), bad[i].why), "%zu: %s", i, rv_error_message());
+        cr_assert(strstr(rv_error_message(), "manifest.json") && strstr(rv_error_message(), bad[i].why), "%zu: %s", i,
+                  rv_error_message());
     }
     rv_dataset *ds;
     cr_assert_eq(rv_dataset_open("../d", &ds), RV_EDATA);
@@ -401,18 +413,26 @@ Test(dataset, text_of_every_format, .init = setup, .fini = teardown) {
         rv_status status;
         rv_text_format read;
     } rows[] = {
-        {"text", "text", NULL, RV_OK, RV_FORMAT_TEXT},        {"text", "train", NULL, RV_OK, RV_FORMAT_TEXT},
-        {"conllu", "train", NULL, RV_OK, RV_FORMAT_CONLLU},   {"conllu", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},
-        {"tsv", "train", NULL, RV_OK, RV_FORMAT_TSV},         {"tsv", "train.en", "en", RV_OK, RV_FORMAT_TSV},
-        {"parallel", "train.en", "en", RV_OK, RV_FORMAT_TEXT}, {"parallel", "train.en", NULL, RV_EDATA, 0},
-        {"pairs", "train.text", NULL, RV_OK, RV_FORMAT_TEXT}, {"pairs", "train", NULL, RV_EDATA, 0},
-        {"csv", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},   {"csv", "train", NULL, RV_EDATA, 0},
-        {"csv", "text", NULL, RV_EDATA, 0},                   {"csv", "table", NULL, RV_EDATA, 0},
+        {"text", "text", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"text", "train", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"conllu", "train", NULL, RV_OK, RV_FORMAT_CONLLU},
+        {"conllu", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"tsv", "train", NULL, RV_OK, RV_FORMAT_TSV},
+        {"tsv", "train.en", "en", RV_OK, RV_FORMAT_TSV},
+        {"parallel", "train.en", "en", RV_OK, RV_FORMAT_TEXT},
+        {"parallel", "train.en", NULL, RV_EDATA, 0},
+        {"pairs", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"pairs", "train", NULL, RV_EDATA, 0},
+        {"csv", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"csv", "train", NULL, RV_EDATA, 0},
+        {"csv", "text", NULL, RV_EDATA, 0},
+        {"csv", "table", NULL, RV_EDATA, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[512];
         int n = snprintf(text, sizeof text,
-                         "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": [{\"name\": \"f\", "
+                         "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": "
+                         "[{\"name\": \"f\", "
                          "\"url\": \"file:\", \"bytes\": 1, \"sha256\": \"%064d\"}], \"roles\": {\"%s\": \"f\"}}",
                          rows[i].format, 0, rows[i].role);
         put(at("datasets/d/manifest.json"), text, (size_t)n);
@@ -420,8 +440,10 @@ Test(dataset, text_of_every_format, .init = setup, .fini = teardown) {
         rv_corpus_files f;
         cr_assert_eq(rv_dataset_open("d", &ds), RV_OK, "%s", rv_error_message());
         cr_expect_eq(rv_dataset_lm_files(ds, rows[i].language, &f), rows[i].status, "row %zu", i);
-        if (rows[i].status == RV_OK) cr_expect_eq(f.format, rows[i].read, "row %zu", i);
-        else cr_expect(strstr(rv_error_message(), rows[i].format), "%s", rv_error_message());
+        if (rows[i].status == RV_OK)
+            cr_expect_eq(f.format, rows[i].read, "row %zu", i);
+        else
+            cr_expect(strstr(rv_error_message(), rows[i].format), "%s", rv_error_message());
         rv_dataset_destroy(ds);
     }
 }
@@ -431,7 +453,8 @@ Test(dataset, sentences_of_real_data_sets, .init = setup, .fini = teardown) {
     static const struct {
         const char *name, *first;
         int64_t train, valid;
-    } rows[] = {{"ud-english-ewt", "Al-Zaman : American forces killed", 12544, 2001}, {"sst2", "a stirring , funny and finally", 6920, 872}};
+    } rows[] = {{"ud-english-ewt", "Al-Zaman : American forces killed", 12544, 2001},
+                {"sst2", "a stirring , funny and finally", 6920, 872}};
     if (!real_mirror) cr_skip_test("RAVEL_DATA_MIRROR is not set");
     setenv("RAVEL_DATA_MIRROR", real_mirror, 1);
     setenv("RAVEL_DATASETS", RV_TEST_DIR "/../datasets", 1);
@@ -441,11 +464,13 @@ Test(dataset, sentences_of_real_data_sets, .init = setup, .fini = teardown) {
         rv_corpus c;
         cr_assert_eq(rv_dataset_resolve(rows[i].name, &ds), RV_OK, "%s", rv_error_message());
         cr_assert_eq(rv_dataset_lm_files(ds, NULL, &f), RV_OK);
-        cr_assert_eq(rv_corpus_load(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, NULL, &c), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_corpus_load(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BYTE}, NULL, &c), RV_OK, "%s",
+                     rv_error_message());
         int64_t lines[2] = {0};
         for (int64_t k = 0; k < c.train.n; k++) lines[0] += c.train.ids[k] == '\n';
         for (int64_t k = 0; k < c.valid.n; k++) lines[1] += c.valid.ids[k] == '\n';
-        cr_expect(lines[0] == rows[i].train && lines[1] == rows[i].valid, "%s: %lld, %lld", rows[i].name, (long long)lines[0], (long long)lines[1]);
+        cr_expect(lines[0] == rows[i].train && lines[1] == rows[i].valid, "%s: %lld, %lld", rows[i].name,
+                  (long long)lines[0], (long long)lines[1]);
         rv_text begin;
         cr_assert_eq(rv_tokenizer_decode(c.tokenizer, c.train.ids, (int64_t)strlen(rows[i].first), &begin), RV_OK);
         cr_expect_str_eq(begin.bytes, rows[i].first);

@@ -15,9 +15,16 @@ static void make_pairs(void) {
     static int32_t src[PAIRS * LONGEST], tgt[PAIRS * LONGEST];
     static int64_t src_at[PAIRS + 1], tgt_at[PAIRS + 1];
     rv_rng r = rv_rng_make(3, "test.pairs", 0);
-    pairs = (rv_pairs){.n = PAIRS, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = LONGEST, .tgt_longest = LONGEST};
+    pairs = (rv_pairs){.n = PAIRS,
+                       .src_ids = src,
+                       .tgt_ids = tgt,
+                       .src_at = src_at,
+                       .tgt_at = tgt_at,
+                       .src_longest = LONGEST,
+                       .tgt_longest = LONGEST};
     for (int64_t i = 0; i < PAIRS; i++) {
-        int64_t n = i == 7 ? LONGEST : (int64_t)rv_rng_below(&r, LONGEST + 1), m = i == 7 ? LONGEST : (int64_t)rv_rng_below(&r, LONGEST + 1);
+        int64_t n = i == 7 ? LONGEST : (int64_t)rv_rng_below(&r, LONGEST + 1),
+                m = i == 7 ? LONGEST : (int64_t)rv_rng_below(&r, LONGEST + 1);
         for (int64_t j = 0; j < n; j++) src[src_at[i] + j] = (int32_t)(1000 * i + j);
         for (int64_t j = 0; j < m; j++) tgt[tgt_at[i] + j] = (int32_t)(1000 * i + 500 + j);
         src_at[i + 1] = src_at[i] + n, tgt_at[i + 1] = tgt_at[i] + m;
@@ -25,7 +32,8 @@ static void make_pairs(void) {
 }
 
 static rv_pair_batch_spec spec_of(bool by_tokens, bool bucketing) {
-    return (rv_pair_batch_spec){.by_tokens = by_tokens, .size = by_tokens ? 60 : 8, .bucketing = bucketing, .seed = 5, .marks = marks};
+    return (rv_pair_batch_spec){
+        .by_tokens = by_tokens, .size = by_tokens ? 60 : 8, .bucketing = bucketing, .seed = 5, .marks = marks};
 }
 
 /* Every number of the batch is what its pair says it is. */
@@ -36,9 +44,12 @@ static void check_rows(const rv_pair_batch *b) {
         cr_assert(b->src_lengths[r] == n + 1 && b->tgt_lengths[r] == m + 1);
         S = n + 1 > S ? n + 1 : S, T = m + 1 > T ? m + 1 : T;
         targets += m + 1;
-        for (int64_t t = 0; t < b->S; t++) cr_assert_eq(b->src[r * b->S + t], t < n ? 1000 * i + t : t == n ? marks.src_eos : marks.src_pad);
+        for (int64_t t = 0; t < b->S; t++)
+            cr_assert_eq(b->src[r * b->S + t], t < n ? 1000 * i + t : t == n ? marks.src_eos : marks.src_pad);
         for (int64_t t = 0; t < b->T; t++) {
-            cr_assert_eq(b->tgt_in[r * b->T + t], t == 0 ? marks.tgt_bos : t <= m ? 1000 * i + 500 + t - 1 : marks.tgt_pad);
+            cr_assert_eq(b->tgt_in[r * b->T + t], t == 0   ? marks.tgt_bos
+                                                  : t <= m ? 1000 * i + 500 + t - 1
+                                                           : marks.tgt_pad);
             cr_assert_eq(b->tgt_out[r * b->T + t], t < m ? 1000 * i + 500 + t : t == m ? marks.tgt_eos : RV_IGNORE);
         }
     }
@@ -48,14 +59,17 @@ static void check_rows(const rv_pair_batch *b) {
 Test(pair_batch, rows_are_padded_and_marked) {
     static int32_t src[] = {1, 2, 3, 4}, tgt[] = {5, 6, 7};
     static int64_t src_at[] = {0, 3, 4, 4}, tgt_at[] = {0, 1, 1, 3};
-    const rv_pairs three = {.n = 3, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 3, .tgt_longest = 2};
+    const rv_pairs three = {
+        .n = 3, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 3, .tgt_longest = 2};
     rv_pair_pass *p;
     rv_pair_batch b;
     cr_assert_eq(rv_pair_pass_create(&three, &(rv_pair_batch_spec){.size = 3, .marks = marks}, &p), RV_OK);
     cr_assert(rv_pair_pass_next(p, &b));
-    static const int32_t in[] = {1, 2, 3, 91, 4, 91, 90, 90, 91, 90, 90, 90}, tin[] = {93, 5, 92, 93, 92, 92, 93, 6, 7}, tout[] = {5, 94, -1, 94, -1, -1, 6, 7, 94};
+    static const int32_t in[] = {1, 2, 3, 91, 4, 91, 90, 90, 91, 90, 90, 90}, tin[] = {93, 5, 92, 93, 92, 92, 93, 6, 7},
+                         tout[] = {5, 94, -1, 94, -1, -1, 6, 7, 94};
     cr_assert(b.B == 3 && b.S == 4 && b.T == 3 && b.targets == 6);
-    cr_expect(!memcmp(b.src, in, sizeof in) && !memcmp(b.tgt_in, tin, sizeof tin) && !memcmp(b.tgt_out, tout, sizeof tout));
+    cr_expect(!memcmp(b.src, in, sizeof in) && !memcmp(b.tgt_in, tin, sizeof tin) &&
+              !memcmp(b.tgt_out, tout, sizeof tout));
     cr_expect(!rv_pair_pass_next(p, &b));
     rv_pair_pass_destroy(p);
 }
@@ -64,7 +78,8 @@ Test(pair_batch, rows_are_padded_and_marked) {
 Test(pair_batch, a_cut_target_has_no_end) {
     int32_t src[] = {1, 2, 3, 4, 5}, tgt[] = {6, 7, 8, 9};
     int64_t src_at[] = {0, 3, 5}, tgt_at[] = {0, 3, 4}, cut;
-    rv_pairs two = {.n = 2, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 3, .tgt_longest = 3};
+    rv_pairs two = {
+        .n = 2, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 3, .tgt_longest = 3};
     rv_pair_pass *p;
     rv_pair_batch b;
     cr_assert(rv_pairs_cut(&two, 3, &cut) == RV_OK && cut == 0 && !two.tgt_cut);
@@ -74,7 +89,8 @@ Test(pair_batch, a_cut_target_has_no_end) {
     cr_assert(rv_pair_pass_next(p, &b));
     static const int32_t in[] = {1, 2, 91, 4, 5, 91}, tin[] = {93, 6, 7, 93, 9, 92}, tout[] = {6, 7, -1, 9, 94, -1};
     cr_assert(b.B == 2 && b.S == 3 && b.T == 3 && b.targets == 4);
-    cr_expect(!memcmp(b.src, in, sizeof in) && !memcmp(b.tgt_in, tin, sizeof tin) && !memcmp(b.tgt_out, tout, sizeof tout));
+    cr_expect(!memcmp(b.src, in, sizeof in) && !memcmp(b.tgt_in, tin, sizeof tin) &&
+              !memcmp(b.tgt_out, tout, sizeof tout));
     rv_pair_pass_destroy(p);
     free(two.tgt_cut);
 }
@@ -105,7 +121,8 @@ Test(pair_batch, every_pair_once_an_epoch, .init = make_pairs) {
             if (spec.bucketing) {
                 cr_expect_lt(padded, 120, "of about %d tokens: %lld of padding", PAIRS * 9, (long long)padded);
                 cr_expect_lt(rising, n, "batches come in no order of length");
-            } else cr_expect_gt(padded, 500, "%lld", (long long)padded);
+            } else
+                cr_expect_gt(padded, 500, "%lld", (long long)padded);
         }
         cr_expect_neq(first[0], first[1]);
         rv_pair_batches_destroy(b);
@@ -144,11 +161,13 @@ Test(pair_batch, the_same_batches_after_any_seek, .init = make_pairs) {
             cr_assert_eq(rv_pair_batches_seek(b, c), RV_OK, "%s", rv_error_message());
             for (int j = 0; j < 2; j++) {
                 rv_cursor at = rv_pair_batches_cursor(a);
-                cr_assert(rv_pair_batches_cursor(b).step == at.step && rv_pair_batches_cursor(b).position == at.position);
+                cr_assert(rv_pair_batches_cursor(b).step == at.step &&
+                          rv_pair_batches_cursor(b).position == at.position);
                 rv_pair_batches_next(a, &x);
                 rv_pair_batches_next(b, &y);
                 cr_assert(x.B == y.B && x.S == y.S && x.T == y.T && x.targets == y.targets);
-                cr_assert(!memcmp(x.src, y.src, (size_t)(x.B * x.S) * sizeof *x.src) && !memcmp(x.tgt_out, y.tgt_out, (size_t)(x.B * x.T) * sizeof *x.tgt_out));
+                cr_assert(!memcmp(x.src, y.src, (size_t)(x.B * x.S) * sizeof *x.src) &&
+                          !memcmp(x.tgt_out, y.tgt_out, (size_t)(x.B * x.T) * sizeof *x.tgt_out));
                 cr_assert(!memcmp(x.index, y.index, (size_t)x.B * sizeof *x.index));
             }
             rv_pair_batches_destroy(b);
@@ -192,7 +211,8 @@ Test(pair_batch, the_largest_and_the_errors, .init = make_pairs) {
     rv_pair_batches_destroy(b);
     spec.size = LONGEST; /* and <eos> */
     cr_expect_eq(rv_pair_batches_create(&pairs, &spec, &b), RV_EUSAGE);
-    cr_expect(!b && strstr(rv_error_message(), "18 tokens") && strstr(rv_error_message(), "train.batch.size"), "%s", rv_error_message());
+    cr_expect(!b && strstr(rv_error_message(), "18 tokens") && strstr(rv_error_message(), "train.batch.size"), "%s",
+              rv_error_message());
     spec.size = LONGEST + 1;
     cr_expect_eq(rv_pair_batches_create(&pairs, &spec, &b), RV_OK);
     rv_pair_batches_destroy(b);

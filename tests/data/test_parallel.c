@@ -39,13 +39,16 @@ static const char *put_gz(int i, const char *bytes) {
     return path[i];
 }
 
-static const rv_tokenizer_spec chars = {.type = RV_TOKENS_CHAR}, words = {.type = RV_TOKENS_WORD}, bytes = {.type = RV_TOKENS_BYTE},
-                               bpe = {.type = RV_TOKENS_BPE, .vocab_size = 300};
+static const rv_tokenizer_spec chars = {.type = RV_TOKENS_CHAR}, words = {.type = RV_TOKENS_WORD},
+                               bytes = {.type = RV_TOKENS_BYTE}, bpe = {.type = RV_TOKENS_BPE, .vocab_size = 300};
 
-static rv_parallel_files two(const char *src, const char *tgt) { return (rv_parallel_files){.train = {put(0, src), put(1, tgt)}}; }
+static rv_parallel_files two(const char *src, const char *tgt) {
+    return (rv_parallel_files){.train = {put(0, src), put(1, tgt)}};
+}
 
 /* Loading fails with this status and these words in the message; nothing is left behind. */
-static void refuse(const rv_parallel_files *files, const rv_tokenizer_spec *spec, int64_t max_length, rv_status status, const char *const *say) {
+static void refuse(const rv_parallel_files *files, const rv_tokenizer_spec *spec, int64_t max_length, rv_status status,
+                   const char *const *say) {
     rv_parallel p;
     cr_expect_eq(rv_parallel_load(files, spec, true, NULL, NULL, max_length, &p), status);
     for (; *say; say++) cr_expect(strstr(rv_error_message(), *say), "no '%s' in: %s", *say, rv_error_message());
@@ -62,16 +65,23 @@ static void expect_side(const rv_tokenizer *tok, const int32_t *ids, const int64
 
 Test(parallel, lines_become_pairs, .init = setup, .fini = teardown) {
     const rv_tokenizer_spec *specs[] = {&chars, &words, &bytes, &bpe};
-    const char *const src[] = {"a cat", "the dog", "no end"}, *const tgt[] = {"un chat", "le chien d\xc3\xa9j\xc3\xa0", "sans fin"};
+    const char *const src[] = {"a cat", "the dog", "no end"}, *const tgt[] = {"un chat", "le chien d\xc3\xa9j\xc3\xa0",
+                                                                              "sans fin"};
     for (int s = 0; s < 4; s++)
         for (int form = 0; form < 4; form++) { /* two files, \r\n, gzip, tabs; a last line with and without its end */
             rv_parallel_files f = two("a cat\nthe dog\nno end", "un chat\nle chien d\xc3\xa9j\xc3\xa0\nsans fin\n");
-            if (form == 1) f = two("a cat\r\nthe dog\r\nno end\r\n", "un chat\r\nle chien d\xc3\xa9j\xc3\xa0\r\nsans fin\r\n");
-            if (form == 2) put_gz(0, "a cat\nthe dog\nno end\n"), put_gz(1, "un chat\nle chien d\xc3\xa9j\xc3\xa0\nsans fin");
-            if (form == 3) f = (rv_parallel_files){.train = {put(0, "a cat\tun chat\r\nthe dog\tle chien d\xc3\xa9j\xc3\xa0\nno end\tsans fin"), NULL}};
+            if (form == 1)
+                f = two("a cat\r\nthe dog\r\nno end\r\n", "un chat\r\nle chien d\xc3\xa9j\xc3\xa0\r\nsans fin\r\n");
+            if (form == 2)
+                put_gz(0, "a cat\nthe dog\nno end\n"), put_gz(1, "un chat\nle chien d\xc3\xa9j\xc3\xa0\nsans fin");
+            if (form == 3)
+                f = (rv_parallel_files){
+                    .train = {put(0, "a cat\tun chat\r\nthe dog\tle chien d\xc3\xa9j\xc3\xa0\nno end\tsans fin"),
+                              NULL}};
             for (int joint = 0; joint < 2; joint++) {
                 rv_parallel p;
-                cr_assert_eq(rv_parallel_load(&f, specs[s], joint, NULL, NULL, 80, &p), RV_OK, "%s", rv_error_message());
+                cr_assert_eq(rv_parallel_load(&f, specs[s], joint, NULL, NULL, 80, &p), RV_OK, "%s",
+                             rv_error_message());
                 cr_expect_eq(joint, p.src == p.tgt);
                 cr_assert_eq(p.train.n, 3);
                 cr_expect(p.valid.n == 0 && p.test.n == 0 && p.train.lines == 3 && p.train.src_at[0] == 0);
@@ -82,14 +92,16 @@ Test(parallel, lines_become_pairs, .init = setup, .fini = teardown) {
                     cr_expect_str_eq(p.train.tgt[i].bytes, tgt[i]);
                     cr_expect_eq(p.train.tgt[i].len, strlen(tgt[i]));
                 }
-                for (int k = RV_PAD; k <= RV_UNK; k++) cr_expect(rv_tokenizer_special(p.src, (rv_special)k) == k && rv_tokenizer_special(p.tgt, (rv_special)k) == k);
+                for (int k = RV_PAD; k <= RV_UNK; k++)
+                    cr_expect(rv_tokenizer_special(p.src, (rv_special)k) == k &&
+                              rv_tokenizer_special(p.tgt, (rv_special)k) == k);
                 rv_parallel_free(&p);
             }
         }
 }
 
-/* The vocabulary is what the sentences hold: no token for the ends of lines, nothing of valid and test, and of the other language
- * only if joint. */
+/* The vocabulary is what the sentences hold: no token for the ends of lines, nothing of valid and test, and of the
+ * other language only if joint. */
 Test(parallel, tokenizers_see_the_training_lines_alone, .init = setup, .fini = teardown) {
     rv_parallel_files f = two("ab\nba\n", "cd\ndc\n");
     f.valid = (rv_parallel_paths){put(2, "x\ty\n"), NULL};
@@ -131,7 +143,8 @@ Test(parallel, what_is_left_out_is_counted, .init = setup, .fini = teardown) {
     cr_expect(p.train.src_longest == 3 && p.train.tgt_longest == 3);
     expect_side(p.tgt, p.train.tgt_ids, p.train.tgt_at, 1, "A B C");
     cr_expect_str_eq(p.train.src[1].bytes, "a b c");
-    cr_expect(p.valid.n == 7 && p.valid.empty == 0 && p.valid.too_long == 0 && p.valid.src_longest == 4 && p.valid.tgt_longest == 5);
+    cr_expect(p.valid.n == 7 && p.valid.empty == 0 && p.valid.too_long == 0 && p.valid.src_longest == 4 &&
+              p.valid.tgt_longest == 5);
     cr_expect_eq(rv_pairs_src_length(&p.valid, 1), 0);
     cr_expect_eq(rv_pairs_tgt_length(&p.valid, 4), 5);
     cr_expect_str_eq(p.valid.tgt[2].bytes, "");
@@ -156,7 +169,9 @@ Test(parallel, what_is_left_out_is_counted, .init = setup, .fini = teardown) {
 Test(parallel, blank_lines_are_empty, .init = setup, .fini = teardown) {
     const rv_tokenizer_spec *specs[] = {&chars, &words, &bytes, &bpe};
     for (int s = 0; s < 4; s++) {
-        rv_parallel_files f = two("\xef\xbb\xbf" "a\n \t\nb\n\xc2\xa0\nc\rd\r", "A\nB\n\xe3\x80\x80 \r\nD\nC\rD\r\n");
+        rv_parallel_files f = two("\xef\xbb\xbf"
+                                  "a\n \t\nb\n\xc2\xa0\nc\rd\r",
+                                  "A\nB\n\xe3\x80\x80 \r\nD\nC\rD\r\n");
         rv_parallel p;
         f.valid = (rv_parallel_paths){path[0], path[1]};
         cr_assert_eq(rv_parallel_load(&f, specs[s], true, NULL, NULL, 0, &p), RV_OK, "%s", rv_error_message());
@@ -164,7 +179,8 @@ Test(parallel, blank_lines_are_empty, .init = setup, .fini = teardown) {
         cr_expect_str_eq(p.train.src[0].bytes, "a");
         cr_expect_str_eq(p.train.src[1].bytes, "c\rd");
         cr_expect_str_eq(p.train.tgt[1].bytes, "C\rD");
-        cr_expect(p.valid.n == 5 && rv_pairs_src_length(&p.valid, 1) == 0 && rv_pairs_tgt_length(&p.valid, 2) == 0 && rv_pairs_src_length(&p.valid, 3) == 0);
+        cr_expect(p.valid.n == 5 && rv_pairs_src_length(&p.valid, 1) == 0 && rv_pairs_tgt_length(&p.valid, 2) == 0 &&
+                  rv_pairs_src_length(&p.valid, 3) == 0);
         rv_parallel_free(&p);
     }
 }
@@ -195,7 +211,8 @@ Test(parallel, bad_files_are_named, .init = setup, .fini = teardown) {
     f = two("a\n", "A\n");
     refuse(&f, &words, -1, RV_EUSAGE, SAY("max_length -1"));
     refuse(&(rv_parallel_files){.test = {path[0], path[1]}}, &words, 0, RV_EUSAGE, SAY("no training text"));
-    refuse(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 10}, 0, RV_EUSAGE, SAY(path[0], "vocab_size 10"));
+    refuse(&f, &(rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 10}, 0, RV_EUSAGE,
+           SAY(path[0], "vocab_size 10"));
 }
 
 /* Lines of more columns than two, as Tatoeba and ManyThings have them. */
@@ -265,10 +282,13 @@ Test(parallel, roles_of_a_data_set) {
         const char *say; /* in the message; or the test split's source */
     } cases[] = {
         {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\"", "en", "fr", RV_OK, NULL},
-        {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\", \"test.en\": \"g\", \"test.fr\": \"f\"", "fr", "en", RV_OK, "f"},
-        {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\"", "en", "de", RV_EDATA, "no 'train.de'; it has: train.en, train.fr"},
+        {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\", \"test.en\": \"g\", \"test.fr\": \"f\"", "fr", "en",
+         RV_OK, "f"},
+        {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\"", "en", "de", RV_EDATA,
+         "no 'train.de'; it has: train.en, train.fr"},
         {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\"", "xx", "de", RV_EDATA, "no 'train.xx'"},
-        {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\", \"valid.fr\": \"f\"", "en", "fr", RV_EDATA, "no 'valid.en'"},
+        {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\", \"valid.fr\": \"f\"", "en", "fr", RV_EDATA,
+         "no 'valid.en'"},
         {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\"", NULL, NULL, RV_EDATA, "data.src"},
         {"parallel", "\"train.en\": \"f\", \"train.fr\": \"g\"", "en", NULL, RV_EUSAGE, "both"},
         {"pairs", "\"train\": \"f\", \"test\": \"g\"", NULL, NULL, RV_OK, "g"},
@@ -277,15 +297,19 @@ Test(parallel, roles_of_a_data_set) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         FILE *f = fopen(file, "w");
-        fprintf(f, "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": [", cases[i].format);
-        for (int k = 0; k < 2; k++) fprintf(f, "%s{\"name\": \"%c\", \"url\": \"file:\", \"bytes\": 1, \"sha256\": \"%064d\"}", k ? ", " : "", 'f' + k, 0);
+        fprintf(f, "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": [",
+                cases[i].format);
+        for (int k = 0; k < 2; k++)
+            fprintf(f, "%s{\"name\": \"%c\", \"url\": \"file:\", \"bytes\": 1, \"sha256\": \"%064d\"}", k ? ", " : "",
+                    'f' + k, 0);
         fprintf(f, "], \"roles\": {%s}}", cases[i].roles);
         fclose(f);
         rv_dataset *ds;
         rv_parallel_files got;
         cr_assert_eq(rv_dataset_open("d", &ds), RV_OK, "%s", rv_error_message());
         cr_expect_eq(rv_dataset_parallel_files(ds, cases[i].src, cases[i].tgt, &got), cases[i].status, "case %zu", i);
-        if (cases[i].status != RV_OK) cr_expect(strstr(rv_error_message(), cases[i].say), "%s", rv_error_message());
+        if (cases[i].status != RV_OK)
+            cr_expect(strstr(rv_error_message(), cases[i].say), "%s", rv_error_message());
         else {
             cr_expect(got.train.src && !got.train.tgt == !cases[i].tgt && !got.valid.src && !got.valid.tgt);
             cr_expect_eq(!got.test.src, !cases[i].say);
@@ -329,7 +353,8 @@ Test(parallel, multi30k) {
     cr_assert_eq(system(command), 0);
 }
 
-/* One file for training and validation: pairs held back evenly, a source never in both parts, tokenizers from the training part. */
+/* One file for training and validation: pairs held back evenly, a source never in both parts, tokenizers from the
+ * training part. */
 Test(parallel, part_of_one_file_is_held_back, .init = setup, .fini = teardown) {
     char text[8192] = "", *end = text;
     for (int i = 0; i < 100; i++) end += sprintf(end, "s%02d\tt%02d\n", i / 2 * 2, i); /* each source twice */
@@ -344,7 +369,8 @@ Test(parallel, part_of_one_file_is_held_back, .init = setup, .fini = teardown) {
         cr_expect_eq(p.valid.line[i], atoi(p.valid.tgt[i].bytes + 1));
         for (int64_t j = 0; j < p.train.n; j++) cr_expect_str_neq(p.valid.src[i].bytes, p.train.src[j].bytes);
         cr_expect_neq(p.train.tgt_ids[p.train.tgt_at[0]], p.valid.tgt_ids[p.valid.tgt_at[i]]);
-        cr_expect_eq(p.valid.tgt_ids[p.valid.tgt_at[i]], rv_tokenizer_special(p.tgt, RV_UNK), "the vocabulary knows the validation part");
+        cr_expect_eq(p.valid.tgt_ids[p.valid.tgt_at[i]], rv_tokenizer_special(p.tgt, RV_UNK),
+                     "the vocabulary knows the validation part");
     }
     cr_expect(held[0] == 10 && held[1] == 10, "%d and %d", held[0], held[1]);
     f.train_fraction = 0.7;

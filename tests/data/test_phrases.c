@@ -10,7 +10,8 @@
 #include "data/files.h"
 #include "data/generate.h"
 
-static const char golden_align[] = "ca75615ee91499d43d330519dd50fd8bdf43d8e53cc945811ffd21890cf9c4ba"; /* seed 7, as golden_tasks.h */
+static const char golden_align[] =
+    "ca75615ee91499d43d330519dd50fd8bdf43d8e53cc945811ffd21890cf9c4ba"; /* seed 7, as golden_tasks.h */
 
 static char root[] = "/tmp/ravel-test-XXXXXX";
 
@@ -48,7 +49,8 @@ static int cut(char *s, char *word[MOST]) {
     return n;
 }
 
-/* The next pair with its alignment, whose form and ranges are checked here: "i-j" rising, in range, every word in some link. */
+/* The next pair with its alignment, whose form and ranges are checked here: "i-j" rising, in range, every word in some
+ * link. */
 static bool next(FILE *tsv, FILE *align, aligned *a) {
     char links[4096];
     if (fscanf(tsv, "%4095[^\t]\t%4095[^\n]\n", a->line[0], a->line[1]) != 2) {
@@ -86,9 +88,12 @@ static bool is(const char *word, const char *const *list) {
 }
 
 Test(phrases, alignments_hold_and_order_is_reversed, .init = setup, .fini = teardown) {
-    static const char *const before[] = {"important", "modern", "ambitious", "secret", "effective", "european", "french", "italian", "social",
-                                        "legal", "german", "economic", "political", "national", "security", "energy", "health", "research", NULL};
-    static const char *const after[] = {"area", "policy", "council", "commission", "agreement", "market", "law", "reform", "plan", "bank", "government", NULL};
+    static const char *const before[] = {"important", "modern",   "ambitious", "secret",   "effective",
+                                         "european",  "french",   "italian",   "social",   "legal",
+                                         "german",    "economic", "political", "national", "security",
+                                         "energy",    "health",   "research",  NULL};
+    static const char *const after[] = {"area", "policy", "council", "commission", "agreement",  "market",
+                                        "law",  "reform", "plan",    "bank",       "government", NULL};
     static aligned a;
     rv_generator t;
     cr_assert_eq(rv_generator_defaults("phrases", &t), RV_OK);
@@ -114,23 +119,28 @@ Test(phrases, alignments_hold_and_order_is_reversed, .init = setup, .fini = tear
                 cr_assert(pas == ne + 2 && !strncmp(a.word[1][ne], "n", 1) && !strcmp(a.word[1][pas], "pas"));
                 negated++;
             }
-            if (!strcmp(a.word[0][i], "of") && !strcmp(a.word[0][i + 1], "the") && first_link(&a, i) == first_link(&a, i + 1)) {
+            if (!strcmp(a.word[0][i], "of") && !strcmp(a.word[0][i + 1], "the") &&
+                first_link(&a, i) == first_link(&a, i + 1)) {
                 cr_assert(!strcmp(a.word[1][first_link(&a, i)], "du") || !strcmp(a.word[1][first_link(&a, i)], "des"));
                 merged++;
             }
         }
         for (int j = 0; j + 1 < a.m; j++) { /* elision everywhere it is due, and nowhere else */
-            static const char *const full[] = {"le", "la", "de", "ne", "que", "ce", "ma", "sa", "du", NULL}, *const cut_off[] = {"l'", "d'", "n'", "qu'", NULL};
+            static const char *const full[] = {"le", "la", "de", "ne", "que", "ce", "ma", "sa", "du", NULL},
+                                     *const cut_off[] = {"l'", "d'", "n'", "qu'", NULL};
             bool vowel = strchr("aeiouh", *a.word[1][j + 1]) || !strncmp(a.word[1][j + 1], "é", 2);
             cr_assert(!(vowel && is(a.word[1][j], full)), "%s %s", a.word[1][j], a.word[1][j + 1]);
-            cr_assert(!(strchr("bcdfgjklmnpqrstvz,.", *a.word[1][j + 1]) && is(a.word[1][j], cut_off)), "%s %s", a.word[1][j], a.word[1][j + 1]);
+            cr_assert(!(strchr("bcdfgjklmnpqrstvz,.", *a.word[1][j + 1]) && is(a.word[1][j], cut_off)), "%s %s",
+                      a.word[1][j], a.word[1][j + 1]);
         }
     }
     fclose(tsv);
     fclose(align);
     cr_assert_eq(lines, 3000);
-    cr_expect(reversed > 200 && chains[2] > 10 && negated > 300 && merged > 20, "%d %d %d %d", reversed, chains[2], negated, merged);
-    for (int n = 4; n <= 30; n++) cr_expect(lengths[n] > 60 && lengths[n] < 180, "length %d: %d of about 111", n, lengths[n]);
+    cr_expect(reversed > 200 && chains[2] > 10 && negated > 300 && merged > 20, "%d %d %d %d", reversed, chains[2],
+              negated, merged);
+    for (int n = 4; n <= 30; n++)
+        cr_expect(lengths[n] > 60 && lengths[n] < 180, "length %d: %d of about 111", n, lengths[n]);
 }
 
 Test(phrases, the_same_alignment_everywhere, .init = setup, .fini = teardown) {

@@ -73,7 +73,8 @@ Test(rare, unk_in_a_text_is_the_special_one) {
 Test(rare, of_sentence_pairs) {
     int32_t src[] = {5, 6, 5}, tgt[] = {7, 8, 8};
     int64_t src_at[] = {0, 2, 3}, tgt_at[] = {0, 2, 3}, unknown = 0;
-    const rv_pairs pairs = {.n = 2, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 2, .tgt_longest = 2};
+    const rv_pairs pairs = {
+        .n = 2, .src_ids = src, .tgt_ids = tgt, .src_at = src_at, .tgt_at = tgt_at, .src_longest = 2, .tgt_longest = 2};
     bool once[9] = {[6] = true, [7] = true};
     const rv_rare rare = {.once = once, .unk = 4, .p = 0.5, .seed = 3};
     const rv_pair_marks marks = {.src_pad = 0, .src_eos = 2, .tgt_pad = 0, .tgt_bos = 1, .tgt_eos = 2};

@@ -69,8 +69,8 @@ Test(text, lines_and_their_ends) {
         const char *text;
         size_t len, whole;
     } rows[] = {
-        {"", 0, 0}, {"a", 1, 1}, {"a\nb", 1, 2}, {"a\r\nb", 1, 3}, {"a\r\r\nb", 1, 4}, {"\n", 0, 1}, {"\r\n", 0, 2},
-        {"a\r", 1, 2}, {"\r", 0, 1}, {"a\rb\r\n", 3, 5}, {"a\rb", 3, 3},
+        {"", 0, 0},     {"a", 1, 1},   {"a\nb", 1, 2}, {"a\r\nb", 1, 3},   {"a\r\r\nb", 1, 4}, {"\n", 0, 1},
+        {"\r\n", 0, 2}, {"a\r", 1, 2}, {"\r", 0, 1},   {"a\rb\r\n", 3, 5}, {"a\rb", 3, 3},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         size_t whole, len = rv_text_line(rows[i].text, strlen(rows[i].text), &whole);
@@ -80,8 +80,9 @@ Test(text, lines_and_their_ends) {
         const char *from, *to;
         int64_t changed;
     } texts[] = {
-        {"a\nb\n", "a\nb\n", 0}, {"", "", 0},           {"a\r\nb\n\r\nc", "a\nb\n\nc", 2},
-        {"a\r", "a\n", 1},        {"a\rb\n", "a\rb\n", 0}, {"a\r\r\nb\rc\r", "a\nb\rc\n", 2},
+        {"a\nb\n", "a\nb\n", 0},           {"", "", 0},
+        {"a\r\nb\n\r\nc", "a\nb\n\nc", 2}, {"a\r", "a\n", 1},
+        {"a\rb\n", "a\rb\n", 0},           {"a\r\r\nb\rc\r", "a\nb\rc\n", 2},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rv_text t = {strdup(texts[i].from), strlen(texts[i].from)};
@@ -91,9 +92,12 @@ Test(text, lines_and_their_ends) {
         cr_expect_eq(rv_text_unify_line_ends(&t), 0, "text %zu: once is enough", i);
         rv_text_free(&t);
     }
-    static const char *const blank[] = {"", " ", " \t", "\u00a0", "\u3000 \u2003\r"}, *const visible[] = {"a", " .", "\u200b", "\xff"};
-    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++) cr_expect(rv_text_is_blank(blank[i], strlen(blank[i])), "%zu", i);
-    for (size_t i = 0; i < sizeof visible / sizeof *visible; i++) cr_expect(!rv_text_is_blank(visible[i], strlen(visible[i])), "%zu", i);
+    static const char *const blank[] = {"", " ", " \t", "\u00a0", "\u3000 \u2003\r"}, *const visible[] = {
+                                                                                          "a", " .", "\u200b", "\xff"};
+    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++)
+        cr_expect(rv_text_is_blank(blank[i], strlen(blank[i])), "%zu", i);
+    for (size_t i = 0; i < sizeof visible / sizeof *visible; i++)
+        cr_expect(!rv_text_is_blank(visible[i], strlen(visible[i])), "%zu", i);
     cr_expect(rv_text_mark("\ufeffa", 4) == 3 && rv_text_mark("a\ufeff", 4) == 0 && rv_text_mark("\ufeff", 2) == 0);
 }
 

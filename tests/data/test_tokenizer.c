@@ -84,19 +84,29 @@ Test(tokenizer, char_has_unk_for_what_is_left_out) {
         unsigned specials;
         const char *ids; /* of "abc" */
     } rows[] = {
-        {0, 0, 0, "0 1 2"}, {3, 0, 0, "0 1 2"}, {0, 1, 0, "0 1 2"}, {0, 2, 0, "1 2 0"}, {0, 3, 0, "1 0 0"}, {2, 0, 0, "1 0 0"},
-        {3, 2, 1u << RV_MASK, "2 0 0"}, {0, 2, 1u << RV_BOS, "2 3 1"}, {4, 1, 1u << RV_UNK, "1 2 3"},
+        {0, 0, 0, "0 1 2"},
+        {3, 0, 0, "0 1 2"},
+        {0, 1, 0, "0 1 2"},
+        {0, 2, 0, "1 2 0"},
+        {0, 3, 0, "1 0 0"},
+        {2, 0, 0, "1 0 0"},
+        {3, 2, 1u << RV_MASK, "2 0 0"},
+        {0, 2, 1u << RV_BOS, "2 3 1"},
+        {4, 1, 1u << RV_UNK, "1 2 3"},
     };
     char buf[64];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rv_tokenizer_spec spec = {.type = RV_TOKENS_CHAR, .vocab_size = rows[i].vocab_size, .min_frequency = rows[i].min_frequency,
+        rv_tokenizer_spec spec = {.type = RV_TOKENS_CHAR,
+                                  .vocab_size = rows[i].vocab_size,
+                                  .min_frequency = rows[i].min_frequency,
                                   .specials = rows[i].specials};
         rv_tokenizer *tok = train(spec, "aaabbc", 6), *again;
         rv_text vocab, merges;
         cr_expect_str_eq(ids_text(tok, "abc", buf), rows[i].ids, "row %zu: %s", i, buf);
         cr_expect(!spec.vocab_size || rv_tokenizer_size(tok) <= spec.vocab_size, "row %zu", i);
         cr_assert_eq(rv_tokenizer_save(tok, &vocab, &merges), RV_OK);
-        cr_assert_eq(rv_tokenizer_load(vocab.bytes, vocab.len, merges.bytes, merges.len, &again), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_tokenizer_load(vocab.bytes, vocab.len, merges.bytes, merges.len, &again), RV_OK, "%s",
+                     rv_error_message());
         cr_expect_str_eq(ids_text(again, "abc", buf), rows[i].ids);
         rv_text_free(&vocab);
         rv_text_free(&merges);
@@ -105,9 +115,12 @@ Test(tokenizer, char_has_unk_for_what_is_left_out) {
     }
     rv_tokenizer *none;
     for (int type = RV_TOKENS_CHAR; type <= RV_TOKENS_WORD; type += RV_TOKENS_WORD)
-        cr_expect_eq(rv_tokenizer_train(&(rv_tokenizer_spec){.type = (rv_tokenizer_type)type, .min_frequency = 9}, "a b", 3, &none), RV_EUSAGE);
+        cr_expect_eq(rv_tokenizer_train(&(rv_tokenizer_spec){.type = (rv_tokenizer_type)type, .min_frequency = 9},
+                                        "a b", 3, &none),
+                     RV_EUSAGE);
     cr_expect(strstr(rv_error_message(), "min_frequency 9"), "%s", rv_error_message());
-    cr_expect_eq(rv_tokenizer_train(&(rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .vocab_size = 1}, "ab", 2, &none), RV_EUSAGE);
+    cr_expect_eq(rv_tokenizer_train(&(rv_tokenizer_spec){.type = RV_TOKENS_CHAR, .vocab_size = 1}, "ab", 2, &none),
+                 RV_EUSAGE);
 }
 
 Test(tokenizer, words_by_frequency_then_bytes) {
@@ -127,7 +140,9 @@ Test(tokenizer, words_by_frequency_then_bytes) {
 Test(tokenizer, normalises_and_lowers) {
     /* e + combining acute = U+00E9 under nfc; the ligature fi falls apart under nfkc alone. */
     char buf[256];
-    rv_tokenizer *tok = train((rv_tokenizer_spec){.type = RV_TOKENS_WORD, .normalization = RV_NORMAL_NFC, .lowercase = true}, "e\xcc\x81 \xef\xac\x81", 7);
+    rv_tokenizer *tok =
+        train((rv_tokenizer_spec){.type = RV_TOKENS_WORD, .normalization = RV_NORMAL_NFC, .lowercase = true},
+              "e\xcc\x81 \xef\xac\x81", 7);
     cr_assert_str_eq(labels(tok, "\xc3\x89 fi", buf), "\xc3\xa9 <unk>");
     rv_tokenizer_destroy(tok);
     tok = train((rv_tokenizer_spec){.type = RV_TOKENS_WORD, .normalization = RV_NORMAL_NFKC}, "\xef\xac\x81", 3);
@@ -166,7 +181,8 @@ Test(tokenizer, bpe_ties_go_to_the_smaller_symbols) {
 
 Test(tokenizer, bpe_characters_are_tokens_and_overlaps_join_leftmost) {
     const char *text = "\xc3\xa9\xc3\xa9\xc3\xa9 aaaaa \xe2\x82\xac"; /* one euro sign: too rare, bytes */
-    rv_tokenizer *tok = train((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 258, .specials = 0}, text, strlen(text));
+    rv_tokenizer *tok =
+        train((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 258, .specials = 0}, text, strlen(text));
     char buf[256];
     cr_assert_str_eq(labels(tok, "\xc3\xa9\xe2\x82\xac", buf), "\xc3\xa9 \\xe2 \\x82 \\xac");
     cr_assert_str_eq(labels(tok, "aaaaa", buf), "aa aa a");
@@ -177,8 +193,13 @@ Test(tokenizer, bpe_chunks) {
     static const struct {
         const char *text, *chunks;
     } cases[] = {
-        {"a bc", "[a][ bc]"},           {"a  bc", "[a][ ][ bc]"},    {"a\n bc ", "[a][\n][ bc][ ]"}, {"\n\n  ", "[\n\n  ]"},
-        {"it's 12.5!", "[it]['][s][ 12][.][5][!]"}, {" \xc3\xa9t\xc3\xa9.", "[ \xc3\xa9t\xc3\xa9][.]"}, {"a\t b", "[a][\t][ b]"},
+        {"a bc", "[a][ bc]"},
+        {"a  bc", "[a][ ][ bc]"},
+        {"a\n bc ", "[a][\n][ bc][ ]"},
+        {"\n\n  ", "[\n\n  ]"},
+        {"it's 12.5!", "[it]['][s][ 12][.][5][!]"},
+        {" \xc3\xa9t\xc3\xa9.", "[ \xc3\xa9t\xc3\xa9][.]"},
+        {"a\t b", "[a][\t][ b]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char got[64] = "";
@@ -274,7 +295,8 @@ Test(tokenizer, any_bytes_round_trip) {
     for (uint64_t seed = 0; seed < 300; seed++) {
         char *learnt = noise(seed + 1000, &len);
         if (!len) learnt[len++] = 'x';
-        rv_tokenizer *bpe = train((rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 259 + (int64_t)seed, .specials = 7}, learnt, len);
+        rv_tokenizer *bpe = train(
+            (rv_tokenizer_spec){.type = RV_TOKENS_BPE, .vocab_size = 259 + (int64_t)seed, .specials = 7}, learnt, len);
         rv_tokenizer *byte = train((rv_tokenizer_spec){.type = RV_TOKENS_BYTE, .specials = 2}, learnt, len);
         round_trip(bpe, learnt, len);
         free(learnt);
@@ -292,8 +314,10 @@ Test(tokenizer, any_bytes_round_trip) {
 Test(tokenizer, saves_and_loads_equal) {
     for (int type = 0; type < 4; type++)
         for (unsigned specials = 0; specials < 32; specials += 5) {
-            const char *text = type == RV_TOKENS_WORD ? "a b\n\\x \t<pad> c\\ a" : "a\\b \n\t<pad> \xc3\xa9\x01\xc3\xa9 a\\b a\\b\xef\xbf\xbd";
-            rv_tokenizer_spec spec = {.type = (rv_tokenizer_type)type, .vocab_size = type == RV_TOKENS_BPE ? 280 : 0, .specials = specials};
+            const char *text = type == RV_TOKENS_WORD ? "a b\n\\x \t<pad> c\\ a"
+                                                      : "a\\b \n\t<pad> \xc3\xa9\x01\xc3\xa9 a\\b a\\b\xef\xbf\xbd";
+            rv_tokenizer_spec spec = {
+                .type = (rv_tokenizer_type)type, .vocab_size = type == RV_TOKENS_BPE ? 280 : 0, .specials = specials};
             rv_tokenizer *tok = train(spec, text, strlen(text)), *again;
             rv_text v, m, v2, m2;
             char one[512], two[512];
@@ -316,9 +340,11 @@ Test(tokenizer, hostile_files_are_refused) {
     cr_assert_eq(rv_tokenizer_save(tok, &v, &m), RV_OK);
     rv_tokenizer_destroy(tok);
     /* Cut at every length: never a crash, never accepted. */
-    for (size_t n = 0; n < v.len; n++) cr_assert_eq(rv_tokenizer_load(v.bytes, n, m.bytes, m.len, &got), RV_EDATA, "cut at %zu", n);
+    for (size_t n = 0; n < v.len; n++)
+        cr_assert_eq(rv_tokenizer_load(v.bytes, n, m.bytes, m.len, &got), RV_EDATA, "cut at %zu", n);
     for (size_t n = 0; n < m.len; n++) {
-        rv_status s = rv_tokenizer_load(v.bytes, v.len, m.bytes, n, &got); /* whole lines fewer are a valid, smaller file */
+        rv_status s =
+            rv_tokenizer_load(v.bytes, v.len, m.bytes, n, &got); /* whole lines fewer are a valid, smaller file */
         bool line = n == 0 || m.bytes[n - 1] == '\n';
         cr_assert_eq(s, line ? RV_OK : RV_EDATA);
         if (s == RV_OK) rv_tokenizer_destroy(got);
@@ -338,14 +364,18 @@ Test(tokenizer, hostile_files_are_refused) {
             v.bytes[i] = old;
         }
     static const char *const headers[] = {
-        "", "\n", "ravel-tokenizer 2 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\n",
+        "",
+        "\n",
+        "ravel-tokenizer 2 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\n",
         "ravel-tokenizer 1 type=chars normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\n",
-        "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials=eos,bos tokens=3\n<eos>\n<bos>\na\n",
+        "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials=eos,bos "
+        "tokens=3\n<eos>\n<bos>\na\n",
         "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=99999999999\na\n",
         "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\na\n",
         "ravel-tokenizer 1 type=char normalization=none lowercase=0 min_frequency=0 specials= tokens=1\nab\n",
         "ravel-tokenizer 1 type=byte normalization=none lowercase=0 min_frequency=0 specials= tokens=1\na\n",
-        "ravel-tokenizer 1 type=word normalization=none lowercase=0 min_frequency=0 specials=unk tokens=2\n<unk>\n\\q\n",
+        "ravel-tokenizer 1 type=word normalization=none lowercase=0 min_frequency=0 specials=unk "
+        "tokens=2\n<unk>\n\\q\n",
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         cr_assert_eq(rv_tokenizer_load(headers[i], strlen(headers[i]), "", 0, &got), RV_EDATA, "header %zu", i);

@@ -39,7 +39,10 @@ static rv_decoder_config decoder_of(const char *kind, rv_cell cell) {
     d->rnn = rv_rnn_defaults(cell);
     d->rnn.input_size = 16;
     d->rnn.hidden_size = 12;
-    d->reading = (rv_reading){.attention_size = 8, .readout_size = 12, .init = {RV_INIT_XAVIER_UNIFORM, 1, 0}, .vector_init = {RV_INIT_UNIFORM, 1, 0}};
+    d->reading = (rv_reading){.attention_size = 8,
+                              .readout_size = 12,
+                              .init = {RV_INIT_XAVIER_UNIFORM, 1, 0},
+                              .vector_init = {RV_INIT_UNIFORM, 1, 0}};
     return c;
 }
 
@@ -50,8 +53,12 @@ static rv_model_config model_of(int i) {
                          .head = {.kind = rv_head_find("next_token"), .bias = true, .init = unit, .bias_init = unit}};
     rv_reading *r = &c.decoder.reading;
     if (i == 1) r->attend = RV_ATTEND_BAHDANAU, r->bridge = RV_BRIDGE_REVERSE, r->readout = RV_READOUT_MAXOUT;
-    if (i == 2) r->attend = RV_ATTEND_NONE, r->context_each_step = true, r->bridge = RV_BRIDGE_DENSE, r->readout = RV_READOUT_TANH;
-    if (i == 3) r->attend = RV_ATTEND_LUONG_GENERAL, r->bridge = RV_BRIDGE_DENSE, r->readout = RV_READOUT_TANH, r->input_feeding = true;
+    if (i == 2)
+        r->attend = RV_ATTEND_NONE, r->context_each_step = true, r->bridge = RV_BRIDGE_DENSE,
+        r->readout = RV_READOUT_TANH;
+    if (i == 3)
+        r->attend = RV_ATTEND_LUONG_GENERAL, r->bridge = RV_BRIDGE_DENSE, r->readout = RV_READOUT_TANH,
+        r->input_feeding = true;
     return c;
 }
 
@@ -71,7 +78,8 @@ static fixture open_model(int i) {
     rv_rng rng = rv_rng_make(1, "source", 0);
     for (int b = 0; b < B; b++) {
         f.lengths[b] = 1 + (b * 3 + 4) % S;
-        for (int s = 0; s < S; s++) f.src[b * S + s] = s < f.lengths[b] - 1 ? 4 + (int32_t)rv_rng_below(&rng, V - 4) : EOS;
+        for (int s = 0; s < S; s++)
+            f.src[b * S + s] = s < f.lengths[b] - 1 ? 4 + (int32_t)rv_rng_below(&rng, V - 4) : EOS;
     }
     return f;
 }
@@ -83,8 +91,16 @@ static void close_model(fixture *f) {
 }
 
 static rv_translate_options options(int beam, int n_best) {
-    return (rv_translate_options){.beam_size = beam, .n_best = n_best, .length_penalty = 0.6, .max_length_ratio = 1.5, .max_length_extra = 3,
-                                  .max_length = MAX_LENGTH, .bos = BOS, .eos = EOS, .pad = PAD, .unk = -1};
+    return (rv_translate_options){.beam_size = beam,
+                                  .n_best = n_best,
+                                  .length_penalty = 0.6,
+                                  .max_length_ratio = 1.5,
+                                  .max_length_extra = 3,
+                                  .max_length = MAX_LENGTH,
+                                  .bos = BOS,
+                                  .eos = EOS,
+                                  .pad = PAD,
+                                  .unk = -1};
 }
 
 static int64_t limit_of(const rv_translate_options *o, int length) {
@@ -155,8 +171,10 @@ static int plain_search(fixture *f, int b, const rv_translate_options *o, int64_
         n = 0;
         for (int64_t i = 0; i < candidates && i < beam; i++) {
             cr_assert(count < ROOM && n < ROOM);
-            if (next[i].ended) done[count++] = next[i];
-            else live[n++] = next[i];
+            if (next[i].ended)
+                done[count++] = next[i];
+            else
+                live[n++] = next[i];
         }
     }
     qsort(done, (size_t)count, sizeof *done, better_first);
@@ -165,9 +183,11 @@ static int plain_search(fixture *f, int b, const rv_translate_options *o, int64_
 
 static void same(const rv_hypothesis *got, const hypothesis *want, const char *what, int i, int b, int k) {
     int64_t n = want->n - (want->ids[want->n - 1] == EOS);
-    cr_assert_eq(got->n, n, "%s: model %d, sentence %d, place %d: %lld tokens, not %lld (scores %.9g, %.9g)", what, i, b, k, (long long)got->n, (long long)n,
-                 got->score, want->score);
-    for (int64_t t = 0; t < n; t++) cr_assert_eq(got->ids[t], want->ids[t], "%s: model %d, sentence %d, place %d, token %lld", what, i, b, k, (long long)t);
+    cr_assert_eq(got->n, n, "%s: model %d, sentence %d, place %d: %lld tokens, not %lld (scores %.9g, %.9g)", what, i,
+                 b, k, (long long)got->n, (long long)n, got->score, want->score);
+    for (int64_t t = 0; t < n; t++)
+        cr_assert_eq(got->ids[t], want->ids[t], "%s: model %d, sentence %d, place %d, token %lld", what, i, b, k,
+                     (long long)t);
     cr_assert_float_eq(got->log_prob, want->log_prob, 1e-4);
     cr_assert_float_eq(got->score, want->score, 1e-4);
 }
@@ -233,7 +253,8 @@ Test(translate, a_wide_beam_finds_the_best_of_all) {
     static hypothesis done[ROOM];
     for (int i = 0; i < MODELS; i++) {
         fixture f = open_model(i);
-        rv_translate_options o = options(216, 5); /* 6 words that do not end, at most 4 tokens: 6^3 prefixes to continue */
+        rv_translate_options o =
+            options(216, 5); /* 6 words that do not end, at most 4 tokens: 6^3 prefixes to continue */
         o.max_length = 4;
         rv_translations t = translate(&f, &o);
         for (int b = 0; b < B; b += 3) {
@@ -249,7 +270,8 @@ Test(translate, a_wide_beam_finds_the_best_of_all) {
 static void same_bits(const rv_hypothesis *x, const rv_hypothesis *y, const char *what, int i) {
     cr_assert_eq(x->n, y->n, "%s, model %d", what, i);
     cr_assert(!memcmp(x->ids, y->ids, (size_t)x->n * sizeof *x->ids), "%s, model %d", what, i);
-    cr_assert(x->score == y->score && x->log_prob == y->log_prob, "%s, model %d: %.17g, %.17g", what, i, x->score, y->score);
+    cr_assert(x->score == y->score && x->log_prob == y->log_prob, "%s, model %d: %.17g, %.17g", what, i, x->score,
+              y->score);
 }
 
 Test(translate, batch_mates_change_nothing) {
@@ -328,7 +350,8 @@ Test(translate, scores_fall_and_are_as_defined) {
                 cr_assert_float_eq(h->score, h->log_prob / pow((5 + (double)tokens) / 6, 0.8), 1e-12);
                 if (k == 0) continue;
                 cr_assert(h->score <= h[-1].score);
-                cr_assert(h->n != h[-1].n || memcmp(h->ids, h[-1].ids, (size_t)h->n * sizeof *h->ids), "twice the same");
+                cr_assert(h->n != h[-1].n || memcmp(h->ids, h[-1].ids, (size_t)h->n * sizeof *h->ids),
+                          "twice the same");
             }
         }
         rv_translations_free(&t);
@@ -350,7 +373,8 @@ Test(translate, an_unknown_word_is_not_produced) {
         o.unk = word;
         t = translate(&f, &o);
         for (int j = 0; j < 3 * B; j++)
-            for (int64_t n = 0; j % 3 < t.count[j / 3] && n < t.h[j].n; n++) cr_assert(t.h[j].ids[n] != word && t.h[j].ids[n] != BOS && t.h[j].ids[n] != PAD);
+            for (int64_t n = 0; j % 3 < t.count[j / 3] && n < t.h[j].n; n++)
+                cr_assert(t.h[j].ids[n] != word && t.h[j].ids[n] != BOS && t.h[j].ids[n] != PAD);
         plain_search(&f, b, &o, 3, done);
         for (k = 0; k < 3; k++) same(&t.h[3 * b + k], &done[k], "no unknown", i, b, k);
         rv_translations_free(&t);
@@ -381,10 +405,13 @@ static void counted(void *ctx, int64_t done) {
     c->calls++;
 }
 
-static rv_status refuse(void *ctx, int64_t sentence, const rv_hypothesis *h, int n) { return rv_error(RV_EDATA, "full"); }
+static rv_status refuse(void *ctx, int64_t sentence, const rv_hypothesis *h, int n) {
+    return rv_error(RV_EDATA, "full");
+}
 
 Test(translate, all_sentences_in_their_order_at_any_batch) {
-    rv_tokenizer_spec spec = {.type = RV_TOKENS_WORD, .specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK};
+    rv_tokenizer_spec spec = {.type = RV_TOKENS_WORD,
+                              .specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK};
     rv_tokenizer *tok;
     cr_assert_eq(rv_tokenizer_train(&spec, "a b c d e", 9, &tok), RV_OK);
     cr_assert_eq(rv_tokenizer_size(tok), V);
@@ -413,10 +440,13 @@ Test(translate, all_sentences_in_their_order_at_any_batch) {
     for (int64_t batch = 1; batch <= 64; batch *= 4) {
         rv_text got[MANY];
         count c = {0};
-        cr_assert_eq(rv_translate_all(f.tape, f.m, tok, (const int32_t *const *)src, n, MANY, batch, &o, counted, &c, got), RV_OK);
+        cr_assert_eq(
+            rv_translate_all(f.tape, f.m, tok, (const int32_t *const *)src, n, MANY, batch, &o, counted, &c, got),
+            RV_OK);
         cr_assert(c.last == MANY && c.calls == MANY);
         for (int i = 0; i < MANY; i++) {
-            cr_assert_str_eq(got[i].bytes, n[i] ? want[i].bytes : "", "sentence %d, batches of %lld", i, (long long)batch);
+            cr_assert_str_eq(got[i].bytes, n[i] ? want[i].bytes : "", "sentence %d, batches of %lld", i,
+                             (long long)batch);
             rv_text_free(&got[i]);
         }
     }
@@ -449,9 +479,9 @@ Test(translate, attention_of_a_translation) {
     }
 }
 
-/* "<unk> eins <unk>" of the line below, whose tokens are cut after the fourth; the weights point to its third word, in sum of
- * both heads, and to its first, of equals; <eos> has the most and does not count. They come as typed, however the tokenizer
- * changed them; but of what became several, one. */
+/* "<unk> eins <unk>" of the line below, whose tokens are cut after the fourth; the weights point to its third word, in
+ * sum of both heads, and to its first, of equals; <eos> has the most and does not count. They come as typed, however
+ * the tokenizer changed them; but of what became several, one. */
 Test(translate, unknown_words_come_from_the_source) {
     static const struct {
         rv_tokenizer_type type;
@@ -462,12 +492,15 @@ Test(translate, unknown_words_come_from_the_source) {
         {RV_TOKENS_CHAR, "X\u00c9Yz!", "Y1X", RV_NORMAL_NONE},
         {RV_TOKENS_WORD, "\ufb01N\u00a0b\u3000E\u0301\u33c7 x y", "E\u0301\u33c7 eins \ufb01N", RV_NORMAL_NFKC},
         {RV_TOKENS_CHAR, "A\u0301bE\u0301cd", "E\u03011A\u0301", RV_NORMAL_NFC},
-        {RV_TOKENS_CHAR, "\u1112\u1161\u11ab\ufb01X!", "i1\u1112\u1161\u11ab", RV_NORMAL_NFKC}, /* a syllable; a ligature */
+        {RV_TOKENS_CHAR, "\u1112\u1161\u11ab\ufb01X!", "i1\u1112\u1161\u11ab",
+         RV_NORMAL_NFKC},                                                 /* a syllable; a ligature */
         {RV_TOKENS_WORD, "a\u00a8B Cd e f", "Cd eins a", RV_NORMAL_NFKC}, /* the diaeresis alone brings a space */
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         const bool letters = cases[c].type == RV_TOKENS_CHAR;
-        rv_tokenizer_spec spec = {.type = cases[c].type, .lowercase = true, .normalization = cases[c].form,
+        rv_tokenizer_spec spec = {.type = cases[c].type,
+                                  .lowercase = true,
+                                  .normalization = cases[c].form,
                                   .specials = 1u << RV_PAD | 1u << RV_BOS | 1u << RV_EOS | 1u << RV_UNK};
         rv_tokenizer *src, *tgt;
         cr_assert_eq(rv_tokenizer_train(&spec, "four", 4, &src), RV_OK);

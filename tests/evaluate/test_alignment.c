@@ -23,11 +23,15 @@ Test(alignment, links_of_a_file) {
     cr_assert_eq(rv_links_load(path, &l), RV_OK, "%s", rv_error_message());
     cr_assert_eq(l.sentences, 4);
     cr_expect_arr_eq(l.start, ((int64_t[]){0, 3, 3, 5, 6}), 5 * sizeof *l.start);
-    static const rv_link want[] = {{0, 0, false}, {1, 2, true}, {2, 1, false}, {0, 0, false}, {10, 3, false}, {5, 7, true}};
+    static const rv_link want[] = {{0, 0, false}, {1, 2, true},   {2, 1, false},
+                                   {0, 0, false}, {10, 3, false}, {5, 7, true}};
     for (int i = 0; i < 6; i++)
-        cr_expect(l.link[i].source == want[i].source && l.link[i].target == want[i].target && l.link[i].possible == want[i].possible, "link %d", i);
+        cr_expect(l.link[i].source == want[i].source && l.link[i].target == want[i].target &&
+                      l.link[i].possible == want[i].possible,
+                  "link %d", i);
     rv_links_free(&l);
-    static const char *const bad[] = {"0-0\n1-1 1-x 2-2", "0-0\n1-1 1:2", "0-0\n1-1 1-2-3", "0-0\n1-1 -2", "0-0\n1-1 99999999999-0", "0-0\n1-1 3"};
+    static const char *const bad[] = {"0-0\n1-1 1-x 2-2", "0-0\n1-1 1:2",           "0-0\n1-1 1-2-3",
+                                      "0-0\n1-1 -2",      "0-0\n1-1 99999999999-0", "0-0\n1-1 3"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char at[96];
         write_file(bad[i]);
@@ -86,7 +90,8 @@ Test(alignment, pieces_to_words) {
     cr_assert_eq(rv_alignment_links(1, 3, (rv_real[]){0, (rv_real)0.5, (rv_real)0.5}, &l), RV_OK);
     cr_assert_eq(l.n, 3);
     cr_expect_arr_eq(l.start, ((int64_t[]){0, 2, 2, 3}), 4 * sizeof *l.start);
-    cr_expect(l.link[0].source == 0 && l.link[0].target == 1 && l.link[1].source == 1 && l.link[1].target == 0 && l.link[2].source == 1);
+    cr_expect(l.link[0].source == 0 && l.link[0].target == 1 && l.link[1].source == 1 && l.link[1].target == 0 &&
+              l.link[2].source == 1);
     rv_links_free(&l);
 }
 
@@ -100,7 +105,8 @@ Test(alignment, balanced) {
     }
     rv_links l = {0};
     cr_assert_eq(rv_alignment_links_both(2, 2, w, &l), RV_OK);
-    cr_assert_eq(rv_alignment_links_both(1, 2, (rv_real[]){(rv_real)0.9, (rv_real)0.1}, &l), RV_OK); /* two source words for one */
+    cr_assert_eq(rv_alignment_links_both(1, 2, (rv_real[]){(rv_real)0.9, (rv_real)0.1}, &l),
+                 RV_OK); /* two source words for one */
     cr_assert_eq(l.n, 4);
     for (int i = 0; i < 2; i++) {
         cr_expect(l.link[i].source == i && l.link[i].target == i);
@@ -111,7 +117,8 @@ Test(alignment, balanced) {
 
 static void check_words(rv_tokenizer_type type, const char *line, int32_t words) {
     static const char text[] = "the cat sat. the dog sat, the end. the cat ended the dog";
-    rv_tokenizer_spec spec = {.type = type, .vocab_size = type == RV_TOKENS_BPE ? 290 : 0, .specials = 1u << RV_EOS | 1u << RV_UNK};
+    rv_tokenizer_spec spec = {
+        .type = type, .vocab_size = type == RV_TOKENS_BPE ? 290 : 0, .specials = 1u << RV_EOS | 1u << RV_UNK};
     rv_tokenizer *tok;
     int32_t *ids, word[64];
     int64_t n;
@@ -124,8 +131,10 @@ static void check_words(rv_tokenizer_type type, const char *line, int32_t words)
         int32_t want = -1;
         cr_assert_eq(rv_tokenizer_decode(tok, ids + i, 1, &piece), RV_OK);
         size_t blank = strspn(piece.bytes, " ");
-        for (size_t k = 0; type != RV_TOKENS_WORD && blank < piece.len && k <= at + blank; k++) want += line[k] != ' ' && (!k || line[k - 1] == ' ');
-        cr_expect_eq(word[i], type == RV_TOKENS_WORD ? (int32_t)i : want, "'%s', piece %lld: %d", line, (long long)i, word[i]);
+        for (size_t k = 0; type != RV_TOKENS_WORD && blank < piece.len && k <= at + blank; k++)
+            want += line[k] != ' ' && (!k || line[k - 1] == ' ');
+        cr_expect_eq(word[i], type == RV_TOKENS_WORD ? (int32_t)i : want, "'%s', piece %lld: %d", line, (long long)i,
+                     word[i]);
         at += piece.len;
         rv_text_free(&piece);
     }
@@ -150,7 +159,8 @@ Test(alignment, entropy_chooses_a_head) {
     rv_real w[2][2][T][S]; /* flat, half, sharp, flat */
     for (int h = 0; h < 4; h++)
         for (int t = 0; t < T; t++)
-            for (int s = 0; s < S; s++) (&w[0][0])[h][t][s] = h == 1 ? (rv_real)(s < 2) / 2 : h == 2 ? (rv_real)(s == t) : (rv_real)0.25;
+            for (int s = 0; s < S; s++)
+                (&w[0][0])[h][t][s] = h == 1 ? (rv_real)(s < 2) / 2 : h == 2 ? (rv_real)(s == t) : (rv_real)0.25;
     static const char *const labels[] = {"a", "b", "c", "d"};
     rv_alignment a[2] = {{T, S, 2, 2, &w[0][0][0][0], labels, labels, NULL}};
     a[1] = a[0];
@@ -162,7 +172,8 @@ Test(alignment, entropy_chooses_a_head) {
     cr_expect(layer == 1 && head == 0);
 
     snprintf(path, sizeof path, "/tmp/ravel-alignment-%ld.h5", (long)getpid());
-    for (int i = 0; i < 2; i++) cr_assert_eq(rv_alignment_save(path, 2, a), RV_OK, "%s", rv_error_message()); /* the second replaces */
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(rv_alignment_save(path, 2, a), RV_OK, "%s", rv_error_message()); /* the second replaces */
     rv_checkpoint *ck;
     cr_assert_eq(rv_checkpoint_open(path, &ck), RV_OK, "%s", rv_error_message());
     const rv_ck_item *got = rv_checkpoint_find(ck, "/1/weights"), *text = rv_checkpoint_find(ck, "/0/source");

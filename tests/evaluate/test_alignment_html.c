@@ -9,14 +9,16 @@
 #include "evaluate/alignment_html.h"
 
 enum { T = 2, S = 3, L = 2, H = 2 };
-static const char *const source[S] = {"ac", "cord<&>", "<eos>"}, *const pieces[S] = {"\\sac", "cord", "<eos>"}, *const target[T] = {"l'", "\xff\x01 \"b\""};
+static const char *const source[S] = {"ac", "cord<&>", "<eos>"}, *const pieces[S] = {"\\sac", "cord", "<eos>"},
+                         *const target[T] = {"l'", "\xff\x01 \"b\""};
 static rv_real weights[L * H * T * S];
 static char path[64];
 static rv_text page;
 
 static rv_alignment example(int layers, int heads) {
     for (int i = 0; i < layers * heads * T; i++)
-        for (int s = 0; s < S; s++) weights[i * S + s] = i / T == 2 ? (rv_real)(s == 1) : (rv_real)(s + 1) / 6; /* head 2 of 0.. is sharp */
+        for (int s = 0; s < S; s++)
+            weights[i * S + s] = i / T == 2 ? (rv_real)(s == 1) : (rv_real)(s + 1) / 6; /* head 2 of 0.. is sharp */
     return (rv_alignment){T, S, layers, heads, weights, target, source, "the <reference>"};
 }
 
@@ -32,7 +34,8 @@ static void load(rv_status status) {
     cr_assert_eq(rv_text_load(path, &page), RV_OK, "%s", rv_error_message()); /* valid UTF-8, too */
     cr_expect_eq(count("http"), count("http://www.w3.org/2000/svg"), "nothing from elsewhere");
     cr_expect_eq(count("<script"), 0);
-    for (size_t i = 0; i < page.len; i++) cr_assert((unsigned char)page.bytes[i] >= ' ' || page.bytes[i] == '\n', "byte %zu", i);
+    for (size_t i = 0; i < page.len; i++)
+        cr_assert((unsigned char)page.bytes[i] >= ' ' || page.bytes[i] == '\n', "byte %zu", i);
 }
 
 static void setup(void) { snprintf(path, sizeof path, "/tmp/ravel-html-%ld", (long)getpid()); }

@@ -12,8 +12,9 @@ static const rv_bleu_options defaults;
 /* The example of sacreBLEU's README: three sentences, two references. */
 enum { N = 3, REFS = 2 };
 static const char *const hyps[N] = {"The dog bit the man.", "It wasn't surprising.", "The man had just bitten him."};
-static const char *const refs[REFS * N] = {"The dog bit the man.",     "It was not unexpected.", "The man bit him first.",
-                                           "The dog had bit the man.", "No one was surprised.",  "The man had bitten the dog."};
+static const char *const refs[REFS * N] = {"The dog bit the man.",   "It was not unexpected.",
+                                           "The man bit him first.", "The dog had bit the man.",
+                                           "No one was surprised.",  "The man had bitten the dog."};
 
 static double corpus(rv_bleu_options o, int64_t n, const char *const *h, int nrefs, const char *const *r) {
     rv_bleu b;
@@ -70,19 +71,19 @@ Test(bleu, sentences) {
 
 /* Text that is tokenized already, floor smoothing 0.01 and effective order. */
 Test(bleu, raw) {
-    rv_bleu_options o = {.tokenizer = RV_BLEU_NONE, .smoothing = RV_SMOOTH_FLOOR, .smooth_value = 0.01, .effective_order = true};
+    rv_bleu_options o = {
+        .tokenizer = RV_BLEU_NONE, .smoothing = RV_SMOOTH_FLOOR, .smooth_value = 0.01, .effective_order = true};
     static const struct {
         const char *hyp, *ref;
         double score;
     } cases[] = {
-        {"this is a test", "this is a test", 1.0},
-        {"this is a fest", "this is a test", 0.223606797749979},
-        {"test", "a test", 0.3678794411714425},
-        {"a test", "a test", 1.0},
+        {"this is a test", "this is a test", 1.0},        {"this is a fest", "this is a test", 0.223606797749979},
+        {"test", "a test", 0.3678794411714425},           {"a test", "a test", 1.0},
         {"a little test", "a test", 0.03218297948685433},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_float_eq(corpus(o, 1, &cases[i].hyp, 1, &cases[i].ref), 100 * cases[i].score, 1e-6, "%s", cases[i].hyp);
+        cr_expect_float_eq(corpus(o, 1, &cases[i].hyp, 1, &cases[i].ref), 100 * cases[i].score, 1e-6, "%s",
+                           cases[i].hyp);
 
     const char *hyp = "am I am a character sequence", *ref = "I am a symbol string sequence a a";
     o.smooth_value = 0; /* the default, 0.1 */
@@ -98,8 +99,10 @@ Test(bleu, scores_of_counts) {
     rv_bleu_options none = {.smoothing = RV_SMOOTH_NONE}, floor = {.smoothing = RV_SMOOTH_FLOOR};
     rv_bleu_stats s = {{9, 7, 5, 3}, {10, 8, 6, 4}, 11, 11};
     cr_expect_float_eq(rv_bleu_from_stats(&none, &s).score, 83.75922397, 1e-6);
-    static const rv_bleu_stats zero[] = {
-        {{0, 0, 0, 0}, {4, 4, 2, 1}, 0, 1}, {{0, 0, 0, 0}, {10, 11, 12, 0}, 14, 10}, {{0, 0, 0, 0}, {0, 0, 0, 0}, 0, 0}, {{0, 0, 0, 0}, {0, 0, 0, 0}, 1, 5}};
+    static const rv_bleu_stats zero[] = {{{0, 0, 0, 0}, {4, 4, 2, 1}, 0, 1},
+                                         {{0, 0, 0, 0}, {10, 11, 12, 0}, 14, 10},
+                                         {{0, 0, 0, 0}, {0, 0, 0, 0}, 0, 0},
+                                         {{0, 0, 0, 0}, {0, 0, 0, 0}, 1, 5}};
     for (size_t i = 0; i < sizeof zero / sizeof *zero; i++) cr_expect_eq(rv_bleu_from_stats(&floor, &zero[i]).score, 0);
     cr_expect_eq(rv_bleu_from_stats(&none, &(rv_bleu_stats){{6, 5, 4, 0}, {6, 5, 4, 3}, 6, 6}).score, 0);
 }
@@ -134,10 +137,14 @@ Test(bleu, printed) {
     char buf[RV_METRIC_TEXT];
     rv_bleu b;
     cr_assert_eq(rv_bleu_corpus(&defaults, N, hyps, REFS, refs, NULL, &b), RV_OK);
-    cr_expect_str_eq(rv_bleu_text(&b, buf), "BLEU = 48.53 82.4/50.0/45.5/37.5 (BP = 0.943 ratio = 0.944 hyp_len = 17 ref_len = 18)");
-    cr_expect_str_eq(rv_bleu_signature(&defaults, 2, buf), "nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:ravel-" RV_VERSION);
-    rv_bleu_options o = {.tokenizer = RV_BLEU_INTL, .smoothing = RV_SMOOTH_ADD_K, .lowercase = true, .effective_order = true};
-    cr_expect_str_eq(rv_bleu_signature(&o, 1, buf), "nrefs:1|case:lc|eff:yes|tok:intl|smooth:add-k[1.00]|version:ravel-" RV_VERSION);
+    cr_expect_str_eq(rv_bleu_text(&b, buf),
+                     "BLEU = 48.53 82.4/50.0/45.5/37.5 (BP = 0.943 ratio = 0.944 hyp_len = 17 ref_len = 18)");
+    cr_expect_str_eq(rv_bleu_signature(&defaults, 2, buf),
+                     "nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:ravel-" RV_VERSION);
+    rv_bleu_options o = {
+        .tokenizer = RV_BLEU_INTL, .smoothing = RV_SMOOTH_ADD_K, .lowercase = true, .effective_order = true};
+    cr_expect_str_eq(rv_bleu_signature(&o, 1, buf),
+                     "nrefs:1|case:lc|eff:yes|tok:intl|smooth:add-k[1.00]|version:ravel-" RV_VERSION);
 }
 
 Test(bleu, tokenizers) {
@@ -168,7 +175,8 @@ Test(bleu, tokenizers) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rv_text out;
         cr_assert_eq(rv_bleu_tokenize(cases[i].t, false, cases[i].line, &out), RV_OK);
-        cr_expect_str_eq(out.bytes, cases[i].tokens, "%s: '%s', expected '%s'", cases[i].line, out.bytes, cases[i].tokens);
+        cr_expect_str_eq(out.bytes, cases[i].tokens, "%s: '%s', expected '%s'", cases[i].line, out.bytes,
+                         cases[i].tokens);
         rv_text_free(&out);
     }
     rv_text out;

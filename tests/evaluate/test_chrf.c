@@ -18,7 +18,8 @@ static void check(rv_chrf_options o, const example *e, int n) {
     }
 }
 #define CHECK(o, e) check((rv_chrf_options)o, e, (int)(sizeof(e) / sizeof *(e)))
-#define OPTIONS(...) {__VA_ARGS__}
+#define OPTIONS(...)                                                                                                   \
+    { __VA_ARGS__ }
 
 /* beta 3; the mean over all orders, as chrF++.py has it, so short sentences lose the orders that they lack. */
 Test(chrf, all_orders) {
@@ -33,18 +34,24 @@ Test(chrf, all_orders) {
         {1, {"a b c"}, {"a b c"}, 50},
         {1, {"a b c"}, {"abc"}, 50},
         {1,
-         {" risk assessment must be made of those who are qualified and expertise in the sector - these are the scientists ."},
-         {"risk assessment has to be undertaken by those who are qualified and expert in that area - that is the scientists ."},
+         {" risk assessment must be made of those who are qualified and expertise in the sector - these are the "
+          "scientists ."},
+         {"risk assessment has to be undertaken by those who are qualified and expert in that area - that is the "
+          "scientists ."},
          63.361730},
         {1,
          {" Die    Beziehung zwischen  Obama und Netanjahu ist nicht gerade  freundlich. "},
          {"Das Verhältnis zwischen Obama und Netanyahu ist nicht gerade freundschaftlich."},
          64.1302698},
-        {1, {"Niemand hat die Absicht, eine Mauer zu errichten"}, {"Niemand hat die Absicht, eine Mauer zu errichten"}, 100},
+        {1,
+         {"Niemand hat die Absicht, eine Mauer zu errichten"},
+         {"Niemand hat die Absicht, eine Mauer zu errichten"},
+         100},
     };
     CHECK(OPTIONS(.beta = 3, .eps_smoothing = true), cases);
 
-    static const example czech[] = { /* beta 2 */
+    static const example czech[] = {
+        /* beta 2 */
         {1,
          {"Co nás nejvíc trápí, protože lékaři si vybírají, kdo bude žít a kdo zemře."},
          {"Nejvíce smutní jsme z toho, že musíme rozhodovat o tom, kdo bude žít a kdo zemře."},
@@ -63,8 +70,9 @@ Test(chrf, all_orders) {
 
 Test(chrf, effective_orders) {
     static const example cases[] = {
-        {1, {"a"}, {"a"}, 100},       {1, {""}, {"reference"}, 0}, {1, {"a b c"}, {"a b c"}, 100},        {1, {"a b c"}, {"abc"}, 100},
-        {1, {""}, {"c"}, 0},          {1, {"aa"}, {"ab"}, 25},     {2, {"a", "b"}, {"a", "c"}, 50},
+        {1, {"a"}, {"a"}, 100},          {1, {""}, {"reference"}, 0}, {1, {"a b c"}, {"a b c"}, 100},
+        {1, {"a b c"}, {"abc"}, 100},    {1, {""}, {"c"}, 0},         {1, {"aa"}, {"ab"}, 25},
+        {2, {"a", "b"}, {"a", "c"}, 50},
     };
     CHECK(OPTIONS(.beta = 3), cases);
     static const example spaces[] = {
@@ -73,8 +81,10 @@ Test(chrf, effective_orders) {
          {"Das Verhältnis zwischen Obama und Netanyahu ist nicht gerade freundschaftlich."},
          67.3481606},
         {1,
-         {"risk assessment must be made of those who are qualified and expertise in the sector - these are the scientists ."},
-         {"risk assessment has to be undertaken by those who are qualified and expert in that area - that is the scientists ."},
+         {"risk assessment must be made of those who are qualified and expertise in the sector - these are the "
+          "scientists ."},
+         {"risk assessment has to be undertaken by those who are qualified and expert in that area - that is the "
+          "scientists ."},
          65.2414427},
     };
     CHECK(OPTIONS(.beta = 3, .keep_space = true), spaces);
@@ -83,8 +93,10 @@ Test(chrf, effective_orders) {
 /* The example of Hugging Face evaluate's page on chrF. */
 Test(chrf, words) {
     example e[] = {{2,
-                    {"The relationship between cats and dogs is not exactly friendly.", "a good bookshop is just a genteel black hole that knows how to read."},
-                    {"The relationship between dogs and cats is not exactly friendly.", "A good bookshop is just a genteel Black Hole that knows how to read."},
+                    {"The relationship between cats and dogs is not exactly friendly.",
+                     "a good bookshop is just a genteel black hole that knows how to read."},
+                    {"The relationship between dogs and cats is not exactly friendly.",
+                     "A good bookshop is just a genteel Black Hole that knows how to read."},
                     84.64214891738334}};
     CHECK(OPTIONS(0), e);
     e[0].score = 82.87263011276592;
@@ -96,9 +108,11 @@ Test(chrf, words) {
 /* sacreBLEU's README: two references; and sums of sentences. */
 Test(chrf, references_and_sums) {
     enum { N = 3, REFS = 2 };
-    static const char *const hyps[N] = {"The dog bit the man.", "It wasn't surprising.", "The man had just bitten him."};
-    static const char *const refs[REFS * N] = {"The dog bit the man.",     "It was not unexpected.", "The man bit him first.",
-                                               "The dog had bit the man.", "No one was surprised.",  "The man had bitten the dog."};
+    static const char *const hyps[N] = {"The dog bit the man.", "It wasn't surprising.",
+                                        "The man had just bitten him."};
+    static const char *const refs[REFS * N] = {"The dog bit the man.",   "It was not unexpected.",
+                                               "The man bit him first.", "The dog had bit the man.",
+                                               "No one was surprised.",  "The man had bitten the dog."};
     rv_chrf_options o = {0};
     rv_chrf_stats each[N], sum = {0}, alone;
     double score;
@@ -127,7 +141,9 @@ Test(chrf, short_reference) {
 Test(chrf, printed) {
     char buf[RV_METRIC_TEXT];
     rv_chrf_options o = {0}, plus = {.word_order = 2, .lowercase = true};
-    cr_expect_str_eq(rv_chrf_signature(&o, 1, buf), "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:ravel-" RV_VERSION);
-    cr_expect_str_eq(rv_chrf_signature(&plus, 1, buf), "nrefs:1|case:lc|eff:yes|nc:6|nw:2|space:no|version:ravel-" RV_VERSION);
+    cr_expect_str_eq(rv_chrf_signature(&o, 1, buf),
+                     "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:ravel-" RV_VERSION);
+    cr_expect_str_eq(rv_chrf_signature(&plus, 1, buf),
+                     "nrefs:1|case:lc|eff:yes|nc:6|nw:2|space:no|version:ravel-" RV_VERSION);
     cr_expect_str_eq(rv_chrf_text(&plus, 12.34, buf), "chrF2++ = 12.34");
 }

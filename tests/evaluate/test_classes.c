@@ -1,5 +1,5 @@
-/* F1 by hand, and as scikit-learn's f1_score(average="macro", zero_division=0) defines it: over the classes that are there or
- * told. */
+/* F1 by hand, and as scikit-learn's f1_score(average="macro", zero_division=0) defines it: over the classes that are
+ * there or told. */
 #include <criterion/criterion.h>
 #include <math.h>
 

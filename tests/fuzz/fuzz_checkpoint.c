@@ -18,8 +18,11 @@ static unsigned char *file; /* what rv_checkpoint_open reads: shared memory */
 static unsigned char *good;
 static size_t good_length;
 
-static const uint64_t interesting[] = {0, 1, 2, 4, 5, 6, 7, 8, 24, 63, 64, 95, 96, 255, 4096, 65535, 65536, 65537, 131072, 1u << 26, 0x7fffffff,
-                                       0x80000000, 0xffffffff, 1ull << 32, 1ull << 61, 1ull << 62, (1ull << 63) - 1, 1ull << 63, ~0ull - 63, ~0ull - 7, ~0ull};
+static const uint64_t interesting[] = {
+    0,          1,          2,          4,          5,          6,          7,          8,          24,
+    63,         64,         95,         96,         255,        4096,       65535,      65536,      65537,
+    131072,     1u << 26,   0x7fffffff, 0x80000000, 0xffffffff, 1ull << 32, 1ull << 61, 1ull << 62, (1ull << 63) - 1,
+    1ull << 63, ~0ull - 63, ~0ull - 7,  ~0ull};
 
 static uint64_t number(rv_rng *r, size_t length) {
     uint64_t kind = rv_rng_below(r, 4), shift = rv_rng_below(r, 33);
@@ -32,7 +35,8 @@ static uint64_t number(rv_rng *r, size_t length) {
 }
 
 static void mutate(rv_rng *r, size_t *length) {
-    size_t end = *length < 1024 || rv_rng_below(r, 4) == 0 ? *length : 1024; /* mostly the manifest: it is what is parsed */
+    size_t end =
+        *length < 1024 || rv_rng_below(r, 4) == 0 ? *length : 1024; /* mostly the manifest: it is what is parsed */
     if (!end) return;
     size_t at = rv_rng_below(r, end), n = 1 + rv_rng_below(r, 16);
     if (n > *length - at) n = *length - at;
@@ -40,7 +44,8 @@ static void mutate(rv_rng *r, size_t *length) {
     switch (rv_rng_below(r, 8)) {
     case 0: file[at] ^= (unsigned char)(1u << rv_rng_below(r, 8)); break;
     case 1: file[at] = (unsigned char)rv_rng_u32(r); break;
-    case 2: case 3: /* a field of 4 or 8 bytes, where fields are */
+    case 2:
+    case 3: /* a field of 4 or 8 bytes, where fields are */
         at &= ~(size_t)3;
         v = number(r, *length);
         n = rv_rng_below(r, 2) ? 4 : 8;
@@ -114,13 +119,14 @@ int main(int argc, char **argv) {
         const char *why = st == RV_OK ? "" : rv_error_message();
         parsed += st == RV_OK || strstr(why, "manifest") != NULL;
         if ((st == RV_OK && !fixed && !same) || (st != RV_OK && (same || st != RV_ECKPT || ck || !*why))) {
-            fprintf(stderr, "execution %llu of seed %llu: status %d '%s', hash %s\n", (unsigned long long)i, (unsigned long long)seed, (int)st, why, fixed ? "right" : "wrong");
+            fprintf(stderr, "execution %llu of seed %llu: status %d '%s', hash %s\n", (unsigned long long)i,
+                    (unsigned long long)seed, (int)st, why, fixed ? "right" : "wrong");
             return 1;
         }
         rv_checkpoint_close(ck);
     }
-    printf("%llu executions, %llu reached the manifest's parser, %llu opened (sum %llx)\n", (unsigned long long)n, (unsigned long long)parsed,
-           (unsigned long long)opened, (unsigned long long)sum);
+    printf("%llu executions, %llu reached the manifest's parser, %llu opened (sum %llx)\n", (unsigned long long)n,
+           (unsigned long long)parsed, (unsigned long long)opened, (unsigned long long)sum);
     free(good);
     /* A loop that never gets past the hash would prove nothing. */
     return n >= 1000 && (parsed < n / 10 || !opened);

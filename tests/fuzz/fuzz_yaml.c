@@ -11,23 +11,95 @@
 #include "config/config.h"
 
 static const char *const corpus[] = {
-    "name: a\nseed: 3\ntask: language_model\ndata: {path: input.txt}\nmodel:\n  decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 128}\n"
-    "train:\n  batch: {size: 32, length: 64}\n  max_steps: 2e4\n  optimizer: {type: adam, lr: 1e-3, betas: [0.9, 0.98]}\n  validate_every: 500\n",
-    "name: b\ndata: {train: x, valid: y}\ntokenizer: {type: bpe, vocab_size: 1000}\nmodel:\n  decoder:\n    type: transformer\n    num_layers: 2\n"
-    "    num_heads: 4\n    hidden_size: 64\n  position: sinusoidal\ntrain:\n  batch: {size: 32, length: 64, sampling: shuffled}\n  max_steps: 100\n"
-    "  optimizer: {type: sgd, lr: .1, momentum: 0.9, nesterov: true}\n  lr_scheduler: !replace {type: cosine, warmup_steps: 10}\n  validate_every: 50\n"
-    "  early_stopping: {metric: ppl, patience: 3}\ncheckpoint: {dir: \"runs/${name}-${seed}\"}\ngenerate: {prompt: \"x $${y} \\u2028\"}\nmetrics: [loss, bpc]\n",
-    "a: &x [1, 2]\nb: *x\n<<: *x\n", "a: !!int 3\n--- \nb: 1\n", "a: \"${b}${b}\"\nb: \"${a}\"\n", "? [a]\n: {b: }\n", "a: |\n  x\n  y\nb: >-\n  z\n",
-    "\xef\xbb\xbfname: \xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\n", "%YAML 1.1\n%TAG ! tag:x:\n---\na: 1\n...\n", "include: base.yaml\n", "compare: {}\n",
+    "name: a\nseed: 3\ntask: language_model\ndata: {path: input.txt}\nmodel:\n  decoder: {type: rnn, cell: gru, "
+    "num_layers: 2, hidden_size: 128}\n"
+    "train:\n  batch: {size: 32, length: 64}\n  max_steps: 2e4\n  optimizer: {type: adam, lr: 1e-3, betas: [0.9, "
+    "0.98]}\n  validate_every: 500\n",
+    "name: b\ndata: {train: x, valid: y}\ntokenizer: {type: bpe, vocab_size: 1000}\nmodel:\n  decoder:\n    type: "
+    "transformer\n    num_layers: 2\n"
+    "    num_heads: 4\n    hidden_size: 64\n  position: sinusoidal\ntrain:\n  batch: {size: 32, length: 64, sampling: "
+    "shuffled}\n  max_steps: 100\n"
+    "  optimizer: {type: sgd, lr: .1, momentum: 0.9, nesterov: true}\n  lr_scheduler: !replace {type: cosine, "
+    "warmup_steps: 10}\n  validate_every: 50\n"
+    "  early_stopping: {metric: ppl, patience: 3}\ncheckpoint: {dir: \"runs/${name}-${seed}\"}\ngenerate: {prompt: \"x "
+    "$${y} \\u2028\"}\nmetrics: [loss, bpc]\n",
+    "a: &x [1, 2]\nb: *x\n<<: *x\n",
+    "a: !!int 3\n--- \nb: 1\n",
+    "a: \"${b}${b}\"\nb: \"${a}\"\n",
+    "? [a]\n: {b: }\n",
+    "a: |\n  x\n  y\nb: >-\n  z\n",
+    "\xef\xbb\xbfname: \xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\n",
+    "%YAML 1.1\n%TAG ! tag:x:\n---\na: 1\n...\n",
+    "include: base.yaml\n",
+    "compare: {}\n",
 };
 static const char *const pieces[] = {
-    "[", "]", "{", "}", ": ", "\n", "\n  ", "\n- ", ", ", "'", "\"", "&a ", "*a", "!", "!replace ", "!!map ", "<<: ", "---\n", "...\n", "|\n", ">", "#", "?", "%",
-    "${", "${name}", "$${", "}", "\\x00", "\\u2028", "\t", "\r", "\xef\xbb\xbf", "\xff\xfe", "null", "~", "1e999", "-0", "nan", "0x1", "9223372036854775808",
-    "type: ", "lr: ", "decoder: ", "transformer", "sgd", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "{a: {a: {a: {a: {a: {a: {a: {a: ", "- - - - - - - - - - - - ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ": ",
+    "\n",
+    "\n  ",
+    "\n- ",
+    ", ",
+    "'",
+    "\"",
+    "&a ",
+    "*a",
+    "!",
+    "!replace ",
+    "!!map ",
+    "<<: ",
+    "---\n",
+    "...\n",
+    "|\n",
+    ">",
+    "#",
+    "?",
+    "%",
+    "${",
+    "${name}",
+    "$${",
+    "}",
+    "\\x00",
+    "\\u2028",
+    "\t",
+    "\r",
+    "\xef\xbb\xbf",
+    "\xff\xfe",
+    "null",
+    "~",
+    "1e999",
+    "-0",
+    "nan",
+    "0x1",
+    "9223372036854775808",
+    "type: ",
+    "lr: ",
+    "decoder: ",
+    "transformer",
+    "sgd",
+    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    "{a: {a: {a: {a: {a: {a: {a: {a: ",
+    "- - - - - - - - - - - - ",
 };
-static const char *const overrides[] = {"seed=5",          "train.optimizer.lr=1e-4", "train.lr_scheduler={type: noam}", "model.dropout=[", "name=\"${seed}\"",
-                                        "a.b.c.d.e.f=null", "train.optimizer=null",    "model=!replace {}",               "x",               "..=1"};
-enum { CORPUS = sizeof corpus / sizeof *corpus, PIECES = sizeof pieces / sizeof *pieces, OVERRIDES = sizeof overrides / sizeof *overrides, CAP = 8192 };
+static const char *const overrides[] = {"seed=5",
+                                        "train.optimizer.lr=1e-4",
+                                        "train.lr_scheduler={type: noam}",
+                                        "model.dropout=[",
+                                        "name=\"${seed}\"",
+                                        "a.b.c.d.e.f=null",
+                                        "train.optimizer=null",
+                                        "model=!replace {}",
+                                        "x",
+                                        "..=1"};
+enum {
+    CORPUS = sizeof corpus / sizeof *corpus,
+    PIECES = sizeof pieces / sizeof *pieces,
+    OVERRIDES = sizeof overrides / sizeof *overrides,
+    CAP = 8192
+};
 
 static uint64_t state;
 static uint32_t roll(uint32_t n) { /* splitmix64 */
@@ -82,8 +154,10 @@ int main(int argc, char **argv) {
         state = seed << 32 | (uint64_t)i; /* each execution can be repeated alone */
         char text[CAP + 1];
         size_t len = strlen(corpus[i % CORPUS]);
-        if (roll(2)) len = strlen(corpus[i % 2]), memcpy(text, corpus[i % 2], len);
-        else memcpy(text, corpus[i % CORPUS], len);
+        if (roll(2))
+            len = strlen(corpus[i % 2]), memcpy(text, corpus[i % 2], len);
+        else
+            memcpy(text, corpus[i % CORPUS], len);
         for (int k = (int)roll(6); k > 0; k--) len = mutate(text, len);
         const char *over[2] = {overrides[roll(OVERRIDES)], overrides[roll(OVERRIDES)]};
         rv_config *c, *again;
@@ -94,12 +168,14 @@ int main(int argc, char **argv) {
         if (took > 1) fail(i, "took more than a second", text, len);
         if (s != RV_OK) {
             const char *m = rv_error_message();
-            if (s != RV_EUSAGE || c || (strncmp(m, "fuzz.yaml:", 10) && strncmp(m, "command line '", 14))) fail(i, "refused without a place", text, len);
+            if (s != RV_EUSAGE || c || (strncmp(m, "fuzz.yaml:", 10) && strncmp(m, "command line '", 14)))
+                fail(i, "refused without a place", text, len);
             continue;
         }
         accepted++;
         char *first = rv_config_resolved(c);
-        if (rv_config_parse("resolved", first, strlen(first), 0, NULL, &again) != RV_OK) fail(i, "resolved text is refused", text, len);
+        if (rv_config_parse("resolved", first, strlen(first), 0, NULL, &again) != RV_OK)
+            fail(i, "resolved text is refused", text, len);
         char *second = rv_config_resolved(again);
         if (strcmp(first, second)) fail(i, "resolved text changes", text, len);
         free(first), free(second);
@@ -107,6 +183,7 @@ int main(int argc, char **argv) {
         rv_config_destroy(again);
     }
     printf("%ld executions, %ld accepted, slowest %.1f ms, %.1f s\n", n, accepted, slowest * 1e3, rv_now() - start);
-    if (n >= 1000 && (!accepted || accepted == n)) return fprintf(stderr, "fuzz_yaml: the mutations no longer reach both sides\n"), 1;
+    if (n >= 1000 && (!accepted || accepted == n))
+        return fprintf(stderr, "fuzz_yaml: the mutations no longer reach both sides\n"), 1;
     return 0;
 }

@@ -44,7 +44,9 @@ static inline void sample_remove(const char *folder) {
     if (system(command)) abort();
 }
 
-static inline void sample_path(char out[400], const char *folder, const char *name) { snprintf(out, 400, "%s/%s", folder, name); }
+static inline void sample_path(char out[400], const char *folder, const char *name) {
+    snprintf(out, 400, "%s/%s", folder, name);
+}
 
 /* The whole file; the caller frees. */
 static inline unsigned char *sample_read(const char *path, size_t *n) {

@@ -128,7 +128,8 @@ Test(checkpoint, never_overwrites) {
 }
 
 Test(checkpoint, refuses_bad_items) {
-    static const char *const paths[] = {"", "x", "/", "//x", "/a/", "/a//b", "/./a", "/a/..", "/a/../b", "/a\nb", "/a\x7f", "/\xc3\xa9"};
+    static const char *const paths[] = {"",     "x",     "/",       "//x",   "/a/",    "/a//b",
+                                        "/./a", "/a/..", "/a/../b", "/a\nb", "/a\x7f", "/\xc3\xa9"};
     float x = 0;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         rv_ck_item it = {paths[i], RV_CK_F32, 0, {0}, &x};
@@ -152,12 +153,15 @@ Test(checkpoint, refuses_bad_items) {
         cr_assert_eq(rv_checkpoint_save(file, 0, bad[i].n, bad[i].it, NULL), RV_ECKPT, "case %zu is accepted", i);
         cr_assert(access(file, F_OK));
         if (bad[i].n == 2 && !strcmp(bad[i].it[1].path, "/a/b")) { /* which call, why, and at which item */
-            cr_assert(strstr(rv_error_message(), "H5Lexists failed: ") || strstr(rv_error_message(), "H5Dcreate2 failed: "), "%s", rv_error_message());
+            cr_assert(strstr(rv_error_message(), "H5Lexists failed: ") ||
+                          strstr(rv_error_message(), "H5Dcreate2 failed: "),
+                      "%s", rv_error_message());
             cr_assert(strstr(rv_error_message(), "at item '/a/b'"), "%s", rv_error_message());
         }
     }
     cr_assert_eq(rv_checkpoint_save(file, -1, 0, NULL, NULL), RV_ECKPT);
-    cr_assert_eq(rv_checkpoint_save("/nonexistent-folder/a.h5", 0, 1, &(rv_ck_item){"/a", RV_CK_F32, 0, {0}, &x}, NULL), RV_ECKPT);
+    cr_assert_eq(rv_checkpoint_save("/nonexistent-folder/a.h5", 0, 1, &(rv_ck_item){"/a", RV_CK_F32, 0, {0}, &x}, NULL),
+                 RV_ECKPT);
 }
 
 Test(checkpoint, empty_and_many_items) {
@@ -172,7 +176,8 @@ Test(checkpoint, empty_and_many_items) {
     static char name[MANY][64];
     static int32_t v[MANY];
     for (int i = 0; i < MANY; i++) {
-        snprintf(name[i], sizeof name[i], "/%s/encoder.layers.%d.self_attn.weight", i % 2 ? "model" : "optimizer/exp_avg", i);
+        snprintf(name[i], sizeof name[i], "/%s/encoder.layers.%d.self_attn.weight",
+                 i % 2 ? "model" : "optimizer/exp_avg", i);
         v[i] = i;
         it[i] = (rv_ck_item){name[i], RV_CK_I32, 1, {1}, &v[i]};
     }
@@ -207,8 +212,8 @@ Test(checkpoint, golden_file) {
     rv_checkpoint_close(ck);
 }
 
-/* libhdf5 1.10 wrote the golden file: 1.12 and 1.14 lay out the same bytes. 2.x states version 3 of the layout message where
- * they state 4 (seen with 2.2.0); each reads the other's. */
+/* libhdf5 1.10 wrote the golden file: 1.12 and 1.14 lay out the same bytes. 2.x states version 3 of the layout message
+ * where they state 4 (seen with 2.2.0); each reads the other's. */
 Test(checkpoint, same_bytes_from_every_libhdf5) {
     if (H5_VERS_MAJOR > 1) cr_skip_test("libhdf5 %d: another version of the layout message", H5_VERS_MAJOR);
     if (strcmp(RV_VERSION, "0.1.0")) cr_skip_test("a file names the version of its writer: the golden file's is 0.1.0");
@@ -224,7 +229,8 @@ Test(checkpoint, same_bytes_from_every_libhdf5) {
 /* What a PyTorch user does. */
 Test(checkpoint, h5py_reads_it) {
     const char *python = "/usr/bin/python3";
-    if (access(python, X_OK) || system("/usr/bin/python3 -c 'import h5py' 2>/dev/null")) cr_skip_test("no h5py (Debian: python3-h5py)");
+    if (access(python, X_OK) || system("/usr/bin/python3 -c 'import h5py' 2>/dev/null"))
+        cr_skip_test("no h5py (Debian: python3-h5py)");
     cr_assert_eq(rv_checkpoint_save(file, 7, SAMPLE_ITEMS, sample, NULL), RV_OK);
     char script[400], command[900];
     sample_path(script, folder, "read.py");
@@ -234,12 +240,15 @@ Test(checkpoint, h5py_reads_it) {
         "    m = {k: d[()] for k, d in f['model'].items()}\n"
         "    w = np.array([1, -2.5, 3e-8, 4, 5, 6], np.float32)\n"
         "    assert set(m) == {'bias', 'decoder.rnn.weight_ih_l0'}, m\n"
-        "    assert m['bias'].shape == (1, 3, 1, 2) and m['bias'].dtype == np.float32 and (m['bias'].ravel() == w).all()\n"
+        "    assert m['bias'].shape == (1, 3, 1, 2) and m['bias'].dtype == np.float32 and (m['bias'].ravel() == "
+        "w).all()\n"
         "    assert (m['decoder.rnn.weight_ih_l0'] == w.reshape(2, 3)).all()\n"
-        "    assert f.attrs['format'] == b'ravel-checkpoint' and f.attrs['format_version'] == 1 and f.attrs['step'] == 7\n"
+        "    assert f.attrs['format'] == b'ravel-checkpoint' and f.attrs['format_version'] == 1 and f.attrs['step'] == "
+        "7\n"
         "    assert len(f.attrs['state_hash']) == 32 and len(f.attrs['ravel_version'])\n"
         "    assert f['config/source'][()].tobytes() == b'name: tiny\\n\\xff' and f['config/resolved'].shape == (0,)\n"
-        "    assert f['rng/seed'][()] == 2**64 - 1 and f['trainer/step'][()] == 7 and list(f['data/order']) == [-1, 0, 2**31 - 1]\n"
+        "    assert f['rng/seed'][()] == 2**64 - 1 and f['trainer/step'][()] == 7 and list(f['data/order']) == [-1, 0, "
+        "2**31 - 1]\n"
         "    assert list(f['optimizer/exp_avg/bias']) == [0.1, -1e300] and list(f['data/cursor']) == [-9, 2**60]\n"
         "    assert f['model/bias'].chunks is None and f['model/bias'].compression is None\n";
     sample_write(script, code, sizeof code - 1);
@@ -258,7 +267,9 @@ Test(checkpoint, average) {
         snprintf(name, sizeof name, "%d.h5", f);
         sample_path(path[f], dir, name);
         files[f] = path[f];
-        const rv_ck_item items[] = {{"/model/w", RV_CK_F32, 1, {3}, w[f]}, {"/model/m", RV_CK_F64, 0, {0}, &m[f]}, {"/optimizer/exp_avg/w", RV_CK_F32, 1, {3}, w[f]}};
+        const rv_ck_item items[] = {{"/model/w", RV_CK_F32, 1, {3}, w[f]},
+                                    {"/model/m", RV_CK_F64, 0, {0}, &m[f]},
+                                    {"/optimizer/exp_avg/w", RV_CK_F32, 1, {3}, w[f]}};
         cr_assert_eq(rv_checkpoint_save(path[f], f, 3, items, NULL), RV_OK, "%s", rv_error_message());
     }
     sample_path(out, dir, "mean.h5");
@@ -267,7 +278,8 @@ Test(checkpoint, average) {
     cr_assert_eq(rv_checkpoint_open(out, &ck), RV_OK, "%s", rv_error_message());
     cr_assert_arr_eq(rv_checkpoint_find(ck, "/model/w")->data, ((const float[]){2, 3, 3}), 3 * sizeof(float));
     cr_assert_float_eq(*(const double *)rv_checkpoint_find(ck, "/model/m")->data, 7. / 3, 1e-15);
-    cr_assert_arr_eq(rv_checkpoint_find(ck, "/optimizer/exp_avg/w")->data, w[2], 3 * sizeof(float), "not of the model: the last one's");
+    cr_assert_arr_eq(rv_checkpoint_find(ck, "/optimizer/exp_avg/w")->data, w[2], 3 * sizeof(float),
+                     "not of the model: the last one's");
     cr_assert_eq(rv_checkpoint_step(ck), 2);
     rv_checkpoint_close(ck);
     cr_assert_eq(rv_checkpoint_average(out, 3, files, NULL), RV_ECKPT, "an existing file is not overwritten");

@@ -82,7 +82,8 @@ static void fix_hash(unsigned char *b, size_t n) {
     XXH3_freeState(s);
 }
 
-/* Put `size` bytes of v at `at` into the good file, with the hash put right; must be refused with `word` in the message. */
+/* Put `size` bytes of v at `at` into the good file, with the hash put right; must be refused with `word` in the
+ * message. */
 static void hostile(size_t at, const void *v, size_t size, const char *word) {
     unsigned char *b = malloc(length);
     memcpy(b, good, length);
@@ -144,7 +145,8 @@ Test(damage, hostile_items) {
     uint64_t place, other;
     memcpy(&place, good + e + 8, 8);
     memcpy(&other, good + b + 8, 8);
-    for (unsigned t = 2; t < 256; t++) hostile(e + 2, &(unsigned char){(unsigned char)t}, 1, "damaged"); /* 2, 5: sizes do not fit */
+    for (unsigned t = 2; t < 256; t++)
+        hostile(e + 2, &(unsigned char){(unsigned char)t}, 1, "damaged"); /* 2, 5: sizes do not fit */
     for (unsigned d = 3; d < 256; d++) hostile(e + 3, &(unsigned char){(unsigned char)d}, 1, "damaged");
     hostile(e, "\xff\xff", 2, "damaged");
     hostile(e, "\x00\x00", 2, "damaged");

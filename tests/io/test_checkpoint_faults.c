@@ -71,7 +71,8 @@ Test(faults, every_operation_fails_cleanly) {
             }
             kinds |= 1 << f.failed;
             cr_assert_eq(st, RV_ECKPT, "operation %d", at);
-            cr_assert(strstr(rv_error_message(), new_file) && strstr(rv_error_message(), strerror(f.error)), "%s", rv_error_message());
+            cr_assert(strstr(rv_error_message(), new_file) && strstr(rv_error_message(), strerror(f.error)), "%s",
+                      rv_error_message());
             cr_assert_null(strchr(rv_error_message(), '\n'));
             if (f.failed == RV__IO_FSYNC_DIR) { /* the name is there, and whole */
                 cr_assert(opens(new_file));
@@ -80,7 +81,8 @@ Test(faults, every_operation_fails_cleanly) {
             cr_assert_eq(entries(folder), 1, "operation %d leaves something behind", at);
         }
         cr_assert_gt(at, 20); /* the writes were among them */
-        cr_assert_eq(kinds, 1 << RV__IO_CREATE | 1 << RV__IO_WRITE | 1 << RV__IO_FSYNC | 1 << RV__IO_CLOSE | 1 << RV__IO_RENAME | 1 << RV__IO_FSYNC_DIR);
+        cr_assert_eq(kinds, 1 << RV__IO_CREATE | 1 << RV__IO_WRITE | 1 << RV__IO_FSYNC | 1 << RV__IO_CLOSE |
+                                1 << RV__IO_RENAME | 1 << RV__IO_FSYNC_DIR);
         cr_assert(opens(new_file));
         unlink(new_file);
     }
@@ -107,7 +109,8 @@ Test(faults, file_size_limit) {
 }
 
 Test(faults, full_disk) {
-    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", folder, "tmpfs", 0, "size=512k"))
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("tmpfs", folder, "tmpfs", 0, "size=512k"))
         cr_skip_test("mounting is not permitted here");
     cr_assert_eq(rv_checkpoint_save(old_file, 7, SAMPLE_ITEMS, sample, NULL), RV_OK);
     save_into_full_disk(new_file, ENOSPC);
@@ -146,7 +149,8 @@ static int keep_log(void *user, rv__io_op op, const char *path, const char *to, 
 }
 
 /* What the disk may hold under the final name when the power goes after `n` operations. `torn` bytes of what was not
- * yet synchronised had reached it (what was, is whole); a rename without fsync of the folder may have happened or not. */
+ * yet synchronised had reached it (what was, is whole); a rename without fsync of the folder may have happened or not.
+ */
 static bool final_after(int n, size_t torn, bool lazy_rename, size_t *bytes) {
     size_t durable = 0, size = 0;
     bool renamed = false, certain = false;
@@ -182,7 +186,8 @@ Test(faults, power_cut_leaves_it_absent_or_whole) {
                     continue;
                 }
                 sample_write(new_file, written, bytes);
-                cr_assert(opens(new_file), "power cut after operation %d: %zu of %zu bytes under the final name", k, bytes, n);
+                cr_assert(opens(new_file), "power cut after operation %d: %zu of %zu bytes under the final name", k,
+                          bytes, n);
                 present++;
             }
         }

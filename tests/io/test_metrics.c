@@ -52,7 +52,8 @@ Test(metrics, exact_text) {
     rv_metrics_text(m, "say \"x\"", "a\\b\n\t\x01 \xc3\xa9");
     rv_metrics_end(m);
     char *t = text(); /* before the file is closed: nothing waits in a buffer */
-    cr_assert_str_eq(t, "{\"step\":12,\"kind\":\"eval\",\"loss\":0.333333333,\"ppl\":1e+100,\"nan\":null,\"inf\":null,\"tokens\":-4611686018427387904,"
+    cr_assert_str_eq(t, "{\"step\":12,\"kind\":\"eval\",\"loss\":0.333333333,\"ppl\":1e+100,\"nan\":null,\"inf\":null,"
+                        "\"tokens\":-4611686018427387904,"
                         "\"say \\\"x\\\"\":\"a\\\\b\\n\\u0009\\u0001 \xc3\xa9\"}\n");
     free(t);
     rv_metrics_close(m);
@@ -61,7 +62,8 @@ Test(metrics, exact_text) {
 /* Every pair of bytes, and cut characters, as a text: the line is JSON. */
 Test(metrics, any_bytes_become_json) {
     rv_metrics *m = open_at(-1);
-    static const char *const cases[] = {"\xe2\x82", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80"};
+    static const char *const cases[] = {"\xe2\x82",     "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf0\x9f\x98",
+                                        "\xed\xa0\x80", "\xc0\x80",     "\xf4\x90\x80\x80", "\xe0\x80\x80"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rv_metrics_begin(m, 0, "text");
         rv_metrics_text(m, "t", cases[i]);
@@ -118,7 +120,10 @@ Test(metrics, resume_gives_the_uninterrupted_file) {
 }
 
 Test(metrics, foreign_lines_go) {
-    sample_write(file, "{\"step\":1,\"kind\":\"a\"}\nnonsense\n{\"step\":x}\n\n{\"step\":2,\"kind\":\"b\"}\n{\"step\":-3,\"kind\":\"b\"}\n", 74);
+    sample_write(file,
+                 "{\"step\":1,\"kind\":\"a\"}\nnonsense\n{\"step\":x}\n\n{\"step\":2,\"kind\":\"b\"}\n{\"step\":-3,"
+                 "\"kind\":\"b\"}\n",
+                 74);
     rv_metrics_close(open_at(5));
     char *t = text();
     cr_assert_str_eq(t, "{\"step\":1,\"kind\":\"a\"}\n{\"step\":2,\"kind\":\"b\"}\n");
@@ -141,7 +146,8 @@ Test(metrics, disk_error_loses_one_line) {
     rv__io_set_hook(NULL, NULL);
     rv_metrics_close(m);
     char *t = text();
-    cr_assert_str_eq(t, "{\"step\":1,\"kind\":\"train\",\"loss\":1}\n{\"step\":3,\"kind\":\"train\",\"loss\":0.333333333}\n");
+    cr_assert_str_eq(
+        t, "{\"step\":1,\"kind\":\"train\",\"loss\":1}\n{\"step\":3,\"kind\":\"train\",\"loss\":0.333333333}\n");
     free(t);
 }
 

@@ -23,7 +23,9 @@ static void teardown(void) {
 }
 TestSuite(run_dir, .init = setup, .fini = teardown, .timeout = 120);
 
-static void save(int64_t step) { cr_assert_eq(rv_run_dir_save(run, step, SAMPLE_ITEMS, sample, NULL), RV_OK, "%s", rv_error_message()); }
+static void save(int64_t step) {
+    cr_assert_eq(rv_run_dir_save(run, step, SAMPLE_ITEMS, sample, NULL), RV_OK, "%s", rv_error_message());
+}
 
 static bool has(const char *name) {
     char path[RV_PATH_MAX];
@@ -87,7 +89,9 @@ Test(run_dir, lists_only_checkpoints) {
     save(5);
     save(40);
     char path[RV_PATH_MAX];
-    static const char *const others[] = {"step-5.h5", "step-0000000051.h5", "step-000000006.h5.aside", "step-00000000x.h5", "step--00000001.h5", "best.h5", "step-99999999999999999999.h5"};
+    static const char *const others[] = {
+        "step-5.h5", "step-0000000051.h5",          "step-000000006.h5.aside", "step-00000000x.h5", "step--00000001.h5",
+        "best.h5",   "step-99999999999999999999.h5"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         rv_run_dir_file(run, others[i], path);
         sample_write(path, "x", 1);
@@ -130,7 +134,8 @@ Test(run_dir, best) {
     cr_assert_eq(rv_run_dir_mark_best(run, 3), RV_ECKPT);
     cr_assert(has("best.h5"));
     cr_assert_eq(rv_run_dir_set_aside(run, 1), RV_OK);
-    cr_assert(!has("best.h5") && !has("step-000000002.h5") && has("step-000000002.h5.aside") && has("step-000000001.h5"));
+    cr_assert(!has("best.h5") && !has("step-000000002.h5") && has("step-000000002.h5.aside") &&
+              has("step-000000001.h5"));
     save(2); /* its name is free again */
     cr_assert_eq(rv_run_dir_set_aside(run, -1), RV_OK);
     cr_assert_eq(latest(), -1);

@@ -24,7 +24,7 @@ static char *mistakes(const char *text, size_t len) {
 
 typedef struct {
     const char *text;
-    size_t len; /* 0: strlen */
+    size_t len;       /* 0: strlen */
     const char *want; /* the message must start so */
 } refusal;
 
@@ -41,7 +41,9 @@ static const refusal refusals[] = {
     {"%TAG ! tag:x,2000:\n---\na: 1\n", 0, "t.yaml:1:1: a %TAG directive"},
     {"a: 1\nb: x\0y\n", 11, "t.yaml:2:5: a NUL byte"},
     {"a: \"x\\0\"\n", 0, "t.yaml:1:4: the value contains a NUL"},
-    {"\xff\xfe" "a\0:\0", 6, "t.yaml:1:1: the file is UTF-16 or UTF-32"},
+    {"\xff\xfe"
+     "a\0:\0",
+     6, "t.yaml:1:1: the file is UTF-16 or UTF-32"},
     {"\xfe\xff\0a\0:", 6, "t.yaml:1:1: the file is UTF-16 or UTF-32"},
     {"\xff\xfe\0\0a\0\0\0", 8, "t.yaml:1:1: the file is UTF-16 or UTF-32"},
     {"\0\0\xfe\xff\0\0\0a", 8, "t.yaml:1:1: the file is UTF-16 or UTF-32"},
@@ -80,10 +82,11 @@ Test(yaml, refusals) {
 Test(yaml, goes_on_after_mistakes) {
     const char *text = "a: &x 1\nb: *x\na: 2\nc: !t 1\n";
     char *got = mistakes(text, strlen(text));
-    cr_expect_str_eq(got, "t.yaml:1:4: anchor '&x' is not allowed; write the value out, or share it with include:\n"
-                          "t.yaml:2:4: alias '*x' is not allowed; write the value out, or put it in quotes if it is text\n"
-                          "t.yaml:3:1: duplicate key 'a', first at line 1; remove one\n"
-                          "t.yaml:4:4: tag '!t' is not allowed; the only tag is !replace, before a map");
+    cr_expect_str_eq(got,
+                     "t.yaml:1:4: anchor '&x' is not allowed; write the value out, or share it with include:\n"
+                     "t.yaml:2:4: alias '*x' is not allowed; write the value out, or put it in quotes if it is text\n"
+                     "t.yaml:3:1: duplicate key 'a', first at line 1; remove one\n"
+                     "t.yaml:4:4: tag '!t' is not allowed; the only tag is !replace, before a map");
     free(got);
 }
 
@@ -164,7 +167,8 @@ static const char *text_at(rv_yaml *y, const char *path) {
 }
 
 Test(yaml, tree_with_places) {
-    const char *text = "\xef\xbb\xbf# comment\na: {b: [1, 'x y'], c: null}\n\xc3\xa4: \"${a_b} $${a} $x\"\na_b: no\nd: |\n  two\n  lines\n";
+    const char *text = "\xef\xbb\xbf# comment\na: {b: [1, 'x y'], c: null}\n\xc3\xa4: \"${a_b} $${a} $x\"\na_b: no\nd: "
+                       "|\n  two\n  lines\n";
     rv_yaml *y = rv_yaml_create();
     cr_assert_eq(rv_yaml_parse(y, "t", text, strlen(text)), RV_OK);
     cr_assert_eq(rv_yaml_substitute(y), RV_OK);
@@ -205,10 +209,14 @@ Test(yaml, assignments) {
     cr_expect_str_eq(text_at(y, "a.z"), "1");
 
     static const char *const wrong[][2] = {
-        {"a", "command line 'a': expected key.path=value"},        {"=1", "command line '=1': expected key.path=value"},
-        {".a=1", "command line '.a=1': '.a' is not a key path"},   {"a.=1", "command line 'a.=1': 'a.' is not a key path"},
-        {"a..b=1", "command line 'a..b=1': 'a..b' is not"},        {"a=", "command line 'a=': no value after '='"},
-        {"a={b: 1", "command line 'a={b: 1': "},                   {"a=&x 1", "command line 'a=&x 1': anchor '&x'"},
+        {"a", "command line 'a': expected key.path=value"},
+        {"=1", "command line '=1': expected key.path=value"},
+        {".a=1", "command line '.a=1': '.a' is not a key path"},
+        {"a.=1", "command line 'a.=1': 'a.' is not a key path"},
+        {"a..b=1", "command line 'a..b=1': 'a..b' is not"},
+        {"a=", "command line 'a=': no value after '='"},
+        {"a={b: 1", "command line 'a={b: 1': "},
+        {"a=&x 1", "command line 'a=&x 1': anchor '&x'"},
         {"a=1\n---\n2", "command line 'a=1\n---\n2': a second document"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -216,7 +224,8 @@ Test(yaml, assignments) {
         rv_yaml_parse(z, "t", text, strlen(text));
         rv_yaml_override(z, wrong[i][0]);
         cr_expect_eq(rv_yaml_finish(z), RV_EUSAGE);
-        cr_expect(!strncmp(rv_error_message(), wrong[i][1], strlen(wrong[i][1])), "%s: %s", wrong[i][0], rv_error_message());
+        cr_expect(!strncmp(rv_error_message(), wrong[i][1], strlen(wrong[i][1])), "%s: %s", wrong[i][0],
+                  rv_error_message());
         rv_yaml_destroy(z);
     }
     rv_yaml_destroy(y);
@@ -254,7 +263,8 @@ Test(yaml_files, include_and_replace, .init = enter, .fini = leave) {
     rv_yaml *y = rv_yaml_create();
     cr_assert_eq(rv_yaml_load(y, "exp.yaml"), RV_OK);
     cr_assert_eq(rv_yaml_finish(y), RV_OK, "%s", rv_error_message());
-    static const char *const want[][2] = {{"a.b", "1"}, {"a.z", "9"}, {"a.c.d", "4"}, {"a.c.e", "3"}, {"m.x", "5"}, {"r", "root"}};
+    static const char *const want[][2] = {{"a.b", "1"},   {"a.z", "9"}, {"a.c.d", "4"},
+                                          {"a.c.e", "3"}, {"m.x", "5"}, {"r", "root"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         cr_assert_not_null(text_at(y, want[i][0]), "%s", want[i][0]);
         cr_expect_str_eq(text_at(y, want[i][0]), want[i][1]);
@@ -284,8 +294,10 @@ Test(yaml_files, bad_files, .init = enter, .fini = leave, .timeout = 10) {
     write_file("lost.yaml", "include: nowhere.yaml\na: 1\n");
     write_file("fifo.yaml", "include: [fifo]\na: 1\n");
     write_file("odd.yaml", "include: {a: b}\na: 1\n");
-    write_file("many.yaml", "include: [l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml,"
-                            " l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml]\n");
+    write_file("many.yaml", "include: [l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, "
+                            "l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml,"
+                            " l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, l.yaml, "
+                            "l.yaml, l.yaml, l.yaml, l.yaml, l.yaml]\n");
     write_file("l.yaml", "a: 1\n");
     for (int i = 0; i < 12; i++) {
         snprintf(name, sizeof name, "deep%d.yaml", i);
@@ -294,7 +306,9 @@ Test(yaml_files, bad_files, .init = enter, .fini = leave, .timeout = 10) {
     }
     cr_assert_eq(mkfifo("fifo", 0600), 0);
     load_fails("self.yaml", "self.yaml:2:10: include: self.yaml includes itself");
-    load_fails("ring1.yaml", "ring2.yaml:1:10: include: ./ring1.yaml includes itself; break the cycle (included from ring1.yaml:1:10)");
+    load_fails(
+        "ring1.yaml",
+        "ring2.yaml:1:10: include: ./ring1.yaml includes itself; break the cycle (included from ring1.yaml:1:10)");
     load_fails("lost.yaml", "lost.yaml:1:10: cannot read the included file nowhere.yaml: No such file or directory");
     load_fails("fifo.yaml", "fifo.yaml:1:11: cannot read the included file fifo: not a regular file");
     load_fails("fifo", "fifo: cannot read the file: not a regular file");

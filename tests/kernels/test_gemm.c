@@ -59,9 +59,7 @@ static product make(rv_gemm g, bool bias, bool pre, int64_t gap, uint64_t seed) 
     p.g.pre = p.pre = pre ? numbers(p.c_size, seed + 2) : NULL;
     return p;
 }
-static void drop(product *p) {
-    rv_free(p->a), rv_free(p->b), rv_free(p->c), rv_free(p->bias), rv_free(p->pre);
-}
+static void drop(product *p) { rv_free(p->a), rv_free(p->b), rv_free(p->c), rv_free(p->bias), rv_free(p->pre); }
 
 /* Run p and compare all of C's memory, gaps included, with the definition. */
 static void check(product *p, const char *isa) {
@@ -93,14 +91,16 @@ static void check(product *p, const char *isa) {
                 double e = fabs((double)p->c[at] - activate(g->act, s)) / bound;
                 if (!(e <= worst)) worst = e;
             }
-    cr_assert(worst <= 1, "%s %c%c m %lld n %lld k %lld batch %lld act %d: %g times the bound", isa, g->ta ? 'T' : 'N', g->tb ? 'T' : 'N',
-              (long long)g->m, (long long)g->n, (long long)g->k, (long long)batch, (int)g->act, worst);
+    cr_assert(worst <= 1, "%s %c%c m %lld n %lld k %lld batch %lld act %d: %g times the bound", isa, g->ta ? 'T' : 'N',
+              g->tb ? 'T' : 'N', (long long)g->m, (long long)g->n, (long long)g->k, (long long)batch, (int)g->act,
+              worst);
     rv_free(old);
 }
 
 /* A size: often small or at the edge of a tile, sometimes larger. */
 static int64_t size(rv_rng *r, int64_t most) {
-    static const int64_t edges[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 24, 28, 29, 31, 32, 33, 48, 63, 64, 65, 70, 71};
+    static const int64_t edges[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  13, 14, 15, 16,
+                                    17, 24, 28, 29, 31, 32, 33, 48, 63, 64, 65, 70, 71};
     if (rv_rng_below(r, 2)) return edges[rv_rng_below(r, sizeof edges / sizeof *edges)];
     return 1 + (int64_t)rv_rng_below(r, (uint64_t)most);
 }
@@ -109,7 +109,11 @@ static void random_products(const char *isa, int count) {
     if (rv_select_isa(isa) != RV_OK) return;
     rv_rng r = rv_rng_make(1, isa, 0);
     for (int i = 0; i < count; i++) {
-        rv_gemm g = {.ta = rv_rng_below(&r, 2), .tb = rv_rng_below(&r, 2), .m = size(&r, 200), .n = size(&r, 200), .k = size(&r, 200)};
+        rv_gemm g = {.ta = rv_rng_below(&r, 2),
+                     .tb = rv_rng_below(&r, 2),
+                     .m = size(&r, 200),
+                     .n = size(&r, 200),
+                     .k = size(&r, 200)};
         if (i % 8 == 0) g.k = 400 + (int64_t)rv_rng_below(&r, 900);
         if (i % 5 == 0) g.batch = 1 + (int64_t)rv_rng_below(&r, 9);
         if (i % 40 == 39) g.k = 0;
@@ -117,7 +121,8 @@ static void random_products(const char *isa, int count) {
         g.accumulate = rv_rng_below(&r, 3) == 0;
         if (!g.accumulate) g.act = (rv_act)rv_rng_below(&r, RV_ACT_COUNT);
         rv_set_threads(1 + (int)rv_rng_below(&r, 4));
-        product p = make(g, rv_rng_below(&r, 2), !g.accumulate && rv_rng_below(&r, 2), (int64_t)rv_rng_below(&r, 2) * 3, (uint64_t)i * 16 + 7);
+        product p = make(g, rv_rng_below(&r, 2), !g.accumulate && rv_rng_below(&r, 2), (int64_t)rv_rng_below(&r, 2) * 3,
+                         (uint64_t)i * 16 + 7);
         void *packed = NULL;
         if (p.g.batch <= 1 && i % 3 == 0) {
             packed = rv_alloc(rv_gemm_packed_bytes(p.g.n, p.g.k) + 1);
@@ -136,12 +141,18 @@ Test(gemm, random_base) { random_products("base", 400); }
 /* The shapes that models have: C (owned by the caller) from the same numbers each time. */
 static const struct {
     int64_t m, n, k, batch;
-} shapes[] = {{32, 2048, 512, 0}, {64, 64, 64, 40}, {24, 24, 64, 33}, {300, 500, 700, 0}, {1, 512, 300, 0}, {33, 65, 1100, 0},
-              {7, 3, 5, 0}, {160, 70, 96, 3}, {500, 1, 40, 0}, {257, 33, 2048, 0}};
+} shapes[] = {{32, 2048, 512, 0}, {64, 64, 64, 40}, {24, 24, 64, 33}, {300, 500, 700, 0}, {1, 512, 300, 0},
+              {33, 65, 1100, 0},  {7, 3, 5, 0},     {160, 70, 96, 3}, {500, 1, 40, 0},    {257, 33, 2048, 0}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 static product shape(int i, int transposes) {
-    rv_gemm g = {.ta = transposes & 1, .tb = transposes & 2, .m = shapes[i].m, .n = shapes[i].n, .k = shapes[i].k, .batch = shapes[i].batch,
-                 .act = i % 2 ? RV_ACT_NONE : RV_ACT_TANH, .alpha = (rv_real)(i % 3 == 0 ? 0.3 : 1)};
+    rv_gemm g = {.ta = transposes & 1,
+                 .tb = transposes & 2,
+                 .m = shapes[i].m,
+                 .n = shapes[i].n,
+                 .k = shapes[i].k,
+                 .batch = shapes[i].batch,
+                 .act = i % 2 ? RV_ACT_NONE : RV_ACT_TANH,
+                 .alpha = (rv_real)(i % 3 == 0 ? 0.3 : 1)};
     return make(g, i % 2, false, 0, 99 + (uint64_t)i);
 }
 
@@ -156,7 +167,8 @@ Test(gemm, bits_at_every_thread_count) {
                     rv_set_threads(n);
                     rv_gemm_run(&p.g);
                     if (n == 1) memcpy(one, p.c, (size_t)p.c_size * sizeof *one);
-                    cr_assert_eq(memcmp(one, p.c, (size_t)p.c_size * sizeof *one), 0, "%s shape %d transposes %d, %d threads", isas[s], i, t, n);
+                    cr_assert_eq(memcmp(one, p.c, (size_t)p.c_size * sizeof *one), 0,
+                                 "%s shape %d transposes %d, %d threads", isas[s], i, t, n);
                 }
                 rv_free(one);
                 drop(&p);
@@ -178,12 +190,13 @@ Test(gemm, bits_of_parts) {
                     g.m = 1, g.batch = 0, g.c = row;
                     g.a += g.ta ? r : r * g.lda;
                     rv_gemm_run(&g);
-                    cr_assert_eq(memcmp(row, p.c + r * g.ldc, (size_t)g.n * sizeof *row), 0, "%s shape %d transposes %d row %lld", isas[s], i, t,
-                                 (long long)r);
+                    cr_assert_eq(memcmp(row, p.c + r * g.ldc, (size_t)g.n * sizeof *row), 0,
+                                 "%s shape %d transposes %d row %lld", isas[s], i, t, (long long)r);
                     int64_t cut = g.n / 3;
                     g.n -= cut, g.b += g.tb ? cut * g.ldb : cut, g.bias = g.bias ? g.bias + cut : NULL;
                     rv_gemm_serial(&g);
-                    cr_assert_eq(memcmp(row, p.c + r * g.ldc + cut, (size_t)g.n * sizeof *row), 0, "%s shape %d transposes %d columns", isas[s], i, t);
+                    cr_assert_eq(memcmp(row, p.c + r * g.ldc + cut, (size_t)g.n * sizeof *row), 0,
+                                 "%s shape %d transposes %d columns", isas[s], i, t);
                 }
                 rv_free(row);
                 drop(&p);

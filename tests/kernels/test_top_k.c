@@ -27,7 +27,8 @@ Test(top_k, as_a_sort) {
                 rv_real *x = malloc((size_t)(ROWS * V) * sizeof *x), lse[ROWS], value[ROWS * 12];
                 int32_t id[ROWS * 12], *order = malloc((size_t)V * sizeof *order);
                 rv_rng rng = rv_rng_make(3, "rows", 0);
-                for (int64_t i = 0; i < ROWS * V; i++) x[i] = (rv_real)rv_rng_below(&rng, (uint32_t)levels) * (rv_real)8 / (rv_real)levels - 4;
+                for (int64_t i = 0; i < ROWS * V; i++)
+                    x[i] = (rv_real)rv_rng_below(&rng, (uint32_t)levels) * (rv_real)8 / (rv_real)levels - 4;
                 if (V > 20) x[3] = -INFINITY;
                 rv_top_k(ROWS, V, x, k, lse, value, id);
                 for (int64_t r = 0; r < ROWS; r++) {
@@ -37,7 +38,8 @@ Test(top_k, as_a_sort) {
                     qsort(order, (size_t)V, sizeof *order, larger_first);
                     cr_assert_float_eq((double)lse[r], log(sum), 1e-5);
                     for (int64_t i = 0; i < k; i++) {
-                        cr_assert_eq(id[r * k + i], order[i], "%s, V %lld, row %lld, place %lld", isas[s], (long long)V, (long long)r, (long long)i);
+                        cr_assert_eq(id[r * k + i], order[i], "%s, V %lld, row %lld, place %lld", isas[s], (long long)V,
+                                     (long long)r, (long long)i);
                         cr_assert_eq(value[r * k + i], row[order[i]]);
                     }
                 }

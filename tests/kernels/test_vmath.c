@@ -31,7 +31,8 @@ static double ulps(float got, double exact) {
 static const char *const isas[] = {"avx512", "avx2", "base"};
 enum { ISAS = sizeof isas / sizeof *isas };
 
-/* Every 997th bit pattern. RAVEL_SWEEP=1/8 tries all of the first eighth of the 2^32, and so on; RAVEL_SWEEP=1/1 all. */
+/* Every 997th bit pattern. RAVEL_SWEEP=1/8 tries all of the first eighth of the 2^32, and so on; RAVEL_SWEEP=1/1 all.
+ */
 static void sweep(int f) {
     static float x[CHUNK], y[CHUNK];
     static double exact[CHUNK];
@@ -39,7 +40,8 @@ static void sweep(int f) {
     unsigned part, parts;
     const char *env = getenv("RAVEL_SWEEP");
     if (env) {
-        cr_assert(sscanf(env, "%u/%u", &part, &parts) == 2 && part >= 1 && part <= parts, "RAVEL_SWEEP takes a part like 1/8, not '%s'", env);
+        cr_assert(sscanf(env, "%u/%u", &part, &parts) == 2 && part >= 1 && part <= parts,
+                  "RAVEL_SWEEP takes a part like 1/8, not '%s'", env);
         begin = end / parts * (part - 1), end = part == parts ? end : end / parts * part, stride = 1;
     }
     double worst[ISAS] = {0};
@@ -82,7 +84,8 @@ Test(vmath, special) {
             float y[N];
             kernel(f)(N, x, y);
             for (int i = 0; i < N; i++) {
-                cr_expect(ulps(y[i], functions[f].exact(x[i])) <= 1, "%s %s(%g) = %g", isas[s], functions[f].name, (double)x[i], (double)y[i]);
+                cr_expect(ulps(y[i], functions[f].exact(x[i])) <= 1, "%s %s(%g) = %g", isas[s], functions[f].name,
+                          (double)x[i], (double)y[i]);
                 if (x[i] == 0 && f != 0 && f != 2) cr_expect_eq(!signbit(y[i]), !signbit(x[i]));
             }
         }
@@ -100,7 +103,8 @@ Test(vmath, place) {
             for (int n = 1; n < 64; n++) {
                 for (int i = 0; i < 65; i++) z[i] = 7.5f;
                 kernel(f)(n, x + 64 - n, z);
-                cr_expect_eq(memcmp(z, y + 64 - n, (size_t)n * sizeof *z), 0, "%s %s n %d", isas[s], functions[f].name, n);
+                cr_expect_eq(memcmp(z, y + 64 - n, (size_t)n * sizeof *z), 0, "%s %s n %d", isas[s], functions[f].name,
+                             n);
                 cr_expect_eq(z[n], 7.5f);
             }
         }

@@ -73,17 +73,55 @@ static const decoder_row decoders[] = {
     {"copied states", "rnn", RV_CELL_LSTM, 2, {.bridge = RV_BRIDGE_COPY, TANH}, .only_from_lstm = true},
     {"context at each step", "rnn", RV_CELL_GRU, 2, {.context_each_step = true, .bridge = RV_BRIDGE_DENSE, TANH}},
     {"context beside the state", "rnn", RV_CELL_RNN_TANH, 1, {.context_each_step = true}},
-    {"context, no bridge, maxout", "rnn", RV_CELL_LSTM, 1, {.context_each_step = true, .bridge = RV_BRIDGE_ZERO, MAXOUT}},
-    {"reverse state, maxout", "rnn", RV_CELL_GRU_RESET_BEFORE, 1, {.bridge = RV_BRIDGE_REVERSE, MAXOUT}, .only_from_reverse = true},
+    {"context, no bridge, maxout",
+     "rnn",
+     RV_CELL_LSTM,
+     1,
+     {.context_each_step = true, .bridge = RV_BRIDGE_ZERO, MAXOUT}},
+    {"reverse state, maxout",
+     "rnn",
+     RV_CELL_GRU_RESET_BEFORE,
+     1,
+     {.bridge = RV_BRIDGE_REVERSE, MAXOUT},
+     .only_from_reverse = true},
     {"transformer", "transformer"},
     {"narrow post-norm transformer", "transformer", .narrow = true, .post_norm = true},
-    {"bahdanau", "rnn", RV_CELL_GRU_RESET_BEFORE, 1, {RV_ATTEND_BAHDANAU, .attention_size = 9, .bridge = RV_BRIDGE_REVERSE, MAXOUT},
-     .only_from_reverse = true, .weights_sum_to_one = true},
-    {"bahdanau, two LSTM layers", "rnn", RV_CELL_LSTM, 2, {RV_ATTEND_BAHDANAU, .attention_size = 9, .bridge = RV_BRIDGE_DENSE, TANH}, .weights_sum_to_one = true},
-    {"bahdanau, state alone", "rnn", RV_CELL_GRU, 1, {RV_ATTEND_BAHDANAU, .attention_size = 8, .bridge = RV_BRIDGE_ZERO}, .weights_sum_to_one = true},
-    {"luong dot, two layers", "rnn", RV_CELL_LSTM, 2, {RV_ATTEND_LUONG_DOT, .bridge = RV_BRIDGE_DENSE}, .weights_sum_to_one = true},
-    {"luong general, input feeding", "rnn", RV_CELL_LSTM, 1, {RV_ATTEND_LUONG_GENERAL, .input_feeding = true, .readout_size = 10}, .weights_sum_to_one = true},
-    {"luong concat, local", "rnn", RV_CELL_GRU, 1, {RV_ATTEND_LUONG_CONCAT, .attention_size = 8, .local_window = 2, .input_feeding = true}},
+    {"bahdanau",
+     "rnn",
+     RV_CELL_GRU_RESET_BEFORE,
+     1,
+     {RV_ATTEND_BAHDANAU, .attention_size = 9, .bridge = RV_BRIDGE_REVERSE, MAXOUT},
+     .only_from_reverse = true,
+     .weights_sum_to_one = true},
+    {"bahdanau, two LSTM layers",
+     "rnn",
+     RV_CELL_LSTM,
+     2,
+     {RV_ATTEND_BAHDANAU, .attention_size = 9, .bridge = RV_BRIDGE_DENSE, TANH},
+     .weights_sum_to_one = true},
+    {"bahdanau, state alone",
+     "rnn",
+     RV_CELL_GRU,
+     1,
+     {RV_ATTEND_BAHDANAU, .attention_size = 8, .bridge = RV_BRIDGE_ZERO},
+     .weights_sum_to_one = true},
+    {"luong dot, two layers",
+     "rnn",
+     RV_CELL_LSTM,
+     2,
+     {RV_ATTEND_LUONG_DOT, .bridge = RV_BRIDGE_DENSE},
+     .weights_sum_to_one = true},
+    {"luong general, input feeding",
+     "rnn",
+     RV_CELL_LSTM,
+     1,
+     {RV_ATTEND_LUONG_GENERAL, .input_feeding = true, .readout_size = 10},
+     .weights_sum_to_one = true},
+    {"luong concat, local",
+     "rnn",
+     RV_CELL_GRU,
+     1,
+     {RV_ATTEND_LUONG_CONCAT, .attention_size = 8, .local_window = 2, .input_feeding = true}},
 };
 enum { DECODERS = sizeof decoders / sizeof *decoders };
 
@@ -134,7 +172,8 @@ static fixture open_model(int e, int k, int64_t width) {
     for (int i = 0; i < f.ps->n; i++) /* no parameter stays at 0 */
         if (f.ps->p[i]->t.ndim == 1) {
             rv_rng r = rv_rng_make(3, f.ps->p[i]->name, 0);
-            for (int64_t j = 0; j < rv_numel(&f.ps->p[i]->t); j++) f.ps->p[i]->t.x[j] += (rv_real)(0.1 * rv_rng_normal(&r));
+            for (int64_t j = 0; j < rv_numel(&f.ps->p[i]->t); j++)
+                f.ps->p[i]->t.x[j] += (rv_real)(0.1 * rv_rng_normal(&r));
         }
     rv_rng rng = rv_rng_make(1, "ids", 0);
     for (int i = 0; i < B * S; i++) f.src[i] = (int32_t)rv_rng_below(&rng, VS);
@@ -154,9 +193,11 @@ static void close_model(fixture *f) {
 #define EACH_MODEL(f, width)                                                                                           \
     for (int e_ = 0; e_ < ENCODERS; e_++)                                                                              \
         for (int k_ = 0; k_ < DECODERS; k_++)                                                                          \
-            for (fixture f = {.ps = NULL}; fits(e_, k_) && !f.ps && (f = open_model(e_, k_, width), true); close_model(&f))
+            for (fixture f = {.ps = NULL}; fits(e_, k_) && !f.ps && (f = open_model(e_, k_, width), true);             \
+                 close_model(&f))
 
-static rv_tensor *logits_of(fixture *f, const int32_t *src, const int32_t *lengths, int64_t rows, int64_t s, const int32_t *tgt, int64_t t) {
+static rv_tensor *logits_of(fixture *f, const int32_t *src, const int32_t *lengths, int64_t rows, int64_t s,
+                            const int32_t *tgt, int64_t t) {
     rv_memory memory;
     cr_assert(encode_ids(f->tape, f->m, src, lengths, rows, s, &memory), "%s: %s", f->name, rv_error_message());
     rv_tensor *l = rv_model_logits(f->tape, f->m, tgt, rows, t, NULL, &memory);
@@ -174,14 +215,16 @@ static void same_bits(const rv_real *a, const rv_real *b, int64_t n, const char 
 
 /* ---- decoding */
 
-/* Two hypotheses per sentence with their own words; on the way they are exchanged, doubled, dropped and more again. Each row ends with
- * the logits that its words and its sentence give alone. */
+/* Two hypotheses per sentence with their own words; on the way they are exchanged, doubled, dropped and more again.
+ * Each row ends with the logits that its words and its sentence give alone. */
 Test(encoder_decoder, step_by_step_is_the_whole_pass) {
     enum { BEAM = 2, ROWS = B * BEAM };
     static const struct {
         int n;
         int32_t from[ROWS];
-    } moves[T] = {{8, {0, 1, 2, 3, 4, 5, 6, 7}}, {8, {1, 1, 3, 2, 4, 4, 7, 6}}, {8, {0, 1, 2, 3, 4, 5, 6, 7}}, {3, {0, 5, 7}}, {5, {2, 0, 0, 1, 1}}, {2, {1, 4}}};
+    } moves[T] = {{8, {0, 1, 2, 3, 4, 5, 6, 7}}, {8, {1, 1, 3, 2, 4, 4, 7, 6}},
+                  {8, {0, 1, 2, 3, 4, 5, 6, 7}}, {3, {0, 5, 7}},
+                  {5, {2, 0, 0, 1, 1}},          {2, {1, 4}}};
     EACH_MODEL(f, 12) {
         rv_tape_no_grad(f.tape, true);
         rv_memory memory;
@@ -224,7 +267,8 @@ Test(encoder_decoder, rows_stand_alone) {
         for (int b = 0; b < B; b++) {
             int t = tgt_lengths[b];
             rv_tensor *one = logits_of(&f, f.src + b * S, src_lengths + b, 1, src_lengths[b], f.tgt + b * T, t);
-            for (int i = 0; i < t; i++) same_bits(row_of(&f, one, 1, t, 0, i), row_of(&f, all, B, T, b, i), VT, f.name, "a row alone");
+            for (int i = 0; i < t; i++)
+                same_bits(row_of(&f, one, 1, t, 0, i), row_of(&f, all, B, T, b, i), VT, f.name, "a row alone");
         }
     }
 }
@@ -238,12 +282,13 @@ static double learn(fixture *f, const int32_t *src, int64_t s, const int32_t *tg
     return (double)loss->x[0];
 }
 
-/* More padding, of other words, on both sides: the same loss to the bit. Gradients of weights are sums over all positions, in
- * blocks of 32 and more: as long as the batch fits one block they keep their bits, too (== so that -0 is 0); beyond, the
- * zeros of padding move terms from block to block, and rounding differs. */
+/* More padding, of other words, on both sides: the same loss to the bit. Gradients of weights are sums over all
+ * positions, in blocks of 32 and more: as long as the batch fits one block they keep their bits, too (== so that -0 is
+ * 0); beyond, the zeros of padding move terms from block to block, and rounding differs. */
 static void check_padding(fixture *f, int s2, int t2, double tolerance) {
     int32_t src[B * MAX], tgt[B * MAX], out[B * MAX];
-    for (int i = 0; i < B * s2; i++) src[i] = i % s2 < src_lengths[i / s2] ? f->src[i / s2 * S + i % s2] : (int32_t)(i % VS);
+    for (int i = 0; i < B * s2; i++)
+        src[i] = i % s2 < src_lengths[i / s2] ? f->src[i / s2 * S + i % s2] : (int32_t)(i % VS);
     for (int i = 0; i < B * t2; i++) {
         bool valid = i % t2 < tgt_lengths[i / t2];
         tgt[i] = valid ? f->tgt[i / t2 * T + i % t2] : (int32_t)(i % VT);
@@ -256,8 +301,9 @@ static void check_padding(fixture *f, int s2, int t2, double tolerance) {
     for (int i = 0; i < f->ps->n; i++)
         for (int64_t j = 0, n = rv_numel(&f->ps->p[i]->t); j < n; j++) {
             double a = (double)g[f->ps->p[i]->offset + j], b = (double)f->ps->p[i]->t.g[j];
-            cr_assert(fabs(a - b) <= tolerance * (1e-2 + fabs(a)), "%s: gradient of %s[%lld]: %.9g, with more padding %.9g", f->name,
-                      f->ps->p[i]->name, (long long)j, a, b);
+            cr_assert(fabs(a - b) <= tolerance * (1e-2 + fabs(a)),
+                      "%s: gradient of %s[%lld]: %.9g, with more padding %.9g", f->name, f->ps->p[i]->name,
+                      (long long)j, a, b);
         }
     free(g);
 }
@@ -343,11 +389,13 @@ Test(encoder_decoder, attention_weights) {
         cr_assert(encode_ids(f.tape, f.m, f.src, src_lengths, B, S, &memory));
         const decoder_row *row = &decoders[f.k];
         rv_attention_weights w;
-        bool transformer = !strcmp(row->kind, "transformer"), attends = transformer || row->reading.attend != RV_ATTEND_NONE;
+        bool transformer = !strcmp(row->kind, "transformer"),
+             attends = transformer || row->reading.attend != RV_ATTEND_NONE;
         cr_assert_eq(rv_model_attention(f.tape, f.m, &memory, f.tgt, B, T, &w), attends, "%s", f.name);
         cr_assert_eq(rv_tape_status(f.tape), attends ? RV_OK : RV_EUSAGE);
         if (!attends) continue;
-        cr_assert(w.B == B && w.T == T && w.S == S && w.layers == (transformer ? 2 : 1) && w.heads == (transformer ? 2 : 1));
+        cr_assert(w.B == B && w.T == T && w.S == S && w.layers == (transformer ? 2 : 1) &&
+                  w.heads == (transformer ? 2 : 1));
         for (int64_t i = 0; i < (int64_t)w.layers * w.heads * B * T; i++) {
             int64_t b = i / T % B;
             double sum = 0;
@@ -356,14 +404,17 @@ Test(encoder_decoder, attention_weights) {
                 cr_assert(s < src_lengths[b] ? v >= 0 : v == 0, "%s", f.name);
                 sum += v;
             }
-            if (transformer || row->weights_sum_to_one) cr_assert_float_eq(sum, 1, 1e-5, "%s: %g", f.name, sum);
-            else cr_assert(sum > 0 && sum <= 1 + 1e-6, "%s: %g", f.name, sum); /* the Gaussian of local attention takes some */
+            if (transformer || row->weights_sum_to_one)
+                cr_assert_float_eq(sum, 1, 1e-5, "%s: %g", f.name, sum);
+            else
+                cr_assert(sum > 0 && sum <= 1 + 1e-6, "%s: %g", f.name,
+                          sum); /* the Gaussian of local attention takes some */
         }
     }
 }
 
-/* The weights are those the model used: with one source word the context is that word's state, whatever the scores. With
- * two equal words and no positions a transformer divides its attention equally. */
+/* The weights are those the model used: with one source word the context is that word's state, whatever the scores.
+ * With two equal words and no positions a transformer divides its attention equally. */
 Test(encoder_decoder, equal_keys_get_equal_weights) {
     rv_model_config c = config_of(BLOCKS, 6, 12);
     c.encoder.input.position = RV_POSITION_NONE;
@@ -409,7 +460,8 @@ static void rejected(rv_model_config c, const char *message) {
 Test(encoder_decoder, what_does_not_fit_is_said) {
     for (int e = 0; e < ENCODERS; e++)
         for (int k = 0; k < DECODERS; k++)
-            if (!fits(e, k)) rejected(config_of(e, k, 12), decoders[k].only_from_lstm ? "bridge copy" : "bridge reverse");
+            if (!fits(e, k))
+                rejected(config_of(e, k, 12), decoders[k].only_from_lstm ? "bridge copy" : "bridge reverse");
     rv_model_config c = config_of(BLOCKS, 6, 12);
     c.tie_source = true;
     rejected(c, "share an embedding: 13 words");

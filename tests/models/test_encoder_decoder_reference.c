@@ -1,4 +1,5 @@
-/* Encoder-decoder models against PyTorch: logits, all gradients, ten training steps (tests/reference/make_seq2seq.py). */
+/* Encoder-decoder models against PyTorch: logits, all gradients, ten training steps (tests/reference/make_seq2seq.py).
+ */
 #include "support/models.h"
 #include "support/parity.h"
 
@@ -27,7 +28,12 @@ static rv_tensor *loss(rv_tape *tape, void *ctx, int t) {
 }
 
 static void check(const char *name, rv_model_config config, double smoothing) {
-    model c = {.p = {.file = "seq2seq.h5", .name = name, .rtol = 1e-10, .params = rv_params_create(), .optim = RV_OPTIM_adam, .loss = loss},
+    model c = {.p = {.file = "seq2seq.h5",
+                     .name = name,
+                     .rtol = 1e-10,
+                     .params = rv_params_create(),
+                     .optim = RV_OPTIM_adam,
+                     .loss = loss},
                .smoothing = smoothing};
     c.m = rv_model_create(c.p.params, &config);
     cr_assert(c.m, "%s", rv_error_message());
@@ -66,12 +72,14 @@ static rv_model_config recurrent(rv_cell cell, bool bidirectional, bool head_bia
 }
 
 Test(encoder_decoder_reference, bahdanau_as_in_the_paper) {
-    rv_reading r = {RV_ATTEND_BAHDANAU, .attention_size = A, .bridge = RV_BRIDGE_REVERSE, .readout = RV_READOUT_MAXOUT, .readout_size = R};
+    rv_reading r = {RV_ATTEND_BAHDANAU, .attention_size = A, .bridge = RV_BRIDGE_REVERSE, .readout = RV_READOUT_MAXOUT,
+                    .readout_size = R};
     check("bahdanau_gru", recurrent(RV_CELL_GRU_RESET_BEFORE, true, true, r), 0);
 }
 
 Test(encoder_decoder_reference, bahdanau_with_lstm) {
-    rv_reading r = {RV_ATTEND_BAHDANAU, .attention_size = A, .bridge = RV_BRIDGE_DENSE, .readout = RV_READOUT_TANH, .readout_size = R};
+    rv_reading r = {RV_ATTEND_BAHDANAU, .attention_size = A, .bridge = RV_BRIDGE_DENSE, .readout = RV_READOUT_TANH,
+                    .readout_size = R};
     check("bahdanau_lstm", recurrent(RV_CELL_LSTM, true, true, r), 0.1);
 }
 

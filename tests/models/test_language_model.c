@@ -19,8 +19,13 @@ static rv_model_config recurrent(rv_cell cell, int layers) {
     c.decoder.input.vocab_size = V;
     c.decoder.input.size = 8;
     c.decoder.input.init = (rv_init){RV_INIT_NORMAL, 1, 0};
-    c.decoder.rnn = (rv_rnn_config){.cell = cell, .num_layers = layers, .input_size = 8, .hidden_size = 16, .bias = true,
-                                          .weight_init = {RV_INIT_UNIFORM, 0.25, 0}, .recurrent_init = {RV_INIT_UNIFORM, 0.25, 0}};
+    c.decoder.rnn = (rv_rnn_config){.cell = cell,
+                                    .num_layers = layers,
+                                    .input_size = 8,
+                                    .hidden_size = 16,
+                                    .bias = true,
+                                    .weight_init = {RV_INIT_UNIFORM, 0.25, 0},
+                                    .recurrent_init = {RV_INIT_UNIFORM, 0.25, 0}};
     return c;
 }
 
@@ -63,7 +68,14 @@ static rv_tensor *parity_loss(rv_tape *tape, void *ctx, int t) {
 
 static void check_parity(const char *name, const rv_model_config *config, rv_optim_kind kind, double decay) {
     parity_model m;
-    parity p = {.file = "lm.h5", .name = name, .rtol = 1e-9, .params = rv_params_create(), .optim = kind, .weight_decay = decay, .loss = parity_loss, .ctx = &m};
+    parity p = {.file = "lm.h5",
+                .name = name,
+                .rtol = 1e-9,
+                .params = rv_params_create(),
+                .optim = kind,
+                .weight_decay = decay,
+                .loss = parity_loss,
+                .ctx = &m};
     m.lm = rv_model_create(p.params, config);
     m.x = parity_integers(&p, "input", PARITY_STEPS * B * T);
     m.y = parity_integers(&p, "target", PARITY_STEPS * B * T);
@@ -240,7 +252,8 @@ Test(language_model, sampling_settings) {
     cr_assert_gt(seen[3], 0);
     for (int i = 0; i < 300; i++) {
         cr_assert_eq(rv_sample_token(logits, 4, &(rv_sampler){0, 0, 1}, &rng, scratch), 1);
-        int k2 = rv_sample_token(logits, 4, &(rv_sampler){1, 2, 1}, &rng, scratch), p = rv_sample_token(logits, 4, &(rv_sampler){1, 0, 0.7}, &rng, scratch);
+        int k2 = rv_sample_token(logits, 4, &(rv_sampler){1, 2, 1}, &rng, scratch),
+            p = rv_sample_token(logits, 4, &(rv_sampler){1, 0, 0.7}, &rng, scratch);
         cr_assert(k2 == 1 || k2 == 2);
         cr_assert(p == 1 || p == 2); /* 0.64 and 0.24: the first alone is not enough */
     }

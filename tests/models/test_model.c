@@ -199,7 +199,8 @@ Test(model, what_it_is) {
 
 Test(model, parts_that_do_not_fit) {
     rv_model_config class_of_lm = config_of(LSTM_LM), lm_of_class = config_of(CLASS), nothing = config_of(CLASS);
-    rv_model_config translating_class = config_of(BAHDANAU), tied_class = config_of(CLASS), tied_lm = config_of(LSTM_LM);
+    rv_model_config translating_class = config_of(BAHDANAU), tied_class = config_of(CLASS),
+                    tied_lm = config_of(LSTM_LM);
     class_of_lm.head = translating_class.head = config_of(CLASS).head;
     lm_of_class.head = config_of(LSTM_LM).head;
     nothing.encoder.kind = NULL;
@@ -208,9 +209,12 @@ Test(model, parts_that_do_not_fit) {
         const rv_model_config *config;
         const char *says;
     } rows[] = {
-        {&class_of_lm, "head class reads an encoder alone"}, {&translating_class, "head class reads an encoder alone"},
-        {&nothing, "head class reads an encoder alone"},     {&lm_of_class, "head next_token reads a decoder"},
-        {&tied_class, "not both parts"},                     {&tied_lm, "not both parts"},
+        {&class_of_lm, "head class reads an encoder alone"},
+        {&translating_class, "head class reads an encoder alone"},
+        {&nothing, "head class reads an encoder alone"},
+        {&lm_of_class, "head next_token reads a decoder"},
+        {&tied_class, "not both parts"},
+        {&tied_lm, "not both parts"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rv_params *ps = rv_params_create();

@@ -104,7 +104,13 @@ Test(pooled, as_pytorch) {
     for (int i = 0; i < KINDS; i++) {
         rv_model_config c = config_of(&kinds[i]);
         reference r;
-        parity p = {.file = "regression.h5", .name = kinds[i].name, .rtol = 1e-8, .params = rv_params_create(), .optim = RV_OPTIM_adam, .loss = parity_loss, .ctx = &r};
+        parity p = {.file = "regression.h5",
+                    .name = kinds[i].name,
+                    .rtol = 1e-8,
+                    .params = rv_params_create(),
+                    .optim = RV_OPTIM_adam,
+                    .loss = parity_loss,
+                    .ctx = &r};
         r = (reference){&p, rv_model_create(p.params, &c), reals(&p, "input", PARITY_STEPS * B * ROW),
                         reals(&p, "target", PARITY_STEPS * B), parity_integers(&p, "lengths", PARITY_STEPS * B)};
         parity_train(&p);
@@ -157,7 +163,8 @@ static const rv_tensor *read_all(fixture *f, rv_pooled *pooled) {
     return y;
 }
 
-/* Output of row b alone, padded to `steps`, behind its length filled with `junk`; and the gradients of all weights, malloc'd. */
+/* Output of row b alone, padded to `steps`, behind its length filled with `junk`; and the gradients of all weights,
+ * malloc'd. */
 static rv_real alone(fixture *f, int b, int steps, rv_real junk, rv_real **grads) {
     rv_real x[4 * ROW];
     int n = f->lengths[b];
@@ -184,7 +191,8 @@ Test(pooled, padding_and_batch_mates_change_nothing) {
             rv_real one = alone(&f, b, f.lengths[b], 0, &exact), more = alone(&f, b, f.lengths[b] + 13, 1e3, &padded);
             cr_expect_eq(one, together[b], "%s, row %d: its batch-mates change it", kinds[i].name, b);
             cr_expect_eq(more, one, "%s, row %d: padding changes it", kinds[i].name, b);
-            cr_expect_arr_eq(padded, exact, (size_t)f.ps->size * sizeof *exact, "%s, row %d: padding changes gradients", kinds[i].name, b);
+            cr_expect_arr_eq(padded, exact, (size_t)f.ps->size * sizeof *exact, "%s, row %d: padding changes gradients",
+                             kinds[i].name, b);
             free(exact);
             free(padded);
         }
@@ -269,8 +277,11 @@ Test(pooled, the_same_bits_at_every_thread_count) {
             rv_params_zero_grad(f.ps);
             cr_assert_eq(rv_backward(f.tape, loss_of(f.tape, &f)), RV_OK);
             rv_params_finish_grad(f.ps);
-            if (k) cr_expect_arr_eq(f.ps->g, want, (size_t)f.ps->size * sizeof *want, "%s with %d threads", kinds[i].name, counts[k]);
-            else memcpy(want, f.ps->g, (size_t)f.ps->size * sizeof *want);
+            if (k)
+                cr_expect_arr_eq(f.ps->g, want, (size_t)f.ps->size * sizeof *want, "%s with %d threads", kinds[i].name,
+                                 counts[k]);
+            else
+                memcpy(want, f.ps->g, (size_t)f.ps->size * sizeof *want);
         }
         free(want);
         close_model(&f);

@@ -41,13 +41,15 @@ static void expect_equal(const rv_real *got, const char *name, const char *what,
     double *all = read_case(name, what), rtol = sizeof(rv_real) == 8 ? 1e-10 : 1e-5;
     for (int64_t i = 0; i < n; i++) {
         double want = all[skip + i];
-        cr_assert(fabs(got[i] - want) <= rtol * (1 + fabs(want)), "%s/%s[%lld]: %.12g, PyTorch %.12g", name, what, (long long)(skip + i), (double)got[i], want);
+        cr_assert(fabs(got[i] - want) <= rtol * (1 + fabs(want)), "%s/%s[%lld]: %.12g, PyTorch %.12g", name, what,
+                  (long long)(skip + i), (double)got[i], want);
     }
     free(all);
 }
 
 /* loss + sum(x * weights), for a loss that may be NULL */
-static rv_tensor *plus_weighted(rv_tape *tape, rv_tensor *loss, rv_tensor *x, const char *name, const char *what, int64_t skip) {
+static rv_tensor *plus_weighted(rv_tape *tape, rv_tensor *loss, rv_tensor *x, const char *name, const char *what,
+                                int64_t skip) {
     double *w = read_case(name, what);
     rv_tensor *c = rv_leaf(tape, false, x->ndim, x->dim);
     copy_in(c, w + skip);
@@ -146,11 +148,13 @@ Test(recurrent_layers, initial_values) {
     rv_rnn *plain = rv_rnn_create(ps, &c, "b");
     cr_assert(r && plain);
     cr_assert_eq(rv_params_materialise(ps, 3), RV_OK);
-    const rv_real *ih = rv_params_find(ps, "a.bias_ih_l0")->t.x, *hh = rv_params_find(ps, "a.bias_hh_l0")->t.x, *w = rv_params_find(ps, "a.weight_hh_l0")->t.x;
+    const rv_real *ih = rv_params_find(ps, "a.bias_ih_l0")->t.x, *hh = rv_params_find(ps, "a.bias_hh_l0")->t.x,
+                  *w = rv_params_find(ps, "a.weight_hh_l0")->t.x;
     double most = 0;
     for (int i = 0; i < 64; i++) {
         bool forget = i / 16 == 1;
-        cr_assert(forget ? ih[i] == 1 && hh[i] == 0 : fabs((double)ih[i]) <= 0.25 && fabs((double)hh[i]) <= 0.25 && hh[i] != 0);
+        cr_assert(forget ? ih[i] == 1 && hh[i] == 0
+                         : fabs((double)ih[i]) <= 0.25 && fabs((double)hh[i]) <= 0.25 && hh[i] != 0);
     }
     for (int g = 0; g < 4; g++)
         for (int i = 0; i < 16; i++)
@@ -159,7 +163,8 @@ Test(recurrent_layers, initial_values) {
                 for (int u = 0; u < 16; u++) dot += (double)w[(g * 16 + i) * 16 + u] * w[(g * 16 + j) * 16 + u];
                 cr_assert_float_eq(dot, i == j, 1e-5);
             }
-    const rv_real *free_bias = rv_params_find(ps, "b.bias_ih_l0")->t.x, *free_w = rv_params_find(ps, "b.weight_hh_l0")->t.x;
+    const rv_real *free_bias = rv_params_find(ps, "b.bias_ih_l0")->t.x,
+                  *free_w = rv_params_find(ps, "b.weight_hh_l0")->t.x;
     for (int i = 0; i < 64; i++) cr_assert(fabs((double)free_bias[i]) <= 0.25);
     for (int i = 0; i < 64 * 16; i++) most = fmax(most, fabs((double)free_w[i]));
     cr_assert(most <= 0.25 && most > 0.24);
@@ -185,11 +190,14 @@ Test(recurrent_layers, carried_state_goes_on) {
         for (int t = 0; t < 8; t += 4) {
             rv_tape_reset(one);
             rv_rnn_state before = rv_rnn_carry_load(one, carry), after;
-            rv_tensor *part = rv_rnn_forward(one, r, rv_constant(one, 3, (int64_t[]){4, B, I}, x->x + t * B * I), NULL, &before, &after);
-            cr_assert(!memcmp(part->x, y->x + t * B * 20, (size_t)(4 * B * 20) * sizeof(rv_real)), "cell %d step %d", cell, t);
+            rv_tensor *part = rv_rnn_forward(one, r, rv_constant(one, 3, (int64_t[]){4, B, I}, x->x + t * B * I), NULL,
+                                             &before, &after);
+            cr_assert(!memcmp(part->x, y->x + t * B * 20, (size_t)(4 * B * 20) * sizeof(rv_real)), "cell %d step %d",
+                      cell, t);
             rv_rnn_carry_save(carry, &after);
         }
-        for (int i = 0; i < 2; i++) cr_assert(!memcmp(carry->h + i * B * 20, all.h[i]->x, (size_t)(B * 20) * sizeof(rv_real)));
+        for (int i = 0; i < 2; i++)
+            cr_assert(!memcmp(carry->h + i * B * 20, all.h[i]->x, (size_t)(B * 20) * sizeof(rv_real)));
         static const int32_t from[B] = {2, 2, 0, 3};
         rv_rnn_carry_reorder(carry, from, B);
         for (int b = 0; b < B; b++) {

@@ -1,5 +1,5 @@
-/* Transformer stacks against PyTorch (tests/reference/make_transformer.py), and what decoding, batching and masking rest on.
- * Compiled for float and for double. */
+/* Transformer stacks against PyTorch (tests/reference/make_transformer.py), and what decoding, batching and masking
+ * rest on. Compiled for float and for double. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static void check(const rv_real *got, int64_t n, const char *name, const char *w
     double *want = reference(name, what, NULL, NULL), size = 0;
     for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(want[i]));
     for (int64_t i = 0; i < n; i++)
-        cr_assert(fabs((double)got[i] - want[i]) <= tolerance * (1 + size), "%s %s[%d]: %.12g, PyTorch has %.12g", name, what, (int)i, (double)got[i], want[i]);
+        cr_assert(fabs((double)got[i] - want[i]) <= tolerance * (1 + size), "%s %s[%d]: %.12g, PyTorch has %.12g", name,
+                  what, (int)i, (double)got[i], want[i]);
     free(want);
 }
 
@@ -119,8 +120,10 @@ Test(transformer, equals_pytorch) {
         const char *name = cases[k].name;
         rv_transformer_config c = rv_transformer_defaults();
         c.num_layers = 2, c.num_heads = 2, c.hidden_size = 6, c.ff_size = 7;
-        c.norm = cases[k].norm, c.activation = cases[k].activation, c.causal = cases[k].causal, c.cross = cases[k].cross;
-        c.final_norm = cases[k].final_norm, c.no_residual = cases[k].no_residual, c.unscaled = cases[k].unscaled, c.mask = cases[k].mask;
+        c.norm = cases[k].norm, c.activation = cases[k].activation, c.causal = cases[k].causal,
+        c.cross = cases[k].cross;
+        c.final_norm = cases[k].final_norm, c.no_residual = cases[k].no_residual, c.unscaled = cases[k].unscaled,
+        c.mask = cases[k].mask;
         rv_params *ps = rv_params_create();
         rv_transformer *tr = rv_transformer_create(ps, &c, "m");
         cr_assert(tr && rv_params_materialise(ps, 1) == RV_OK);
@@ -147,15 +150,18 @@ Test(transformer, multi_head_attention_equals_pytorch) {
     enum { D = 6 };
     rv_params *ps = rv_params_create();
     rv_init zero = {RV_INIT_ZERO};
-    rv_tensor *wi = rv_params_add(ps, zero, 2, (int64_t[]){3 * D, D}, "m.in_proj_weight"), *bi = rv_params_add(ps, zero, 1, (int64_t[]){3 * D}, "m.in_proj_bias");
-    rv_tensor *wo = rv_params_add(ps, zero, 2, (int64_t[]){D, D}, "m.out_proj.weight"), *bo = rv_params_add(ps, zero, 1, (int64_t[]){D}, "m.out_proj.bias");
+    rv_tensor *wi = rv_params_add(ps, zero, 2, (int64_t[]){3 * D, D}, "m.in_proj_weight"),
+              *bi = rv_params_add(ps, zero, 1, (int64_t[]){3 * D}, "m.in_proj_bias");
+    rv_tensor *wo = rv_params_add(ps, zero, 2, (int64_t[]){D, D}, "m.out_proj.weight"),
+              *bo = rv_params_add(ps, zero, 1, (int64_t[]){D}, "m.out_proj.bias");
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     read_params(ps, "mha");
     rv_tape *tape = rv_tape_create();
     rv_tensor *x = read_leaf(tape, "mha", "x");
     int32_t *lengths = read_lengths("mha", "lengths");
     rv_attention_spec spec = {.heads = 2, .causal = true, .key_lengths = lengths};
-    rv_tensor *y = rv_linear(tape, rv_self_attention(tape, rv_linear(tape, x, wi, bi, RV_ACT_NONE), &spec), wo, bo, RV_ACT_NONE);
+    rv_tensor *y =
+        rv_linear(tape, rv_self_attention(tape, rv_linear(tape, x, wi, bi, RV_ACT_NONE), &spec), wo, bo, RV_ACT_NONE);
     check(y->x, rv_numel(y), "mha", "y");
     backward_from(tape, y, "mha");
     check(x->g, rv_numel(x), "mha", "dx");
@@ -174,7 +180,8 @@ typedef struct {
 
 static model make_variant(bool causal, bool cross, bool unscaled, rv_norm_place norm, bool no_residual) {
     model m = {.ps = rv_params_create(), .c = rv_transformer_defaults()};
-    m.c.num_layers = 2, m.c.num_heads = 2, m.c.hidden_size = 24, m.c.ff_size = 40, m.c.causal = causal, m.c.cross = cross, m.c.activation = RV_ACT_GELU;
+    m.c.num_layers = 2, m.c.num_heads = 2, m.c.hidden_size = 24, m.c.ff_size = 40, m.c.causal = causal,
+    m.c.cross = cross, m.c.activation = RV_ACT_GELU;
     m.c.unscaled = unscaled, m.c.norm = norm, m.c.final_norm = norm == RV_NORM_PRE, m.c.no_residual = no_residual;
     m.c.init = (rv_init){RV_INIT_NORMAL, 0.3, 0};
     m.tr = rv_transformer_create(m.ps, &m.c, "decoder");
@@ -197,7 +204,8 @@ static rv_tensor *random_leaf(rv_tape *tape, uint64_t which, int64_t b, int64_t 
 }
 
 static void equal(const rv_real *a, const rv_real *b, int64_t n, const char *what) {
-    for (int64_t i = 0; i < n; i++) cr_assert(a[i] == b[i], "%s: element %d is %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
+    for (int64_t i = 0; i < n; i++)
+        cr_assert(a[i] == b[i], "%s: element %d is %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
 }
 
 static void check_cached(bool unscaled, rv_norm_place norm, bool no_residual) {
@@ -207,10 +215,12 @@ static void check_cached(bool unscaled, rv_norm_place norm, bool no_residual) {
     for (int cross = 0; cross < 2; cross++) {
         model m = make_variant(true, cross, unscaled, norm, no_residual);
         rv_tape *tape = rv_tape_create();
-        rv_tensor *x = random_leaf(tape, 1, B, T, D), *memory = cross ? random_leaf(tape, 2, B / BEAM, S, D) : NULL, *wide = NULL;
+        rv_tensor *x = random_leaf(tape, 1, B, T, D), *memory = cross ? random_leaf(tape, 2, B / BEAM, S, D) : NULL,
+                  *wide = NULL;
         if (cross) {
             wide = rv_leaf(tape, false, 3, (int64_t[]){B, S, D});
-            for (int b = 0; b < B; b++) memcpy(wide->x + b * S * D, memory->x + b / BEAM * S * D, S * D * sizeof(rv_real));
+            for (int b = 0; b < B; b++)
+                memcpy(wide->x + b * S * D, memory->x + b / BEAM * S * D, S * D * sizeof(rv_real));
         }
         rv_tensor *full = rv_transformer_forward(tape, m.tr, x, NULL, wide, cross ? repeated : NULL);
         cr_assert(full);
@@ -221,7 +231,8 @@ static void check_cached(bool unscaled, rv_norm_place norm, bool no_residual) {
             for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++) {
                 int64_t n = chunks[c];
                 rv_tensor *part = rv_leaf(tape, false, 3, (int64_t[]){B, n, D});
-                for (int b = 0; b < B; b++) memcpy(part->x + b * n * D, x->x + (b * T + t) * D, (size_t)(n * D) * sizeof(rv_real));
+                for (int b = 0; b < B; b++)
+                    memcpy(part->x + b * n * D, x->x + (b * T + t) * D, (size_t)(n * D) * sizeof(rv_real));
                 rv_tensor *y = rv_transformer_step(tape, m.tr, cache, part, NULL);
                 cr_assert(y);
                 for (int b = 0; b < B; b++) equal(y->x + b * n * D, full->x + (b * T + t) * D, n * D, "step");
@@ -274,7 +285,8 @@ static void check_reorder(bool cross) {
     static const int32_t counts[B] = {6, 2, 4}, from[B] = {2, 0, 0}, memory_lengths[B] = {8, 3, 5};
     model m = make_model(true, cross);
     rv_tape *tape = rv_tape_create();
-    rv_tensor *prompts = random_leaf(tape, 1, B, N, D), *next = random_leaf(tape, 2, B, 1, D), *memory = random_leaf(tape, 3, B, S, D);
+    rv_tensor *prompts = random_leaf(tape, 1, B, N, D), *next = random_leaf(tape, 2, B, 1, D),
+              *memory = random_leaf(tape, 3, B, S, D);
     rv_transformer_cache *cache = rv_transformer_cache_create(m.tr, B, 20);
     if (cross) cr_assert_eq(rv_transformer_cache_memory(tape, m.tr, cache, memory, memory_lengths), RV_OK);
     cr_assert(rv_transformer_step(tape, m.tr, cache, prompts, counts));
@@ -302,7 +314,8 @@ Test(transformer, cache_of_ragged_rows_reordered) {
     check_reorder(true);
 }
 
-/* A long beam search: at each step the rows are drawn anew from those there are, and there are more or fewer of them. */
+/* A long beam search: at each step the rows are drawn anew from those there are, and there are more or fewer of them.
+ */
 Test(transformer, cache_reordered_at_every_step) {
     enum { ROOM = 5, T = 40, D = 24 };
     model m = make_model(true, false);
@@ -317,7 +330,8 @@ Test(transformer, cache_reordered_at_every_step) {
         cr_assert(y);
         for (int64_t b = 0; b < rows; b++) {
             memcpy(past[b] + t * D, x->x + b * D, D * sizeof(rv_real));
-            rv_tensor *full = rv_transformer_forward(tape, m.tr, rv_constant(tape, 3, (int64_t[]){1, t + 1, D}, past[b]), NULL, NULL, NULL);
+            rv_tensor *full = rv_transformer_forward(
+                tape, m.tr, rv_constant(tape, 3, (int64_t[]){1, t + 1, D}, past[b]), NULL, NULL, NULL);
             equal(y->x + b * D, full->x + t * D, D, "row");
         }
         int32_t from[ROOM];
@@ -342,7 +356,8 @@ Test(transformer, padding_and_batch_mates_change_no_bit) {
         rv_tensor *x = random_leaf(tape, 1, 1, T, D), *batch = random_leaf(tape, 2, 3, WIDE, D);
         memcpy(batch->x + WIDE * D, x->x, T * D * sizeof(rv_real));
         int32_t lengths[] = {20, T, 3};
-        rv_tensor *a = rv_transformer_forward(tape, m.tr, x, NULL, NULL, NULL), *b = rv_transformer_forward(tape, m.tr, batch, lengths, NULL, NULL);
+        rv_tensor *a = rv_transformer_forward(tape, m.tr, x, NULL, NULL, NULL),
+                  *b = rv_transformer_forward(tape, m.tr, batch, lengths, NULL, NULL);
         equal(b->x + WIDE * D, a->x, T * D, "y");
         rv_real dy[3 * WIDE * D] = {0};
         for (int i = 0; i < T * D; i++) dy[i] = dy[WIDE * D + i] = (rv_real)cos(i);
@@ -368,8 +383,10 @@ Test(transformer, causal_stack_leaks_nothing) {
     cr_assert_eq(rv_backward_from(tape, y, dy), RV_OK);
     double before = 0;
     for (int i = 0; i < T * D; i++) {
-        if (i < (PROBE + 1) * D) before += fabs(x->g[i]);
-        else cr_assert(x->g[i] == 0, "dy_%d/dx_%d is %g", PROBE, i / D, (double)x->g[i]);
+        if (i < (PROBE + 1) * D)
+            before += fabs(x->g[i]);
+        else
+            cr_assert(x->g[i] == 0, "dy_%d/dx_%d is %g", PROBE, i / D, (double)x->g[i]);
     }
     cr_assert_gt(before, 0);
     rv_tape_destroy(tape);
@@ -382,17 +399,21 @@ Test(transformer, permuted_input_permutes_the_output) {
     static const int order[T] = {3, 0, 6, 1, 5, 2, 4};
     model m = make_model(false, false);
     rv_tape *tape = rv_tape_create();
-    rv_position *position = rv_position_create(m.ps, RV_POSITION_SINUSOIDAL, 50, D, (rv_init){RV_INIT_ZERO}, "decoder.position");
+    rv_position *position =
+        rv_position_create(m.ps, RV_POSITION_SINUSOIDAL, 50, D, (rv_init){RV_INIT_ZERO}, "decoder.position");
     for (int placed = 0; placed < 2; placed++) {
         rv_tensor *x = random_leaf(tape, 1, 1, T, D), *p = rv_leaf(tape, false, 3, (int64_t[]){1, T, D});
         for (int t = 0; t < T; t++) memcpy(p->x + t * D, x->x + order[t] * D, D * sizeof(rv_real));
         if (placed) x = rv_position_add(tape, position, x, NULL), p = rv_position_add(tape, position, p, NULL);
-        rv_tensor *a = rv_transformer_forward(tape, m.tr, x, NULL, NULL, NULL), *b = rv_transformer_forward(tape, m.tr, p, NULL, NULL, NULL);
+        rv_tensor *a = rv_transformer_forward(tape, m.tr, x, NULL, NULL, NULL),
+                  *b = rv_transformer_forward(tape, m.tr, p, NULL, NULL, NULL);
         double worst = 0;
         for (int t = 0; t < T; t++)
             for (int d = 0; d < D; d++) worst = fmax(worst, fabs(b->x[t * D + d] - a->x[order[t] * D + d]));
-        if (placed) cr_assert_gt(worst, 0.1);
-        else cr_assert_lt(worst, sizeof(rv_real) == 8 ? 1e-12 : 1e-4);
+        if (placed)
+            cr_assert_gt(worst, 0.1);
+        else
+            cr_assert_lt(worst, sizeof(rv_real) == 8 ? 1e-12 : 1e-4);
     }
     rv_position_destroy(position);
     rv_tape_destroy(tape);
@@ -436,8 +457,8 @@ Test(transformer, same_bits_at_every_thread_count) {
     free_model(&m);
 }
 
-/* By 1/sqrt(2 x 8 layers) = 1/4. PyTorch's default, Kaiming's with slope sqrt(5), is uniform below 1/sqrt(fan in), whose
- * deviation is a sqrt(3)-th of that. */
+/* By 1/sqrt(2 x 8 layers) = 1/4. PyTorch's default, Kaiming's with slope sqrt(5), is uniform below 1/sqrt(fan in),
+ * whose deviation is a sqrt(3)-th of that. */
 Test(transformer, residual_projections_start_smaller) {
     static const rv_init inits[] = {{RV_INIT_NORMAL, 0.02, 0}, {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}};
     static const struct {
@@ -450,7 +471,8 @@ Test(transformer, residual_projections_start_smaller) {
     for (int k = 0; k < 2; k++) {
         rv_params *ps = rv_params_create();
         rv_transformer_config c = rv_transformer_defaults();
-        c.num_layers = 8, c.num_heads = 4, c.hidden_size = 64, c.ff_size = 256, c.init = inits[k], c.scale_residual = true;
+        c.num_layers = 8, c.num_heads = 4, c.hidden_size = 64, c.ff_size = 256, c.init = inits[k],
+        c.scale_residual = true;
         rv_transformer *tr = rv_transformer_create(ps, &c, "gpt");
         cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
         for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -503,7 +525,8 @@ Test(position, sinusoids) {
 Test(position, learned_get_the_gradient_of_their_position) {
     enum { D = 3 };
     rv_params *ps = rv_params_create();
-    rv_position *p = rv_position_create(ps, RV_POSITION_LEARNED, 5, D, (rv_init){RV_INIT_NORMAL, 1, 0}, "encoder.position");
+    rv_position *p =
+        rv_position_create(ps, RV_POSITION_LEARNED, 5, D, (rv_init){RV_INIT_NORMAL, 1, 0}, "encoder.position");
     cr_assert_eq(rv_params_materialise(ps, 1), RV_OK);
     rv_param *w = rv_params_find(ps, "encoder.position.weight");
     cr_assert(w);

@@ -45,7 +45,9 @@ static void free_run(run *r) {
     free(r->y), free(r->dy);
 }
 
-static rv_real *copy(const rv_real *x, int64_t n) { return memcpy(malloc((size_t)n * sizeof *x + 1), x, (size_t)n * sizeof *x); }
+static rv_real *copy(const rv_real *x, int64_t n) {
+    return memcpy(malloc((size_t)n * sizeof *x + 1), x, (size_t)n * sizeof *x);
+}
 
 static void execute(const shape *z, run *r, bool training) {
     rv_tape *tape = rv_tape_create();
@@ -65,13 +67,15 @@ static void execute(const shape *z, run *r, bool training) {
 /* Softmax attention and its gradients in double, T x S weights and all. */
 static void reference(const shape *z, const run *r, double *y, double *g[OPERANDS]) {
     int64_t w = z->d / z->spec.heads;
-    double scale = z->spec.scale == 0 ? 1 / sqrt((double)w) : z->spec.scale, *p = malloc((size_t)z->s * sizeof *p), *dp = malloc((size_t)z->s * sizeof *p);
+    double scale = z->spec.scale == 0 ? 1 / sqrt((double)w) : z->spec.scale, *p = malloc((size_t)z->s * sizeof *p),
+           *dp = malloc((size_t)z->s * sizeof *p);
     memset(y, 0, (size_t)count(z, Q) * sizeof *y);
     for (int i = 0; i < OPERANDS; i++) memset(g[i], 0, (size_t)count(z, i) * sizeof *y);
     for (int64_t b = 0; b < z->b; b++)
         for (int64_t h = 0; h < z->spec.heads; h++)
             for (int64_t t = 0; t < z->t; t++) {
-                int64_t keys = z->spec.key_lengths ? z->spec.key_lengths[b] : z->s, q0 = (b * z->t + t) * z->d + h * w, k0 = b * z->s * z->d + h * w;
+                int64_t keys = z->spec.key_lengths ? z->spec.key_lengths[b] : z->s, q0 = (b * z->t + t) * z->d + h * w,
+                        k0 = b * z->s * z->d + h * w;
                 int64_t allowed = z->spec.causal && t + z->s - z->t + 1 < keys ? t + z->s - z->t + 1 : keys;
                 if (!z->spec.mask_after) keys = allowed;
                 double max = -INFINITY, sum = 0, delta = 0;
@@ -106,11 +110,13 @@ static void check_close(const rv_real *got, const double *want, int64_t n, const
     double size = 1;
     for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(want[i]));
     for (int64_t i = 0; i < n; i++)
-        cr_assert(fabs(got[i] - want[i]) <= tolerance * size, "%s[%d]: %.9g, not %.9g", what, (int)i, (double)got[i], want[i]);
+        cr_assert(fabs(got[i] - want[i]) <= tolerance * size, "%s[%d]: %.9g, not %.9g", what, (int)i, (double)got[i],
+                  want[i]);
 }
 
 static void check_equal(const rv_real *a, const rv_real *b, int64_t n, const char *what) {
-    for (int64_t i = 0; i < n; i++) cr_assert(a[i] == b[i], "%s[%d]: %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
+    for (int64_t i = 0; i < n; i++)
+        cr_assert(a[i] == b[i], "%s[%d]: %.9g and %.9g", what, (int)i, (double)a[i], (double)b[i]);
 }
 
 static const int32_t lengths[] = {70, 0, 131, 1};
@@ -165,13 +171,18 @@ Test(attention, self_equals_apart) {
     cr_assert_eq(rv_backward_from(tape, y, r.dy), RV_OK);
     check_equal(y->x, r.y, count(&z, Q), "y");
     for (int64_t row = 0; row < z.b * z.t; row++)
-        for (int i = 0; i < OPERANDS; i++) check_equal(qkv->g + (3 * row + i) * z.d, r.g[i] + row * z.d, z.d, "gradient");
+        for (int i = 0; i < OPERANDS; i++)
+            check_equal(qkv->g + (3 * row + i) * z.d, r.g[i] + row * z.d, z.d, "gradient");
     rv_tape_destroy(tape);
     free_run(&r);
 }
 
 static void check_threads(bool mask_after) {
-    shape z = {4, 131, 131, 48, {.heads = 3, .key_lengths = lengths, .causal = true, .mask_after = mask_after, .dropout = 0.1}};
+    shape z = {4,
+               131,
+               131,
+               48,
+               {.heads = 3, .key_lengths = lengths, .causal = true, .mask_after = mask_after, .dropout = 0.1}};
     static const int threads[] = {1, 2, 3, 4, 8};
     run first = make_run(&z);
     rv_set_threads(1);
@@ -192,10 +203,12 @@ Test(attention, same_bits_at_every_thread_count) {
     check_threads(true);
 }
 
-/* A row alone and unpadded, and as the second of three that are padded to twice its length with what would poison it. */
+/* A row alone and unpadded, and as the second of three that are padded to twice its length with what would poison it.
+ */
 static void check_row(bool causal, bool mask_after) {
     int32_t mixed_lengths[] = {150, 75, 3};
-    shape alone = {1, 75, 75, 20, {.heads = 2, .causal = causal, .mask_after = mask_after}}, mixed = {3, 150, 150, 20, alone.spec};
+    shape alone = {1, 75, 75, 20, {.heads = 2, .causal = causal, .mask_after = mask_after}},
+          mixed = {3, 150, 150, 20, alone.spec};
     mixed.spec.key_lengths = mixed_lengths;
     run a = make_run(&alone), m = make_run(&mixed);
     int64_t n = 75 * 20, at = 150 * 20;
@@ -241,8 +254,8 @@ Test(attention, causal_mask_leaks_nothing) {
     }
 }
 
-/* Masked after the softmax, the values to come are hidden and the keys to come are not: they are in the sum that all weights
- * are divided by. */
+/* Masked after the softmax, the values to come are hidden and the keys to come are not: they are in the sum that all
+ * weights are divided by. */
 Test(attention, mask_after_the_softmax_leaks_through_the_keys) {
     enum { PROBE = 70 };
     shape z = {1, 100, 100, 16, {.heads = 2, .causal = true, .mask_after = true}};
@@ -260,13 +273,14 @@ Test(attention, mask_after_the_softmax_leaks_through_the_keys) {
     free_run(&r);
 }
 
-/* Why scores are divided by sqrt(d_k): with queries and keys of unit variance their deviation is sqrt(d_k), and the softmax
- * over 32 keys of 256 numbers all but chooses one. Its greatest weight, on average: 0.91, and 0.17 when scaled. Values that
- * are unit vectors show the weights. */
+/* Why scores are divided by sqrt(d_k): with queries and keys of unit variance their deviation is sqrt(d_k), and the
+ * softmax over 32 keys of 256 numbers all but chooses one. Its greatest weight, on average: 0.91, and 0.17 when scaled.
+ * Values that are unit vectors show the weights. */
 static double greatest_weight(double scale) {
     enum { ROWS = 400, QUERIES = 4, KEYS = 32, D = 256 };
     rv_tape *tape = rv_tape_create();
-    rv_tensor *q = rv_leaf(tape, false, 3, (int64_t[]){ROWS, QUERIES, D}), *k = rv_leaf(tape, false, 3, (int64_t[]){ROWS, KEYS, D});
+    rv_tensor *q = rv_leaf(tape, false, 3, (int64_t[]){ROWS, QUERIES, D}),
+              *k = rv_leaf(tape, false, 3, (int64_t[]){ROWS, KEYS, D});
     rv_tensor *v = rv_leaf(tape, false, 3, (int64_t[]){ROWS, KEYS, D});
     rv_rng rng = rv_rng_make(11, "unit variance", 0);
     for (int64_t i = 0; i < rv_numel(q); i++) q->x[i] = (rv_real)rv_rng_normal(&rng);
@@ -310,7 +324,8 @@ Test(attention, survives_large_scores) {
     free_run(&r);
 }
 
-/* With values of 1 a row's output is the kept weight / (1 - p): its mean over rows is 1, and it is 1 without training. */
+/* With values of 1 a row's output is the kept weight / (1 - p): its mean over rows is 1, and it is 1 without training.
+ */
 Test(attention, dropout_keeps_the_expectation) {
     shape z = {8, 100, 100, 4, {.heads = 4, .dropout = 0.3}};
     run r = make_run(&z);
@@ -345,7 +360,8 @@ Test(attention, dropout_mask_is_a_function_of_the_element) {
                 for (int64_t s = 0; s < z.s; s++) {
                     uint32_t u[4];
                     rv_rng_block(rng.key, rng.step, (uint64_t)(((b * z.spec.heads + h) * z.t + t) * stride + s / 4), u);
-                    if (u[s % 4] >= (uint32_t)(0.4 * 0x1p32)) want += r.x[V][(b * z.s + s) * z.d + h * w] / 0.6 / (double)z.s;
+                    if (u[s % 4] >= (uint32_t)(0.4 * 0x1p32))
+                        want += r.x[V][(b * z.s + s) * z.d + h * w] / 0.6 / (double)z.s;
                 }
                 cr_assert_float_eq(r.y[(b * z.t + t) * z.d + h * w], want, tolerance);
             }
@@ -391,8 +407,10 @@ Test(attention, gradients_of_the_samples) {
                     rv_sample_perturb(tape, l, e, -eps);
                     down = sample_loss(ops[o], k, tape, &y);
                     rv_sample_perturb(tape, -1, 0, 0);
-                    double numeric = (up - down) / (2 * eps), error = fabs(numeric - grads[l][e]) / fmax(1, fabs(numeric));
-                    cr_assert(error < 1e-8, "%s sample %d leaf %d element %d: %g, not %g", ops[o]->name, k, l, (int)e, grads[l][e], numeric);
+                    double numeric = (up - down) / (2 * eps),
+                           error = fabs(numeric - grads[l][e]) / fmax(1, fabs(numeric));
+                    cr_assert(error < 1e-8, "%s sample %d leaf %d element %d: %g, not %g", ops[o]->name, k, l, (int)e,
+                              grads[l][e], numeric);
                 }
                 free(grads[l]);
             }
@@ -412,9 +430,24 @@ Test(attention, cached_equals_full) {
     int64_t t = 0;
     for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++) {
         int32_t past[] = {(int32_t)t, (int32_t)t};
-        rv_attention_cache cache = {.batch = z.b, .queries = chunks[c], .dim = z.d, .heads = z.spec.heads, .causal = true, .past = past,
-            .q = r.x[Q] + t * z.d, .k = r.x[K], .v = r.x[V], .y = y + t * z.d, .ldq = z.d, .ldk = z.d, .ldv = z.d, .ldy = z.d,
-            .stride_q = z.t * z.d, .stride_k = z.t * z.d, .stride_v = z.t * z.d, .stride_y = z.t * z.d};
+        rv_attention_cache cache = {.batch = z.b,
+                                    .queries = chunks[c],
+                                    .dim = z.d,
+                                    .heads = z.spec.heads,
+                                    .causal = true,
+                                    .past = past,
+                                    .q = r.x[Q] + t * z.d,
+                                    .k = r.x[K],
+                                    .v = r.x[V],
+                                    .y = y + t * z.d,
+                                    .ldq = z.d,
+                                    .ldk = z.d,
+                                    .ldv = z.d,
+                                    .ldy = z.d,
+                                    .stride_q = z.t * z.d,
+                                    .stride_k = z.t * z.d,
+                                    .stride_v = z.t * z.d,
+                                    .stride_y = z.t * z.d};
         cr_assert_eq(rv_attention_cached(tape, &cache), RV_OK);
         t += chunks[c];
     }
@@ -433,7 +466,8 @@ Test(attention, cached_in_scattered_places) {
     run r = make_run(&z);
     execute(&z, &r, true);
     rv_tape *tape = rv_tape_create();
-    rv_real *y = malloc((size_t)count(&z, Q) * sizeof *y), *k = malloc((size_t)(ROOM * z.d) * sizeof *k), *v = malloc((size_t)(ROOM * z.d) * sizeof *v);
+    rv_real *y = malloc((size_t)count(&z, Q) * sizeof *y), *k = malloc((size_t)(ROOM * z.d) * sizeof *k),
+            *v = malloc((size_t)(ROOM * z.d) * sizeof *v);
     int32_t place[2 * 150];
     for (int64_t b = 0; b < z.b; b++)
         for (int64_t s = 0; s < z.s; s++) {
@@ -444,9 +478,24 @@ Test(attention, cached_in_scattered_places) {
     int64_t t = 0;
     for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++) {
         int32_t past[] = {(int32_t)t, (int32_t)t};
-        rv_attention_cache cache = {.batch = z.b, .queries = chunks[c], .dim = z.d, .heads = z.spec.heads, .causal = true, .past = past,
-            .place = place, .stride_place = 150, .q = r.x[Q] + t * z.d, .k = k, .v = v, .y = y + t * z.d, .ldq = z.d, .ldk = z.d, .ldv = z.d, .ldy = z.d,
-            .stride_q = z.t * z.d, .stride_y = z.t * z.d};
+        rv_attention_cache cache = {.batch = z.b,
+                                    .queries = chunks[c],
+                                    .dim = z.d,
+                                    .heads = z.spec.heads,
+                                    .causal = true,
+                                    .past = past,
+                                    .place = place,
+                                    .stride_place = 150,
+                                    .q = r.x[Q] + t * z.d,
+                                    .k = k,
+                                    .v = v,
+                                    .y = y + t * z.d,
+                                    .ldq = z.d,
+                                    .ldk = z.d,
+                                    .ldv = z.d,
+                                    .ldy = z.d,
+                                    .stride_q = z.t * z.d,
+                                    .stride_y = z.t * z.d};
         cr_assert_eq(rv_attention_cached(tape, &cache), RV_OK);
         t += chunks[c];
     }
@@ -467,9 +516,26 @@ Test(attention, cached_rows_of_one_memory) {
     rv_real q[ROWS * D], y[ROWS * D], one[D];
     int32_t rows[ROWS], past[ROWS];
     for (int i = 0; i < ROWS * D; i++) q[i] = (rv_real)sin(i);
-    for (int b = 0; b < ROWS; b++) rows[b] = b < 4 ? b % 2 : b < 80 ? 2 : 1, past[b] = rows[b] == 2 && b < 70 ? 66 : KEYS;
-    rv_attention_cache cache = {.batch = ROWS, .queries = 1, .dim = D, .heads = 2, .past = past, .rows = rows, .q = q, .k = r.x[K], .v = r.x[V], .y = y,
-        .ldq = D, .ldk = D, .ldv = D, .ldy = D, .stride_q = D, .stride_k = KEYS * D, .stride_v = KEYS * D, .stride_y = D};
+    for (int b = 0; b < ROWS; b++)
+        rows[b] = b < 4 ? b % 2 : b < 80 ? 2 : 1, past[b] = rows[b] == 2 && b < 70 ? 66 : KEYS;
+    rv_attention_cache cache = {.batch = ROWS,
+                                .queries = 1,
+                                .dim = D,
+                                .heads = 2,
+                                .past = past,
+                                .rows = rows,
+                                .q = q,
+                                .k = r.x[K],
+                                .v = r.x[V],
+                                .y = y,
+                                .ldq = D,
+                                .ldk = D,
+                                .ldv = D,
+                                .ldy = D,
+                                .stride_q = D,
+                                .stride_k = KEYS * D,
+                                .stride_v = KEYS * D,
+                                .stride_y = D};
     cr_assert_eq(rv_attention_cached(tape, &cache), RV_OK);
     for (int b = 0; b < ROWS; b++) {
         cache.batch = 1, cache.past = past + b, cache.rows = rows + b, cache.q = q + b * D, cache.y = one;
@@ -495,9 +561,23 @@ Test(attention, cached_rows_of_different_lengths) {
     execute(&z, &r, true);
     rv_tape *tape = rv_tape_create();
     rv_real *y = malloc((size_t)count(&z, Q) * sizeof *y);
-    rv_attention_cache cache = {.batch = z.b, .queries = z.t, .dim = z.d, .heads = z.spec.heads, .past = past, .q = r.x[Q], .k = r.x[K],
-        .v = r.x[V], .y = y, .ldq = z.d, .ldk = z.d, .ldv = z.d, .ldy = z.d, .stride_q = z.t * z.d, .stride_k = z.s * z.d,
-        .stride_v = z.s * z.d, .stride_y = z.t * z.d};
+    rv_attention_cache cache = {.batch = z.b,
+                                .queries = z.t,
+                                .dim = z.d,
+                                .heads = z.spec.heads,
+                                .past = past,
+                                .q = r.x[Q],
+                                .k = r.x[K],
+                                .v = r.x[V],
+                                .y = y,
+                                .ldq = z.d,
+                                .ldk = z.d,
+                                .ldv = z.d,
+                                .ldy = z.d,
+                                .stride_q = z.t * z.d,
+                                .stride_k = z.s * z.d,
+                                .stride_v = z.s * z.d,
+                                .stride_y = z.t * z.d};
     cr_assert_eq(rv_attention_cached(tape, &cache), RV_OK);
     check_equal(y, r.y, count(&z, Q), "y");
     rv_tape_destroy(tape);
@@ -524,7 +604,8 @@ Test(attention, mistakes_are_named) {
     cr_assert(strstr(rv_error_message(), "4 heads"), "%s", rv_error_message());
     rv_tape_reset(tape);
     a = rv_leaf(tape, true, 3, (int64_t[]){1, 2, 6});
-    cr_assert_null(rv_attention(tape, a, a, rv_leaf(tape, true, 3, (int64_t[]){1, 3, 6}), &(rv_attention_spec){.heads = 1}));
+    cr_assert_null(
+        rv_attention(tape, a, a, rv_leaf(tape, true, 3, (int64_t[]){1, 3, 6}), &(rv_attention_spec){.heads = 1}));
     cr_assert(rv_tape_status(tape) == RV_ESHAPE && strstr(rv_error_message(), "(1, 3, 6)"), "%s", rv_error_message());
     rv_tape_reset(tape);
     a = rv_leaf(tape, true, 3, (int64_t[]){1, 2, 6});

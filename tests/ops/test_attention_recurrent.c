@@ -10,8 +10,9 @@
 
 enum { X, MEMORY, KEYS, W_QUERY, V, W_IH, W_HH, B_IH, B_HH, H0, C0, W_OUT, FEED, W_POSITION, V_POSITION, INPUTS };
 enum { OUT_H, CONTEXT, OUTPUT, HN, CN, OUTPUTS };
-static const char *const in_name[INPUTS] = {"x",    "memory", "keys", "w_query", "v",     "w_ih", "w_hh",       "b_ih",
-                                            "b_hh", "h0",     "c0",   "w_out",   "feed",  "w_position", "v_position"};
+static const char *const in_name[INPUTS] = {"x",    "memory", "keys", "w_query",    "v",
+                                            "w_ih", "w_hh",   "b_ih", "b_hh",       "h0",
+                                            "c0",   "w_out",  "feed", "w_position", "v_position"};
 static const char *const out_name[OUTPUTS] = {"h", "context", "output", "hn", "cn"};
 
 /* A case, with its values as leaves that own their gradients, as parameters do. */
@@ -22,8 +23,8 @@ typedef struct {
     int64_t T, B, S, E, H, D, A, O, P;
     double window;
     const int32_t *lengths;
-    rv_tensor in[INPUTS];      /* ndim 0 stands for absent */
-    rv_real *weight[OUTPUTS];  /* loss = sum weight * output */
+    rv_tensor in[INPUTS];     /* ndim 0 stands for absent */
+    rv_real *weight[OUTPUTS]; /* loss = sum weight * output */
 } problem;
 typedef struct {
     rv_real *out[OUTPUTS], *weights, *grad[INPUTS];
@@ -35,9 +36,13 @@ static rv_real *keep(const rv_real *v, int64_t n) {
     if (n) memcpy(r, v, (size_t)n * sizeof *r);
     return r;
 }
-static bool same_bits(const rv_real *a, const rv_real *b, int64_t n) { return memcmp(a, b, (size_t)n * sizeof *a) == 0; }
+static bool same_bits(const rv_real *a, const rv_real *b, int64_t n) {
+    return memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
 
-static rv_tensor shape(int ndim, int64_t d0, int64_t d1, int64_t d2) { return (rv_tensor){.ndim = ndim, .dim = {d0, d1, d2}, .needs_grad = true, .owns_grad = true}; }
+static rv_tensor shape(int ndim, int64_t d0, int64_t d1, int64_t d2) {
+    return (rv_tensor){.ndim = ndim, .dim = {d0, d1, d2}, .needs_grad = true, .owns_grad = true};
+}
 static int64_t size(const rv_tensor *t) { return t->ndim ? rv_numel(t) : 0; }
 
 static void set_shapes(problem *p) {
@@ -59,7 +64,8 @@ static void set_shapes(problem *p) {
 }
 static int64_t out_size(const problem *p, int i) {
     const int64_t steps = p->T * p->B;
-    return (int64_t[]){steps * p->H, steps * p->D, steps * p->O, p->B * p->H, p->cell == RV_CELL_LSTM ? p->B * p->H : 0}[i];
+    return (int64_t[]){steps * p->H, steps * p->D, steps * p->O, p->B * p->H,
+                       p->cell == RV_CELL_LSTM ? p->B * p->H : 0}[i];
 }
 
 static rv_real *random_values(int64_t n, uint64_t stream, double scale) {
@@ -89,33 +95,56 @@ static void drop_answer(answer *a) {
 }
 
 static rv_attention_recurrence arguments(const problem *p, rv_tensor *const *in) {
-    return (rv_attention_recurrence){.cell = p->cell, .score = p->score, .query_current = p->current, .x = in[X], .memory = in[MEMORY], .keys = in[KEYS],
-                                     .lengths = p->lengths, .w_query = in[W_QUERY], .v = in[V], .w_ih = in[W_IH], .w_hh = in[W_HH], .b_ih = in[B_IH],
-                                     .b_hh = in[B_HH], .h0 = in[H0], .c0 = in[C0], .w_out = in[W_OUT], .feed = in[FEED], .w_position = in[W_POSITION],
-                                     .v_position = in[V_POSITION], .window = p->window};
+    return (rv_attention_recurrence){.cell = p->cell,
+                                     .score = p->score,
+                                     .query_current = p->current,
+                                     .x = in[X],
+                                     .memory = in[MEMORY],
+                                     .keys = in[KEYS],
+                                     .lengths = p->lengths,
+                                     .w_query = in[W_QUERY],
+                                     .v = in[V],
+                                     .w_ih = in[W_IH],
+                                     .w_hh = in[W_HH],
+                                     .b_ih = in[B_IH],
+                                     .b_hh = in[B_HH],
+                                     .h0 = in[H0],
+                                     .c0 = in[C0],
+                                     .w_out = in[W_OUT],
+                                     .feed = in[FEED],
+                                     .w_position = in[W_POSITION],
+                                     .v_position = in[V_POSITION],
+                                     .window = p->window};
 }
 
 /* ---- the same from elementary ops (no row may be empty) */
 
-static rv_tensor *as(rv_tape *t, rv_tensor *x, int ndim, int64_t d0, int64_t d1, int64_t d2) { return rv_reshape(t, x, ndim, (int64_t[]){d0, d1, d2}); }
+static rv_tensor *as(rv_tape *t, rv_tensor *x, int ndim, int64_t d0, int64_t d1, int64_t d2) {
+    return rv_reshape(t, x, ndim, (int64_t[]){d0, d1, d2});
+}
 
 static rv_tensor *composed_weights(rv_tape *t, const problem *p, rv_tensor *const *in, rv_tensor *query) {
     rv_tensor *e;
     if (p->score == RV_SCORE_ADDITIVE)
-        e = rv_linear(t, rv_tanh(t, rv_add(t, as(t, rv_linear(t, query, in[W_QUERY], NULL, RV_ACT_NONE), 3, p->B, 1, p->A), in[KEYS])),
+        e = rv_linear(t,
+                      rv_tanh(t, rv_add(t, as(t, rv_linear(t, query, in[W_QUERY], NULL, RV_ACT_NONE), 3, p->B, 1, p->A),
+                                        in[KEYS])),
                       as(t, in[V], 2, 1, p->A, 0), NULL, RV_ACT_NONE);
     else
         e = rv_matmul(t, in[KEYS], as(t, query, 3, p->B, p->H, 1));
-    rv_tensor *mask = rv_leaf(t, false, 2, (int64_t[]){p->B, p->S}), *place = NULL, *at = rv_leaf(t, false, 2, (int64_t[]){p->B, p->S});
+    rv_tensor *mask = rv_leaf(t, false, 2, (int64_t[]){p->B, p->S}), *place = NULL,
+              *at = rv_leaf(t, false, 2, (int64_t[]){p->B, p->S});
     if (p->P) {
         rv_tensor *len = rv_leaf(t, false, 2, (int64_t[]){p->B, 1});
         for (int64_t b = 0; b < p->B; b++) len->x[b] = (rv_real)(p->lengths ? p->lengths[b] : p->S);
         rv_tensor *hidden = rv_tanh(t, rv_linear(t, query, in[W_POSITION], NULL, RV_ACT_NONE));
-        place = rv_mul(t, len, rv_sigmoid(t, rv_linear(t, hidden, as(t, in[V_POSITION], 2, 1, p->P, 0), NULL, RV_ACT_NONE)));
+        place = rv_mul(t, len,
+                       rv_sigmoid(t, rv_linear(t, hidden, as(t, in[V_POSITION], 2, 1, p->P, 0), NULL, RV_ACT_NONE)));
     }
     for (int64_t i = 0; i < p->B * p->S; i++) {
         const int64_t b = i / p->S, s = i % p->S;
-        const bool seen = s < (p->lengths ? p->lengths[b] : p->S) && (!place || fabs((double)s - (double)place->x[b]) <= p->window);
+        const bool seen =
+            s < (p->lengths ? p->lengths[b] : p->S) && (!place || fabs((double)s - (double)place->x[b]) <= p->window);
         mask->x[i] = seen ? 0 : -INFINITY;
         at->x[i] = (rv_real)s;
     }
@@ -127,7 +156,8 @@ static rv_tensor *composed_weights(rv_tape *t, const problem *p, rv_tensor *cons
 
 static rv_attention_sequence composed(rv_tape *t, const problem *p, rv_tensor *const *in) {
     enum { MAX_STEPS = 16 };
-    rv_tensor *h = in[H0], *c = in[C0], *fed = in[FEED], *hs[MAX_STEPS], *contexts[MAX_STEPS], *outputs[MAX_STEPS], *weights[MAX_STEPS];
+    rv_tensor *h = in[H0], *c = in[C0], *fed = in[FEED], *hs[MAX_STEPS], *contexts[MAX_STEPS], *outputs[MAX_STEPS],
+              *weights[MAX_STEPS];
     cr_assert_leq(p->T, MAX_STEPS);
     for (int64_t step = 0; step < p->T; step++) {
         rv_tensor *read = as(t, rv_slice(t, in[X], 0, step, step + 1), 2, p->B, p->E, 0), *w = NULL, *context = NULL;
@@ -142,7 +172,8 @@ static rv_attention_sequence composed(rv_tape *t, const problem *p, rv_tensor *c
                 if (!p->current) read = rv_concat(t, 2, (rv_tensor *[]){read, context}, -1);
             } else {
                 if (p->feed) read = rv_concat(t, 2, (rv_tensor *[]){read, fed}, -1);
-                rv_sequence s = rv_recurrent(t, p->cell, as(t, read, 3, 1, p->B, -1), in[W_IH], in[W_HH], in[B_IH], in[B_HH], h, c, NULL, false);
+                rv_sequence s = rv_recurrent(t, p->cell, as(t, read, 3, 1, p->B, -1), in[W_IH], in[W_HH], in[B_IH],
+                                             in[B_HH], h, c, NULL, false);
                 h = s.hn, c = s.cn;
             }
         }
@@ -153,8 +184,12 @@ static rv_attention_sequence composed(rv_tape *t, const problem *p, rv_tensor *c
         fed = rv_tanh(t, rv_linear(t, rv_concat(t, 2, (rv_tensor *[]){context, h}, -1), in[W_OUT], NULL, RV_ACT_NONE));
         outputs[step] = as(t, fed, 3, 1, p->B, p->O);
     }
-    return (rv_attention_sequence){.h = rv_concat(t, (int)p->T, hs, 0), .context = rv_concat(t, (int)p->T, contexts, 0), .hn = h, .cn = c,
-                                   .output = p->O ? rv_concat(t, (int)p->T, outputs, 0) : NULL, .weights = rv_concat(t, (int)p->T, weights, 0)};
+    return (rv_attention_sequence){.h = rv_concat(t, (int)p->T, hs, 0),
+                                   .context = rv_concat(t, (int)p->T, contexts, 0),
+                                   .hn = h,
+                                   .cn = c,
+                                   .output = p->O ? rv_concat(t, (int)p->T, outputs, 0) : NULL,
+                                   .weights = rv_concat(t, (int)p->T, weights, 0)};
 }
 
 /* ---- running */
@@ -185,7 +220,8 @@ static answer run_as(problem *p, unsigned used, bool fused) {
     rv_attention_recurrence r = arguments(p, in);
     rv_attention_sequence s = fused ? rv_attention_recurrent(tape, &r) : composed(tape, p, in);
     cr_assert_eq(rv_tape_status(tape), RV_OK, "%s", rv_error_message());
-    rv_tensor *out[OUTPUTS] = {s.h, s.context, s.output, s.hn, s.cn}, *in_loss[OUTPUTS] = {0}, *loss = rv_tape_tensor(tape, 0, NULL);
+    rv_tensor *out[OUTPUTS] = {s.h, s.context, s.output, s.hn, s.cn}, *in_loss[OUTPUTS] = {0},
+              *loss = rv_tape_tensor(tape, 0, NULL);
     for (int i = 0; i < OUTPUTS; i++) {
         a.out[i] = keep(out[i] ? out[i]->x : NULL, out_size(p, i));
         if (used >> i & 1) in_loss[i] = out[i];
@@ -238,14 +274,16 @@ Test(attention_recurrent, equals_composed_ops) {
             const double tolerance = sizeof(rv_real) == 8 ? 1e-12 : 4e-5;
             for (int i = 0; i < OUTPUTS; i++)
                 for (int64_t j = 0; j < out_size(&p, i); j++)
-                    cr_assert_float_eq(a.out[i][j], b.out[i][j], tolerance, "kind %d variant %d: %s[%d] is %g, composed %g", k, v, out_name[i], (int)j,
+                    cr_assert_float_eq(a.out[i][j], b.out[i][j], tolerance,
+                                       "kind %d variant %d: %s[%d] is %g, composed %g", k, v, out_name[i], (int)j,
                                        (double)a.out[i][j], (double)b.out[i][j]);
-            for (int64_t j = 0; j < p.T * p.B * p.S; j++) cr_assert_float_eq(a.weights[j], b.weights[j], tolerance, "kind %d weights", k);
+            for (int64_t j = 0; j < p.T * p.B * p.S; j++)
+                cr_assert_float_eq(a.weights[j], b.weights[j], tolerance, "kind %d weights", k);
             for (int i = 0; i < INPUTS; i++)
                 for (int64_t j = 0; j < size(&p.in[i]); j++)
                     cr_assert_float_eq(a.grad[i][j], b.grad[i][j], tolerance * (1 + fabs((double)b.grad[i][j])),
-                                       "kind %d variant %d: gradient of %s[%d] is %g, composed %g", k, v, in_name[i], (int)j, (double)a.grad[i][j],
-                                       (double)b.grad[i][j]);
+                                       "kind %d variant %d: gradient of %s[%d] is %g, composed %g", k, v, in_name[i],
+                                       (int)j, (double)a.grad[i][j], (double)b.grad[i][j]);
             drop_answer(&a);
             drop_answer(&b);
             drop(&p);
@@ -261,8 +299,12 @@ Test(attention_recurrent, same_bits_at_every_thread_count) {
             for (int n = 2; n <= 4; n++) {
                 rv_set_threads(n);
                 answer many = run(&p);
-                for (int i = 0; i < OUTPUTS; i++) cr_assert(same_bits(one.out[i], many.out[i], out_size(&p, i)), "kind %d, %d threads: %s", k, n, out_name[i]);
-                for (int i = 0; i < INPUTS; i++) cr_assert(same_bits(one.grad[i], many.grad[i], size(&p.in[i])), "kind %d, %d threads: gradient of %s", k, n, in_name[i]);
+                for (int i = 0; i < OUTPUTS; i++)
+                    cr_assert(same_bits(one.out[i], many.out[i], out_size(&p, i)), "kind %d, %d threads: %s", k, n,
+                              out_name[i]);
+                for (int i = 0; i < INPUTS; i++)
+                    cr_assert(same_bits(one.grad[i], many.grad[i], size(&p.in[i])),
+                              "kind %d, %d threads: gradient of %s", k, n, in_name[i]);
                 drop_answer(&many);
             }
             drop_answer(&one);
@@ -272,15 +314,17 @@ Test(attention_recurrent, same_bits_at_every_thread_count) {
 }
 
 /* Which dimension of an input counts the rows of the batch; -1: a weight. */
-static int batch_axis(int i) { return i == X ? 1 : i == MEMORY || i == KEYS || i == H0 || i == C0 || i == FEED ? 0 : -1; }
+static int batch_axis(int i) {
+    return i == X ? 1 : i == MEMORY || i == KEYS || i == H0 || i == C0 || i == FEED ? 0 : -1;
+}
 
 /* Copy row b (the only one of `to`) between tensors whose batch axis is `axis`; n: how much of the inner elements. */
 static void copy_row(rv_real *to, const rv_real *from, int64_t outer, int64_t B, int64_t inner, int64_t b, int64_t n) {
     for (int64_t o = 0; o < outer; o++) memcpy(to + o * n, from + (o * B + b) * inner, (size_t)n * sizeof *to);
 }
 
-/* Row b alone, with no padding in the memory: same bits, in outputs and in the gradients of its own inputs. What lies in
- * the padding is not even read. */
+/* Row b alone, with no padding in the memory: same bits, in outputs and in the gradients of its own inputs. What lies
+ * in the padding is not even read. */
 Test(attention_recurrent, batch_mates_and_source_padding_change_nothing) {
     for (int k = 0; k < KINDS; k++) {
         problem p = make_kind(k, 6, 37);
@@ -300,10 +344,13 @@ Test(attention_recurrent, batch_mates_and_source_padding_change_nothing) {
                 if (axis < 0)
                     memcpy(q.in[i].x, p.in[i].x, (size_t)n * sizeof(rv_real));
                 else if (n)
-                    copy_row(q.in[i].x, p.in[i].x, axis ? p.T : 1, p.B, size(&p.in[i]) / p.B / (axis ? p.T : 1), b, n / (axis ? p.T : 1));
+                    copy_row(q.in[i].x, p.in[i].x, axis ? p.T : 1, p.B, size(&p.in[i]) / p.B / (axis ? p.T : 1), b,
+                             n / (axis ? p.T : 1));
             }
             for (int i = 0; i < OUTPUTS; i++)
-                if (out_size(&q, i)) copy_row(q.weight[i], p.weight[i], i < HN ? p.T : 1, p.B, out_size(&q, i) / (i < HN ? p.T : 1), b, out_size(&q, i) / (i < HN ? p.T : 1));
+                if (out_size(&q, i))
+                    copy_row(q.weight[i], p.weight[i], i < HN ? p.T : 1, p.B, out_size(&q, i) / (i < HN ? p.T : 1), b,
+                             out_size(&q, i) / (i < HN ? p.T : 1));
             answer one = run(&q);
             for (int i = 0; i < OUTPUTS; i++) {
                 const int64_t n = out_size(&q, i), steps = i < HN ? p.T : 1;
@@ -345,7 +392,8 @@ Test(attention_recurrent, target_padding_changes_nothing) {
             memcpy(q.weight[i], p.weight[i], (size_t)out_size(&p, i) * sizeof(rv_real));
         }
         answer a = run_as(&p, steps_only, true), b = run_as(&q, steps_only, true);
-        for (int i = 0; i < HN; i++) cr_assert(same_bits(a.out[i], b.out[i], out_size(&p, i)), "kind %d %s", k, out_name[i]);
+        for (int i = 0; i < HN; i++)
+            cr_assert(same_bits(a.out[i], b.out[i], out_size(&p, i)), "kind %d %s", k, out_name[i]);
         for (int i = 0; i < INPUTS; i++)
             if (batch_axis(i) >= 0)
                 for (int64_t j = 0; j < size(&p.in[i]); j++)
@@ -378,7 +426,8 @@ Test(attention_recurrent, steps_equal_the_full_pass) {
                 for (int i = MEMORY; i <= KEYS; i++) {
                     const int64_t n = size(&p.in[i]) / p.B;
                     rv_tensor *c = rv_leaf(tape, false, 3, p.in[i].dim);
-                    for (int64_t b = 0; b < p.B; b++) memcpy(c->x + turned[b] * n, p.in[i].x + b * n, (size_t)n * sizeof(rv_real));
+                    for (int64_t b = 0; b < p.B; b++)
+                        memcpy(c->x + turned[b] * n, p.in[i].x + b * n, (size_t)n * sizeof(rv_real));
                     *(i == MEMORY ? &r.memory : &r.keys) = c;
                 }
             }
@@ -386,12 +435,16 @@ Test(attention_recurrent, steps_equal_the_full_pass) {
                 r.x = rv_constant(tape, 3, (int64_t[]){1, p.B, p.E}, p.in[X].x + t * p.B * p.E);
                 rv_attention_sequence s = rv_attention_recurrent(tape, &r);
                 cr_assert(s.h, "%s", rv_error_message());
-                cr_assert(same_bits(s.h->x, whole.out[OUT_H] + t * p.B * p.H, p.B * p.H), "kind %d at step %d: h", k, (int)t);
-                cr_assert(same_bits(s.context->x, whole.out[CONTEXT] + t * p.B * p.D, p.B * p.D), "kind %d at step %d: context", k, (int)t);
-                cr_assert(same_bits(s.weights->x, whole.weights + t * p.B * p.S, p.B * p.S), "kind %d at step %d: weights", k, (int)t);
+                cr_assert(same_bits(s.h->x, whole.out[OUT_H] + t * p.B * p.H, p.B * p.H), "kind %d at step %d: h", k,
+                          (int)t);
+                cr_assert(same_bits(s.context->x, whole.out[CONTEXT] + t * p.B * p.D, p.B * p.D),
+                          "kind %d at step %d: context", k, (int)t);
+                cr_assert(same_bits(s.weights->x, whole.weights + t * p.B * p.S, p.B * p.S),
+                          "kind %d at step %d: weights", k, (int)t);
                 r.h0 = s.hn, r.c0 = s.cn;
                 if (!s.output) continue;
-                cr_assert(same_bits(s.output->x, whole.out[OUTPUT] + t * p.B * p.O, p.B * p.O), "kind %d at step %d: output", k, (int)t);
+                cr_assert(same_bits(s.output->x, whole.out[OUTPUT] + t * p.B * p.O, p.B * p.O),
+                          "kind %d at step %d: output", k, (int)t);
                 if (p.feed) r.feed = as(tape, s.output, 2, p.B, p.O, 0);
             }
             rv_tape_destroy(tape);
@@ -409,7 +462,8 @@ Test(attention_recurrent, a_row_without_memory_gets_context_zero) {
         for (int64_t t = 0; t < p.T; t++)
             for (int64_t i = 0; i < p.D; i++) cr_assert_eq(a.out[CONTEXT][t * p.B * p.D + i], 0);
         for (int i = 0; i < INPUTS; i++)
-            for (int64_t j = 0; j < size(&p.in[i]); j++) cr_assert(isfinite(a.grad[i][j]), "kind %d: gradient of %s", k, in_name[i]);
+            for (int64_t j = 0; j < size(&p.in[i]); j++)
+                cr_assert(isfinite(a.grad[i][j]), "kind %d: gradient of %s", k, in_name[i]);
         drop_answer(&a);
         drop(&p);
     }
@@ -418,7 +472,15 @@ Test(attention_recurrent, a_row_without_memory_gets_context_zero) {
 /* The same tensor as memory and keys, on a tape where both already have a gradient. */
 Test(attention_recurrent, gradients_add_up) {
     for (int score = 0; score < 2; score++) {
-        problem p = {.cell = RV_CELL_LSTM, .score = score ? RV_SCORE_DOT : RV_SCORE_ADDITIVE, .T = 5, .B = 5, .S = 8, .E = 3, .H = 7, .D = 7, .A = 7};
+        problem p = {.cell = RV_CELL_LSTM,
+                     .score = score ? RV_SCORE_DOT : RV_SCORE_ADDITIVE,
+                     .T = 5,
+                     .B = 5,
+                     .S = 8,
+                     .E = 3,
+                     .H = 7,
+                     .D = 7,
+                     .A = 7};
         make(&p);
         memcpy(p.in[KEYS].x, p.in[MEMORY].x, (size_t)size(&p.in[KEYS]) * sizeof(rv_real));
         answer apart = run(&p);
@@ -432,17 +494,23 @@ Test(attention_recurrent, gradients_add_up) {
         rv_attention_recurrence r = arguments(&p, in);
         for (int twice = 0; twice < 2; twice++) {
             rv_attention_sequence s = rv_attention_recurrent(tape, &r);
-            rv_tensor *h = rv_constant(tape, 3, s.h->dim, p.weight[OUT_H]), *c = rv_constant(tape, 3, s.context->dim, p.weight[CONTEXT]);
-            rv_tensor *hn = rv_constant(tape, 2, s.hn->dim, p.weight[HN]), *cn = rv_constant(tape, 2, s.cn->dim, p.weight[CN]);
-            parts[2 * twice] = rv_add(tape, rv_sum_all(tape, rv_mul(tape, s.h, h)), rv_sum_all(tape, rv_mul(tape, s.context, c)));
-            parts[2 * twice + 1] = rv_add(tape, rv_sum_all(tape, rv_mul(tape, s.hn, hn)), rv_sum_all(tape, rv_mul(tape, s.cn, cn)));
+            rv_tensor *h = rv_constant(tape, 3, s.h->dim, p.weight[OUT_H]),
+                      *c = rv_constant(tape, 3, s.context->dim, p.weight[CONTEXT]);
+            rv_tensor *hn = rv_constant(tape, 2, s.hn->dim, p.weight[HN]),
+                      *cn = rv_constant(tape, 2, s.cn->dim, p.weight[CN]);
+            parts[2 * twice] =
+                rv_add(tape, rv_sum_all(tape, rv_mul(tape, s.h, h)), rv_sum_all(tape, rv_mul(tape, s.context, c)));
+            parts[2 * twice + 1] =
+                rv_add(tape, rv_sum_all(tape, rv_mul(tape, s.hn, hn)), rv_sum_all(tape, rv_mul(tape, s.cn, cn)));
         }
-        cr_assert_eq(rv_backward(tape, rv_add(tape, rv_add(tape, parts[0], parts[1]), rv_add(tape, parts[2], parts[3]))), RV_OK);
+        cr_assert_eq(
+            rv_backward(tape, rv_add(tape, rv_add(tape, parts[0], parts[1]), rv_add(tape, parts[2], parts[3]))), RV_OK);
         const double tolerance = sizeof(rv_real) == 8 ? 1e-12 : 1e-4;
         for (int i = 0; i < INPUTS; i++)
             for (int64_t j = 0; i != KEYS && j < size(&p.in[i]); j++) {
                 const double want = 2 * ((double)apart.grad[i][j] + (i == MEMORY ? (double)apart.grad[KEYS][j] : 0));
-                cr_assert_float_eq(p.in[i].g[j], want, tolerance * (1 + fabs(want)), "gradient of %s[%d]", in_name[i], (int)j);
+                cr_assert_float_eq(p.in[i].g[j], want, tolerance * (1 + fabs(want)), "gradient of %s[%d]", in_name[i],
+                                   (int)j);
             }
         rv_tape_destroy(tape);
         drop_answer(&apart);
@@ -475,7 +543,8 @@ static rv_tensor *read_leaf(rv_tensor *t, const char *name, const char *what) {
 static void expect_equal(const rv_real *got, int64_t n, const char *name, const char *folder, const char *what) {
     double *all = read_case(name, folder, what, NULL, NULL), rtol = sizeof(rv_real) == 8 ? 1e-10 : 1e-5;
     for (int64_t i = 0; i < n; i++)
-        cr_assert(fabs((double)got[i] - all[i]) <= rtol * (1 + fabs(all[i])), "%s/%s%s[%d]: %.12g, PyTorch %.12g", name, folder, what, (int)i, (double)got[i], all[i]);
+        cr_assert(fabs((double)got[i] - all[i]) <= rtol * (1 + fabs(all[i])), "%s/%s%s[%d]: %.12g, PyTorch %.12g", name,
+                  folder, what, (int)i, (double)got[i], all[i]);
     free(all);
 }
 
@@ -485,9 +554,15 @@ Test(attention_recurrent, equals_pytorch) {
         rv_cell cell;
         bool current;
     } cases[] = {
-        {"bahdanau_gru_before", RV_CELL_GRU_RESET_BEFORE, false}, {"bahdanau_lstm", RV_CELL_LSTM, false}, {"luong_dot", RV_CELL_LSTM, true},
-        {"luong_dot_feed", RV_CELL_LSTM, true}, {"luong_general", RV_CELL_GRU, true}, {"luong_general_feed", RV_CELL_LSTM, true},
-        {"luong_concat", RV_CELL_LSTM, true}, {"luong_concat_feed", RV_CELL_GRU, true}, {"luong_local", RV_CELL_LSTM, true},
+        {"bahdanau_gru_before", RV_CELL_GRU_RESET_BEFORE, false},
+        {"bahdanau_lstm", RV_CELL_LSTM, false},
+        {"luong_dot", RV_CELL_LSTM, true},
+        {"luong_dot_feed", RV_CELL_LSTM, true},
+        {"luong_general", RV_CELL_GRU, true},
+        {"luong_general_feed", RV_CELL_LSTM, true},
+        {"luong_concat", RV_CELL_LSTM, true},
+        {"luong_concat_feed", RV_CELL_GRU, true},
+        {"luong_local", RV_CELL_LSTM, true},
         {"luong_local_feed", RV_CELL_LSTM, true},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -501,7 +576,11 @@ Test(attention_recurrent, equals_pytorch) {
 
         rv_tape *tape = rv_tape_create();
         in[KEYS] = w_key ? rv_linear(tape, in[MEMORY], w_key, NULL, RV_ACT_NONE) : in[MEMORY];
-        problem p = {.cell = cases[k].cell, .score = in[V] ? RV_SCORE_ADDITIVE : RV_SCORE_DOT, .current = cases[k].current, .lengths = lengths, .window = 2.3};
+        problem p = {.cell = cases[k].cell,
+                     .score = in[V] ? RV_SCORE_ADDITIVE : RV_SCORE_DOT,
+                     .current = cases[k].current,
+                     .lengths = lengths,
+                     .window = 2.3};
         rv_attention_recurrence r = arguments(&p, in);
         rv_attention_sequence s = rv_attention_recurrent(tape, &r);
         cr_assert_eq(rv_tape_status(tape), RV_OK, "%s: %s", name, rv_error_message());
@@ -519,7 +598,8 @@ Test(attention_recurrent, equals_pytorch) {
         }
         cr_assert_eq(rv_backward(tape, loss), RV_OK, "%s", rv_error_message());
         for (int i = 0; i <= INPUTS; i++) {
-            if (leaf[i].ndim) expect_equal(leaf[i].g, rv_numel(&leaf[i]), name, "grad/", i == INPUTS ? "w_key" : in_name[i]);
+            if (leaf[i].ndim)
+                expect_equal(leaf[i].g, rv_numel(&leaf[i]), name, "grad/", i == INPUTS ? "w_key" : in_name[i]);
             free(leaf[i].x);
             free(leaf[i].g);
         }
@@ -536,13 +616,20 @@ Test(attention_recurrent, what_does_not_fit_is_named) {
     for (int i = 0; i < INPUTS; i++) in[i] = p.in[i].ndim ? &p.in[i] : NULL;
     const rv_attention_recurrence good = arguments(&p, in);
     wrong.dim[1]++;
-#define WITH(...) ({ rv_attention_recurrence r = good; __VA_ARGS__; r; })
+#define WITH(...)                                                                                                      \
+    ({                                                                                                                 \
+        rv_attention_recurrence r = good;                                                                              \
+        __VA_ARGS__;                                                                                                   \
+        r;                                                                                                             \
+    })
     const struct {
         rv_attention_recurrence r;
         bool no_grad;
         const char *expected;
     } row[] = {
-        {WITH(r.w_out = &wrong), false, "w_out has shape (9, 18); with x (4, 5, 5), memory of 8 x 11, 4 gates, H = 6 and 9 inputs beside x it must be (9, 17)"},
+        {WITH(r.w_out = &wrong), false,
+         "w_out has shape (9, 18); with x (4, 5, 5), memory of 8 x 11, 4 gates, H = 6 and 9 inputs beside x it must be "
+         "(9, 17)"},
         {WITH(r.x = in[W_HH]), false, "x has shape (24, 6)"},
         {WITH(r.memory = in[X]), false, "memory has shape (4, 5, 5)"},
         {WITH(r.keys = in[MEMORY]), false, "width 6 with keys of width 11"},

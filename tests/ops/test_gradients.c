@@ -11,7 +11,8 @@ Test(gradients, every_op) {
         rv_gradcheck_report r;
         cr_assert_eq(rv_gradcheck(op, &r), RV_OK, "%s: %s", op->name, rv_error_message());
         cr_expect_gt(r.checked, 0, "%s has no sample", op->name);
-        cr_expect_lt(r.worst, op->smooth ? 1e-7 : 1e-6, "%s: sample %d, leaf %d, element %lld: backward %.12g, differences %.12g (error %.2g)",
-                     op->name, r.sample, r.leaf, (long long)r.elem, r.analytic, r.numeric, r.worst);
+        cr_expect_lt(r.worst, op->smooth ? 1e-7 : 1e-6,
+                     "%s: sample %d, leaf %d, element %lld: backward %.12g, differences %.12g (error %.2g)", op->name,
+                     r.sample, r.leaf, (long long)r.elem, r.analytic, r.numeric, r.worst);
     }
 }

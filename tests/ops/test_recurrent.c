@@ -1,5 +1,5 @@
-/* rv_recurrent: against plain loops, a cell composed of elementary ops and finite differences; and what must never change
- * a bit. */
+/* rv_recurrent: against plain loops, a cell composed of elementary ops and finite differences; and what must never
+ * change a bit. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -23,10 +23,17 @@ typedef struct {
 
 static int64_t in_size(const problem *p, int i) {
     int64_t GH = rv_cell_gates(p->cell) * p->H;
-    return (int64_t[]){p->T * p->B * p->I, GH * p->I, GH * p->H, p->bias ? GH : 0, p->bias ? GH : 0, p->states ? p->B * p->H : 0,
+    return (int64_t[]){p->T * p->B * p->I,
+                       GH * p->I,
+                       GH * p->H,
+                       p->bias ? GH : 0,
+                       p->bias ? GH : 0,
+                       p->states ? p->B * p->H : 0,
                        p->states && p->cell == RV_CELL_LSTM ? p->B * p->H : 0}[i];
 }
-static int64_t out_size(const problem *p, int i) { return i == Y ? p->T * p->B * p->H : i == HN || p->cell == RV_CELL_LSTM ? p->B * p->H : 0; }
+static int64_t out_size(const problem *p, int i) {
+    return i == Y ? p->T * p->B * p->H : i == HN || p->cell == RV_CELL_LSTM ? p->B * p->H : 0;
+}
 
 static rv_real *random_values(int64_t n, uint64_t stream, double scale) {
     rv_real *v = malloc((size_t)(n + 1) * sizeof *v);
@@ -34,9 +41,19 @@ static rv_real *random_values(int64_t n, uint64_t stream, double scale) {
     for (int64_t i = 0; i < n; i++) v[i] = (rv_real)(scale * (2 * rv_rng_uniform(&rng) - 1));
     return v;
 }
-static problem make(rv_cell cell, int64_t T, int64_t B, int64_t I, int64_t H, const int32_t *lengths, bool reverse, bool full) {
-    problem p = {.cell = cell, .T = T, .B = B, .I = I, .H = H, .lengths = lengths, .reverse = reverse, .bias = full, .states = full};
-    for (int i = 0; i < INPUTS; i++) p.in[i] = random_values(in_size(&p, i), (uint64_t)i, i == W_HH ? 1.5 / sqrt((double)H) : 1);
+static problem make(rv_cell cell, int64_t T, int64_t B, int64_t I, int64_t H, const int32_t *lengths, bool reverse,
+                    bool full) {
+    problem p = {.cell = cell,
+                 .T = T,
+                 .B = B,
+                 .I = I,
+                 .H = H,
+                 .lengths = lengths,
+                 .reverse = reverse,
+                 .bias = full,
+                 .states = full};
+    for (int i = 0; i < INPUTS; i++)
+        p.in[i] = random_values(in_size(&p, i), (uint64_t)i, i == W_HH ? 1.5 / sqrt((double)H) : 1);
     for (int i = 0; i < OUTPUTS; i++) p.weight[i] = random_values(out_size(&p, i), (uint64_t)(20 + i), 1);
     return p;
 }
@@ -86,7 +103,8 @@ static rv_sequence composed(rv_tape *t, rv_cell cell, rv_tensor *const *in) {
     cr_assert_leq(T, MAX_STEPS);
     for (int64_t step = 0; step < T; step++) {
         rv_tensor *x = rv_reshape(t, rv_slice(t, in[X], 0, step, step + 1), 2, (int64_t[]){B, -1});
-        rv_tensor *a = rv_linear(t, x, in[W_IH], in[B_IH], RV_ACT_NONE), *b = rv_linear(t, h, in[W_HH], in[B_HH], RV_ACT_NONE), *s = rv_add(t, a, b);
+        rv_tensor *a = rv_linear(t, x, in[W_IH], in[B_IH], RV_ACT_NONE),
+                  *b = rv_linear(t, h, in[W_HH], in[B_HH], RV_ACT_NONE), *s = rv_add(t, a, b);
         if (cell == RV_CELL_RNN_TANH || cell == RV_CELL_RNN_RELU) {
             h = cell == RV_CELL_RNN_TANH ? rv_tanh(t, s) : rv_relu(t, s);
         } else if (cell == RV_CELL_LSTM) {
@@ -95,7 +113,8 @@ static rv_sequence composed(rv_tape *t, rv_cell cell, rv_tensor *const *in) {
             c = rv_add(t, rv_mul(t, f, c), rv_mul(t, i, g));
             h = rv_mul(t, o, rv_tanh(t, c));
         } else {
-            rv_tensor *r = rv_sigmoid(t, gate(t, s, 0, H)), *z = rv_sigmoid(t, gate(t, s, 1, H)), *inner = gate(t, b, 2, H);
+            rv_tensor *r = rv_sigmoid(t, gate(t, s, 0, H)), *z = rv_sigmoid(t, gate(t, s, 1, H)),
+                      *inner = gate(t, b, 2, H);
             if (cell == RV_CELL_GRU_RESET_BEFORE)
                 inner = gate(t, rv_linear(t, rv_mul(t, r, h), in[W_HH], in[B_HH], RV_ACT_NONE), 2, H);
             else
@@ -111,7 +130,8 @@ static rv_sequence composed(rv_tape *t, rv_cell cell, rv_tensor *const *in) {
 /* `used`: bit i set means that output i enters the loss. */
 static answer run_as(const problem *p, unsigned used, bool fused) {
     rv_tape *tape = rv_tape_create();
-    int64_t GH = rv_cell_gates(p->cell) * p->H, dim[INPUTS][3] = {{p->T, p->B, p->I}, {GH, p->I}, {GH, p->H}, {GH}, {GH}, {p->B, p->H}, {p->B, p->H}};
+    int64_t GH = rv_cell_gates(p->cell) * p->H,
+            dim[INPUTS][3] = {{p->T, p->B, p->I}, {GH, p->I}, {GH, p->H}, {GH}, {GH}, {p->B, p->H}, {p->B, p->H}};
     static const int ndim[INPUTS] = {3, 2, 2, 1, 1, 2, 2};
     answer a = {0};
     rv_tensor *in[INPUTS] = {0};
@@ -125,7 +145,8 @@ static answer run_as(const problem *p, unsigned used, bool fused) {
         leaf[i] = (rv_tensor){.x = p->in[i], .g = a.grad[i], .ndim = ndim[i], .needs_grad = true, .owns_grad = true};
         memcpy(leaf[i].dim, dim[i], sizeof dim[i]);
     }
-    rv_sequence s = fused ? rv_recurrent(tape, p->cell, in[X], in[W_IH], in[W_HH], in[B_IH], in[B_HH], in[H0], in[C0], p->lengths, p->reverse)
+    rv_sequence s = fused ? rv_recurrent(tape, p->cell, in[X], in[W_IH], in[W_HH], in[B_IH], in[B_HH], in[H0], in[C0],
+                                         p->lengths, p->reverse)
                           : composed(tape, p->cell, in);
     cr_assert_eq(rv_tape_status(tape), RV_OK, "%s", rv_error_message());
     rv_tensor *out[OUTPUTS] = {s.y, s.hn, s.cn}, *in_loss[OUTPUTS];
@@ -140,7 +161,9 @@ static answer run_as(const problem *p, unsigned used, bool fused) {
 
 static answer run(const problem *p, unsigned used) { return run_as(p, used, true); }
 
-static bool same_bits(const rv_real *a, const rv_real *b, int64_t n) { return memcmp(a, b, (size_t)n * sizeof *a) == 0; }
+static bool same_bits(const rv_real *a, const rv_real *b, int64_t n) {
+    return memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
 
 /* ---- plain loops: the equations at rv_recurrent, one number at a time */
 
@@ -148,7 +171,8 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 static void plain(const problem *p, double *y, double *hn, double *cn) {
     int64_t H = p->H, B = p->B;
-    double *h = calloc((size_t)H, sizeof *h), *c = calloc((size_t)H, sizeof *c), *h_new = calloc((size_t)H, sizeof *h_new);
+    double *h = calloc((size_t)H, sizeof *h), *c = calloc((size_t)H, sizeof *c),
+           *h_new = calloc((size_t)H, sizeof *h_new);
     memset(y, 0, (size_t)(p->T * B * H) * sizeof *y);
     for (int64_t b = 0; b < B; b++) {
         int64_t len = p->lengths ? p->lengths[b] : p->T;
@@ -212,8 +236,9 @@ static void expect_plain(rv_cell cell, int v) {
     answer a = run(&p, 7);
     for (int i = 0; i < OUTPUTS; i++)
         for (int64_t j = 0; j < out_size(&p, i); j++)
-            cr_assert_float_eq(a.out[i][j], want[i][j], tolerance, "%s, cell %d, variant %d: output %d[%d] is %.9g, not %.9g", rv_k()->isa, cell, v, i, (int)j,
-                               (double)a.out[i][j], want[i][j]);
+            cr_assert_float_eq(a.out[i][j], want[i][j], tolerance,
+                               "%s, cell %d, variant %d: output %d[%d] is %.9g, not %.9g", rv_k()->isa, cell, v, i,
+                               (int)j, (double)a.out[i][j], want[i][j]);
     free(y);
     drop_answer(&a);
     drop(&p);
@@ -236,11 +261,13 @@ Test(recurrent, equals_composed_cell) {
         problem p = make(cell, steps, 6, 5, steps == 3 ? 37 : cell == RV_CELL_LSTM ? 64 : 256, NULL, false, true);
         answer a = run(&p, 7), b = run_as(&p, 7, false);
         for (int i = 0; i < OUTPUTS; i++)
-            for (int64_t j = 0; j < out_size(&p, i); j++) cr_assert_float_eq(a.out[i][j], b.out[i][j], tolerance, "cell %d output %d", cell, i);
+            for (int64_t j = 0; j < out_size(&p, i); j++)
+                cr_assert_float_eq(a.out[i][j], b.out[i][j], tolerance, "cell %d output %d", cell, i);
         for (int i = 0; i < INPUTS; i++)
             for (int64_t j = 0; j < in_size(&p, i); j++)
-                cr_assert_float_eq(a.grad[i][j], b.grad[i][j], tolerance * (1 + fabs((double)b.grad[i][j])), "cell %d gradient %d[%d]: %g, composed %g", cell, i,
-                                   (int)j, (double)a.grad[i][j], (double)b.grad[i][j]);
+                cr_assert_float_eq(a.grad[i][j], b.grad[i][j], tolerance * (1 + fabs((double)b.grad[i][j])),
+                                   "cell %d gradient %d[%d]: %g, composed %g", cell, i, (int)j, (double)a.grad[i][j],
+                                   (double)b.grad[i][j]);
         drop_answer(&a);
         drop_answer(&b);
         drop(&p);
@@ -274,8 +301,8 @@ Test(recurrent, gradients_equal_differences) {
                 double numeric = (up - loss(&p, used)) / (2 * eps);
                 p.in[i][j] = old;
                 double error = fabs(numeric - a.grad[i][j]) / fmax(1, fabs(numeric));
-                cr_assert(error < 1e-8, "cell %d variant %d input %d element %d: %g by backward, %g by differences", cell, v, i, (int)j, a.grad[i][j],
-                          numeric);
+                cr_assert(error < 1e-8, "cell %d variant %d input %d element %d: %g by backward, %g by differences",
+                          cell, v, i, (int)j, a.grad[i][j], numeric);
             }
         drop_answer(&a);
         drop(&p);
@@ -292,8 +319,12 @@ Test(recurrent, same_bits_at_every_thread_count) {
         for (int n = 2; n <= 8; n += n == 4 ? 4 : 1) {
             rv_set_threads(n);
             answer many = run(&p, 7);
-            for (int i = 0; i < OUTPUTS; i++) cr_assert(same_bits(one.out[i], many.out[i], out_size(&p, i)), "cell %d threads %d output %d", cell, n, i);
-            for (int i = 0; i < INPUTS; i++) cr_assert(same_bits(one.grad[i], many.grad[i], in_size(&p, i)), "cell %d threads %d gradient %d", cell, n, i);
+            for (int i = 0; i < OUTPUTS; i++)
+                cr_assert(same_bits(one.out[i], many.out[i], out_size(&p, i)), "cell %d threads %d output %d", cell, n,
+                          i);
+            for (int i = 0; i < INPUTS; i++)
+                cr_assert(same_bits(one.grad[i], many.grad[i], in_size(&p, i)), "cell %d threads %d gradient %d", cell,
+                          n, i);
             drop_answer(&many);
         }
         drop_answer(&one);
@@ -302,7 +333,8 @@ Test(recurrent, same_bits_at_every_thread_count) {
     rv_set_threads(0);
 }
 
-/* Row b of the ragged batch alone, without its padding: same bits, in outputs and in the gradients of its own inputs. */
+/* Row b of the ragged batch alone, without its padding: same bits, in outputs and in the gradients of its own inputs.
+ */
 Test(recurrent, batch_mates_and_padding_change_nothing) {
     EACH_CELL(cell)
     for (int reverse = 0; reverse < 2; reverse++) {
@@ -330,8 +362,10 @@ Test(recurrent, batch_mates_and_padding_change_nothing) {
             }
             answer one = run(&q, 7);
             for (int64_t t = 0; t < q.T; t++) {
-                cr_assert(same_bits(one.out[Y] + t * p.H, all.out[Y] + (t * p.B + b) * p.H, p.H), "cell %d reverse %d row %d y", cell, reverse, (int)b);
-                cr_assert(same_bits(one.grad[X] + t * p.I, all.grad[X] + (t * p.B + b) * p.I, p.I), "cell %d reverse %d row %d dx", cell, reverse, (int)b);
+                cr_assert(same_bits(one.out[Y] + t * p.H, all.out[Y] + (t * p.B + b) * p.H, p.H),
+                          "cell %d reverse %d row %d y", cell, reverse, (int)b);
+                cr_assert(same_bits(one.grad[X] + t * p.I, all.grad[X] + (t * p.B + b) * p.I, p.I),
+                          "cell %d reverse %d row %d dx", cell, reverse, (int)b);
             }
             cr_assert(same_bits(one.out[HN], all.out[HN] + b * p.H, p.H));
             cr_assert(same_bits(one.grad[H0], all.grad[H0] + b * p.H, p.H));
@@ -371,7 +405,8 @@ Test(recurrent, carried_state_continues_the_sequence) {
             rv_real *h = keep(p.in[H0], p.B * p.H), *c = keep(p.in[C0], cell == RV_CELL_LSTM ? p.B * p.H : 0);
             for (int64_t t = 0; t < p.T; t += step) {
                 answer a = part(p, t, step, h, c);
-                cr_assert(same_bits(a.out[Y], whole.out[Y] + t * p.B * p.H, step * p.B * p.H), "cell %d at step %d by %d", cell, (int)t, step);
+                cr_assert(same_bits(a.out[Y], whole.out[Y] + t * p.B * p.H, step * p.B * p.H),
+                          "cell %d at step %d by %d", cell, (int)t, step);
                 free(h);
                 free(c);
                 h = keep(a.out[HN], p.B * p.H);
@@ -394,11 +429,14 @@ Test(recurrent, reverse_starts_at_the_last_valid_step) {
         problem p = make(cell, 9, 6, 5, 37, ragged, true, true), q = make(cell, 9, 6, 5, 37, ragged, false, true);
         for (int64_t b = 0; b < p.B; b++)
             for (int64_t t = 0; t < ragged[b]; t++)
-                memcpy(q.in[X] + (t * p.B + b) * p.I, p.in[X] + ((ragged[b] - 1 - t) * p.B + b) * p.I, (size_t)p.I * sizeof(rv_real));
+                memcpy(q.in[X] + (t * p.B + b) * p.I, p.in[X] + ((ragged[b] - 1 - t) * p.B + b) * p.I,
+                       (size_t)p.I * sizeof(rv_real));
         answer back = run(&p, 7), turned = run(&q, 7);
         for (int64_t b = 0; b < p.B; b++)
             for (int64_t t = 0; t < ragged[b]; t++)
-                cr_assert(same_bits(back.out[Y] + (t * p.B + b) * p.H, turned.out[Y] + ((ragged[b] - 1 - t) * p.B + b) * p.H, p.H), "cell %d", cell);
+                cr_assert(same_bits(back.out[Y] + (t * p.B + b) * p.H,
+                                    turned.out[Y] + ((ragged[b] - 1 - t) * p.B + b) * p.H, p.H),
+                          "cell %d", cell);
         cr_assert(same_bits(back.out[HN], turned.out[HN], p.B * p.H));
         drop_answer(&back);
         drop_answer(&turned);
@@ -429,9 +467,11 @@ Test(recurrent, same_bits_when_nothing_is_recorded) {
         rv_tape_no_grad(tape, true);
         int64_t GH = rv_cell_gates(cell) * p.H;
         rv_tensor *c0 = cell == RV_CELL_LSTM ? rv_constant(tape, 2, (int64_t[]){p.B, p.H}, p.in[C0]) : NULL;
-        rv_sequence s = rv_recurrent(tape, cell, rv_constant(tape, 3, (int64_t[]){p.T, p.B, p.I}, p.in[X]), rv_constant(tape, 2, (int64_t[]){GH, p.I}, p.in[W_IH]),
-                                     rv_constant(tape, 2, (int64_t[]){GH, p.H}, p.in[W_HH]), rv_constant(tape, 1, &GH, p.in[B_IH]),
-                                     rv_constant(tape, 1, &GH, p.in[B_HH]), rv_constant(tape, 2, (int64_t[]){p.B, p.H}, p.in[H0]), c0, ragged, reverse);
+        rv_sequence s = rv_recurrent(tape, cell, rv_constant(tape, 3, (int64_t[]){p.T, p.B, p.I}, p.in[X]),
+                                     rv_constant(tape, 2, (int64_t[]){GH, p.I}, p.in[W_IH]),
+                                     rv_constant(tape, 2, (int64_t[]){GH, p.H}, p.in[W_HH]),
+                                     rv_constant(tape, 1, &GH, p.in[B_IH]), rv_constant(tape, 1, &GH, p.in[B_HH]),
+                                     rv_constant(tape, 2, (int64_t[]){p.B, p.H}, p.in[H0]), c0, ragged, reverse);
         cr_assert(s.y);
         cr_assert(same_bits(s.y->x, a.out[Y], out_size(&p, Y)));
         cr_assert(same_bits(s.hn->x, a.out[HN], out_size(&p, HN)));
@@ -449,14 +489,18 @@ Test(recurrent, gradients_add_up) {
         /* The same layer twice on one tape, with one bias tensor for both places. */
         rv_tape *tape = rv_tape_create();
         int64_t GH = rv_cell_gates(cell) * p.H;
-        rv_tensor *x = rv_leaf(tape, true, 3, (int64_t[]){p.T, p.B, p.I}), *w_ih = rv_leaf(tape, true, 2, (int64_t[]){GH, p.I});
-        rv_tensor *w_hh = rv_leaf(tape, true, 2, (int64_t[]){GH, p.H}), *b = rv_leaf(tape, true, 1, &GH), *b2 = rv_leaf(tape, true, 1, &GH);
-        rv_tensor *h0 = rv_leaf(tape, true, 2, (int64_t[]){p.B, p.H}), *c0 = cell == RV_CELL_LSTM ? rv_leaf(tape, true, 2, (int64_t[]){p.B, p.H}) : NULL;
+        rv_tensor *x = rv_leaf(tape, true, 3, (int64_t[]){p.T, p.B, p.I}),
+                  *w_ih = rv_leaf(tape, true, 2, (int64_t[]){GH, p.I});
+        rv_tensor *w_hh = rv_leaf(tape, true, 2, (int64_t[]){GH, p.H}), *b = rv_leaf(tape, true, 1, &GH),
+                  *b2 = rv_leaf(tape, true, 1, &GH);
+        rv_tensor *h0 = rv_leaf(tape, true, 2, (int64_t[]){p.B, p.H}),
+                  *c0 = cell == RV_CELL_LSTM ? rv_leaf(tape, true, 2, (int64_t[]){p.B, p.H}) : NULL;
         rv_tensor *in[] = {x, w_ih, w_hh, b, b2, h0, c0};
         for (int i = 0; i < INPUTS; i++)
             if (in[i]) memcpy(in[i]->x, p.in[i], (size_t)in_size(&p, i) * sizeof(rv_real));
         rv_tensor *total[OUTPUTS] = {0};
-        rv_sequence s1 = rv_recurrent(tape, cell, x, w_ih, w_hh, b, b2, h0, c0, NULL, false), s2 = rv_recurrent(tape, cell, x, w_ih, w_hh, b, b2, h0, c0, NULL, false);
+        rv_sequence s1 = rv_recurrent(tape, cell, x, w_ih, w_hh, b, b2, h0, c0, NULL, false),
+                    s2 = rv_recurrent(tape, cell, x, w_ih, w_hh, b, b2, h0, c0, NULL, false);
         rv_tensor *o1[] = {s1.y, s1.hn, s1.cn}, *o2[] = {s2.y, s2.hn, s2.cn};
         rv_real one = 1, *ones[OUTPUTS] = {&one, &one, &one};
         total[0] = weighted_sum(tape, o1, p.weight);
@@ -465,7 +509,8 @@ Test(recurrent, gradients_add_up) {
         double tolerance = sizeof(rv_real) == 8 ? 1e-12 : 1e-4;
         for (int i = 0; i < INPUTS; i++)
             for (int64_t j = 0; in[i] && j < in_size(&p, i); j++)
-                cr_assert_float_eq(in[i]->g[j], 2 * once.grad[i][j], tolerance * (1 + fabs((double)once.grad[i][j])), "cell %d input %d", cell, i);
+                cr_assert_float_eq(in[i]->g[j], 2 * once.grad[i][j], tolerance * (1 + fabs((double)once.grad[i][j])),
+                                   "cell %d input %d", cell, i);
         rv_tape_destroy(tape);
         drop_answer(&once);
         drop(&p);
@@ -475,8 +520,10 @@ Test(recurrent, gradients_add_up) {
 Test(recurrent, wrong_shapes_are_named) {
     rv_tape *tape = rv_tape_create();
     rv_tensor *x = rv_leaf(tape, true, 3, (int64_t[]){4, 2, 3}), *w_ih = rv_leaf(tape, true, 2, (int64_t[]){20, 3});
-    rv_tensor *w_hh = rv_leaf(tape, true, 2, (int64_t[]){20, 5}), *bad = rv_leaf(tape, true, 2, (int64_t[]){15, 5}), *flat = rv_leaf(tape, true, 2, (int64_t[]){8, 3});
-    rv_tensor *state = rv_leaf(tape, true, 2, (int64_t[]){2, 5}), *bias = rv_leaf(tape, true, 1, (int64_t[]){15}), *gru_ih = rv_leaf(tape, true, 2, (int64_t[]){15, 3});
+    rv_tensor *w_hh = rv_leaf(tape, true, 2, (int64_t[]){20, 5}), *bad = rv_leaf(tape, true, 2, (int64_t[]){15, 5}),
+              *flat = rv_leaf(tape, true, 2, (int64_t[]){8, 3});
+    rv_tensor *state = rv_leaf(tape, true, 2, (int64_t[]){2, 5}), *bias = rv_leaf(tape, true, 1, (int64_t[]){15}),
+              *gru_ih = rv_leaf(tape, true, 2, (int64_t[]){15, 3});
     static const int32_t too_long[] = {5, 4};
     const struct {
         rv_cell cell;
@@ -486,15 +533,18 @@ Test(recurrent, wrong_shapes_are_named) {
     } row[] = {
         {RV_CELL_LSTM, flat, w_ih, w_hh, NULL, NULL, NULL, NULL, "x has shape (8, 3)"},
         {RV_CELL_LSTM, x, w_ih, bad, NULL, NULL, NULL, NULL, "w_hh has shape (15, 5)"},
-        {RV_CELL_GRU, x, w_ih, bad, NULL, NULL, NULL, NULL, "w_ih has shape (20, 3); with x (4, 2, 3), 3 gates and H = 5 it must be (15, 3)"},
-        {RV_CELL_LSTM, x, w_ih, w_hh, bias, NULL, NULL, NULL, "b_ih has shape (15); with x (4, 2, 3), 4 gates and H = 5 it must be (20)"},
+        {RV_CELL_GRU, x, w_ih, bad, NULL, NULL, NULL, NULL,
+         "w_ih has shape (20, 3); with x (4, 2, 3), 3 gates and H = 5 it must be (15, 3)"},
+        {RV_CELL_LSTM, x, w_ih, w_hh, bias, NULL, NULL, NULL,
+         "b_ih has shape (15); with x (4, 2, 3), 4 gates and H = 5 it must be (20)"},
         {RV_CELL_LSTM, x, w_ih, w_hh, NULL, bad, NULL, NULL, "h0 has shape (15, 5)"},
         {RV_CELL_GRU, x, gru_ih, bad, NULL, NULL, state, NULL, "only an LSTM has a cell state"},
         {RV_CELL_LSTM, x, w_ih, w_hh, NULL, NULL, NULL, too_long, "row 0 has length 5, outside 0 to 4"},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         rv_tape *t = rv_tape_create();
-        rv_sequence s = rv_recurrent(t, row[i].cell, row[i].x, row[i].w_ih, row[i].w_hh, row[i].b, NULL, row[i].h0, row[i].c0, row[i].lengths, false);
+        rv_sequence s = rv_recurrent(t, row[i].cell, row[i].x, row[i].w_ih, row[i].w_hh, row[i].b, NULL, row[i].h0,
+                                     row[i].c0, row[i].lengths, false);
         cr_assert_null(s.y);
         cr_assert_eq(rv_tape_status(t), RV_ESHAPE);
         cr_assert(strstr(rv_error_message(), row[i].expected), "%s", rv_error_message());
@@ -511,7 +561,10 @@ Test(recurrent, steady_state_allocates_once) {
         rv_tape_reset(tape);
         rv_tensor *in[3];
         for (int i = 0; i < 3; i++)
-            in[i] = rv_leaf(tape, true, i == X ? 3 : 2, i == X ? (int64_t[]){p.T, p.B, p.I} : i == W_IH ? (int64_t[]){4 * p.H, p.I} : (int64_t[]){4 * p.H, p.H});
+            in[i] = rv_leaf(tape, true, i == X ? 3 : 2,
+                            i == X      ? (int64_t[]){p.T, p.B, p.I}
+                            : i == W_IH ? (int64_t[]){4 * p.H, p.I}
+                                        : (int64_t[]){4 * p.H, p.H});
         for (int i = 0; i < 3; i++) memcpy(in[i]->x, p.in[i], (size_t)in_size(&p, i) * sizeof(rv_real));
         rv_sequence s = rv_recurrent(tape, RV_CELL_LSTM, in[0], in[1], in[2], NULL, NULL, NULL, NULL, NULL, false);
         cr_assert_eq(rv_backward_from(tape, s.y, p.weight[Y]), RV_OK);

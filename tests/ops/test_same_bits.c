@@ -117,9 +117,10 @@ Test(same_bits, rows_stand_alone) {
         rows(tape, which, 0, ROWS, all, &width);
         for (int64_t r = 0; r < ROWS; r++) {
             rows(tape, which, r, 1, one, &width);
-            cr_expect(!memcmp(one, all + r * width, (size_t)width * sizeof *one), "op %d: row %d alone has another value", which, (int)r);
-            cr_expect(!memcmp(one + ROWS * WIDTH, all + ROWS * WIDTH + r * WIDTH, WIDTH * sizeof *one), "op %d: row %d alone has another gradient",
-                      which, (int)r);
+            cr_expect(!memcmp(one, all + r * width, (size_t)width * sizeof *one),
+                      "op %d: row %d alone has another value", which, (int)r);
+            cr_expect(!memcmp(one + ROWS * WIDTH, all + ROWS * WIDTH + r * WIDTH, WIDTH * sizeof *one),
+                      "op %d: row %d alone has another gradient", which, (int)r);
         }
     }
     rv_tape_destroy(tape);

@@ -55,8 +55,8 @@ static void load_grads(rv_params *ps, int step) {
 static void expect_close(const char *path, const rv_real *got, int64_t n) {
     double *want = rv_ref_read("optim.h5", path, NULL, NULL);
     for (int64_t j = 0; j < n; j++)
-        cr_assert(fabs((double)got[j] - want[j]) <= tolerance * (1 + fabs(want[j])), "%s[%lld] is %.12g, PyTorch has %.12g", path, (long long)j,
-                  (double)got[j], want[j]);
+        cr_assert(fabs((double)got[j] - want[j]) <= tolerance * (1 + fabs(want[j])),
+                  "%s[%lld] is %.12g, PyTorch has %.12g", path, (long long)j, (double)got[j], want[j]);
     free(want);
 }
 
@@ -203,7 +203,8 @@ Test(optim, state_can_be_saved_and_restored) {
     memcpy(b->x, a->x, (size_t)a->size * sizeof *a->x);
     for (int k = 0; k < rv_optim_slots(oa); k++)
         for (int i = 0; i < a->n; i++)
-            memcpy(rv_optim_slot(ob, k, b->p[i]), rv_optim_slot(oa, k, a->p[i]), (size_t)rv_numel(&a->p[i]->t) * sizeof *a->x);
+            memcpy(rv_optim_slot(ob, k, b->p[i]), rv_optim_slot(oa, k, a->p[i]),
+                   (size_t)rv_numel(&a->p[i]->t) * sizeof *a->x);
     rv_optim_set_steps(ob, rv_optim_steps(oa));
     rv_optim_step(oa, 0.01, 1);
     rv_optim_step(ob, 0.01, 1);
@@ -264,7 +265,8 @@ Test(schedule, known_points) {
     cr_assert_float_eq(lr_at(noam, 1), 6.98771e-4 / 4000, 1e-11);
     cr_assert_float_eq(lr_at(noam, 16000), 6.98771e-4 / 2, 1e-8);
 
-    rv_schedule cosine = {.kind = RV_SCHEDULE_COSINE, .lr = 1e-3, .min_lr = 1e-4, .warmup_steps = 100, .total_steps = 1100};
+    rv_schedule cosine = {
+        .kind = RV_SCHEDULE_COSINE, .lr = 1e-3, .min_lr = 1e-4, .warmup_steps = 100, .total_steps = 1100};
     cr_assert_float_eq(lr_at(cosine, 1), 1e-5, 1e-15);
     cr_assert_float_eq(lr_at(cosine, 100), 1e-3, 1e-15);
     cr_assert_float_eq(lr_at(cosine, 600), 5.5e-4, 1e-15);
@@ -288,27 +290,30 @@ Test(schedule, known_points) {
     cr_assert_eq(lr_at(constant, 9), 2);
 }
 
-/* optimizer.param_groups[0]["lr"] after the s-th scheduler.step() in PyTorch 1.13, lr 0.8: CosineAnnealingLR(o, 8, 0.1), LinearLR(o, 1, 0.25, 6),
- * StepLR(o, 3, 0.5). */
+/* optimizer.param_groups[0]["lr"] after the s-th scheduler.step() in PyTorch 1.13, lr 0.8: CosineAnnealingLR(o, 8,
+ * 0.1), LinearLR(o, 1, 0.25, 6), StepLR(o, 3, 0.5). */
 Test(schedule, update_s_has_what_pytorch_has_after_s_steps) {
     static const struct {
         rv_schedule s;
         double lr[8];
     } rows[] = {
         {{.kind = RV_SCHEDULE_COSINE, .lr = 0.8, .min_lr = 0.1, .total_steps = 8},
-         {0.7733578363789504, 0.6974873734152917, 0.5839392013277815, 0.45000000000000007, 0.31606079867221865, 0.20251262658470842,
-          0.12664216362104966, 0.1}},
+         {0.7733578363789504, 0.6974873734152917, 0.5839392013277815, 0.45000000000000007, 0.31606079867221865,
+          0.20251262658470842, 0.12664216362104966, 0.1}},
         {{.kind = RV_SCHEDULE_LINEAR, .lr = 0.8, .min_lr = 0.2, .total_steps = 6},
-         {0.7000000000000001, 0.6000000000000001, 0.5000000000000001, 0.40000000000000013, 0.3000000000000001, 0.2, 0.2, 0.2}},
+         {0.7000000000000001, 0.6000000000000001, 0.5000000000000001, 0.40000000000000013, 0.3000000000000001, 0.2, 0.2,
+          0.2}},
         {{.kind = RV_SCHEDULE_STEP, .lr = 0.8, .factor = 0.5, .every = 3}, {0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.2}},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
         for (int i = 0; i < 8; i++)
-            cr_expect_float_eq(lr_at(rows[k].s, i + 1), rows[k].lr[i], 1e-14, "%s, update %d", rv_schedule_name(rows[k].s.kind), i + 1);
+            cr_expect_float_eq(lr_at(rows[k].s, i + 1), rows[k].lr[i], 1e-14, "%s, update %d",
+                               rv_schedule_name(rows[k].s.kind), i + 1);
 }
 
 Test(schedule, plateau) {
-    rv_schedule s = {.kind = RV_SCHEDULE_PLATEAU, .lr = 1, .factor = 0.5, .patience = 2, .threshold = 1e-4, .maximise = true};
+    rv_schedule s = {
+        .kind = RV_SCHEDULE_PLATEAU, .lr = 1, .factor = 0.5, .patience = 2, .threshold = 1e-4, .maximise = true};
     rv_schedule_state st = {0};
     cr_assert_eq(rv_schedule_check(&s), RV_OK);
     const double metric[] = {10, 12, 12, 11, 11.5, 12.1, 12, NAN, 12, 12, 12, 12};

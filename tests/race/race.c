@@ -44,7 +44,8 @@ static rv_status train(const char *folder, const char *name, const char *model) 
     char text[2048];
     int n = snprintf(text, sizeof text,
                      "name: %s\ndata: {path: %s/text, train_fraction: 0.8}\nmodel: %s\n"
-                     "train: {batch: {size: 8, length: 20}, max_steps: %d, optimizer: {type: adamw, lr: 1e-2}, clip_grad_norm: 1, validate_every: 3}\n"
+                     "train: {batch: {size: 8, length: 20}, max_steps: %d, optimizer: {type: adamw, lr: 1e-2}, "
+                     "clip_grad_norm: 1, validate_every: 3}\n"
                      "checkpoint: {dir: %s/%s}\nruntime: {threads: %d}\n",
                      name, folder, model, STEPS, folder, name, THREADS);
     rv_config *config = NULL;
@@ -68,9 +69,13 @@ int main(void) {
     rv_set_threads(THREADS);
     if (rv_select_isa("base") != RV_OK) return 1; /* the sanitizer does not see accesses wider than 16 bytes */
     int samples = run_samples();
-    bool ok = samples > 0 &&
-              train(folder, "lstm", "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 48}, embedding_dim: 24, dropout: 0.1}") == RV_OK &&
-              train(folder, "gpt", "{decoder: {type: transformer, num_layers: 2, num_heads: 4, hidden_size: 48}, dropout: 0.1}") == RV_OK;
+    bool ok =
+        samples > 0 &&
+        train(folder, "lstm",
+              "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 48}, embedding_dim: 24, dropout: 0.1}") ==
+            RV_OK &&
+        train(folder, "gpt",
+              "{decoder: {type: transformer, num_layers: 2, num_heads: 4, hidden_size: 48}, dropout: 0.1}") == RV_OK;
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     printf("%d samples and two trainings on %d threads\n", samples, THREADS);
     return !ok;

@@ -1,7 +1,7 @@
 /* Out of memory gives a clear error: for every N, a tiny training run whose Nth allocation fails, once or from then on,
- * ends with a status and a message about memory; it never crashes or hangs, and leaves no checkpoint that does not verify.
- * A plain driver: it replaces malloc. [reliability: G4]   test_oom [LSTM|GPT|ADDING|CLASSES|PAIRS [N [once|on]]] does one of
- * the runs, or shows one case. */
+ * ends with a status and a message about memory; it never crashes or hangs, and leaves no checkpoint that does not
+ * verify. A plain driver: it replaces malloc. [reliability: G4]   test_oom [LSTM|GPT|ADDING|CLASSES|PAIRS [N
+ * [once|on]]] does one of the runs, or shows one case. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -18,7 +18,8 @@
 
 #include "ravel.h"
 
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+    *__libc_memalign(size_t, size_t);
 
 enum { SECONDS_EACH = 30, STEPS = 3 };
 #define TEXT "data: {path: text, train_fraction: 0.8}", "{size: 2, length: 6}"
@@ -30,19 +31,23 @@ static const struct {
 } kinds[] = {
     {"LSTM", "{decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 8}, embedding_dim: 4, dropout: 0.1}", TEXT},
     {"GPT", "{decoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}, dropout: 0.1}", TEXT},
-    {"ADDING", "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}, pooling: attention}", NUMBERS},
-    {"CLASSES", "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, embedding_dim: 4, pooling: mean}", ROWS},
-    {"PAIRS", "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, decoder: {type: rnn, cell: gru, "
-              "num_layers: 1, hidden_size: 4}, attention: {type: bahdanau}, embedding_dim: 4}", PAIRS},
+    {"ADDING", "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}, pooling: attention}",
+     NUMBERS},
+    {"CLASSES", "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, embedding_dim: 4, pooling: mean}",
+     ROWS},
+    {"PAIRS",
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, decoder: {type: rnn, cell: gru, "
+     "num_layers: 1, hidden_size: 4}, attention: {type: bahdanau}, embedding_dim: 4}",
+     PAIRS},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* Shared with the child, so that its end can be told when it crashes. */
 static struct fault {
-    int64_t at, count; /* at: the allocation to fail, counted from 1 */
+    int64_t at, count;   /* at: the allocation to fail, counted from 1 */
     int64_t validations; /* that failed, of all runs */
-    bool on;           /* and every later one */
-    char where[256];   /* the file and the offset of the code that met the first failure, for addr2line */
+    bool on;             /* and every later one */
+    char where[256];     /* the file and the offset of the code that met the first failure, for addr2line */
     uintptr_t offset;
     char message[17000];
 } * fault;
@@ -59,8 +64,8 @@ static bool ours(const Dl_info *info) {
     return true;
 }
 
-/* dladdr searches a library's symbols one by one, which took most of the time: what it said of a caller is kept, for the
- * later runs too, whose processes have the same addresses. */
+/* dladdr searches a library's symbols one by one, which took most of the time: what it said of a caller is kept, for
+ * the later runs too, whose processes have the same addresses. */
 static struct caller {
     uintptr_t address;
     bool ours;
@@ -150,7 +155,8 @@ static bool folder_ok(void) {
             rv_checkpoint_close(ck);
             continue;
         }
-        snprintf(fault->message, sizeof fault->message, "%s: %s", path, left ? "a temporary is left" : rv_error_message());
+        snprintf(fault->message, sizeof fault->message, "%s: %s", path,
+                 left ? "a temporary is left" : rv_error_message());
         ok = false;
     }
     if (d) closedir(d);
@@ -186,13 +192,14 @@ static int one(int kind, int64_t at, bool on) {
     int st;
     if (pid < 0 || waitpid(pid, &st, 0) != pid) return WRONG;
     if (WIFSIGNALED(st))
-        snprintf(fault->message, sizeof fault->message, "ended by signal %d%s", WTERMSIG(st), WTERMSIG(st) == SIGALRM ? ": it hangs" : "");
+        snprintf(fault->message, sizeof fault->message, "ended by signal %d%s", WTERMSIG(st),
+                 WTERMSIG(st) == SIGALRM ? ": it hangs" : "");
     return WIFEXITED(st) ? WEXITSTATUS(st) : WRONG;
 }
 
 static void show(int kind, int64_t at, bool on) {
-    fprintf(stderr, "%s, allocation %lld %s, asked for at %s+0x%jx: %s\n", kinds[kind].name, (long long)at, on ? "and all later" : "once", fault->where,
-            (uintmax_t)fault->offset, fault->message);
+    fprintf(stderr, "%s, allocation %lld %s, asked for at %s+0x%jx: %s\n", kinds[kind].name, (long long)at,
+            on ? "and all later" : "once", fault->where, (uintmax_t)fault->offset, fault->message);
 }
 
 /* Every N until a run needs fewer allocations. Returns the number of wrong ends. */
@@ -202,12 +209,14 @@ static int sweep(int kind, bool on) {
         result = one(kind, at, on);
         if (result == WRONG) show(kind, at, on), wrong++;
     }
-    printf("%s, %s: %lld allocations, %lld failed validations so far, %d wrong ends\n", kinds[kind].name, on ? "all from the Nth" : "the Nth",
-           (long long)fault->count, (long long)fault->validations, wrong);
+    printf("%s, %s: %lld allocations, %lld failed validations so far, %d wrong ends\n", kinds[kind].name,
+           on ? "all from the Nth" : "the Nth", (long long)fault->count, (long long)fault->validations, wrong);
     return wrong;
 }
 
-static void *shared_memory(size_t size) { return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); }
+static void *shared_memory(size_t size) {
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
 
 int main(int argc, char **argv) {
     fault = shared_memory(sizeof *fault);

@@ -34,19 +34,22 @@ static void check_svg(const char *svg, const char *end) {
         double x, y;
         box *b = &all[n++];
         cr_assert_lt(n, 400);
-        cr_assert_eq(sscanf(p, "<text class='%63[^']' x='%lf' y='%lf'>%255[^<]", class, &x, &y, b->text), 4, "%.80s", p);
+        cr_assert_eq(sscanf(p, "<text class='%63[^']' x='%lf' y='%lf'>%255[^<]", class, &x, &y, b->text), 4, "%.80s",
+                     p);
         const double width = rv__text_width(b->text) * (strstr(class, "head") ? 1.2 : 1);
         b->left = strstr(class, "mid") ? x - width / 2 : strstr(class, "end") ? x - width : x;
         b->right = b->left + width;
         b->top = y - 10, b->bottom = y + 2;
-        cr_assert(b->left > x0 - 3 && b->right < x0 + w + 3 && b->top >= y0 && b->bottom <= y0 + h, "'%s' leaves the picture: %g..%g of %g, %g..%g of %g", b->text, b->left,
-                  b->right, w, b->top, b->bottom, h);
+        cr_assert(b->left > x0 - 3 && b->right < x0 + w + 3 && b->top >= y0 && b->bottom <= y0 + h,
+                  "'%s' leaves the picture: %g..%g of %g, %g..%g of %g", b->text, b->left, b->right, w, b->top,
+                  b->bottom, h);
     }
     for (int i = 0; i < n; i++)
         for (int k = 0; k < i; k++)
-            cr_assert(all[i].right < all[k].left + 1 || all[k].right < all[i].left + 1 || all[i].bottom < all[k].top + 1 || all[k].bottom < all[i].top + 1,
-                      "'%s' (%g..%g, %g) and '%s' (%g..%g, %g) overlap", all[i].text, all[i].left, all[i].right, all[i].bottom, all[k].text, all[k].left, all[k].right,
-                      all[k].bottom);
+            cr_assert(all[i].right < all[k].left + 1 || all[k].right < all[i].left + 1 ||
+                          all[i].bottom < all[k].top + 1 || all[k].bottom < all[i].top + 1,
+                      "'%s' (%g..%g, %g) and '%s' (%g..%g, %g) overlap", all[i].text, all[i].left, all[i].right,
+                      all[i].bottom, all[k].text, all[k].left, all[k].right, all[k].bottom);
 }
 
 static void check_pictures(const char *page) {
@@ -91,25 +94,39 @@ static rv_chart_mark marks[6];
 static char names[MOST][40];
 
 static rv_chart random_chart(void) {
-    static const char *const mark_text[] = {"equal at 412", "best", "end of the budget", "2 threads: equal at 940", "x", "a rather long text about what happens here"};
-    static const char *const title[] = {"time of a step, forward and backward (ms)", "loss", NULL, "validation loss in bits per character, without the first hundred steps (bits)"};
-    rv_chart c = {.title = "A title that may be long enough for two lines, as those of files often are when they say everything", .x_label = title[below(4)], .y_label = title[below(4)]};
+    static const char *const mark_text[] = {"equal at 412",
+                                            "best",
+                                            "end of the budget",
+                                            "2 threads: equal at 940",
+                                            "x",
+                                            "a rather long text about what happens here"};
+    static const char *const title[] = {
+        "time of a step, forward and backward (ms)", "loss", NULL,
+        "validation loss in bits per character, without the first hundred steps (bits)"};
+    rv_chart c = {
+        .title = "A title that may be long enough for two lines, as those of files often are when they say everything",
+        .x_label = title[below(4)],
+        .y_label = title[below(4)]};
     c.x_log = below(2), c.y_log = below(2), c.y_from_zero = below(2), c.points = below(2), c.small = below(2);
     c.n_series = below(MOST + 1), c.n_marks = below(7);
-    const double scale = pow(10, below(40) - 20), from = pow(10, below(12) - 3), spread = pow(10, -below(6)), offset = below(2) ? 0 : 3 * scale;
+    const double scale = pow(10, below(40) - 20), from = pow(10, below(12) - 3), spread = pow(10, -below(6)),
+                 offset = below(2) ? 0 : 3 * scale;
     const bool doubled = below(4) == 0;
     for (int s = 0; s < c.n_series; s++) {
         const int n = below(6) ? below(POINTS + 1) : 1, letters = below(5) ? 2 + below(14) : 30;
         for (int i = 0; i < n; i++) {
             x[s][i] = doubled ? exp2(i % 20) : from * (i + 1);
-            y[s][i] = below(20) ? offset + scale * (1 + spread * uniform() + (below(2) ? s * 0.01 : 0)) : (double[]){NAN, INFINITY, 0, -scale}[below(4)];
+            y[s][i] = below(20) ? offset + scale * (1 + spread * uniform() + (below(2) ? s * 0.01 : 0))
+                                : (double[]){NAN, INFINITY, 0, -scale}[below(4)];
             low[s][i] = y[s][i] - scale * uniform(), high[s][i] = y[s][i] + scale * uniform();
         }
         for (int i = 0; i < letters; i++) names[s][i] = "abcilmWM 1+"[below(11)];
         names[s][0] = 'N', names[s][letters - 1] = 'Z', names[s][letters] = 0;
-        series[s] = (rv_series){names[s], s % RV_CHART_COLOURS, below(2), n, x[s], y[s], below(2) ? low[s] : NULL, high[s]};
+        series[s] =
+            (rv_series){names[s], s % RV_CHART_COLOURS, below(2), n, x[s], y[s], below(2) ? low[s] : NULL, high[s]};
     }
-    for (int i = 0; i < c.n_marks; i++) marks[i] = (rv_chart_mark){from * (1 + uniform() * POINTS), mark_text[i], below(3) - 1};
+    for (int i = 0; i < c.n_marks; i++)
+        marks[i] = (rv_chart_mark){from * (1 + uniform() * POINTS), mark_text[i], below(3) - 1};
     c.series = series, c.marks = marks;
     return c;
 }
@@ -145,7 +162,8 @@ Test(chart, texts_keep_apart) {
 Test(chart, equal_input_equal_bytes) {
     const rv_chart c = random_chart();
     char *a = draw(&c);
-    (void)(setlocale(LC_ALL, "de_DE.UTF-8") || setlocale(LC_ALL, "fr_FR.UTF-8")); /* where installed: with decimal commas */
+    (void)(setlocale(LC_ALL, "de_DE.UTF-8") ||
+           setlocale(LC_ALL, "fr_FR.UTF-8")); /* where installed: with decimal commas */
     char *b = draw(&c);
     cr_expect_str_eq(a, b);
     free(a);
@@ -153,12 +171,21 @@ Test(chart, equal_input_equal_bytes) {
 }
 
 Test(chart, few_and_no_values) {
-    const double one = 3, none = NAN, two[] = {1, 2}, huge[] = {-DBL_MAX, DBL_MAX}, tiny[] = {DBL_TRUE_MIN, DBL_MAX}, gap[] = {1, NAN, 2, NAN}, four[] = {1, 2, 3, 4};
-    const rv_series cases[] = {{"one", 0, false, 1, &one, &one, NULL, NULL}, {"none", 1, false, 1, &one, &none, NULL, NULL}, {"huge", 2, true, 2, two, huge, huge, huge},
-                               {"tiny", 3, false, 2, tiny, tiny, NULL, NULL}, {"", 4, false, 0, NULL, NULL, NULL, NULL},     {NULL, -1, false, 2, two, two, NULL, NULL}};
+    const double one = 3, none = NAN, two[] = {1, 2}, huge[] = {-DBL_MAX, DBL_MAX}, tiny[] = {DBL_TRUE_MIN, DBL_MAX},
+                 gap[] = {1, NAN, 2, NAN}, four[] = {1, 2, 3, 4};
+    const rv_series cases[] = {
+        {"one", 0, false, 1, &one, &one, NULL, NULL}, {"none", 1, false, 1, &one, &none, NULL, NULL},
+        {"huge", 2, true, 2, two, huge, huge, huge},  {"tiny", 3, false, 2, tiny, tiny, NULL, NULL},
+        {"", 4, false, 0, NULL, NULL, NULL, NULL},    {NULL, -1, false, 2, two, two, NULL, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int flags = 0; flags < 16; flags++) {
-            const rv_chart c = {.title = "t", .x_log = flags & 1, .y_log = flags & 2, .y_from_zero = flags & 4, .small = flags & 8, .n_series = 1, .series = &cases[i]};
+            const rv_chart c = {.title = "t",
+                                .x_log = flags & 1,
+                                .y_log = flags & 2,
+                                .y_from_zero = flags & 4,
+                                .small = flags & 8,
+                                .n_series = 1,
+                                .series = &cases[i]};
             char *page = draw(&c);
             check_pictures(page);
             keep_page(page);
@@ -171,7 +198,8 @@ Test(chart, few_and_no_values) {
     const rv_series gaps = {"gap", 0, false, 4, four, gap, NULL, NULL};
     const rv_chart c = {.title = "t", .n_series = 1, .series = &gaps, .small = true};
     char *page = draw(&c);
-    cr_expect(!strstr(page, "class='ln") && strstr(strstr(page, "<circle") + 1, "<circle"), "values between gaps are points");
+    cr_expect(!strstr(page, "class='ln") && strstr(strstr(page, "<circle") + 1, "<circle"),
+              "values between gaps are points");
     free(page);
 }
 
@@ -192,7 +220,12 @@ Test(chart, many_points_stay_small) {
 /* ---- a page of hostile texts ---- */
 
 Test(chart, page_is_well_formed) {
-    static const char *const bad[] = {"</svg><script>alert(1)</script>", "a&b <c> \"d\" 'e' ]]>", "\xff\xfe\xc3( \xed\xa0\x80 \x01\x02\x7f", "\xe6\x97\xa5\xe6\x9c\xac e\xcc\x81", "", "x\ny\tz"};
+    static const char *const bad[] = {"</svg><script>alert(1)</script>",
+                                      "a&b <c> \"d\" 'e' ]]>",
+                                      "\xff\xfe\xc3( \xed\xa0\x80 \x01\x02\x7f",
+                                      "\xe6\x97\xa5\xe6\x9c\xac e\xcc\x81",
+                                      "",
+                                      "x\ny\tz"};
     enum { N = sizeof bad / sizeof *bad };
     char *page;
     size_t size;
@@ -202,7 +235,13 @@ Test(chart, page_is_well_formed) {
         const double v[N] = {1, NAN, 0.5, -3, INFINITY, 0}, each[] = {1, 2, NAN};
         const rv_series s = {bad[i], i, false, N, v, v, v, v};
         const rv_chart_mark m = {1, bad[i], i - 1};
-        const rv_chart c = {.title = bad[i], .x_label = bad[i], .y_label = bad[i], .n_series = 1, .series = &s, .n_marks = 1, .marks = &m};
+        const rv_chart c = {.title = bad[i],
+                            .x_label = bad[i],
+                            .y_label = bad[i],
+                            .n_series = 1,
+                            .series = &s,
+                            .n_marks = 1,
+                            .marks = &m};
         rv_dot dots[N];
         for (int k = 0; k < N; k++) dots[k] = (rv_dot){bad[k], k, v[k], v[k] - 1, v[k] + 1, each, 3};
         rv_page_section(f, bad[i], bad[i]);
@@ -226,7 +265,8 @@ Test(chart, page_is_well_formed) {
 }
 
 Test(chart, numbers_stand_right) {
-    static const char *const cells[] = {"model", "loss", "time", "note", "LSTM", "1.25", "12 s", "3 seeds", "GRU", "–", "[1, 2]", "none"};
+    static const char *const cells[] = {"model", "loss",    "time", "note", "LSTM",   "1.25",
+                                        "12 s",  "3 seeds", "GRU",  "–",    "[1, 2]", "none"};
     char *page;
     size_t size;
     FILE *f = open_memstream(&page, &size);
@@ -309,17 +349,23 @@ static bool is_round(double v) {
 Test(chart, ticks_are_round) {
     for (int i = 0; i < 20000; i++) {
         const bool log = below(2), upright = below(2);
-        const double a = (log ? 1 : below(2) ? -1 : 1) * pow(10, 24 * uniform() - 12), b = fabs(a) * pow(10, 6 * uniform()), length = 120 + 600 * uniform();
+        const double a = (log        ? 1
+                          : below(2) ? -1
+                                     : 1) *
+                         pow(10, 24 * uniform() - 12),
+                     b = fabs(a) * pow(10, 6 * uniform()), length = 120 + 600 * uniform();
         rv__axis axis;
         rv__axis_range(&axis, a, b, log, below(2), 6);
         axis.from = upright ? length : 0, axis.to = upright ? 0 : length;
         rv__axis_ticks(&axis, upright, false);
         cr_assert_geq(axis.n, 1, "%g .. %g on %g px", a, b, length);
         for (int k = 0; k < axis.n; k++) {
-            cr_assert(axis.tick[k] >= axis.low - 1e-6 * fabs(axis.low) - 1e-6 * (axis.high - axis.low) && axis.tick[k] <= axis.high + 1e-6 * (axis.high - axis.low));
+            cr_assert(axis.tick[k] >= axis.low - 1e-6 * fabs(axis.low) - 1e-6 * (axis.high - axis.low) &&
+                      axis.tick[k] <= axis.high + 1e-6 * (axis.high - axis.low));
             if (k == 0) continue;
             const double step = axis.tick[k] - axis.tick[k - 1];
-            cr_assert(is_round(step) || (log && is_round(axis.tick[k]) && is_round(axis.tick[k - 1])), "%g after %g", axis.tick[k], axis.tick[k - 1]);
+            cr_assert(is_round(step) || (log && is_round(axis.tick[k]) && is_round(axis.tick[k - 1])), "%g after %g",
+                      axis.tick[k], axis.tick[k - 1]);
             cr_assert_str_neq(axis.label[k], axis.label[k - 1]);
         }
     }
@@ -329,9 +375,19 @@ Test(chart, numbers_for_people) {
     static const struct {
         double v, step, most;
         const char *text;
-    } cases[] = {{0, 1, 5, "0"},         {1500, 500, 2000, "1500"}, {1000, 1, 1e6, "1k"},      {1.5e6, 5e5, 2e6, "1.5M"},     {2e6, 5e5, 2e6, "2M"},
-                 {-0.5, 0.5, 1, "−0.5"}, {1, 0.5, 1, "1.0"},        {1e-6, 1e-6, 1, "10⁻⁶"},   {2e-6, 1e-6, 1e-5, "2·10⁻⁶"}, {1e-3, 1e-3, 1, "0.001"},
-                 {3e9, 1e9, 5e9, "3G"},  {1e15, 1e15, 1e15, "10¹⁵"}, {NAN, 1, 1, "–"}};
+    } cases[] = {{0, 1, 5, "0"},
+                 {1500, 500, 2000, "1500"},
+                 {1000, 1, 1e6, "1k"},
+                 {1.5e6, 5e5, 2e6, "1.5M"},
+                 {2e6, 5e5, 2e6, "2M"},
+                 {-0.5, 0.5, 1, "−0.5"},
+                 {1, 0.5, 1, "1.0"},
+                 {1e-6, 1e-6, 1, "10⁻⁶"},
+                 {2e-6, 1e-6, 1e-5, "2·10⁻⁶"},
+                 {1e-3, 1e-3, 1, "0.001"},
+                 {3e9, 1e9, 5e9, "3G"},
+                 {1e15, 1e15, 1e15, "10¹⁵"},
+                 {NAN, 1, 1, "–"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char out[RV__NUMBER];
         rv__number(out, cases[i].v, cases[i].step, cases[i].most);

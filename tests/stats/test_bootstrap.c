@@ -1,5 +1,5 @@
-/* Bootstrap intervals: their coverage on data whose truth is known, Student's intervals where those are exact, and tables of sample
- * sizes. */
+/* Bootstrap intervals: their coverage on data whose truth is known, Student's intervals where those are exact, and
+ * tables of sample sizes. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,9 +11,11 @@ static double mean_of(const double s[RV_SUMS]) { return s[0] / s[1]; }
 static const rv_corpus_metric mean_metric = {mean_of, -INFINITY, INFINITY};
 
 /* x[s][i] = mean + by_seed a_s + by_example b_i + noise e_si, all standard normal. */
-static double *make(int seeds, int64_t n, double mean, double by_seed, double by_example, double noise, uint64_t trial) {
+static double *make(int seeds, int64_t n, double mean, double by_seed, double by_example, double noise,
+                    uint64_t trial) {
     double *x = calloc((size_t)(seeds * n) * RV_SUMS, sizeof *x);
-    rv_rng a = rv_rng_make(trial, "seeds", 0), b = rv_rng_make(trial, "examples", 0), e = rv_rng_make(trial, "noise", 0);
+    rv_rng a = rv_rng_make(trial, "seeds", 0), b = rv_rng_make(trial, "examples", 0),
+           e = rv_rng_make(trial, "noise", 0);
     double *example = calloc((size_t)n, sizeof *example);
     for (int64_t i = 0; i < n; i++) example[i] = by_example * rv_rng_normal(&b);
     for (int s = 0; s < seeds; s++) {
@@ -56,7 +58,8 @@ Test(bootstrap, covers_the_truth_as_often_as_it_says) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double c = coverage(rows[i].seeds, rows[i].n, rows[i].by_seed, rows[i].by_example, rows[i].noise, 400);
-        cr_expect(c >= rows[i].least && c <= rows[i].most, "row %d: %d seeds, %lld examples: %.3f", (int)i, rows[i].seeds, (long long)rows[i].n, c);
+        cr_expect(c >= rows[i].least && c <= rows[i].most, "row %d: %d seeds, %lld examples: %.3f", (int)i,
+                  rows[i].seeds, (long long)rows[i].n, c);
         if (getenv("RAVEL_SHOW")) fprintf(stderr, "row %d: %d seeds: %.3f\n", (int)i, rows[i].seeds, c);
     }
 }
@@ -70,7 +73,8 @@ static double student_half(int n, const double *d) {
 }
 
 Test(bootstrap, is_the_paired_t_interval_where_that_is_exact) {
-    /* One seed, many examples: of differences of examples. Many seeds, no noise of examples: of differences of seeds. */
+    /* One seed, many examples: of differences of examples. Many seeds, no noise of examples: of differences of seeds.
+     */
     for (uint64_t trial = 0; trial < 5; trial++) {
         enum { N = 400 };
         double *a = make(1, N, 0.3, 0, 1, 0.2, trial), *b = make(1, N, 0, 0, 1, 0.2, trial + 100), d[N], p;
@@ -112,11 +116,12 @@ Test(bootstrap, pairs_examples) {
 
 Test(bootstrap, p_says_what_the_interval_says) {
     for (uint64_t trial = 0; trial < 60; trial++) {
-        double *a = make(5, 30, 0.02 * (double)trial, 0.3, 1, 0.3, trial), *b = make(5, 30, 0, 0.3, 1, 0.3, trial + 500), p;
+        double *a = make(5, 30, 0.02 * (double)trial, 0.3, 1, 0.3, trial),
+               *b = make(5, 30, 0, 0.3, 1, 0.3, trial + 500), p;
         rv_interval out;
         cr_assert_eq(rv_bootstrap_pair(5, 5, 30, a, b, &mean_metric, 0.9, 500, &out, &p), RV_OK);
         cr_assert(p > 0 && p <= 1);
-        cr_assert_eq(p < 0.1, out.low > 0 || out.high < 0, "p %g, [%g, %g]", p, out.low, out.high);
+        cr_assert_eq(p<0.1, out.low> 0 || out.high < 0, "p %g, [%g, %g]", p, out.low, out.high);
         free(a);
         free(b);
     }
@@ -172,7 +177,8 @@ Test(bootstrap, seeds_needed) {
     cr_expect(needed(0.001) > 7500000 && needed(0.001) < 8000000, "%lld", (long long)needed(0.001));
     cr_expect_eq(needed(0), -1);
     cr_expect_eq(rv_seeds_needed(1, (double[]){1}, 0.95), -1);
-    /* As good as no difference: sd / mean = 2 sqrt(2) 1000.5, and 7.86 times its square. It does not count up to there. */
+    /* As good as no difference: sd / mean = 2 sqrt(2) 1000.5, and 7.86 times its square. It does not count up to there.
+     */
     const double many = 8 * 1000.5 * 1000.5 * 7.86;
     cr_expect_float_eq((double)rv_seeds_needed(2, (double[]){1001, -1000}, 0.95) / many, 1, 0.005);
     cr_expect_eq(rv_seeds_needed(3, (double[]){1, 1, 1}, 0.95), 2);

@@ -5,17 +5,20 @@
 #include "base/rng.h"
 #include "stats/stats.h"
 
-static void near(double got, double want, double tolerance) { cr_expect(fabs(got - want) <= tolerance, "%.10g instead of %.10g", got, want); }
+static void near(double got, double want, double tolerance) {
+    cr_expect(fabs(got - want) <= tolerance, "%.10g instead of %.10g", got, want);
+}
 
 Test(stats_fit, student) {
     static const struct {
         double p;
         int degrees;
         double t;
-    } known[] = { /* printed tables */
-        {0.975, 1, 12.70620474}, {0.975, 2, 4.30265273}, {0.975, 3, 3.18244631}, {0.975, 5, 2.57058184}, {0.975, 10, 2.22813885},
-        {0.975, 30, 2.04227246}, {0.95, 4, 2.13184679},  {0.9, 7, 1.41492393},   {0.995, 20, 2.84533971}, {0.8, 9, 0.88340386},
-        {0.975, 1000, 1.96233908}, {0.5, 3, 0},
+    } known[] = {
+        /* printed tables */
+        {0.975, 1, 12.70620474}, {0.975, 2, 4.30265273},  {0.975, 3, 3.18244631},    {0.975, 5, 2.57058184},
+        {0.975, 10, 2.22813885}, {0.975, 30, 2.04227246}, {0.95, 4, 2.13184679},     {0.9, 7, 1.41492393},
+        {0.995, 20, 2.84533971}, {0.8, 9, 0.88340386},    {0.975, 1000, 1.96233908}, {0.5, 3, 0},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         near(rv_student_quantile(known[i].p, known[i].degrees), known[i].t, 1e-7);
@@ -40,7 +43,8 @@ Test(stats_fit, lines) {
     near(a, 1, 1e-12), near(b.value, 2, 1e-12), near(b.low, 2, 1e-12), near(b.high, 2, 1e-12);
     /* slope 0.8, residual variance 3.6 / 3 over Sxx = 10: 0.8 +- 3.18245 x 0.34641 */
     rv_line_fit(5, x, rough, 0.95, &a, &b);
-    near(a, 0.6, 1e-12), near(b.value, 0.8, 1e-12), near(b.low, 0.8 - 3.18244631 * sqrt(0.12), 1e-7), near(b.high, 0.8 + 3.18244631 * sqrt(0.12), 1e-7);
+    near(a, 0.6, 1e-12), near(b.value, 0.8, 1e-12), near(b.low, 0.8 - 3.18244631 * sqrt(0.12), 1e-7),
+        near(b.high, 0.8 + 3.18244631 * sqrt(0.12), 1e-7);
     rv_line_fit(2, x, exact, 0.95, &a, &b);
     near(b.value, 2, 1e-12);
     cr_expect(isnan(b.low) && isnan(b.high));
@@ -88,9 +92,11 @@ static void powers(double scale, double exponent, double out[LENGTHS]) {
 
 Test(stats_fit, which_costs_less) {
     int sign[4];
-    const double ratio[4 * 4] = {-0.1, -0.11, -0.1, -0.09, 0.1, -0.1, 0.12, -0.11, 0.3, 0.31, NAN, 0.3, 0.5, NAN, NAN, NAN};
+    const double ratio[4 * 4] = {-0.1, -0.11, -0.1, -0.09, 0.1, -0.1, 0.12, -0.11,
+                                 0.3,  0.31,  NAN,  0.3,   0.5, NAN,  NAN,  NAN};
     rv_cost_signs(4, 4, ratio, 0.01, sign);
-    cr_expect(sign[0] == -1 && sign[1] == 0 && sign[2] == 1 && sign[3] == 0, "%d %d %d %d", sign[0], sign[1], sign[2], sign[3]);
+    cr_expect(sign[0] == -1 && sign[1] == 0 && sign[2] == 1 && sign[3] == 0, "%d %d %d %d", sign[0], sign[1], sign[2],
+              sign[3]);
 }
 
 /* Two measurements of one program: its processes differ, some by far, and yet hardly a comparison may tell anything. */
@@ -127,7 +133,8 @@ Test(stats_fit, crossings) {
     at = cross(above, line, 0, 1, &a_below);
     cr_expect(isnan(at.value) && !a_below);
     /* touching is not crossing; equal at one length and the other way round behind it is */
-    double touch[LENGTHS] = {2, 2, 1, 2, 2, 2}, flat[LENGTHS] = {1, 1, 1, 1, 1, 1}, through[LENGTHS] = {0.5, 0.5, 1, 2, 2, 2};
+    double touch[LENGTHS] = {2, 2, 1, 2, 2, 2}, flat[LENGTHS] = {1, 1, 1, 1, 1, 1},
+           through[LENGTHS] = {0.5, 0.5, 1, 2, 2, 2};
     at = cross(touch, flat, 0, 1, &a_below);
     cr_expect(isnan(at.value) && !a_below);
     at = cross(through, flat, 0, 1, &a_below);
@@ -185,7 +192,8 @@ Test(stats_fit, serial_share) {
     for (int i = 0; i <= TIMES; i++) {
         rv_rng rng = rv_rng_make(4, "share", (uint64_t)i);
         const double noise = i ? 0.03 : 0;
-        for (int k = 0; k < THREADS * REPEATS; k++) ms[k] = 20 * (0.25 + 0.75 / threads[k / REPEATS]) * exp(noise * rv_rng_normal(&rng));
+        for (int k = 0; k < THREADS * REPEATS; k++)
+            ms[k] = 20 * (0.25 + 0.75 / threads[k / REPEATS]) * exp(noise * rv_rng_normal(&rng));
         ms[REPEATS + 1] = NAN; /* a repeat that was not made */
         cr_assert_eq(rv_serial_share(THREADS, threads, REPEATS, ms, 0.95, 400, &s), RV_OK);
         if (!i) near(s.value, 0.25, 1e-12), near(s.low, 0.25, 1e-12), near(s.high, 0.25, 1e-12);

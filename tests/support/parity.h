@@ -36,8 +36,8 @@ static void parity_close(const parity *p, const rv_real *got, int64_t from, int6
     double rtol = exact ? p->rtol : 1e-5, atol = exact ? 1e-10 : strstr(part, "final") ? 1e-4 : 1e-5;
     double *want = rv_ref_read(p->file, path, NULL, NULL);
     for (int64_t i = from; i < to; i++)
-        cr_assert(fabs((double)got[i] - want[i]) <= atol + rtol * fabs(want[i]), "%s[%lld] is %.12g, PyTorch has %.12g", path, (long long)i, (double)got[i],
-                  want[i]);
+        cr_assert(fabs((double)got[i] - want[i]) <= atol + rtol * fabs(want[i]), "%s[%lld] is %.12g, PyTorch has %.12g",
+                  path, (long long)i, (double)got[i], want[i]);
     free(want);
 }
 
@@ -99,8 +99,8 @@ static void parity_train(const parity *p) {
     parity_close(p, norms, 0, PARITY_STEPS, "f64/norm");
     for (int i = 0; i < ps->n; i++) {
         int64_t n = rv_numel(&ps->p[i]->t);
-        /* A bias of the keys moves all scores of a row alike, so its gradient is 0 but for rounding, and Adam makes a full
-         * step of any rounding: there is nothing to agree on. It is the middle third. */
+        /* A bias of the keys moves all scores of a row alike, so its gradient is 0 but for rounding, and Adam makes a
+         * full step of any rounding: there is nothing to agree on. It is the middle third. */
         bool has_keys = strstr(ps->p[i]->name, "in_proj_bias") != NULL;
         snprintf(part, sizeof part, "f64/final/%s", ps->p[i]->name);
         parity_close(p, ps->p[i]->t.x, 0, has_keys ? n / 3 : n, part);

@@ -14,10 +14,13 @@
 #include "train/run_state.h"
 #include "train/task_private.h"
 
-static const char gpt[] = "name: t\nseed: 3\ndata: {path: text}\nmodel: {decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}}\n"
-                          "train: {batch: {size: 3, length: 10}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}\n";
+static const char gpt[] =
+    "name: t\nseed: 3\ndata: {path: text}\nmodel: {decoder: {type: transformer, num_layers: 2, num_heads: 2, "
+    "hidden_size: 24}}\n"
+    "train: {batch: {size: 3, length: 10}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}\n";
 static const char translation[] =
-    "name: t\nseed: 3\ntask: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 20}\ntokenizer: {type: char}\n"
+    "name: t\nseed: 3\ntask: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 20}\ntokenizer: "
+    "{type: char}\n"
     "model:\n  encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}\n"
     "  decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}\n"
     "train: {batch: {size: 90}, max_steps: 2, optimizer: {type: adam, lr: 1e-2}, validate_every: 2}\n";
@@ -42,16 +45,19 @@ static rv_model_config translation_model_of(const rv_config *c, int64_t position
 }
 
 Test(ablations, reach_the_model) {
-    static const char *const over[] = {"model.decoder.attention_scale=none", "model.decoder.norm=none", "model.decoder.residual=false"};
+    static const char *const over[] = {"model.decoder.attention_scale=none", "model.decoder.norm=none",
+                                       "model.decoder.residual=false"};
     rv_config *c = parse(gpt, 0, NULL);
     rv_transformer_config t = language_model_of(c).decoder.transformer;
     cr_expect(!t.unscaled && t.norm == RV_NORM_PRE && t.final_norm && !t.no_residual && t.scale_residual);
     rv_config_destroy(c);
     c = parse(gpt, 3, over);
     t = language_model_of(c).decoder.transformer;
-    cr_expect(t.unscaled && t.norm == RV_NORM_NONE && !t.final_norm && t.no_residual && !t.scale_residual && t.mask == RV_MASK_BEFORE);
+    cr_expect(t.unscaled && t.norm == RV_NORM_NONE && !t.final_norm && t.no_residual && !t.scale_residual &&
+              t.mask == RV_MASK_BEFORE);
     rv_config_destroy(c);
-    c = parse(translation, 1, (const char *const[]){"model.encoder={attention_scale: none, norm: none, residual: false}"});
+    c = parse(translation, 1,
+              (const char *const[]){"model.encoder={attention_scale: none, norm: none, residual: false}"});
     rv_model_config s = translation_model_of(c, 20);
     t = s.encoder.transformer;
     cr_expect(t.unscaled && t.norm == RV_NORM_NONE && !t.final_norm && t.no_residual);
@@ -69,12 +75,15 @@ Test(ablations, reach_the_model) {
         c = parse(gpt, 1, (const char *const[]){text});
         cr_expect_eq(language_model_of(c).decoder.transformer.mask, masks[i].place);
         rv_config_destroy(c);
-        cr_expect_eq(rv_config_parse("test.yaml", translation, sizeof translation - 1, 1, (const char *const[]){text}, &c), RV_EUSAGE);
+        cr_expect_eq(
+            rv_config_parse("test.yaml", translation, sizeof translation - 1, 1, (const char *const[]){text}, &c),
+            RV_EUSAGE);
     }
 }
 
 Test(ablations, positions_of_the_encoder_alone) {
-    rv_config *c = parse(translation, 2, (const char *const[]){"model.encoder.position=none", "model.position=learned"});
+    rv_config *c =
+        parse(translation, 2, (const char *const[]){"model.encoder.position=none", "model.position=learned"});
     rv_model_config s = translation_model_of(c, 20);
     cr_expect(s.encoder.input.position == RV_POSITION_NONE && s.decoder.input.position == RV_POSITION_LEARNED);
     rv_config_destroy(c);
@@ -115,17 +124,20 @@ Test(ablations, old_checkpoints_still_belong_to_their_experiment) {
     char folder[] = "/tmp/ravel-test-XXXXXX";
     cr_assert(mkdtemp(folder));
     for (int i = 0; i < 2; i++) {
-        rv_config *c = parse(texts[i], 0, NULL), *changed = parse(texts[i], 1, (const char *const[]){"model.decoder.residual=false"});
+        rv_config *c = parse(texts[i], 0, NULL),
+                  *changed = parse(texts[i], 1, (const char *const[]){"model.decoder.residual=false"});
         char *resolved = rv_config_resolved(c), *old = without(resolved, later);
         cr_assert_lt(strlen(old) + 40, strlen(resolved), "%s", old);
         rv_checkpoint *ck = save(folder, "old", old);
         cr_expect_eq(rv_run_check_config(c, ck), RV_OK, "%s", rv_error_message());
         cr_expect_eq(rv_run_check_config(changed, ck), RV_ECKPT);
-        cr_expect(strstr(rv_error_message(), "model.decoder.residual true (the experiment says false)"), "%s", rv_error_message());
+        cr_expect(strstr(rv_error_message(), "model.decoder.residual true (the experiment says false)"), "%s",
+                  rv_error_message());
         rv_checkpoint_close(ck);
         ck = save(folder, "foreign", "name: t\nnever_heard_of: 3\n");
         cr_expect_eq(rv_run_check_config(c, ck), RV_ECKPT);
-        cr_expect(strstr(rv_error_message(), "not of this version") && strstr(rv_error_message(), "never_heard_of"), "%s", rv_error_message());
+        cr_expect(strstr(rv_error_message(), "not of this version") && strstr(rv_error_message(), "never_heard_of"),
+                  "%s", rv_error_message());
         rv_checkpoint_close(ck);
         free(resolved), free(old);
         rv_config_destroy(c), rv_config_destroy(changed);
@@ -166,12 +178,17 @@ static void free_model(model *m) {
 
 /* A right model, dropout and all: what it claims is what it does. Texts longer and shorter than the windows. */
 Test(ablations, honest_loss_of_a_right_model_is_its_loss) {
-    static const char *const rnn = "model=!replace {decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 24}, dropout: 0.3}";
+    static const char *const rnn =
+        "model=!replace {decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 24}, dropout: 0.3}";
     static const struct {
         const char *overrides[2];
         int64_t n;
         int64_t tokens;
-    } rows[] = {{{"model.dropout=0.3", "model.init.std=0.4"}, 1000, 160}, {{"model.position=none", "model.init.std=0.4"}, 87, 80}, {{rnn, "seed=4"}, 500, 160}, {{rnn, "seed=4"}, 6, 5}, {{"seed=2", "seed=2"}, 2, 1}};
+    } rows[] = {{{"model.dropout=0.3", "model.init.std=0.4"}, 1000, 160},
+                {{"model.position=none", "model.init.std=0.4"}, 87, 80},
+                {{rnn, "seed=4"}, 500, 160},
+                {{rnn, "seed=4"}, 6, 5},
+                {{"seed=2", "seed=2"}, 2, 1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         model m = make_model(2, rows[i].overrides);
         int32_t *ids = random_ids(rows[i].n, 11);
@@ -179,15 +196,17 @@ Test(ablations, honest_loss_of_a_right_model_is_its_loss) {
         cr_assert(!rv_model_sees_future(m.lm));
         cr_assert_eq(rv_honest_loss_measure(m.tape, m.lm, ids, rows[i].n, 10, &h), RV_OK, "%s", rv_error_message());
         cr_assert_eq(h.tokens, rows[i].tokens, "row %d: %d", (int)i, (int)h.tokens);
-        cr_assert_float_eq(h.honest, h.claimed, sizeof(rv_real) == 8 ? 1e-12 : 2e-6, "row %d: %.9g and %.9g", (int)i, h.honest, h.claimed);
+        cr_assert_float_eq(h.honest, h.claimed, sizeof(rv_real) == 8 ? 1e-12 : 2e-6, "row %d: %.9g and %.9g", (int)i,
+                           h.honest, h.claimed);
         cr_assert_gt(h.claimed, 1);
         free(ids);
         free_model(&m);
     }
 }
 
-/* Text of 11 symbols thrown with a die: no model can be better than ln 11 = 2.40, and one that seems to be has seen the future.
- * Without a mask it claims 0.25 and gets 5.4; with a mask after the softmax it still claims 1.8, and gets 3.0. */
+/* Text of 11 symbols thrown with a die: no model can be better than ln 11 = 2.40, and one that seems to be has seen the
+ * future. Without a mask it claims 0.25 and gets 5.4; with a mask after the softmax it still claims 1.8, and gets 3.0.
+ */
 Test(ablations, without_the_right_mask_the_loss_is_a_lie) {
     enum { B = 16, T = 10, N = 20000, STEPS = 300 };
     static const char *const masks[] = {"before_softmax", "after_softmax", "none"};
@@ -249,8 +268,8 @@ static int32_t next_of(model *m, const int32_t *ids, int64_t n) {
     return best;
 }
 
-/* Each token from all that is there before it; when the positions (10) are used up, from the latest half of it. The model with
- * the right mask, which writes with a cache, does the same. */
+/* Each token from all that is there before it; when the positions (10) are used up, from the latest half of it. The
+ * model with the right mask, which writes with a cache, does the same. */
 Test(ablations, writing_runs_on_whole_prefixes) {
     enum { PROMPT = 3, LENGTH = 12 };
     static const char *const masks[] = {"before_softmax", "after_softmax", "none"};
@@ -311,11 +330,14 @@ static double translation_loss(const char *override, bool shuffled) {
 
 /* Without positions the encoder is blind to order, and a decoder with positions cannot make up for it. */
 Test(ablations, without_positions_the_encoder_is_blind_to_order) {
-    static const char *const blind[] = {"model.encoder.position=none", "model.position=none"}, *const seeing[] = {"seed=1", "model.position=learned"};
+    static const char *const blind[] = {"model.encoder.position=none", "model.position=none"},
+                             *const seeing[] = {"seed=1", "model.position=learned"};
     for (int i = 0; i < 2; i++) {
         double plain = translation_loss(blind[i], false), shuffled = translation_loss(blind[i], true);
-        cr_expect_float_eq(plain, shuffled, sizeof(rv_real) == 8 ? 1e-12 : 2e-6, "%s: %.9g, shuffled %.9g", blind[i], plain, shuffled);
-        cr_expect_gt(fabs(translation_loss(seeing[i], false) - translation_loss(seeing[i], true)), 1e-3, "%s", seeing[i]);
+        cr_expect_float_eq(plain, shuffled, sizeof(rv_real) == 8 ? 1e-12 : 2e-6, "%s: %.9g, shuffled %.9g", blind[i],
+                           plain, shuffled);
+        cr_expect_gt(fabs(translation_loss(seeing[i], false) - translation_loss(seeing[i], true)), 1e-3, "%s",
+                     seeing[i]);
     }
 }
 

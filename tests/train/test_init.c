@@ -358,8 +358,8 @@ Test(init, an_output_layer_of_classes) {
     rv_checkpoint_close(a), rv_checkpoint_close(b);
     fails(classifier, more[2], "{from: a, take: head}", RV_ECKPT,
           "a/best.h5: head.weight is of other classes than this run's; take parts without the output layer");
-    fails(classifier, "task: classification\nmetrics: [loss]\ndata: {path: two}\n", "{from: a, take: encoder.embedding}",
-          RV_ECKPT,
+    fails(classifier, "task: classification\nmetrics: [loss]\ndata: {path: two}\n",
+          "{from: a, take: encoder.embedding}", RV_ECKPT,
           "a/best.h5: encoder.embedding.weight is of another vocabulary than this run's (vocab, from line 1 on); with "
           "tokenizer.from a this run has the same one, or take parts without embeddings and output layer");
 }

@@ -15,11 +15,14 @@
 enum { STEPS = 50 };
 
 #define LANGUAGE_MODEL "data: {path: text, train_fraction: 0.8}"
-#define TRANSLATION                                                                                                                          \
-    "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 20}\ntokenizer: {type: char}\nmetrics: [loss, bleu, chrf, accuracy]\n" \
+#define TRANSLATION                                                                                                    \
+    "task: translation\ndata: {train: train.tsv, valid: valid.tsv, max_length: 20}\ntokenizer: {type: "                \
+    "char}\nmetrics: [loss, bleu, chrf, accuracy]\n"                                                                   \
     "decode: {beam_size: 2, max_length_ratio: 1}"
 #define PAIRS "{size: 90}"
-#define REGRESSION "task: regression\ndata: {generator: adding, min_length: 4, max_length: 12, valid_examples: 20}\nmetrics: [loss, mse]"
+#define REGRESSION                                                                                                     \
+    "task: regression\ndata: {generator: adding, min_length: 4, max_length: 12, valid_examples: 20}\nmetrics: [loss, " \
+    "mse]"
 
 #define CLASSIFICATION                                                                                                 \
     "task: classification\ndata: {path: rows, max_length: 7}\ntokenizer: {type: word}\nmetrics: [loss, accuracy, f1]"
@@ -27,31 +30,52 @@ enum { STEPS = 50 };
 static const struct {
     const char *name, *task, *model, *batch, *train;
 } kinds[] = {
-    {"rnn", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: rnn, num_layers: 1, hidden_size: 24}, embedding_dim: 12}", "{size: 3, length: 10}", ""},
-    {"lstm", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: shuffled}", ""},
-    {"gru", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.1}", "{size: 3, length: 10}", ""},
-    {"carried", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}", "{size: 3, length: 10, sampling: contiguous}", ""},
-    {"gpt", LANGUAGE_MODEL, "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, dropout: 0.1}", "{size: 3, length: 10, sampling: shuffled}", ""},
+    {"rnn", LANGUAGE_MODEL, "{decoder: {type: rnn, cell: rnn, num_layers: 1, hidden_size: 24}, embedding_dim: 12}",
+     "{size: 3, length: 10}", ""},
+    {"lstm", LANGUAGE_MODEL,
+     "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}",
+     "{size: 3, length: 10, sampling: shuffled}", ""},
+    {"gru", LANGUAGE_MODEL,
+     "{decoder: {type: rnn, cell: gru, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.1}",
+     "{size: 3, length: 10}", ""},
+    {"carried", LANGUAGE_MODEL,
+     "{decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, embedding_dim: 12, dropout: 0.2}",
+     "{size: 3, length: 10, sampling: contiguous}", ""},
+    {"gpt", LANGUAGE_MODEL,
+     "{decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, dropout: 0.1}",
+     "{size: 3, length: 10, sampling: shuffled}", ""},
     {"bottleneck", TRANSLATION,
-     "{encoder: {type: rnn, cell: lstm, bidirectional: false, num_layers: 2, hidden_size: 20}, decoder: {type: rnn, cell: lstm, num_layers: 2, hidden_size: 20}, "
-     "context: first_step, bridge: copy, embedding_dim: 12, dropout: 0.1}", PAIRS, "  label_smoothing: 0.05\n"},
+     "{encoder: {type: rnn, cell: lstm, bidirectional: false, num_layers: 2, hidden_size: 20}, decoder: {type: rnn, "
+     "cell: lstm, num_layers: 2, hidden_size: 20}, "
+     "context: first_step, bridge: copy, embedding_dim: 12, dropout: 0.1}",
+     PAIRS, "  label_smoothing: 0.05\n"},
     {"bahdanau", TRANSLATION,
-     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, gru_reset: before, num_layers: 1, hidden_size: 20}, "
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 12}, decoder: {type: rnn, cell: gru, gru_reset: "
+     "before, num_layers: 1, hidden_size: 20}, "
      "attention: {type: bahdanau, size: 12}, bridge: reverse, readout: maxout, embedding_dim: 12, dropout: 0.1}",
-     "{size: 6, type: sentences, bucketing: false}", "  label_smoothing: 0.1\n  scheduled_sampling: {probability: 0.3, warmup_steps: 20}\n"},
+     "{size: 6, type: sentences, bucketing: false}",
+     "  label_smoothing: 0.1\n  scheduled_sampling: {probability: 0.3, warmup_steps: 20}\n"},
     {"luong", TRANSLATION,
-     "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}, decoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 20}, "
-     "attention: {type: luong, score: general, window: 3}, embedding_dim: 12, dropout: 0.1}", PAIRS, "  label_smoothing: 0.05\n"},
+     "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}, decoder: {type: rnn, cell: lstm, "
+     "num_layers: 1, hidden_size: 20}, "
+     "attention: {type: luong, score: general, window: 3}, embedding_dim: 12, dropout: 0.1}",
+     PAIRS, "  label_smoothing: 0.05\n"},
     {"transformer", TRANSLATION,
-     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, "
-     "embedding_dim: 24, dropout: 0.1, tie_embeddings: all}", PAIRS, "  label_smoothing: 0.1\n"},
+     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 24}, decoder: {type: transformer, "
+     "num_layers: 2, num_heads: 2, hidden_size: 24}, "
+     "embedding_dim: 24, dropout: 0.1, tie_embeddings: all}",
+     PAIRS, "  label_smoothing: 0.1\n"},
     {"pooling", REGRESSION,
-     "{encoder: {type: rnn, cell: lstm, bidirectional: true, num_layers: 2, hidden_size: 12}, pooling: attention, dropout: 0.1, init: {recurrent: orthogonal}}", "{size: 3}", ""},
+     "{encoder: {type: rnn, cell: lstm, bidirectional: true, num_layers: 2, hidden_size: 12}, pooling: attention, "
+     "dropout: 0.1, init: {recurrent: orthogonal}}",
+     "{size: 3}", ""},
     {"regression", REGRESSION,
-     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 12}, position: learned, pooling: mean, dropout: 0.1}", "{size: 3}",
-     "  early_stopping: {metric: mse, patience: 100}\n"},
+     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 12}, position: learned, pooling: mean, "
+     "dropout: 0.1}",
+     "{size: 3}", "  early_stopping: {metric: mse, patience: 100}\n"},
     {"classes", CLASSIFICATION,
-     "{encoder: {type: rnn, cell: gru, bidirectional: true, num_layers: 1, hidden_size: 12}, embedding_dim: 12, pooling: attention, dropout: 0.2}",
+     "{encoder: {type: rnn, cell: gru, bidirectional: true, num_layers: 1, hidden_size: 12}, embedding_dim: 12, "
+     "pooling: attention, dropout: 0.2}",
      "{size: 6}", "  label_smoothing: 0.1\n  early_stopping: {metric: f1, patience: 100}\n"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -116,7 +140,8 @@ static rv_status train(int k, const char *run, int threads, int stop) {
                      "  lr_scheduler: {type: plateau, patience: 0, warmup_steps: 5}\n"
                      "  clip_grad_norm: 1\n  validate_every: %d\n%s"
                      "checkpoint: {dir: %s/%s, every: 20, keep_last: 2, keep_best: 1}\nruntime: {threads: %d}\n",
-                     kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, STEPS, *kinds[k].train ? 25 : 10, kinds[k].train, folder, run, threads);
+                     kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, STEPS, *kinds[k].train ? 25 : 10,
+                     kinds[k].train, folder, run, threads);
     rv_config *config;
     rv_status status = rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config);
     cr_assert_eq(status, RV_OK, "%s", rv_error_message());

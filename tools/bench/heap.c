@@ -11,7 +11,8 @@
 void rv__heap_begin(void) {}
 rv_heap_use rv__heap_end(void) { return (rv_heap_use){.counted = false}; }
 #else
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+    *__libc_memalign(size_t, size_t);
 
 static bool counting;
 static rv_heap_use use;

@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 typedef struct {
-    bool counted;    /* false in a build with a sanitizer, which has a malloc of its own */
-    int64_t calls;   /* malloc, calloc, realloc, aligned_alloc, memalign, posix_memalign, by all threads */
-    int64_t bytes;   /* they asked for */
-    int64_t openmp;  /* of further calls, by libgomp: it makes a team anew when the number of threads changes */
+    bool counted;   /* false in a build with a sanitizer, which has a malloc of its own */
+    int64_t calls;  /* malloc, calloc, realloc, aligned_alloc, memalign, posix_memalign, by all threads */
+    int64_t bytes;  /* they asked for */
+    int64_t openmp; /* of further calls, by libgomp: it makes a team anew when the number of threads changes */
 } rv_heap_use;
 
 void rv__heap_begin(void);

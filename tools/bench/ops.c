@@ -47,15 +47,16 @@ static rv_status bench_sample(rv_tape *tape, FILE *out, const rv_op *op, int k, 
         if (i >= 0) forward[i] = middle - begin, backward[i] = now_us() - start;
     }
     rv_free(dy);
-    if (*more) fprintf(out, "%-16s %6d %9lld %12.1f %12.1f\n", op->name, k, (long long)n, median(forward), median(backward));
+    if (*more)
+        fprintf(out, "%-16s %6d %9lld %12.1f %12.1f\n", op->name, k, (long long)n, median(forward), median(backward));
     return rv_tape_status(tape);
 }
 
 rv_status rv__bench_ops(FILE *out) {
     rv_tape *tape = rv_tape_create();
     if (!tape) return RV_ENOMEM;
-    fprintf(out, "%s, %d threads; medians of %d, microseconds\n%-16s %6s %9s %12s %12s\n", rv_k()->isa, rv_threads(), REPEATS, "op", "sample", "elements",
-            "forward", "backward");
+    fprintf(out, "%s, %d threads; medians of %d, microseconds\n%-16s %6s %9s %12s %12s\n", rv_k()->isa, rv_threads(),
+            REPEATS, "op", "sample", "elements", "forward", "backward");
     rv_status s = RV_OK;
     for (int i = 0; s == RV_OK && rv_ops[i]; i++) {
         bool more = true;

@@ -6,8 +6,9 @@
 
 #include "base/status.h"
 
-/** Print one line per op and sample case: elements of the output, and the median microseconds of the forward pass (which
- *  records) and of backward, with the threads and the instruction set in use. Errors: RV_ENOMEM, or the op's own. */
+/** Print one line per op and sample case: elements of the output, and the median microseconds of the forward pass
+ * (which records) and of backward, with the threads and the instruction set in use. Errors: RV_ENOMEM, or the op's own.
+ */
 rv_status rv__bench_ops(FILE *out);
 
 #endif

@@ -18,9 +18,12 @@ struct rv_peer {
 };
 
 static rv_status gone(const rv_peer *p) {
-    if (p->kind == RV_PEER_RAVEL) return rv_error(RV_EINTERNAL, "the process that ran the workload ended early; what it said is above");
-    return rv_error(RV_EUSAGE, "the PyTorch peer ended early; is PyTorch there? (Debian: apt-get install python3-torch libopenblas0-openmp; "
-                               "or set PYTHON to an interpreter that has torch)");
+    if (p->kind == RV_PEER_RAVEL)
+        return rv_error(RV_EINTERNAL, "the process that ran the workload ended early; what it said is above");
+    return rv_error(
+        RV_EUSAGE,
+        "the PyTorch peer ended early; is PyTorch there? (Debian: apt-get install python3-torch libopenblas0-openmp; "
+        "or set PYTHON to an interpreter that has torch)");
 }
 
 static rv_status answer(rv_peer *p, json_t **out) {
@@ -35,7 +38,8 @@ static void child(rv_peer_kind kind, const char *workload, int threads, bool tin
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     if (kind == RV_PEER_RAVEL) {
-        execl("/proc/self/exe", "ravel", "bench", workload, "--threads", t, "--serve", tiny ? "--tiny" : NULL, (char *)NULL);
+        execl("/proc/self/exe", "ravel", "bench", workload, "--threads", t, "--serve", tiny ? "--tiny" : NULL,
+              (char *)NULL);
         fprintf(stderr, "ravel: cannot start itself: %s\n", strerror(errno));
         _exit(127);
     }
@@ -63,7 +67,8 @@ rv_status rv__peer_start(rv_peer_kind kind, const char *workload, int threads, b
     close(up[1]);
     p->to = fdopen(down[1], "w");
     p->from = fdopen(up[0], "r");
-    rv_status status = p->pid > 0 && p->to && p->from ? answer(p, &p->about) : rv_error(RV_EINTERNAL, "fork: %s", strerror(errno));
+    rv_status status =
+        p->pid > 0 && p->to && p->from ? answer(p, &p->about) : rv_error(RV_EINTERNAL, "fork: %s", strerror(errno));
     if (status != RV_OK) {
         rv__peer_stop(p);
         return status;
@@ -85,7 +90,8 @@ rv_status rv__peer_steps(rv_peer *p, int n, json_t **out) {
 
 void rv__peer_stop(rv_peer *p) {
     if (p->to) fclose(p->to); /* the end of its input ends the peer */
-    while (p->from && fgetc(p->from) != EOF) {}
+    while (p->from && fgetc(p->from) != EOF) {
+    }
     if (p->from) fclose(p->from);
     if (p->pid > 0) waitpid(p->pid, NULL, 0);
     json_decref(p->about);

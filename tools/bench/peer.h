@@ -9,8 +9,8 @@
 
 typedef enum { RV_PEER_RAVEL, RV_PEER_PYTORCH } rv_peer_kind;
 typedef struct rv_peer rv_peer;
-/* Start it on a workload; waits until it is ready. PyTorch runs in $PYTHON, or Debian's python3; RV_EUSAGE with the remedy
- * when it is missing. */
+/* Start it on a workload; waits until it is ready. PyTorch runs in $PYTHON, or Debian's python3; RV_EUSAGE with the
+ * remedy when it is missing. */
 rv_status rv__peer_start(rv_peer_kind kind, const char *workload, int threads, bool tiny, rv_peer **out);
 /* What it said of itself when it was ready; the peer's. */
 const json_t *rv__peer_about(const rv_peer *p);

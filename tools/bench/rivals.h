@@ -7,8 +7,9 @@
 enum { RV_RIVALS = 3 };
 typedef struct {
     const char *name;
-    char about[96];                   /* version and the kernels it chose */
-    void (*gemm)(const rv_gemm *g);   /* c = op(a) op(b), the other fields being at their defaults; one product of a batch */
+    char about[96]; /* version and the kernels it chose */
+    void (*gemm)(
+        const rv_gemm *g); /* c = op(a) op(b), the other fields being at their defaults; one product of a batch */
 } rv_rival;
 
 /* Those that are installed; returns how many. */

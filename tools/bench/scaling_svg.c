@@ -32,13 +32,23 @@ rv_status rv__scaling_svg(const rv_scaling *s, const char *path) {
         for (int t = 0; t < s->n_threads; t++) {
             name(&texts[t], s->threads[t], s->cross[t]);
             for (int l = 0; l < RV_SCALING_LAYERS; l++)
-                series[t * RV_SCALING_LAYERS + l] = (rv_series){texts[t].line[l], 1 - l, t == 0 && s->n_threads > 1, measured, lengths, s->ms[t][l], NULL, NULL};
+                series[t * RV_SCALING_LAYERS + l] = (rv_series){
+                    texts[t].line[l], 1 - l, t == 0 && s->n_threads > 1, measured, lengths, s->ms[t][l], NULL, NULL};
             if (s->cross[t] > 0) marks[n_marks++] = (rv_chart_mark){s->cross[t], texts[t].crossing, -1};
         }
         char title[120];
-        snprintf(title, sizeof title, "One layer, %lld wide, batches of %lld: LSTM and causal self-attention", (long long)s->width, (long long)s->batch);
-        status = rv_chart_file(path, &(rv_chart){.title = title, .x_label = "length of the sequence", .y_label = "time of a step, forward and backward (ms)", .x_log = true,
-                                                 .y_log = true, .n_series = s->n_threads * RV_SCALING_LAYERS, .series = series, .n_marks = n_marks, .marks = marks, .points = true});
+        snprintf(title, sizeof title, "One layer, %lld wide, batches of %lld: LSTM and causal self-attention",
+                 (long long)s->width, (long long)s->batch);
+        status = rv_chart_file(path, &(rv_chart){.title = title,
+                                                 .x_label = "length of the sequence",
+                                                 .y_label = "time of a step, forward and backward (ms)",
+                                                 .x_log = true,
+                                                 .y_log = true,
+                                                 .n_series = s->n_threads * RV_SCALING_LAYERS,
+                                                 .series = series,
+                                                 .n_marks = n_marks,
+                                                 .marks = marks,
+                                                 .points = true});
     } else {
         rv_error(status, "no memory for the figure %s", path);
     }

@@ -39,11 +39,12 @@ typedef struct {
 static void collect(samples *s, const json_t *answer) {
     size_t i;
     json_t *step;
-    json_array_foreach(json_object_get(answer, "phases_ms"), i, step) {
+    json_array_foreach (json_object_get(answer, "phases_ms"), i, step) {
         if (s->n == MAX_STEPS) break;
         s->phases = (int)json_array_size(step);
         s->total[s->n] = 0;
-        for (int p = 0; p < s->phases && p < RV_PHASES; p++) s->total[s->n] += s->phase[p][s->n] = json_number_value(json_array_get(step, (size_t)p));
+        for (int p = 0; p < s->phases && p < RV_PHASES; p++)
+            s->total[s->n] += s->phase[p][s->n] = json_number_value(json_array_get(step, (size_t)p));
         s->n++;
     }
 }
@@ -80,7 +81,9 @@ static rv_status alternate(rv_peer *ours, rv_peer *theirs, double seconds, row *
         status = turn(ours, steps, &a, &x);
         const double took = rv_now() - begin;
         if (status == RV_OK) {
-            r->allocations = json_is_null(json_object_get(x, "allocations")) ? -1 : fmax((double)r->allocations, number(x, "allocations"));
+            r->allocations = json_is_null(json_object_get(x, "allocations"))
+                                 ? -1
+                                 : fmax((double)r->allocations, number(x, "allocations"));
             r->bytes = fmax((double)r->bytes, number(x, "allocated_bytes"));
             r->openmp = fmax((double)r->openmp, number(x, "openmp_allocations"));
         }
@@ -116,11 +119,13 @@ static rv_status measure(const rv_table_options *o, double *peak, row *r) {
     }
     if (status == RV_OK && theirs) {
         const json_t *about = rv__peer_about(theirs);
-        const char *name = json_string_value(json_object_get(about, "peer")), *blas = json_string_value(json_object_get(about, "blas"));
+        const char *name = json_string_value(json_object_get(about, "peer")),
+                   *blas = json_string_value(json_object_get(about, "blas"));
         snprintf(r->peer, sizeof r->peer, "%s (%s)", name ? name : "?", blas ? blas : "?");
         r->peer_base_mb = number(about, "base_mb");
         if (!r->w->beam && (int64_t)number(about, "parameters") != r->params)
-            status = rv_error(RV_EINTERNAL, "%s: the peer's model has %.0f parameters, ravel's %lld", r->w->name, number(about, "parameters"), (long long)r->params);
+            status = rv_error(RV_EINTERNAL, "%s: the peer's model has %.0f parameters, ravel's %lld", r->w->name,
+                              number(about, "parameters"), (long long)r->params);
     }
     if (theirs) rv__peer_stop(theirs);
     if (ours) rv__peer_stop(ours);
@@ -136,8 +141,9 @@ static void cell(const char *fmt, int width, double x) {
 }
 
 static void text_head(const rv_table_options *o) {
-    printf("%-18s %3s %9s %17s %8s %8s %6s %6s %8s %9s %8s %6s %7s %6s %6s", "workload", "thr", "ms", "(10%..90%)", "forward", "backward", "clip", "optim", "decode",
-           "tokens/s", "GFLOP/s", "peak%", "MB", "allocs", "speed-up");
+    printf("%-18s %3s %9s %17s %8s %8s %6s %6s %8s %9s %8s %6s %7s %6s %6s", "workload", "thr", "ms", "(10%..90%)",
+           "forward", "backward", "clip", "optim", "decode", "tokens/s", "GFLOP/s", "peak%", "MB", "allocs",
+           "speed-up");
     printf(o->peer ? " %10s %6s %7s %6s\n" : "\n", "pytorch ms", "ratio", "its MB", "MB/MB");
 }
 
@@ -148,9 +154,12 @@ static void text_row(const rv_table_options *o, const row *r) {
     const bool training = r->ours.phases == RV_PHASES;
     for (int p = 0; p < RV_PHASES; p++) cell("%.4g", p < 2 ? 8 : 6, training ? r->ours.phase_ms[p] : 0);
     cell("%.4g", 8, training ? 0 : r->ours.ms);
-    printf(" %9.0f %8.1f %6.1f %7.1f %6lld", tokens_per_second(r, &r->ours), r->gflops, 100 * r->share, r->ours.peak_mb, (long long)r->allocations);
+    printf(" %9.0f %8.1f %6.1f %7.1f %6lld", tokens_per_second(r, &r->ours), r->gflops, 100 * r->share, r->ours.peak_mb,
+           (long long)r->allocations);
     cell("%.2fx", 8, r->speedup);
-    if (o->peer) printf(" %10.4g %5.2fx %7.0f %6.2f", r->theirs.ms, r->ratio, r->theirs.peak_mb, r->ours.peak_mb / r->theirs.peak_mb);
+    if (o->peer)
+        printf(" %10.4g %5.2fx %7.0f %6.2f", r->theirs.ms, r->ratio, r->theirs.peak_mb,
+               r->ours.peak_mb / r->theirs.peak_mb);
     putchar('\n');
     fflush(stdout);
 }
@@ -197,11 +206,13 @@ static json_t *json_row(const row *r) {
 /* ---- Markdown */
 
 static void markdown(const rv_table_options *o, const row *rows, int n) {
-    printf("| workload | threads | ravel, ms (10 %% .. 90 %%) | tokens/s | GFLOP/s | of peak | speed-up | memory, MB | allocations |%s\n|---|---|---|---|---|---|---|---|---|%s\n",
-           o->peer ? " PyTorch, ms (speed-up) | ratio | its memory, MB | ravel's / its |" : "", o->peer ? "---|---|---|---|" : "");
+    printf("| workload | threads | ravel, ms (10 %% .. 90 %%) | tokens/s | GFLOP/s | of peak | speed-up | memory, MB | "
+           "allocations |%s\n|---|---|---|---|---|---|---|---|---|%s\n",
+           o->peer ? " PyTorch, ms (speed-up) | ratio | its memory, MB | ravel's / its |" : "",
+           o->peer ? "---|---|---|---|" : "");
     for (const row *r = rows; r < rows + n; r++) {
-        printf("| %s | %d | %.4g (%.4g .. %.4g) | %.0f | %.0f | %.0f %% |", r->w->name, r->threads, r->ours.ms, r->ours.p10, r->ours.p90,
-               tokens_per_second(r, &r->ours), r->gflops, 100 * r->share);
+        printf("| %s | %d | %.4g (%.4g .. %.4g) | %.0f | %.0f | %.0f %% |", r->w->name, r->threads, r->ours.ms,
+               r->ours.p10, r->ours.p90, tokens_per_second(r, &r->ours), r->gflops, 100 * r->share);
         printf(r->speedup > 0 ? " %.2f |" : " |", r->speedup);
         printf(" %.0f | %lld |", r->ours.peak_mb, (long long)r->allocations);
         if (o->peer) {
@@ -211,8 +222,8 @@ static void markdown(const rv_table_options *o, const row *rows, int n) {
         }
         putchar('\n');
     }
-    printf("\n| workload | threads | forward | backward | clip | optimiser |%s\n|---|---|---|---|---|---|%s\n", o->peer ? " PyTorch: forward | backward | clip | optimiser |" : "",
-           o->peer ? "---|---|---|---|" : "");
+    printf("\n| workload | threads | forward | backward | clip | optimiser |%s\n|---|---|---|---|---|---|%s\n",
+           o->peer ? " PyTorch: forward | backward | clip | optimiser |" : "", o->peer ? "---|---|---|---|" : "");
     for (const row *r = rows; r < rows + n; r++) {
         if (r->ours.phases != RV_PHASES) continue;
         printf("| %s | %d |", r->w->name, r->threads);
@@ -225,12 +236,14 @@ static void markdown(const rv_table_options *o, const row *rows, int n) {
 
 /* ---- all rows */
 
-/* The geometric mean of the ratios at this number of threads (0: at all), of training, decoding or both (-1); 0 without any. */
+/* The geometric mean of the ratios at this number of threads (0: at all), of training, decoding or both (-1); 0 without
+ * any. */
 static double mean_ratio(const row *rows, int n, int threads, int decoding) {
     double sum = 0;
     int count = 0;
     for (const row *r = rows; r < rows + n; r++) {
-        if (!(r->ratio > 0) || (threads && r->threads != threads) || (decoding >= 0 && (r->w->beam > 0) != decoding)) continue;
+        if (!(r->ratio > 0) || (threads && r->threads != threads) || (decoding >= 0 && (r->w->beam > 0) != decoding))
+            continue;
         sum += log(r->ratio);
         count++;
     }
@@ -252,7 +265,8 @@ static void print_json(const rv_table_options *o, const row *rows, int n, const 
         put(out, "", "geometric_mean_ratio", mean_ratio(rows, n, 0, -1));
         json_object_set_new(out, "geometric_mean_ratio_by_threads", json_incref(means));
         for (int d = 0; d < 2; d++)
-            if (mean_ratio(rows, n, 0, d) > 0) put(out, "geometric_mean_ratio_", d ? "decoding" : "training", mean_ratio(rows, n, 0, d));
+            if (mean_ratio(rows, n, 0, d) > 0)
+                put(out, "geometric_mean_ratio_", d ? "decoding" : "training", mean_ratio(rows, n, 0, d));
     }
     json_decref(means);
     json_dumpf(out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -262,7 +276,8 @@ static void print_json(const rv_table_options *o, const row *rows, int n, const 
 
 static void print_means(const rv_table_options *o, const row *rows, int n, const double *peaks) {
     for (int t = 0; t < o->n_threads; t++) {
-        printf("%d thread%s: FMA peak %.0f GFLOP/s (%s)", o->threads[t], o->threads[t] == 1 ? "" : "s", peaks[t], rv_k()->isa);
+        printf("%d thread%s: FMA peak %.0f GFLOP/s (%s)", o->threads[t], o->threads[t] == 1 ? "" : "s", peaks[t],
+               rv_k()->isa);
         for (int d = 0; d < 2; d++) {
             double mean = mean_ratio(rows, n, o->threads[t], d);
             if (mean > 0) printf("; geometric mean of the ratios in %s %.2fx", d ? "decoding" : "training", mean);
@@ -304,8 +319,11 @@ static rv_status all_rows(const rv_table_options *o, int total, double *peaks, r
             snprintf(now, sizeof now, "%s, %d thread%s", w->name, r->threads, r->threads == 1 ? "" : "s");
             rv__progress(*n, total, now);
             RV_TRY(measure(o, &peaks[t], r));
-            if (r->threads == 1) one_thread = r;
-            else if (one_thread) r->speedup = one_thread->ours.ms / r->ours.ms, r->peer_speedup = r->theirs.ms > 0 ? one_thread->theirs.ms / r->theirs.ms : 0;
+            if (r->threads == 1)
+                one_thread = r;
+            else if (one_thread)
+                r->speedup = one_thread->ours.ms / r->ours.ms,
+                r->peer_speedup = r->theirs.ms > 0 ? one_thread->theirs.ms / r->theirs.ms : 0;
             rv__progress(total, total, "");
             ++*n;
             if (o->format == RV_TABLE_TEXT) text_row(o, r);
@@ -326,8 +344,10 @@ rv_status rv__table_run(const rv_table_options *o) {
         if (o->format == RV_TABLE_TEXT) text_head(o);
         status = all_rows(o, total, peaks, rows, &n);
         if (status == RV_OK && o->format == RV_TABLE_MARKDOWN) markdown(o, rows, n);
-        if (status == RV_OK && o->format == RV_TABLE_JSON) print_json(o, rows, n, peaks);
-        else if (status == RV_OK) print_means(o, rows, n, peaks);
+        if (status == RV_OK && o->format == RV_TABLE_JSON)
+            print_json(o, rows, n, peaks);
+        else if (status == RV_OK)
+            print_means(o, rows, n, peaks);
     }
     free(rows);
     free(peaks);

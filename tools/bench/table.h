@@ -11,7 +11,7 @@ typedef struct {
     const char *const *names; /* of workloads; all of them: "all" */
     const int *threads;
     bool tiny, peer;
-    double seconds;           /* to measure each for, ours and the peer's together twice that */
+    double seconds; /* to measure each for, ours and the peer's together twice that */
     rv_bench_format format;
 } rv_table_options;
 

@@ -27,7 +27,9 @@ void rv__progress(int done, int total, const char *now) {
         int s = (int)((rv_now() - begin) / done * (total - done));
         snprintf(left, sizeof left, ", %d:%02d left", s / 60, s % 60);
     }
-    if (done < total) fprintf(stderr, "\r\033[K%d/%d %s%s", done + 1, total, now, left);
-    else fprintf(stderr, "\r\033[K");
+    if (done < total)
+        fprintf(stderr, "\r\033[K%d/%d %s%s", done + 1, total, now, left);
+    else
+        fprintf(stderr, "\r\033[K");
     fflush(stderr);
 }

@@ -15,65 +15,109 @@ struct rv_workload_run {
     rv_optim *optim;
     rv_tape *tape;
     rv_decoder_state *state; /* of a language model that writes */
-    int32_t *ids;     /* BATCHES x (x, y) x (B, T) */
-    int32_t *sources; /* BATCHES x (B, S) */
-    int32_t *lengths; /* B times S */
+    int32_t *ids;            /* BATCHES x (x, y) x (B, T) */
+    int32_t *sources;        /* BATCHES x (B, S) */
+    int32_t *lengths;        /* B times S */
     int64_t steps;
     double loss;
     double score; /* of all that the latest step decoded: log-probabilities, or the greatest logits, added up */
 };
 
 /* As PyTorch's layers begin, and rv_rnn_defaults: in (-1, 1) / sqrt(H). */
-#define UNIFORM {.kind = RV_INIT_UNIFORM}
-#define UNIT {RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0}
-#define TOKENS(init_, ...) {.kind = &rv__head_next_token, .init = init_, __VA_ARGS__}
-#define WORDS(v, e) {.vocab_size = v, .size = e, .init = {RV_INIT_NORMAL, 1, 0}}
+#define UNIFORM                                                                                                        \
+    { .kind = RV_INIT_UNIFORM }
+#define UNIT                                                                                                           \
+    { RV_INIT_KAIMING_UNIFORM, 2.23606797749979, 0 }
+#define TOKENS(init_, ...)                                                                                             \
+    { .kind = &rv__head_next_token, .init = init_, __VA_ARGS__ }
+#define WORDS(v, e)                                                                                                    \
+    {                                                                                                                  \
+        .vocab_size = v, .size = e, .init = { RV_INIT_NORMAL, 1, 0 }                                                   \
+    }
 #define LAYERS(c, l, h, ...)                                                                                           \
-    {.cell = c, .num_layers = l, .hidden_size = h, .bias = true, .weight_init = UNIFORM, .recurrent_init = UNIFORM,    \
-     .bias_init = UNIFORM, __VA_ARGS__}
+    {                                                                                                                  \
+        .cell = c, .num_layers = l, .hidden_size = h, .bias = true, .weight_init = UNIFORM, .recurrent_init = UNIFORM, \
+        .bias_init = UNIFORM, __VA_ARGS__                                                                              \
+    }
 /* name, cell, V, E, H, layers, B, T */
 #define RECURRENT(n, c, v, e, h, l, b, t)                                                                              \
-    {.name = n, .B = b, .T = t,                                                                                        \
-     .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
-               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(c, l, h, )}}}
+    {                                                                                                                  \
+        .name = n, .B = b, .T = t, .model = {                                                                          \
+            .head = TOKENS(UNIT, .bias = true),                                                                        \
+            .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(c, l, h, )}                      \
+        }                                                                                                              \
+    }
 /* name, V, d, heads, layers, B, T */
 #define GPT(n, v, d, hd, l, b, t, act, ...)                                                                            \
-    {.name = n, .B = b, .T = t, __VA_ARGS__                                                                            \
-     .model = {.head = TOKENS({0}, ), .tie_embeddings = true,                                                          \
-               .decoder = {.kind = &rv__decoder_transformer,                                                           \
-                           .input = {.vocab_size = v, .size = d, .init = {RV_INIT_NORMAL, 0.02, 0},                    \
-                                     .position = RV_POSITION_LEARNED, .position_init = {RV_INIT_NORMAL, 0.02, 0},      \
-                                     .max_length = t},                                                                 \
-                           .transformer = {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d,       \
-                                           .norm = RV_NORM_PRE, .activation = act, .bias = true, .causal = true,       \
-                                           .final_norm = true, .norm_eps = 1e-5}}}}
+    {                                                                                                                  \
+        .name = n, .B = b, .T = t, __VA_ARGS__.model = {                                                               \
+            .head = TOKENS({0}, ),                                                                                     \
+            .tie_embeddings = true,                                                                                    \
+            .decoder = {.kind = &rv__decoder_transformer,                                                              \
+                        .input = {.vocab_size = v,                                                                     \
+                                  .size = d,                                                                           \
+                                  .init = {RV_INIT_NORMAL, 0.02, 0},                                                   \
+                                  .position = RV_POSITION_LEARNED,                                                     \
+                                  .position_init = {RV_INIT_NORMAL, 0.02, 0},                                          \
+                                  .max_length = t},                                                                    \
+                        .transformer = {.num_layers = l,                                                               \
+                                        .num_heads = hd,                                                               \
+                                        .hidden_size = d,                                                              \
+                                        .ff_size = 4 * d,                                                              \
+                                        .norm = RV_NORM_PRE,                                                           \
+                                        .activation = act,                                                             \
+                                        .bias = true,                                                                  \
+                                        .causal = true,                                                                \
+                                        .final_norm = true,                                                            \
+                                        .norm_eps = 1e-5}}                                                             \
+        }                                                                                                              \
+    }
 
 /* Bidirectional LSTM, LSTM with additive attention, tanh readout; name, V, E, H, B, S, T */
 #define BILSTM(n, v, e, h, b, s, t, ...)                                                                               \
-    {.name = n, .B = b, .S = s, .T = t, __VA_ARGS__                                                                    \
-     .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
-               .encoder = {.kind = &rv__encoder_rnn, .input = WORDS(v, e),                                             \
-                           .rnn = LAYERS(RV_CELL_LSTM, 1, h / 2, .bidirectional = true)},                              \
-               .decoder = {.kind = &rv__decoder_rnn, .input = WORDS(v, e), .rnn = LAYERS(RV_CELL_LSTM, 1, h, ),        \
-                           .reading = {.attend = RV_ATTEND_BAHDANAU, .attention_size = h, .bridge = RV_BRIDGE_DENSE,   \
-                                       .readout = RV_READOUT_TANH, .readout_size = h, .init = UNIT,                    \
-                                       .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}}}
+    {                                                                                                                  \
+        .name = n, .B = b, .S = s, .T = t, __VA_ARGS__.model = {                                                       \
+            .head = TOKENS(UNIT, .bias = true),                                                                        \
+            .encoder = {.kind = &rv__encoder_rnn,                                                                      \
+                        .input = WORDS(v, e),                                                                          \
+                        .rnn = LAYERS(RV_CELL_LSTM, 1, h / 2, .bidirectional = true)},                                 \
+            .decoder = {.kind = &rv__decoder_rnn,                                                                      \
+                        .input = WORDS(v, e),                                                                          \
+                        .rnn = LAYERS(RV_CELL_LSTM, 1, h, ),                                                           \
+                        .reading = {.attend = RV_ATTEND_BAHDANAU,                                                      \
+                                    .attention_size = h,                                                               \
+                                    .bridge = RV_BRIDGE_DENSE,                                                         \
+                                    .readout = RV_READOUT_TANH,                                                        \
+                                    .readout_size = h,                                                                 \
+                                    .init = UNIT,                                                                      \
+                                    .vector_init = {RV_INIT_NORMAL, 0.04, 0}}}                                         \
+        }                                                                                                              \
+    }
 /* As nn.Transformer, post-norm with final norms; name, V, d, heads, layers, B, S, T. Embeddings times sqrt(d) have unit
  * variance. */
 #define BLOCKS(d, hd, l, ...)                                                                                          \
-    {.num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_POST,                       \
-     .activation = RV_ACT_RELU, .bias = true, .final_norm = true, .norm_eps = 1e-5, .dropout = 0.1,                    \
-     .attention_dropout = 0.1, .init = {RV_INIT_XAVIER_UNIFORM, 1, 0}, __VA_ARGS__}
+    {                                                                                                                  \
+        .num_layers = l, .num_heads = hd, .hidden_size = d, .ff_size = 4 * d, .norm = RV_NORM_POST,                    \
+        .activation = RV_ACT_RELU, .bias = true, .final_norm = true, .norm_eps = 1e-5, .dropout = 0.1,                 \
+        .attention_dropout = 0.1, .init = {RV_INIT_XAVIER_UNIFORM, 1, 0}, __VA_ARGS__                                  \
+    }
 #define EMBEDDED(v, d, deviation, s)                                                                                   \
-    {.vocab_size = v, .size = d, .scale = true, .init = {RV_INIT_NORMAL, deviation, 0}, .dropout = 0.1,                \
-     .position = RV_POSITION_SINUSOIDAL, .max_length = s}
+    {                                                                                                                  \
+        .vocab_size = v, .size = d, .scale = true, .init = {RV_INIT_NORMAL, deviation, 0}, .dropout = 0.1,             \
+        .position = RV_POSITION_SINUSOIDAL, .max_length = s                                                            \
+    }
 #define TRANSFORMER(n, v, d, deviation, hd, l, b, s, t, ...)                                                           \
-    {.name = n, .B = b, .S = s, .T = t, .label_smoothing = 0.1, __VA_ARGS__                                            \
-     .model = {.head = TOKENS(UNIT, .bias = true),                                                                     \
-               .encoder = {.kind = &rv__encoder_transformer, .input = EMBEDDED(v, d, deviation, s),                    \
-                           .transformer = BLOCKS(d, hd, l, )},                                                         \
-               .decoder = {.kind = &rv__decoder_transformer, .input = EMBEDDED(v, d, deviation, t),                    \
-                           .transformer = BLOCKS(d, hd, l, .causal = true, .cross = true)}}}
+    {                                                                                                                  \
+        .name = n, .B = b, .S = s, .T = t, .label_smoothing = 0.1, __VA_ARGS__.model = {                               \
+            .head = TOKENS(UNIT, .bias = true),                                                                        \
+            .encoder = {.kind = &rv__encoder_transformer,                                                              \
+                        .input = EMBEDDED(v, d, deviation, s),                                                         \
+                        .transformer = BLOCKS(d, hd, l, )},                                                            \
+            .decoder = {.kind = &rv__decoder_transformer,                                                              \
+                        .input = EMBEDDED(v, d, deviation, t),                                                         \
+                        .transformer = BLOCKS(d, hd, l, .causal = true, .cross = true)}                                \
+        }                                                                                                              \
+    }
 
 static const rv_workload full[] = {
     RECURRENT("rnn_lm", RV_CELL_RNN_TANH, 10000, 256, 256, 1, 32, 64),
@@ -177,7 +221,14 @@ static rv_tensor *make_loss(rv_workload_run *r, const int32_t *x, const int32_t 
 /* No token ends a translation, so that all have T. */
 static rv_status translate(rv_workload_run *r, const int32_t *src) {
     const rv_workload *w = r->w;
-    const rv_translate_options o = {.beam_size = w->beam, .max_length_extra = w->T, .max_length = w->T, .n_best = 1, .bos = 0, .eos = -1, .pad = -1, .unk = -1};
+    const rv_translate_options o = {.beam_size = w->beam,
+                                    .max_length_extra = w->T,
+                                    .max_length = w->T,
+                                    .n_best = 1,
+                                    .bos = 0,
+                                    .eos = -1,
+                                    .pad = -1,
+                                    .unk = -1};
     rv_translations t;
     RV_TRY(rv_translate(r->tape, r->model, src, r->lengths, w->B, w->S, &o, &t));
     r->loss = -t.h[0].log_prob / (double)w->T;
@@ -187,7 +238,8 @@ static rv_status translate(rv_workload_run *r, const int32_t *src) {
     return RV_OK;
 }
 
-/* Every row is continued from the token 0, the most probable one each time, as `ravel generate` does it at temperature 0. */
+/* Every row is continued from the token 0, the most probable one each time, as `ravel generate` does it at temperature
+ * 0. */
 static rv_status write_tokens(rv_workload_run *r, int32_t *ids) {
     const rv_workload *w = r->w;
     const int64_t V = w->model.decoder.input.vocab_size;
@@ -256,7 +308,8 @@ double rv__workload_flops(const rv_workload_run *r) {
 int64_t rv__workload_bytes(const rv_workload_run *r) {
     int64_t flat = r->params->size * (int64_t)sizeof(rv_real);
     if (!r->optim) return (int64_t)rv_tape_step_bytes(r->tape) + flat;
-    return (int64_t)rv_tape_step_bytes(r->tape) + (int64_t)rv_tape_grad_bytes(r->tape) + flat * (2 + rv_optim_slots(r->optim));
+    return (int64_t)rv_tape_step_bytes(r->tape) + (int64_t)rv_tape_grad_bytes(r->tape) +
+           flat * (2 + rv_optim_slots(r->optim));
 }
 
 int64_t rv__workload_params(const rv_workload_run *r) { return rv_params_count(r->params); }

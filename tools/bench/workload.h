@@ -6,11 +6,11 @@
 
 typedef struct {
     const char *name;
-    rv_model_config model;      /* a language model or, with S > 0, an encoder-decoder */
+    rv_model_config model; /* a language model or, with S > 0, an encoder-decoder */
     int64_t B, S, T;
     double label_smoothing;
-    int beam;                   /* > 0: no training: B sources are translated to T tokens each by beam search (1: greedy), or
-                                 * B single tokens continued greedily to T by a language model */
+    int beam; /* > 0: no training: B sources are translated to T tokens each by beam search (1: greedy), or
+               * B single tokens continued greedily to T by a language model */
 } rv_workload;
 
 /* All of them, closed by a NULL name. tiny: d=32, B=4, T=8, V=64 and the same number of layers. */
@@ -26,8 +26,8 @@ enum { RV_PHASE_FORWARD, RV_PHASE_BACKWARD, RV_PHASE_CLIP, RV_PHASE_OPTIMISER, R
  * phases' times, of which decoding has only the first. */
 rv_status rv__workload_step(rv_workload_run *r, double *seconds);
 int rv__workload_phases(const rv_workload_run *r); /* RV_PHASES, or 1 */
-/* FLOPs of a step: 6 per weight and position it is applied to, 12 T d per attention layer and position; a third of it in
- * decoding, where each of a beam's rows counts and attention covers the positions so far. */
+/* FLOPs of a step: 6 per weight and position it is applied to, 12 T d per attention layer and position; a third of it
+ * in decoding, where each of a beam's rows counts and attention covers the positions so far. */
 double rv__workload_flops(const rv_workload_run *r);
 int64_t rv__workload_bytes(const rv_workload_run *r); /* arenas, gradients, parameters, optimiser state */
 int64_t rv__workload_params(const rv_workload_run *r);

@@ -1,5 +1,6 @@
-/* The cells are independent, so as many run at once as there are cores, each on its share of them. What is done is known from the
- * disk alone: a process that was killed leaves nothing behind that another could not go on from, and several may share the work. */
+/* The cells are independent, so as many run at once as there are cores, each on its share of them. What is done is
+ * known from the disk alone: a process that was killed leaves nothing behind that another could not go on from, and
+ * several may share the work. */
 #define _GNU_SOURCE
 #include "compare/jobs.h"
 
@@ -36,16 +37,21 @@ typedef struct {
 } state;
 
 void rv__cell_title(const rv_cell_info *cell, char *text, size_t size) {
-    if (cell->kind == RV_CELL_COST) snprintf(text, size, "%s, cost, round %lld", cell->model, (long long)cell->seed);
+    if (cell->kind == RV_CELL_COST)
+        snprintf(text, size, "%s, cost, round %lld", cell->model, (long long)cell->seed);
     else if (cell->kind == RV_CELL_TUNE)
         snprintf(text, size, "%s, trial of learning rate %g%s%s", cell->model, cell->lr, *cell->with ? ", " : "",
                  cell->with);
-    else snprintf(text, size, "%s%s%s, seed %lld", cell->model, *cell->setting ? ", " : "", cell->setting, (long long)cell->seed);
+    else
+        snprintf(text, size, "%s%s%s, seed %lld", cell->model, *cell->setting ? ", " : "", cell->setting,
+                 (long long)cell->seed);
 }
 
 static void log_path(const rv_cell_info *cell, char path[RV_PATH_MAX + 16]) {
-    if (cell->kind == RV_CELL_COST) snprintf(path, RV_PATH_MAX + 16, "%.*s.log", (int)strlen(cell->path) - 5, cell->path); /* instead of .json */
-    else snprintf(path, RV_PATH_MAX + 16, "%s/log.txt", cell->path);
+    if (cell->kind == RV_CELL_COST)
+        snprintf(path, RV_PATH_MAX + 16, "%.*s.log", (int)strlen(cell->path) - 5, cell->path); /* instead of .json */
+    else
+        snprintf(path, RV_PATH_MAX + 16, "%s/log.txt", cell->path);
 }
 
 /* The last line that says what went wrong. */
@@ -74,7 +80,8 @@ static rv_status spawn(state *s, int number) {
     if (fd < 0) return rv_error(RV_EDATA, "cannot write %s: %s", log, strerror(errno));
     const pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
-        /* A signal from the terminal reaches the children through the parent alone, once; without a parent they save and stop. */
+        /* A signal from the terminal reaches the children through the parent alone, once; without a parent they save
+         * and stop. */
         setpgid(0, 0);
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != parent) _exit(75);
@@ -116,8 +123,10 @@ static void fail(state *s, const job *j, int status) {
     char log[RV_PATH_MAX + 16], why[2048], title[512];
     log_path(&cell, log);
     rv__cell_title(&cell, title, sizeof title);
-    if (WIFEXITED(status)) last_error(log, why, sizeof why);
-    else snprintf(why, sizeof why, "it was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    if (WIFEXITED(status))
+        last_error(log, why, sizeof why);
+    else
+        snprintf(why, sizeof why, "it was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     rv_warn("cell %d (%s) failed: %s   [%s]", j->cell, title, why, log);
     if (!s->code) s->code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     stop_all(s, SIGTERM);
@@ -137,7 +146,8 @@ static bool reap(state *s) {
         int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         if (is_over(now))
             note_done(s, j.cell, rv_now() - j.start);
-        else if (now != RV_CELL_RUNNING && !(s->stopping && (exit_code == 75 || exit_code == 130 || exit_code < 0))) fail(s, &j, status);
+        else if (now != RV_CELL_RUNNING && !(s->stopping && (exit_code == 75 || exit_code == 130 || exit_code < 0)))
+            fail(s, &j, status);
         break; /* another process was quicker to take the cell: it is looked at again later */
     }
     return true;
@@ -159,14 +169,19 @@ static rv_status start(state *s, bool *waiting) {
         }
         *waiting = true;
         trained &= cell.kind == RV_CELL_COST;
-        if (mine || now == RV_CELL_RUNNING || s->n_running >= s->jobs || (cell.kind == RV_CELL_COST && (!trained || s->n_running)) || !rv_cell_ready(s->c, i)) continue;
+        if (mine || now == RV_CELL_RUNNING || s->n_running >= s->jobs ||
+            (cell.kind == RV_CELL_COST && (!trained || s->n_running)) || !rv_cell_ready(s->c, i))
+            continue;
         RV_TRY(spawn(s, i));
     }
     return RV_OK;
 }
 
 int rv__jobs_run(const rv_comparison *c, const rv__jobs_options *options) {
-    state s = {.c = c, .options = options, .total = rv_comparison_cells(c), .jobs = options->jobs < JOBS_MAX ? options->jobs : JOBS_MAX};
+    state s = {.c = c,
+               .options = options,
+               .total = rv_comparison_cells(c),
+               .jobs = options->jobs < JOBS_MAX ? options->jobs : JOBS_MAX};
     s.complete = calloc((size_t)s.total + 1, sizeof *s.complete);
     if (!s.complete) return rv__tool_finish(rv_error(RV_ENOMEM, "no memory for the cells"));
     s.threads = rv_threads() / s.jobs;
@@ -198,5 +213,6 @@ int rv__jobs_run(const rv_comparison *c, const rv__jobs_options *options) {
     free(s.complete);
     rv_status stop = rv_stop_requested();
     if (s.code || stop == RV_OK) return s.code;
-    return rv__tool_finish(rv_error(stop, "stopped by a signal; %d of %d cells are complete. The same command continues", s.done, s.total));
+    return rv__tool_finish(rv_error(
+        stop, "stopped by a signal; %d of %d cells are complete. The same command continues", s.done, s.total));
 }

@@ -65,7 +65,8 @@ static rv_status add_file(settings *s, const char *key, const char *path) {
     return add_text(s, key, path);
 }
 
-/* Of a text of pairs with more columns than two, as ManyThings has them, the first two. A pipe would give its text to us. */
+/* Of a text of pairs with more columns than two, as ManyThings has them, the first two. A pipe would give its text to
+ * us. */
 static rv_status add_columns(settings *s, const char *path) {
     struct stat st;
     rv_text text;

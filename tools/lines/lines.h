@@ -1,5 +1,5 @@
-/* Commands that make output of each sentence: where sentences come from, and windows of them, worked on by length and printed
- * in their order. */
+/* Commands that make output of each sentence: where sentences come from, and windows of them, worked on by length and
+ * printed in their order. */
 #ifndef RV_TOOLS_LINES_LINES_H
 #define RV_TOOLS_LINES_LINES_H
 
@@ -34,7 +34,8 @@ struct rv__lines {
     int64_t done, done_tokens;
 };
 
-/* Print to this file, NULL: standard output. RV_EUSAGE if it cannot be written. rv__lines_close says whether all was. */
+/* Print to this file, NULL: standard output. RV_EUSAGE if it cannot be written. rv__lines_close says whether all was.
+ */
 rv_status rv__lines_open(rv__lines *l, const char *path);
 rv_status rv__lines_close(rv__lines *l, rv_status status);
 /* What is printed of sentence i of the window, its newline included: the lines' from now on. */

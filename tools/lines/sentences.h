@@ -21,9 +21,9 @@ typedef struct {
     bool owns_ids; /* each sentence's */
 } rv__sentences;
 
-/* Lines of the file `path`, plain or gzip; "-" is standard input as a whole. `most`: tokens that the model takes; longer
- * lines are cut, with a warning that counts them. Errors: RV_EDATA (unreadable, invalid UTF-8, a character that the tokenizer
- * does not know), with the line. Free with rv__sentences_free in any case. */
+/* Lines of the file `path`, plain or gzip; "-" is standard input as a whole. `most`: tokens that the model takes;
+ * longer lines are cut, with a warning that counts them. Errors: RV_EDATA (unreadable, invalid UTF-8, a character that
+ * the tokenizer does not know), with the line. Free with rv__sentences_free in any case. */
 rv_status rv__sentences_load(const char *path, rv_tokenizer *tok, int64_t most, rv__sentences *out);
 /* One line that was read elsewhere (`name`, for messages); text stays the caller's. */
 rv_status rv__sentences_line(const char *name, int64_t line, const char *text, size_t len, rv_tokenizer *tok,

@@ -11,7 +11,8 @@ typedef struct {
     char path[RV__PREFIX];
 } rv__words;
 
-/* The page shall be PATH.html, or PATH/attention.html where PATH is a folder. RV_EUSAGE if nothing can be written there. */
+/* The page shall be PATH.html, or PATH/attention.html where PATH is a folder. RV_EUSAGE if nothing can be written
+ * there. */
 rv_status rv__words_begin(const char *path, rv__words *out);
 rv_status rv__words_add(rv__words *w, const rv__teller *t, const rv__sentence *s, const rv_classified *c);
 /* Write the page, in the order of lines; `model` is named in its heading. */

@@ -27,8 +27,11 @@ static rv_status drop_outdated(const char *dir, int64_t step) {
     if (!modified(path, &trained)) return RV_OK;
     for (int i = 0; i < MEASURED; i++) {
         RV_TRY(rv__path(path, "%s/%s", dir, measured[i]));
-        bool old = modified(path, &at) && (at.tv_sec < trained.tv_sec || (at.tv_sec == trained.tv_sec && at.tv_nsec < trained.tv_nsec));
-        if (old && unlink(path)) return rv_error(RV_EDATA, "%s: is older than the run and cannot be removed; remove it, so that it is made again", path);
+        bool old = modified(path, &at) &&
+                   (at.tv_sec < trained.tv_sec || (at.tv_sec == trained.tv_sec && at.tv_nsec < trained.tv_nsec));
+        if (old && unlink(path))
+            return rv_error(
+                RV_EDATA, "%s: is older than the run and cannot be removed; remove it, so that it is made again", path);
     }
     return RV_OK;
 }
@@ -54,7 +57,8 @@ static bool is_complete(const char *dir, const rv_config *config) {
     return rv_measured(dir, config) && rv__path(path, "%s/gradient_flow.json", dir) == RV_OK && !access(path, R_OK);
 }
 
-/* The lock, because a run that is still training must not be measured, and two reports at once must not write the same files. */
+/* The lock, because a run that is still training must not be measured, and two reports at once must not write the same
+ * files. */
 static rv_status measure(const char *dir, const rv_config *config, int64_t step, int pictures) {
     rv_run_dir *lock;
     RV_TRY(rv_run_dir_open(dir, &lock));
@@ -88,8 +92,10 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir) {
     int64_t step;
     RV_TRY(rv__path(path, "%s/experiment.yaml", dir));
     if (access(path, R_OK))
-        return rv_error(RV_EUSAGE, "%s: no run is here (%s cannot be read); name the folder of a run that 'ravel train' made, such as runs/NAME, a comparison's folder or "
-                                   "YAML file, or a report.json",
+        return rv_error(RV_EUSAGE,
+                        "%s: no run is here (%s cannot be read); name the folder of a run that 'ravel train' made, "
+                        "such as runs/NAME, a comparison's folder or "
+                        "YAML file, or a report.json",
                         dir, path);
     RV_TRY(rv_config_load(path, 0, NULL, &r->config[i]));
     r->same[i] = without_seed(r->config[i]);
@@ -104,13 +110,17 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir) {
     if (pictures > r->pictures) r->pictures = pictures;
     if (finished && !diverged)
         RV_TRY(measure(dir, r->config[i], step, pictures));
-    else rv_warn("%s: the run %s; it is shown without what is measured at the end", dir, diverged ? "diverged" : "is not finished");
+    else
+        rv_warn("%s: the run %s; it is shown without what is measured at the end", dir,
+                diverged ? "diverged" : "is not finished");
     r->run[i] = (rv_report_run){
         .path = dir,
         .setting = "",
         .seed = rv_config_int(r->config[i], "seed"),
         .config = r->config[i],
-        .outcome = diverged ? RV_RUN_DIVERGED : finished ? RV_RUN_DONE : RV_RUN_UNFINISHED,
+        .outcome = diverged   ? RV_RUN_DIVERGED
+                   : finished ? RV_RUN_DONE
+                              : RV_RUN_UNFINISHED,
         .message = json_string_value(json_object_get(r->outcome[i], "message")),
     };
     return RV_OK;
@@ -152,9 +162,13 @@ static rv_status label(rv_report_runs_of *r) {
 
 rv_status rv__runs_open(rv_report_runs_of *r, int n, const char *const *folder) {
     size_t rows = (size_t)n;
-    *r = (rv_report_runs_of){.run = calloc(rows, sizeof *r->run), .model = calloc(rows, sizeof *r->model), .config = calloc(rows, sizeof *r->config),
-                             .outcome = calloc(rows, sizeof(json_t *)), .same = calloc(rows, sizeof *r->same)};
-    if (!r->run || !r->model || !r->config || !r->outcome || !r->same) return rv_error(RV_ENOMEM, "no memory for %d runs", n);
+    *r = (rv_report_runs_of){.run = calloc(rows, sizeof *r->run),
+                             .model = calloc(rows, sizeof *r->model),
+                             .config = calloc(rows, sizeof *r->config),
+                             .outcome = calloc(rows, sizeof(json_t *)),
+                             .same = calloc(rows, sizeof *r->same)};
+    if (!r->run || !r->model || !r->config || !r->outcome || !r->same)
+        return rv_error(RV_ENOMEM, "no memory for %d runs", n);
     for (int i = 0; i < n; i++) RV_TRY(open_run(r, folder[i]));
     return label(r);
 }

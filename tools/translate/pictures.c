@@ -12,7 +12,8 @@ rv_status rv__pictures_begin(const char *path, rv__pictures *out) {
     return rv__tool_prefix(path, "--attention", "attention", out->prefix);
 }
 
-static const char *const *label(char **table, char *buf, const rv_tokenizer *tok, const int32_t *ids, int64_t n, int32_t eos) {
+static const char *const *label(char **table, char *buf, const rv_tokenizer *tok, const int32_t *ids, int64_t n,
+                                int32_t eos) {
     for (int64_t i = 0; i <= n; i++) {
         table[i] = buf + i * LABEL;
         rv_tokenizer_label(tok, i < n ? ids[i] : eos, table[i], LABEL);
@@ -36,11 +37,19 @@ rv_status rv__pictures_add(rv__pictures *p, const rv__renderer *r, const rv__sen
     rv_real *weights = (rv_real *)(table + labels);
     char *text = (char *)(weights + numbers);
     memcpy(weights, w.weights, numbers * sizeof *weights);
-    p->p[p->n++] = (rv__picture){.line = s->line, .block = table, .a = {
-        .T = w.T, .S = w.S, .layers = w.layers, .heads = w.heads, .weights = weights, .reference = s->reference,
-        .target = label(table, text, r->tgt, h->ids, h->n, r->search->eos),
-        .source = label(table + w.T, text + w.T * LABEL, r->src, s->ids, s->n, r->search->eos),
-    }};
+    p->p[p->n++] =
+        (rv__picture){.line = s->line,
+                      .block = table,
+                      .a = {
+                          .T = w.T,
+                          .S = w.S,
+                          .layers = w.layers,
+                          .heads = w.heads,
+                          .weights = weights,
+                          .reference = s->reference,
+                          .target = label(table, text, r->tgt, h->ids, h->n, r->search->eos),
+                          .source = label(table + w.T, text + w.T * LABEL, r->src, s->ids, s->n, r->search->eos),
+                      }};
     return RV_OK;
 }
 
@@ -65,8 +74,8 @@ rv_status rv__pictures_write(rv__pictures *p, const char *model) {
     if (status == RV_OK && p->n == 1) status = rv_alignment_svg(p->prefix, all, -1, -1);
     p->prefix[end] = 0;
     if (status == RV_OK)
-        rv_info("attention: %s.h5 (%lld sentence%s) and .html (%s%lld)%s", p->prefix, (long long)p->n, p->n == 1 ? "" : "s", shown < p->n ? "the first " : "",
-                (long long)shown, p->n == 1 ? " and .svg" : "");
+        rv_info("attention: %s.h5 (%lld sentence%s) and .html (%s%lld)%s", p->prefix, (long long)p->n,
+                p->n == 1 ? "" : "s", shown < p->n ? "the first " : "", (long long)shown, p->n == 1 ? " and .svg" : "");
     free(all);
     return status;
 }

@@ -17,8 +17,8 @@ typedef struct {
     char prefix[RV__PREFIX]; /* of the files */
 } rv__pictures;
 
-/* Files shall be PATH.h5 and PATH.html, or PATH/attention.h5 and so on where PATH is a folder. RV_EUSAGE if nothing can be
- * written there. */
+/* Files shall be PATH.h5 and PATH.html, or PATH/attention.h5 and so on where PATH is a folder. RV_EUSAGE if nothing can
+ * be written there. */
 rv_status rv__pictures_begin(const char *path, rv__pictures *out);
 /* Add the best translation of a sentence, whose reference must live on. */
 rv_status rv__pictures_add(rv__pictures *p, const rv__renderer *r, const rv__sentence *s, const rv_hypothesis *h);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A translation is one line of UTF-8 whatever bytes the model put together: line ends become spaces, and bytes that are no
- * UTF-8 the replacement character. */
+/* A translation is one line of UTF-8 whatever bytes the model put together: line ends become spaces, and bytes that are
+ * no UTF-8 the replacement character. */
 static rv_status one_line(rv_text *text) {
     rv_text out = {0};
     FILE *f = open_memstream(&out.bytes, &out.len);
@@ -13,9 +13,12 @@ static rv_status one_line(rv_text *text) {
     int32_t cp;
     for (size_t i = 0, k; i < text->len; i += k ? k : 1) {
         k = (size_t)rv_utf8_next(text->bytes + i, text->len - i, &cp);
-        if (!k) fputs("\uFFFD", f);
-        else if (cp == '\n' || cp == '\r') fputc(' ', f);
-        else fwrite(text->bytes + i, 1, k, f);
+        if (!k)
+            fputs("\uFFFD", f);
+        else if (cp == '\n' || cp == '\r')
+            fputc(' ', f);
+        else
+            fwrite(text->bytes + i, 1, k, f);
     }
     if (fclose(f)) return rv_error(RV_ENOMEM, "no memory for a translation");
     rv_text_free(text);
@@ -39,11 +42,14 @@ static rv_status text_of(const rv__renderer *r, const rv__sentence *s, const rv_
 }
 
 static json_t *json_hypothesis(const rv_text *text, const rv_hypothesis *h) {
-    return json_pack("{s:s%, s:f, s:f}", "translation", text->bytes, text->len, "score", h->score, "log_prob", h->log_prob);
+    return json_pack("{s:s%, s:f, s:f}", "translation", text->bytes, text->len, "score", h->score, "log_prob",
+                     h->log_prob);
 }
 
 static void write_json(FILE *f, const rv__sentence *s, const rv_text *texts, const rv_hypothesis *h, int count) {
-    json_t *o = count ? json_hypothesis(&texts[0], h) : json_pack("{s:s, s:n, s:n}", "translation", "", "score", "log_prob"), *list = json_array();
+    json_t *o = count ? json_hypothesis(&texts[0], h)
+                      : json_pack("{s:s, s:n, s:n}", "translation", "", "score", "log_prob"),
+           *list = json_array();
     for (int i = 0; i < count; i++) json_array_append_new(list, json_hypothesis(&texts[i], &h[i]));
     json_t *line = json_pack("{s:I, s:s%}", "line", (json_int_t)s->line, "source", s->text, s->len);
     json_object_update(line, o);
@@ -55,7 +61,8 @@ static void write_json(FILE *f, const rv__sentence *s, const rv_text *texts, con
 }
 
 /* An empty line's only translation is the empty one, which is certain. */
-static void write_plain(FILE *f, const rv__renderer *r, const rv__sentence *s, const rv_text *texts, const rv_hypothesis *h, int count) {
+static void write_plain(FILE *f, const rv__renderer *r, const rv__sentence *s, const rv_text *texts,
+                        const rv_hypothesis *h, int count) {
     for (int i = 0; i < (r->n_best && count ? count : 1); i++) {
         if (r->n_best) fprintf(f, "%lld ||| ", (long long)s->line - 1);
         if (count) fwrite(texts[i].bytes, 1, texts[i].len, f);

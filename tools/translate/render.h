@@ -14,8 +14,8 @@ typedef struct {
     const rv_translate_options *search;
 } rv__renderer;
 
-/* The line (of an n-best list: lines) of sentence s with its `count` hypotheses, none for an empty one, newline included.
- * Free with rv_text_free. */
+/* The line (of an n-best list: lines) of sentence s with its `count` hypotheses, none for an empty one, newline
+ * included. Free with rv_text_free. */
 rv_status rv__render(const rv__renderer *r, const rv__sentence *s, const rv_hypothesis *h, int count, rv_text *out);
 
 #endif
