@@ -97,15 +97,17 @@ static double lacks(const double share[RV__PARTS], const tally *t, int k) {
 }
 
 /* The part that the last pair of its class goes to: the one that lacks most of its share of these, of equals the one
- * that lacks most of all pairs; or train if none lacks half a pair. */
+ * that lacks most of all pairs; or train if none lacks half a pair. On one CPU a product and a sum are rounded once, on
+ * another twice: where that could decide, the product stands alone, or a difference too small to be one is none. */
 static int part_due(const double share[RV__PARTS], const tally *of_class, const tally *all) {
+    const double none = 1e-9;
     int due = 0;
-    double most = 0.5;
+    double most = 0;
     for (int k = 1; k < RV__PARTS; k++) {
-        const double lack = lacks(share, of_class, k);
-        if (!(share[k] > 0) || !(lack > 0.5)) continue;
-        const bool equal = due && fabs(lack - most) < 1e-9;
-        if (equal ? lacks(share, all, k) > lacks(share, all, due) : lack > most) most = lack, due = k;
+        const double want = share[k] * (double)of_class->seen, lack = lacks(share, of_class, k);
+        if (!(share[k] > 0) || !(want > (double)of_class->has[k] + 0.5)) continue;
+        const bool equal = due && fabs(lack - most) < none;
+        if (equal ? lacks(share, all, k) > lacks(share, all, due) + none : lack > most) most = lack, due = k;
     }
     return due;
 }
