@@ -6,15 +6,15 @@ the fixed workloads of `ravel bench` likewise, as --only bench.
   bits.py RAVEL record FILE [--steps N] [--isa avx2,base] [--only shakespeare,depth]
   bits.py RAVEL check  FILE [--only ...]         RAVEL may be of another commit than the one that made FILE
 
-Run it by hand, before and after a change of shape; RAVEL_DATA_MIRROR names the folder with the real data sets, from which
-experiments/translation/join.py has made data-cache/joined."""
+Run it by hand, before and after a change of shape; RAVEL_DATA_MIRROR names the folder with the real data sets, from
+which experiments/translation/join.py has made data-cache/joined."""
 import argparse, glob, hashlib, json, os, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Long enough to meet every part of a step, and validation; the report without what other tests look at.
 ALONE = ["train.max_steps={n}", "train.validate_every={n}", "checkpoint.every={n}", "train.early_stopping=null"]
-TOGETHER = ["compare.budget={{train_steps: {n}, train_tokens: null}}", "compare.tune=null", "compare.cost=null", "compare.seeds=[1]",
-            "compare.report.resamples=100"]
+TOGETHER = ["compare.budget={{train_steps: {n}, train_tokens: null}}", "compare.tune=null", "compare.cost=null",
+            "compare.seeds=[1]", "compare.report.resamples=100"]
 
 
 def run(ravel, isa, *arguments):

@@ -38,8 +38,9 @@ FAST_MATH = re.compile(r"-f(?:unsafe-math|fast-math|associative-math)|-Ofast|fas
 
 
 # What only the floors below may know: a comparison sees models and sources, whatever they are made of.
-TASKS = re.findall(r"^RV_TASK\((\w+),", open(os.path.join(HERE, "../lib/config/tasks.def"), encoding="utf-8").read(), re.M)
-PARTICULAR = re.compile(r'"(?:%s|rnn|lstm|gru|transformer)"|\brv__(?:encoder|decoder|head|source)_\w+' % "|".join(TASKS))
+with open(os.path.join(HERE, "../lib/config/tasks.def"), encoding="utf-8") as tasks:
+    TASKS = "|".join(re.findall(r"^RV_TASK\((\w+),", tasks.read(), re.M))
+PARTICULAR = re.compile(r'"(?:%s|rnn|lstm|gru|transformer)"|\brv__(?:encoder|decoder|head|source)_\w+' % TASKS)
 
 
 def source_lines(path):

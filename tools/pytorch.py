@@ -9,7 +9,8 @@ prints the loss on the validation part, which `ravel eval RUN|CHECKPOINT` prints
     import pytorch
     model, settings = pytorch.load("runs/shakespeare-gpt/best.h5")
 
-A class for each task: LanguageModel, Translator, Pooled (regression and classification), made of the parts in pytorch_parts.py. Debian has all that is
+A class for each task: LanguageModel, Translator, Pooled (regression and classification), made of the parts in
+pytorch_parts.py. Debian has all that is
 needed: apt install python3-torch python3-h5py. What a class does not know it refuses, by the name of its key (REFUSED).
 """
 import argparse

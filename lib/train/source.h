@@ -29,7 +29,8 @@ typedef struct {
 typedef struct {
     const char *name;
     /** Load the data. saved: a checkpoint whose vocabularies to use, or NULL to make them from the training part.
-     *  with_data false: vocabularies alone. Fills the members of rv_source below. */
+     *  with_data false: vocabularies alone. Fills the members of rv_source below. *out is
+     *  there after an error, too, unless NULL, to be closed. */
     rv_status (*open)(const rv_config *config, const rv_checkpoint *saved, bool with_data, rv_source **out);
     void (*close)(rv_source *s);
     /** What the configuration alone says of a model's sizes; 0: the data say it. */
