@@ -42,18 +42,35 @@ static json_t *json_text(const char *s) {
     return j;
 }
 
-static json_t *counts(int n, const int64_t *x) {
-    json_t *list = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(list, json_integer(x[i]));
-    return list;
-}
-
 static rv_status cannot_write(const char *path) {
     return rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again",
                     path);
 }
 
 /* ---- examples.jsonl */
+
+static json_t *counts(int n, const int64_t *x) {
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) json_array_append_new(list, json_integer(x[i]));
+    return list;
+}
+
+static json_t *numbers(int64_t n, const int32_t *x) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < n; i++) json_array_append_new(list, json_integer(x[i]));
+    return list;
+}
+
+static void describe_tags(json_t *o, const rv_example *e) {
+    const rv_tag_sums *t = &e->tags;
+    json_object_set_new(o, "label", numbers(e->score.tokens, e->tag));
+    json_object_set_new(o, "said", numbers(e->score.tokens, e->told));
+    json_object_set_new(o, "known", counts(2, (int64_t[]){t->known_right, t->known}));
+    json_object_set_new(o, "unknown", counts(2, (int64_t[]){t->unknown_right, t->unknown}));
+    if (!e->spans) return;
+    json_object_set_new(o, "spans", counts(3, (int64_t[]){t->spans.right, t->spans.told, t->spans.gold}));
+    json_object_set_new(o, "malformed", json_integer(t->malformed));
+}
 
 static json_t *describe(int64_t i, const rv_example *e) {
     json_t *o =
@@ -87,6 +104,7 @@ static json_t *describe(int64_t i, const rv_example *e) {
         json_object_set_new(o, "label", json_integer(e->score.label));
         json_object_set_new(o, "said", json_integer(e->score.said));
     }
+    if (e->tagged) describe_tags(o, e);
     return o;
 }
 

@@ -8,7 +8,7 @@ static json_t *counts_of(const rv__quality *d, const rv__group *g, int n_classes
     int64_t counts[MOST][MOST] = {0};
     for (int k = 0; k < g->n; k++) {
         const rv__examples *e = &d->e[g->run[k]];
-        for (int64_t i = 0; i < e->n; i++) counts[e->class[0][i]][e->class[1][i]]++;
+        for (int64_t i = 0; e->n && i < e->class_at[e->n]; i++) counts[e->class[0][i]][e->class[1][i]]++;
     }
     json_t *rows = json_array();
     for (int label = 0; label < n_classes; label++) {

@@ -55,7 +55,7 @@ static rv_status each_line(const char *dir, const char *name, line_sink sink, vo
 /* Grow what is measured in `size` bytes an element so that there is room for one more than n. */
 static rv_status grow(void *list, int64_t n, int64_t *room, size_t size) {
     if (n < *room) return RV_OK;
-    *room = *room ? 2 * *room : 256;
+    *room = n < 128 ? 256 : 2 * n;
     void *more = realloc(*(void **)list, rv_size_mul((size_t)*room, size));
     if (!more) return rv_error(RV_ENOMEM, "no memory for the lines of a run");
     *(void **)list = more;
@@ -67,25 +67,44 @@ static rv_status grow(void *list, int64_t n, int64_t *room, size_t size) {
 typedef struct {
     rv__examples *e;
     const char *dir;
-    int64_t keep, room[5];
+    int64_t keep, room[6];
 } example_reader;
+
+/* One class, or a list of one for each word. */
+static int64_t classes_in(const json_t *v) { return json_is_array(v) ? (int64_t)json_array_size(v) : v != NULL; }
+static const json_t *class_in(const json_t *v, int64_t i) {
+    return json_is_array(v) ? json_array_get(v, (size_t)i) : v;
+}
 
 static rv_status take_classes(example_reader *r, const json_t *line) {
     rv__examples *e = r->e;
     static const char *const keys[] = {"label", "said"};
+    const int64_t from = e->n ? e->class_at[e->n] : 0,
+                  n = e->n_classes ? classes_in(json_object_get(line, "label")) : 0;
+    RV_TRY(grow(&e->class_at, e->n + 1, &r->room[3], sizeof *e->class_at));
+    e->class_at[0] = 0;
+    e->class_at[e->n + 1] = from + n;
     for (int k = 0; k < 2; k++) {
-        const json_t *id = json_object_get(line, keys[k]);
-        RV_TRY(grow(&e->class[k], e -> n, &r -> room[3 + k], sizeof *e->class[k]));
-        e->class[k][e->n] = -1;
-        if (!e->n_classes) continue;
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= e->n_classes)
-            return rv_error(RV_EDATA,
-                            "%s/examples.jsonl: %s of example %lld is none of the %d classes of measured.json; delete "
-                            "both files and run the same command again",
-                            r->dir, keys[k], (long long)e->n, e->n_classes);
-        e->class[k][e->n] = (int32_t)json_integer_value(id);
+        const json_t *list = json_object_get(line, keys[k]);
+        RV_TRY(grow(&e->class[k], from + n, &r->room[4 + k], sizeof *e->class[k]));
+        for (int64_t i = 0; i < n || (e->n_classes && !i); i++) {
+            const json_t *id = classes_in(list) == n ? class_in(list, i) : NULL;
+            if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= e->n_classes)
+                return rv_error(RV_EDATA,
+                                "%s/examples.jsonl: %s of example %lld is none of the %d classes of measured.json; "
+                                "delete both files and run the same command again",
+                                r->dir, keys[k], (long long)e->n, e->n_classes);
+            e->class[k][from + i] = (int32_t)json_integer_value(id);
+        }
     }
     return RV_OK;
+}
+
+/* Numbers of a list, into s and behind it. */
+static bool take_list(const json_t *line, const char *key, int n, double *s) {
+    const json_t *list = json_object_get(line, key);
+    for (int k = 0; k < n; k++) s[k] = (double)json_integer_value(json_array_get(list, (size_t)k));
+    return list;
 }
 
 static rv_status take_example(void *ctx, json_t *line) {
@@ -109,6 +128,10 @@ static rv_status take_example(void *ctx, json_t *line) {
     s[RV__EXAMPLES] = 1;
     const json_t *bleu = json_object_get(line, "bleu"), *squared = json_object_get(line, "squared_error");
     const json_t *chrf = json_object_get(line, "chrf");
+    e->tags |= take_list(line, "known", 2, s + RV__KNOWN);
+    take_list(line, "unknown", 2, s + RV__UNKNOWN);
+    e->spans |= take_list(line, "spans", 3, s + RV__SPANS);
+    s[RV__MALFORMED] = (double)whole(line, "malformed");
     if (squared) s[RV__SQUARES] = rv_json_double(line, "squared_error");
     for (int k = 0; bleu && k < RV_BLEU_ORDER; k++) {
         s[RV__BLEU + k] = (double)json_integer_value(json_array_get(json_object_get(bleu, "counts"), (size_t)k));
@@ -154,6 +177,7 @@ void rv__examples_free(rv__examples *e) {
     free(e->length[1]);
     free(e->class[0]);
     free(e->class[1]);
+    free(e->class_at);
     json_decref(e->class_name);
     json_decref(e->first);
     *e = (rv__examples){0};
@@ -229,6 +253,7 @@ static double chrf(const double s[RV_SUMS]) {
     return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
 }
 
+static double span_f1(const double s[RV_SUMS]) { return 2 * s[0] / (s[1] + s[2]); }
 static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV__F1_CLASSES, s); }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
@@ -241,6 +266,10 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"chrf", chrf, 3 * RV__CHRF_ORDER, {RV__CHRF}},
     {"mse", ratio, 2, {RV__SQUARES, RV__EXAMPLES}},
     {"f1", macro_f1, 3 * RV__F1_CLASSES, {RV__CLASSES}},
+    {"known_accuracy", ratio, 2, {RV__KNOWN, RV__KNOWN + 1}},
+    {"unknown_accuracy", ratio, 2, {RV__UNKNOWN, RV__UNKNOWN + 1}},
+    {"span_f1", span_f1, 3, {RV__SPANS}},
+    {"malformed", ratio, 2, {RV__MALFORMED, RV__SPANS + 1}},
 };
 
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m) {
@@ -252,23 +281,28 @@ bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     const int c = m->column[0];
     if (m->column[1] == RV__BYTES) return e->bytes;
     if (m->of == perplexity && e->n_classes) return false; /* a measure of texts that are predicted */
-    return c == RV__SQUARES                  ? e->numbers
-           : c == RV__CLASSES                ? e->n_classes && e->n_classes <= RV__F1_CLASSES
-           : c == RV__CHRF                   ? e->chrf
-           : c == RV__EXACT || c == RV__BLEU ? e->texts
-                                             : e->predictions;
+    return c == RV__SQUARES                       ? e->numbers
+           : c == RV__KNOWN || c == RV__UNKNOWN   ? e->tags
+           : c == RV__SPANS || c == RV__MALFORMED ? e->spans
+           : c == RV__CLASSES                     ? e->n_classes && e->n_classes <= RV__F1_CLASSES
+           : c == RV__CHRF                        ? e->chrf
+           : c == RV__EXACT || c == RV__BLEU      ? e->texts
+                                                  : e->predictions;
 }
 
-static void class_sums(int32_t label, int32_t said, double *sums) {
+static void class_sums(const rv__examples *e, int64_t i, double *sums) {
     memset(sums, 0, 3 * RV__F1_CLASSES * sizeof *sums);
-    sums[3 * label] = label == said;
-    sums[3 * said + 1] = 1;
-    sums[3 * label + 2] = 1;
+    for (int64_t k = e->class_at[i]; k < e->class_at[i + 1]; k++) {
+        const int32_t label = e->class[0][k], said = e->class[1][k];
+        sums[3 * label] += label == said;
+        sums[3 * said + 1]++;
+        sums[3 * label + 2]++;
+    }
 }
 
 void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
     const double *of = e->sums + i * RV__COLUMNS;
-    if (m->column[0] == RV__CLASSES) return class_sums(e->class[0][i], e -> class[1][i], sums);
+    if (m->column[0] == RV__CLASSES) return class_sums(e, i, sums);
     for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 

@@ -22,6 +22,10 @@ enum {
     RV__EXACT,
     RV__EXAMPLES,
     RV__SQUARES,
+    RV__KNOWN, /* words that the training part has: right, all */
+    RV__UNKNOWN = RV__KNOWN + 2,
+    RV__SPANS = RV__UNKNOWN + 2, /* right, told, there */
+    RV__MALFORMED = RV__SPANS + 3,
     RV__BLEU,
     RV__CHRF = RV__BLEU + 2 * RV_BLEU_ORDER + 2,
     RV__COLUMNS = RV__CHRF + 3 * RV__CHRF_ORDER,
@@ -37,9 +41,13 @@ typedef struct {
     int64_t *length[2]; /* of the source, in tokens and in words */
     int n_classes;      /* as measured.json names them; 0: no classes are told */
     json_t *class_name; /* or NULL */
-    int32_t *class[2];  /* (n) the true one, and the one told; -1 without classes */
-    /* Which sums mean something: 3 of them; bytes; exact, BLEU; chrF, which earlier versions did not have; squares. */
-    bool predictions, bytes, texts, chrf, numbers;
+    /* Example i's true classes and those told, of a sentence one for each word: class[k][class_at[i] .. class_at[i+1])
+     */
+    int32_t *class[2];
+    int64_t *class_at; /* (n + 1) */
+    /* Which sums mean something: 3 of them; bytes; exact, BLEU; chrF, which earlier versions did not have; squares;
+     * words known and unknown; spans. */
+    bool predictions, bytes, texts, chrf, numbers, tags, spans;
     json_t *first; /* the first few lines as they are */
 } rv__examples;
 /* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, or the class that is none,
@@ -76,7 +84,7 @@ typedef struct {
     int columns,
         column[2]; /* the sums it needs, in the order in which `of` takes them; more than 2: from the first on */
 } rv__metric_kind;
-enum { RV__METRIC_KINDS = 9 };
+enum { RV__METRIC_KINDS = 13 };
 extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];
 /* With what it can be, for intervals. */
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m);

@@ -220,7 +220,11 @@ bool rv__other_examples(const rv__quality *d, const rv__group *a, const rv__grou
             return because(why, "they were measured on %lld and %lld examples", (long long)first->n, (long long)e->n);
         if (e->n_classes != first->n_classes || (e->n_classes && !json_equal(e->class_name, first->class_name)))
             return because(why, "they tell different classes");
-        for (int64_t i = 0; i < e->n && e->n_classes; i++)
+        const int64_t classes = e->n ? e->class_at[e->n] : 0;
+        if (classes != (first->n ? first->class_at[first->n] : 0))
+            return because(why, "their examples have %lld and %lld classes", (long long)first->class_at[first->n],
+                           (long long)classes);
+        for (int64_t i = 0; i < classes; i++)
             if (e->class[0][i] != first->class[0][i]) return because(why, "their examples are of different classes");
         for (int64_t i = 0; i < e->n && of_tokens; i++)
             if (e->sums[i * RV__COLUMNS + RV__TOKENS] != first->sums[i * RV__COLUMNS + RV__TOKENS])

@@ -6,7 +6,7 @@
 enum { less = false, more = true };
 
 static const rv_metric_kind metrics[] = {
-#define RV_METRIC(name, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched,          \
+#define RV_METRIC(name, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, tg, watched,      \
                   compared)                                                                                            \
     {#name, better, least, most, scale, title, axis, by, unit, headline},
 #include "config/metrics.def"

@@ -12,44 +12,55 @@ const char rv__required[] = "required";
 /* Names of metrics as a key's range, each after a '|', which is left out before the first. */
 #define PICK_0(text)
 #define PICK_1(text) text
-#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared)   \
-    PICK(n, tr, lm, re, cl, watched, compared)
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##tr("|" #n)
+#define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, tg, watched,         \
+                  compared)                                                                                            \
+    PICK(n, tr, lm, re, cl, tg, watched, compared)
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##tr("|" #n)
 static const char of_translation[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##lm("|" #n)
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##lm("|" #n)
 static const char of_language_model[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##re("|" #n)
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##re("|" #n)
 static const char of_regression[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##cl("|" #n)
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##cl("|" #n)
 static const char of_classification[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched(PICK_##tr("|" #n))
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##tg("|" #n)
+static const char of_tagging[] = ""
+#include "config/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched(PICK_##tg("|" #n))
+static const char watched_of_tagging[] = ""
+#include "config/metrics.def"
+    ;
+#undef PICK
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched(PICK_##tr("|" #n))
 static const char watched_of_translation[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched(PICK_##lm("|" #n))
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched(PICK_##lm("|" #n))
 static const char watched_of_language_model[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched("|" #n)
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched("|" #n)
 static const char watched[] = ""
 #include "config/metrics.def"
     ;
 #undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##compared("|" #n)
+#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##compared("|" #n)
 static const char compared[] = ""
 #include "config/metrics.def"
                                "|tokens_per_second|peak_rss|flops";

@@ -1,26 +1,35 @@
 /** Heads: what turns states into a loss, a score and a prediction.
  *
  *  One kind per file or family, listed in models.def. A head is a linear map to `output_size` numbers, head.weight and
- *  head.bias, of a decoder's state at each position, or of one vector that it pools from an encoder's memory. */
+ *  head.bias, of what it reads; tags may have a chain behind it. */
 #ifndef RV_MODELS_HEAD_H
 #define RV_MODELS_HEAD_H
 
 #include "models/batch.h"
+#include "kernels/chain.h"
 #include "models/memory.h"
 #include "nn/pooling.h"
 #include "ops/ops.h"
 
 typedef struct rv_head_kind rv_head_kind;
 
+typedef enum {
+    RV_READS_DECODER, /**< a decoder's state at each position */
+    RV_READS_POOLED,  /**< one vector that it pools from an encoder's memory */
+    RV_READS_ENCODER, /**< an encoder's memory, at the positions that rv_batch.at names */
+} rv_reads;
+
 typedef struct {
     const rv_head_kind *kind;
-    int64_t output_size; /**< tokens (set by the model), classes, numbers */
+    int64_t output_size; /**< tokens (set by the model), classes, numbers, tags */
     bool bias;
     rv_init init; /**< of head.weight when it is not tied, and of a pooling's matrices */
     rv_init bias_init;
     rv_pooling_kind pooling;
-    int64_t pooling_size; /**< RV_POOLING_ATTENTION: A */
-    double dropout;       /**< on a pooled vector, in training */
+    int64_t pooling_size;   /**< RV_POOLING_ATTENTION: A */
+    double dropout;         /**< on a pooled vector, in training */
+    bool crf;               /**< tags: a linear-chain CRF over the positions [Lafferty 2001; Lample 2016, 2.2] */
+    rv_crf_allowed allowed; /**< what may follow what; the caller's, as long as the head lives */
 } rv_head_config;
 
 typedef struct rv_head rv_head;
@@ -35,9 +44,9 @@ typedef struct {
 
 struct rv_head_kind {
     const char *name;
-    bool pools; /**< an encoder's memory; else it reads a decoder's states */
-    /** Mean loss of b->targets targets -> scalar, from what rv_head_pool or the decoder gives: x (rows, D), of a
-     * decoder with its rows in the order that time_major says. NULL: sticky error. */
+    rv_reads reads;
+    /** Mean loss of b->targets targets -> scalar, from what it reads: x (rows, D), of a decoder with its rows in the
+     *  order that time_major says. NULL: sticky error. */
     rv_tensor *(*loss)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major,
                        double label_smoothing);
     /** Every row alone, from the same x, which needs no gradient: row (B). Of targets of tokens, nats (B, T) is the
@@ -54,7 +63,8 @@ struct rv_head_kind {
 /** By name, or NULL. */
 RV_API const rv_head_kind *rv_head_find(const char *name);
 
-/** Declare pooling.* and head.weight (O, D), head.bias (O). tied: a weight (O, D) to use, declared by somebody else.
+/** Declare pooling.* and head.weight (O, D), head.bias (O), and of a CRF head.transition (O, O) [from, to], head.start
+ *  and head.stop (O). tied: a weight (O, D) to use, declared by somebody else.
  *  NULL: RV_ENOMEM. Free with rv_head_destroy. */
 RV_API rv_head *rv_head_create(rv_params *params, const rv_head_config *config, int64_t input_size, rv_tensor *tied);
 RV_API void rv_head_destroy(rv_head *h);
@@ -64,8 +74,14 @@ RV_API rv_tensor *rv_head_map(rv_tape *tape, rv_head *h, rv_tensor *x);
 /** What a head that pools maps: the pooled vector, dropped in training, (B, D). *pooled, unless NULL, gets the vector
  *  before that, and the weights. NULL: sticky error. */
 RV_API rv_tensor *rv_head_pool(rv_tape *tape, rv_head *h, const rv_memory *memory, rv_pooled *pooled);
+/** Rows' sums of targets b->out, of which nats and best (B, T) tell each alone, for kinds. */
+RV_API void rv_head_sum(const rv_batch *b, const double *nats, const int32_t *best, rv_row_score *row);
 /** Its weights and bias (or NULL), for kinds. */
 RV_API rv_tensor *rv_head_weight(const rv_head *h);
 RV_API rv_tensor *rv_head_bias(const rv_head *h);
+/** Of a head of tags with a CRF: its chain over these emissions (B, T, O), as it is now; the tape's. False: sticky
+ *  error. */
+RV_API bool rv_head_chain(rv_tape *tape, const rv_head *h, const rv_real *emission, int64_t B, int64_t T,
+                          const int32_t *lengths, rv_chain *out);
 
 #endif

@@ -22,18 +22,6 @@ static rv_tensor *loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *
     return rv_linear_cross_entropy(tape, x, rv_head_weight(h), rv_head_bias(h), target, -1, smoothing);
 }
 
-static void sum(const rv_batch *b, const double *nats, const int32_t *best, rv_row_score *row) {
-    for (int64_t i = 0; i < b->B; i++) {
-        row[i] = (rv_row_score){0};
-        for (int64_t k = i * b->T; k < (i + 1) * b->T; k++) {
-            if (b->out[k] < 0) continue;
-            row[i].nats += nats[k];
-            row[i].tokens++;
-            row[i].correct += best[k] == b->out[k];
-        }
-    }
-}
-
 static bool score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
                   double *nats, int32_t *best) {
     enum { BLOCK = 512 }; /* rows whose logits are in memory at a time */
@@ -77,8 +65,9 @@ static bool score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bo
             nats[i * b->T + t] = of_row[r];
             best[i * b->T + t] = id[r];
         }
-    sum(b, nats, best, row);
+    rv_head_sum(b, nats, best, row);
     return true;
 }
 
-const rv_head_kind rv__head_next_token = {.name = "next_token", .loss = loss, .score = score};
+const rv_head_kind rv__head_next_token = {
+    .name = "next_token", .reads = RV_READS_DECODER, .loss = loss, .score = score};

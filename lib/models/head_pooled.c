@@ -33,7 +33,8 @@ static bool class_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch 
     return true;
 }
 
-const rv_head_kind rv__head_class = {.name = "class", .pools = true, .loss = class_loss, .score = class_score};
+const rv_head_kind rv__head_class = {
+    .name = "class", .reads = RV_READS_POOLED, .loss = class_loss, .score = class_score};
 
 /* ---- number: squared error */
 
@@ -52,4 +53,5 @@ static bool number_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch
     return y;
 }
 
-const rv_head_kind rv__head_number = {.name = "number", .pools = true, .loss = number_loss, .score = number_score};
+const rv_head_kind rv__head_number = {
+    .name = "number", .reads = RV_READS_POOLED, .loss = number_loss, .score = number_score};

@@ -16,9 +16,10 @@ static rv_status check(const rv_model_config *c) {
     const rv_encoder_config *e = &c->encoder;
     const rv_decoder_config *d = &c->decoder;
     const int64_t E = d->input.size;
-    if (c->head.kind->pools ? !e->kind || d->kind : !d->kind)
+    const bool reads_decoder = c->head.kind->reads == RV_READS_DECODER;
+    if (reads_decoder ? !d->kind : !e->kind || d->kind)
         return rv_error(RV_EUSAGE, "head %s reads %s", c->head.kind->name,
-                        c->head.kind->pools ? "an encoder alone; give one, and no decoder" : "a decoder; give one");
+                        reads_decoder ? "a decoder; give one" : "an encoder alone; give one, and no decoder");
     if ((c->tie_embeddings && !d->kind) || (c->tie_source && !(d->kind && e->kind)))
         return rv_error(RV_EUSAGE, "there are not both parts that are to share an embedding; do not tie them");
     if (c->tie_source && (e->input.vocab_size != d->input.vocab_size || e->input.size != E))
@@ -127,10 +128,30 @@ int64_t rv_model_positions(const rv_model *m) {
 
 static bool time_major(const rv_model *m) { return decoder_kind(m) && decoder_kind(m)->time_major; }
 
+/* The memory's states at the positions that are asked of, (B T, D); behind a row's length any of them. */
+static rv_tensor *states_at(rv_tape *tape, const rv_memory *memory, const rv_batch *b) {
+    const int64_t D = memory->size, S = memory->S;
+    rv_tensor *x = rv_reshape(tape, memory->states, 2, (int64_t[]){memory->B * S, D});
+    x = rv_watch_states(tape, x, "head", false, "head");
+    if (!x || (!b->at && b->T == S)) return x;
+    int32_t *row = rv_tape_alloc(tape, (size_t)(b->B * b->T) * sizeof *row);
+    if (!row) return NULL;
+    for (int64_t i = 0; i < b->B * b->T; i++) {
+        const int64_t at = b->at ? b->at[i] : i % b->T;
+        row[i] = (int32_t)(i / b->T * S + (at >= 0 && at < S ? at : 0));
+    }
+    return rv_embedding(tape, x, row, b->B * b->T, 1);
+}
+
 /* What the head reads. */
 static rv_tensor *head_input(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b,
                              rv_decoder_state *state) {
-    return m->decoder ? states(tape, m, b->in, b->B, b->T, state, memory) : rv_head_pool(tape, m->head, memory, NULL);
+    switch (m->config.head.kind->reads) {
+    case RV_READS_DECODER: return states(tape, m, b->in, b->B, b->T, state, memory);
+    case RV_READS_POOLED: return rv_head_pool(tape, m->head, memory, NULL);
+    case RV_READS_ENCODER: return states_at(tape, memory, b);
+    }
+    return NULL;
 }
 
 rv_tensor *rv_model_loss_of(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b,
@@ -228,7 +249,7 @@ double rv_model_flops(const rv_model *m, const rv_params *ps, double S, double T
     double macs = e->kind ? S * e->kind->attention_macs(e, S) : 0, flops = 0;
     if (d->kind)
         macs += T * (d->kind->attention_macs(d, T) + (e->kind ? d->kind->memory_macs(d, S) : 0));
-    else if (m->config.head.pooling != RV_POOLING_LAST)
+    else if (m->config.head.kind->reads == RV_READS_POOLED && m->config.head.pooling != RV_POOLING_LAST)
         macs += S * (double)d->memory_size; /* the weighted sum */
     for (int i = 0; i < ps->n; i++) flops += rv_param_flops(ps->p[i], S, T);
     return flops + 2 * macs;

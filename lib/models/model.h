@@ -1,5 +1,5 @@
 /** A model: the parts that an experiment names. An encoder, a decoder and a head make an encoder-decoder; a decoder and
- * a head a language model; an encoder and a head that pools tell a class or a number of a sequence.
+ *  a head a language model; an encoder and a head tell a class or a number of a sequence, or a tag of each word.
  *
  *  Any encoder goes with any decoder. Parameters: encoder.*, decoder.*, pooling.*, head.* with PyTorch's names and
  * shapes; head.weight is absent when it is tied to the decoder's embedding. */

@@ -205,20 +205,24 @@ static bool of_regressors(const rv__page *p) {
     return json_object_get(json_object_get(json_array_get(rv__page_part(p, "runs"), 0), "test"), "mse") != NULL;
 }
 
-/* A classifier answers: how often it is right comes first, and its loss is of texts. */
-static rv_metric_kind of_classes(const rv_metric_kind *known) {
+static bool of_taggers(const rv__page *p) {
+    return json_object_get(json_object_get(json_array_get(rv__page_part(p, "runs"), 0), "test"), "known_accuracy");
+}
+
+/* A classifier answers: how often it is right comes first, and its loss is of texts, or of words. */
+static rv_metric_kind of_classes(const rv_metric_kind *known, bool of_words) {
     rv_metric_kind m = *known;
-    if (!strcmp(m.name, "accuracy")) m.headline = 1;
+    if (!strcmp(m.name, "accuracy")) m.headline = 2;
     if (strcmp(m.name, "loss")) return m;
-    m.axis = "loss, nats per text";
-    m.by = m.unit = "nats per text";
+    m.axis = of_words ? "loss, nats per word" : "loss, nats per text";
+    m.by = m.unit = of_words ? "nats per word" : "nats per text";
     return m;
 }
 
 rv_metric_kind rv__page_metric_of(const rv__page *p, const char *name) {
     const rv_metric_kind *known = rv_metric_find(name);
     if (!known) return (rv_metric_kind){.name = name, .title = name, .axis = name, .by = name, .unit = "", .scale = 1};
-    if (rv__page_part(p, "confusion")) return of_classes(known);
+    if (rv__page_part(p, "confusion")) return of_classes(known, of_taggers(p));
     if (strcmp(name, "loss") || !of_regressors(p)) return *known;
     rv_metric_kind squared = *known;
     squared.axis = "loss, mean squared error";

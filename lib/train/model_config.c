@@ -196,6 +196,22 @@ static rv_decoder_config read_decoder(const rv_config *c, const rv_model_sizes *
     return d;
 }
 
+/* What an input has of words beside their ids. */
+static void read_words(const rv_config *c, const rv_model_sizes *sizes, rv_input_config *in) {
+    const rv_init normal = {RV_INIT_NORMAL, 1, 0};
+    in->shapes = sizes->shapes;
+    in->shape_size = rv_config_int(c, "model.capitals_dim");
+    in->shape_init = normal;
+    if (rv_config_is(c, "model.letters.type", "none")) return;
+    const int64_t size = rv_config_int(c, "model.letters.hidden_size");
+    in->letters = (rv_letters_config){
+        .kind = rv_config_is(c, "model.letters.type", "lstm") ? RV_LETTERS_LSTM : RV_LETTERS_CNN,
+        .vocab_size = sizes->letters,
+        .embedding_size = rv_config_int(c, "model.letters.embedding_dim"),
+        .size = size,
+    };
+}
+
 /* A pooled vector is dropped by its head, the states of a decoder's memory by the encoder. */
 static rv_encoder_config read_encoder(const rv_config *c, const rv_model_sizes *sizes, bool pooled) {
     part p = {.c = c, .section = "model.encoder"};
@@ -210,8 +226,9 @@ static rv_encoder_config read_encoder(const rv_config *c, const rv_model_sizes *
     if (is(&p, "type", "rnn")) {
         e.rnn = read_rnn(&p);
         e.rnn.bidirectional = rv_config_bool(c, "model.encoder.bidirectional");
-    } else
+    } else if (is(&p, "type", "transformer"))
         e.transformer = read_transformer(&p, false);
+    if (rv_config_has(c, "model.letters")) read_words(c, sizes, &e.input);
     return e;
 }
 
@@ -230,6 +247,19 @@ static rv_head_config read_pooling_head(const rv_config *c, const rv_head_kind *
     };
 }
 
+static rv_head_config read_tag_head(const rv_config *c, const rv_head_kind *kind, int64_t inputs,
+                                    const rv_model_sizes *sizes) {
+    return (rv_head_config){
+        .kind = kind,
+        .output_size = sizes->outputs,
+        .bias = true,
+        .init = linear_init(c),
+        .bias_init = {RV_INIT_UNIFORM, 1 / sqrt((double)inputs), 0},
+        .crf = rv_config_bool(c, "model.crf"),
+        .allowed = sizes->allowed,
+    };
+}
+
 static rv_head_config read_token_head(const rv_config *c, const rv_head_kind *kind) {
     const bool rnn = rv_config_is(c, "model.decoder.type", "rnn");
     const rv_init usual = pytorch_rnn_init(rv_config_int(c, "model.decoder.hidden_size"));
@@ -244,10 +274,11 @@ static rv_head_config read_token_head(const rv_config *c, const rv_head_kind *ki
 rv_model_config rv_model_config_read(const rv_config *c, const rv_head_kind *head, const rv_model_sizes *sizes) {
     rv_model_config m = {0};
     const bool encodes = rv_config_has(c, "model.encoder.type");
-    if (encodes) m.encoder = read_encoder(c, sizes, head->pools);
-    if (head->pools) {
+    if (encodes) m.encoder = read_encoder(c, sizes, head->reads == RV_READS_POOLED);
+    if (head->reads != RV_READS_DECODER) {
         const int64_t inputs = m.encoder.kind->memory_size(&m.encoder);
-        m.head = read_pooling_head(c, head, inputs, sizes->outputs);
+        m.head = head->reads == RV_READS_POOLED ? read_pooling_head(c, head, inputs, sizes->outputs)
+                                                : read_tag_head(c, head, inputs, sizes);
         return m;
     }
     m.decoder = read_decoder(c, sizes, encodes);

@@ -7,11 +7,14 @@
 
 /** What the data say of a model's sizes. */
 typedef struct {
-    int64_t source_vocab; /**< tokens that an encoder reads; 0: */
-    int64_t numbers;      /**< ... or numbers at each position */
-    int64_t target_vocab; /**< tokens that a decoder reads and predicts; 0: there is no decoder */
-    int64_t outputs;      /**< classes, or numbers that are told */
-    int64_t positions;    /**< of the longest sequence: rows of a table of positions */
+    int64_t source_vocab;   /**< tokens that an encoder reads; 0: */
+    int64_t numbers;        /**< ... or numbers at each position */
+    int64_t target_vocab;   /**< tokens that a decoder reads and predicts; 0: there is no decoder */
+    int64_t letters;        /**< different letters of words; 0: words are not spelt */
+    int64_t shapes;         /**< kinds of what a word looks like */
+    int64_t outputs;        /**< classes, tags, or numbers that are told */
+    rv_crf_allowed allowed; /**< tags: what may follow what; the source's */
+    int64_t positions;      /**< of the longest sequence: rows of a table of positions */
 } rv_model_sizes;
 
 /** The settings of the model, read from model.* (checked before: cannot fail). */

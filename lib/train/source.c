@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/log.h"
 
 rv_tokenizer_spec rv__tokenizer_spec(const rv_config *c) {
@@ -34,6 +35,31 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
 }
 
 const char rv__classes_path[] = "/tokenizer/classes";
+
+/* Lines, in place. */
+static const char **lines_of(char *text, size_t bytes, int *n) {
+    *n = 0;
+    for (size_t i = 0; i < bytes; i++) *n += text[i] == '\n';
+    const char **name = rv_alloc(((size_t)*n + 1) * sizeof *name);
+    for (int i = 0; name && i < *n; i++) {
+        name[i] = text;
+        text = strchr(text, '\n');
+        *text++ = 0;
+    }
+    return name;
+}
+
+rv_status rv__classes_open(const rv_checkpoint *saved, const char *of, char **text, const char ***names, int *n) {
+    const rv_ck_item *it = rv_checkpoint_find(saved, rv__classes_path);
+    const size_t bytes = it ? (size_t)rv_ck_count(it) : 0;
+    *text = NULL, *names = NULL;
+    if (!it) return rv_error(RV_ECKPT, "%s names no classes; it is not of a %s", rv_checkpoint_path(saved), of);
+    if (!(*text = rv_alloc(bytes + 1))) return RV_ENOMEM;
+    if ((*names = lines_of(memcpy(*text, it->data, bytes), bytes, n))) return RV_OK;
+    rv_free(*text);
+    *text = NULL;
+    return RV_ENOMEM;
+}
 
 const char *rv__part_name(rv_subset subset) {
     static const char *const names[] = {

@@ -8,6 +8,7 @@
 #include "data/batch.h"
 #include "data/corpus.h"
 #include "data/parallel.h"
+#include "evaluate/spans.h"
 #include "io/items.h"
 #include "models/batch.h"
 #include "train/example.h"
@@ -25,6 +26,15 @@ typedef struct rv_pass rv_pass;
 typedef struct {
     int64_t targets, chars, bytes; /**< predictions of the whole part, and what they say; the latter 0 if not known */
 } rv_letters;
+
+/** The tags of a part's sentences. */
+typedef struct {
+    int64_t n, words;
+    const int64_t *at;         /**< (n + 1) the first word of each sentence */
+    const int32_t *tag;        /**< (words) */
+    const bool *known;         /**< (words) whether the training part has it */
+    const rv_span_tags *spans; /**< scheme RV_SPANS_NONE where tags mark none */
+} rv_tags;
 
 typedef struct {
     const char *name;
@@ -68,7 +78,8 @@ typedef struct {
     /* ---- of texts alone, NULL of others */
     rv_letters (*letters)(rv_source *s, rv_subset subset);
     const rv_split *(*split)(rv_source *s, rv_subset subset);
-    rv_pairs *(*pairs)(rv_source *s, rv_subset subset); /**< rows of a part, n = 0 for one that is not there */
+    rv_pairs *(*pairs)(rv_source *s, rv_subset subset);     /**< rows of a part, n = 0 for one that is not there */
+    const rv_tags *(*tags)(rv_source *s, rv_subset subset); /**< of tagged sentences */
 } rv_source_kind;
 
 /** The first member of every source's own struct; filled by open. */
@@ -77,8 +88,9 @@ struct rv_source {
     const rv_config *config;
     rv_model_sizes sizes;
     rv_tokenizer *in,
-        *out;      /**< of what an encoder and a decoder read; the same one if joint; NULL where there is none */
-    int n_classes; /**< labels of a head `class`, in the order of its outputs */
+        *out; /**< of what an encoder and a decoder read; the same one if joint; NULL where there is none */
+    rv_tokenizer *letters; /**< of words that are spelt, or NULL */
+    int n_classes;         /**< labels of a head `class`, or tags, in the order of its outputs */
     const char *const *class_name;
     uint64_t hash; /**< of the data: tells a resumed run that they have changed; 0: they are made, not read */
     bool carries;  /**< training batches go on from one another (rv_batch.continues), and passes, too */

@@ -72,8 +72,9 @@ rv_model_sizes rv__rows_sizes(const rv_config *c) {
 
 /* ---- training */
 
-/* labels: room for the rows' of `from`, or NULL. */
-static void give(const rv_pair_batch *b, const int32_t *from, int32_t *labels, rv_batch *out) {
+/* labels: room for the rows', where the part has some; NULL: it has none. */
+static void give(rv__rows *r, rv_subset subset, bool training, const rv_pair_batch *b, int32_t *labels, rv_batch *out) {
+    const int32_t *from = r->label[subset];
     *out = (rv_batch){.source = {.B = b->B, .T = b->S, .ids = b->src, .lengths = b->src_lengths},
                       .B = b->B,
                       .T = b->T,
@@ -83,6 +84,7 @@ static void give(const rv_pair_batch *b, const int32_t *from, int32_t *labels, r
                       .targets = b->targets,
                       .steps = b->targets,
                       .index = b->index};
+    if (r->extend) r->extend(r, subset, training, out);
     if (!from) return;
     out->steps = 0; /* tokens of the texts, since nothing predicts tokens */
     for (int64_t i = 0; i < b->B; i++) {
@@ -96,14 +98,14 @@ void rv__rows_next(rv_source *s, rv_batch *out) {
     rv__rows *r = (rv__rows *)s;
     rv_pair_batch b;
     rv_pair_batches_next(r->batches, &b);
-    give(&b, r->label[RV_SUBSET_TRAIN], r->labels, out);
+    give(r, RV_SUBSET_TRAIN, true, &b, r->labels, out);
 }
 
 void rv__rows_largest(rv_source *s, rv_batch *out) {
     rv__rows *r = (rv__rows *)s;
     rv_pair_batch b;
     rv_pair_batches_largest(r->batches, &b);
-    give(&b, r->label[RV_SUBSET_TRAIN], r->labels, out);
+    give(r, RV_SUBSET_TRAIN, true, &b, r->labels, out);
 }
 
 rv_cursor rv__rows_cursor(const rv_source *s) { return rv_pair_batches_cursor(((const rv__rows *)s)->batches); }
@@ -120,15 +122,17 @@ void rv__rows_typical(const rv_source *s, double *B, double *S, double *T) {
     const rv_pairs *p = r->part[RV_SUBSET_TRAIN];
     const int64_t rows = p->n / rv_pair_batches_per_epoch(r->batches);
     *B = (double)(rows ? rows : 1);
-    *S = *T = (double)((p->src_at[p->n] + p->n / 2) / p->n + 1);
+    const int eos = r->spec.marks.src_eos >= 0;
+    *S = *T = (double)((p->src_at[p->n] + p->n / 2) / p->n + eos);
     if (p->tgt_at) *T = (double)((p->tgt_at[p->n] + p->n / 2) / p->n + 1);
 }
 
 /* ---- measuring */
 
 struct rv_pass {
+    rv__rows *rows;
+    rv_subset subset;
     rv_pairs pairs; /* the first of a part's, to look into; its arrays are the part's */
-    const int32_t *label;
     int32_t *labels;
     rv_pair_pass *of;
 };
@@ -140,14 +144,13 @@ void rv__rows_pass_end(rv_pass *p) {
     rv_free(p);
 }
 
-static rv_status begin(const rv__rows *r, rv_subset subset, int64_t most, const rv_pair_batch_spec *spec,
-                       rv_pass **out) {
+static rv_status begin(rv__rows *r, rv_subset subset, int64_t most, const rv_pair_batch_spec *spec, rv_pass **out) {
     rv_pass *p = *out = rv_alloc(sizeof *p);
     if (!p) return RV_ENOMEM;
-    *p = (rv_pass){.pairs = *r->part[subset], .label = r->label[subset]};
+    *p = (rv_pass){.rows = r, .subset = subset, .pairs = *r->part[subset]};
     if (p->pairs.n > most) p->pairs.n = most;
     rv_status status = rv_pair_pass_create(&p->pairs, spec, &p->of);
-    if (status == RV_OK && p->label && !(p->labels = rv_alloc((size_t)p->pairs.n * sizeof *p->labels)))
+    if (status == RV_OK && r->label[subset] && !(p->labels = rv_alloc((size_t)p->pairs.n * sizeof *p->labels)))
         status = RV_ENOMEM;
     if (status == RV_OK) return RV_OK;
     rv__rows_pass_end(p);
@@ -156,7 +159,7 @@ static rv_status begin(const rv__rows *r, rv_subset subset, int64_t most, const 
 }
 
 rv_status rv__rows_pass(rv_source *s, rv_subset subset, int64_t most, rv_pass **out, int64_t *rows) {
-    const rv__rows *r = (const rv__rows *)s;
+    rv__rows *r = (rv__rows *)s;
     *out = NULL;
     *rows = r->part[subset]->n;
     return *rows ? begin(r, subset, *rows, &r->spec, out) : rv__no_part(subset);
@@ -165,7 +168,7 @@ rv_status rv__rows_pass(rv_source *s, rv_subset subset, int64_t most, rv_pass **
 bool rv__rows_pass_next(rv_pass *p, rv_batch *out) {
     rv_pair_batch b;
     if (!rv_pair_pass_next(p->of, &b)) return false;
-    give(&b, p->label, p->labels, out);
+    give(p->rows, p->subset, false, &b, p->labels, out);
     return true;
 }
 
@@ -179,15 +182,15 @@ rv_status rv__rows_check(rv_source *s, rv_subset subset, bool watched) { /* ever
 
 /* The first rows of the validation part; the loss is of the whole target. */
 rv_status rv__rows_look(rv_source *s, int64_t length, rv_pass **out, int64_t *examples, int64_t *longest) {
-    const rv__rows *r = (const rv__rows *)s;
+    rv__rows *r = (rv__rows *)s;
     const rv_pairs *p = r->part[RV_SUBSET_VALID];
     if (!p->n)
         return rv_error(RV_EDATA,
                         "gradient flow is measured on validation %s, and there are none; name a part in data "
                         "(ravel config explain data)",
-                        p->tgt_at || !r->label[RV_SUBSET_TRAIN] ? "pairs" : "texts");
+                        p->tgt_at ? "pairs" : "texts");
     *examples = p->n < RV_LOOK_EXAMPLES ? p->n : RV_LOOK_EXAMPLES;
-    *longest = p->src_longest + 1; /* <eos> */
+    *longest = p->src_longest + (r->spec.marks.src_eos >= 0);
     const rv_pair_batch_spec spec = {.size = RV_LOOK_BATCH, .marks = r->spec.marks};
     return begin(r, RV_SUBSET_VALID, *examples, &spec, out);
 }

@@ -1,12 +1,13 @@
-/* Sources of rows of text, each an example of its own: pairs of sentences, or texts and their classes. What differs is
- * how they are loaded. */
+/* Sources of rows of text, each an example of its own: pairs of sentences, texts and their classes, or sentences and
+ * their tags. What differs is how they are loaded, and what a batch has beside the rows' ids. */
 #ifndef RV_TRAIN_SOURCE_ROWS_H
 #define RV_TRAIN_SOURCE_ROWS_H
 
 #include "data/pair_batch.h"
 #include "train/source_private.h"
 
-typedef struct {
+typedef struct rv__rows rv__rows;
+struct rv__rows {
     rv_source base;
     rv_pairs *part[3];       /* by rv_subset */
     const int32_t *label[3]; /* of each row of a part; NULL: rows have a target side */
@@ -14,7 +15,9 @@ typedef struct {
     rv_pair_batch_spec spec;
     int32_t *labels; /* of the training batch */
     rv_rare src_rare, tgt_rare;
-} rv__rows;
+    /* What else a batch of a part has; training: it is to outlive passes over other parts. NULL: nothing. */
+    void (*extend)(rv__rows *r, rv_subset subset, bool training, rv_batch *b);
+};
 
 /* Once the parts, base.in, base.out and spec.marks are there: what else the configuration says, and the batches. */
 rv_status rv__rows_begin(rv__rows *r);

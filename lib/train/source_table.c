@@ -43,19 +43,6 @@ static rv_status at_columns(const rv_config *c, rv_status status) {
     return rv_error_context(status, "%s: ", rv_config_where(c, key));
 }
 
-/* Labels as a checkpoint keeps them, a line each, in place; *n of them, for rv_free. */
-static const char **class_lines(char *text, size_t bytes, int *n) {
-    *n = 0;
-    for (size_t i = 0; i < bytes; i++) *n += text[i] == '\n';
-    const char **name = rv_alloc(((size_t)*n + 1) * sizeof *name);
-    for (int i = 0; name && i < *n; i++) {
-        name[i] = text;
-        text = strchr(text, '\n');
-        *text++ = 0;
-    }
-    return name;
-}
-
 /* ---- beginning and end */
 
 static const char needs[] = "classification";
@@ -98,19 +85,13 @@ static rv_status take_saved(table *t, rv_tokenizer *tokenizer, const char *const
 
 static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data) {
     rv_tokenizer *tokenizer;
-    const rv_ck_item *it = rv_checkpoint_find(saved, rv__classes_path);
-    const size_t bytes = it ? (size_t)rv_ck_count(it) : 0;
-    if (!it) return rv_error(RV_ECKPT, "%s names no classes; it is not of a classification", rv_checkpoint_path(saved));
-    RV_TRY(rv__vocabulary_one(t->rows.base.config, saved, needs, &tokenizer));
-    int n = 0;
-    char *text = rv_alloc(bytes + 1);
-    const char **classes = NULL;
-    if (text) classes = class_lines(memcpy(text, it->data, bytes), bytes, &n);
-    rv_status status = RV_ENOMEM;
-    if (classes)
+    const char **classes;
+    char *text;
+    int n;
+    RV_TRY(rv__classes_open(saved, needs, &text, &classes, &n));
+    rv_status status = rv__vocabulary_one(t->rows.base.config, saved, needs, &tokenizer);
+    if (status == RV_OK)
         status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
-    else
-        rv_tokenizer_destroy(tokenizer);
     rv_free(classes);
     rv_free(text);
     return status;

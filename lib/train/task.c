@@ -73,6 +73,7 @@ static rv_status keep_vocabularies(rv_task *t) {
     rv_tokenizer *const all[] = {t->source->in ? t->source->in : t->source->out, t->source->out};
     for (int i = 0; i < 2; i++)
         if (all[i] && (i == 0 || all[1] != all[0])) RV_TRY(rv_tokenizer_save(all[i], &t->vocab[i], &t->merges[i]));
+    if (t->source->letters) RV_TRY(rv_tokenizer_save(t->source->letters, &t->vocab[2], &t->merges[2]));
     if (!t->source->n_classes) return RV_OK;
     FILE *f = open_memstream(&t->classes.bytes, &t->classes.len);
     for (int i = 0; f && i < t->source->n_classes; i++) fprintf(f, "%s\n", t->source->class_name[i]);
@@ -114,7 +115,7 @@ void rv_task_destroy(rv_task *t) {
     if (!t) return;
     drop_model(t);
     if (t->source) t->source->kind->close(t->source);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         rv_text_free(&t->vocab[i]);
         rv_text_free(&t->merges[i]);
     }
@@ -214,7 +215,7 @@ void rv_task_cost(const rv_task *t, const rv_params *params, double *flops, int6
 double rv_task_weight_flops(const rv_task *t, const rv_param *p) {
     double B, S, T;
     t->source->kind->typical(t->source, &B, &S, &T);
-    const bool shared_out = t->kind->head->pools && p->use == RV_USE_EXAMPLE;
+    const bool shared_out = t->kind->head->reads == RV_READS_POOLED && p->use == RV_USE_EXAMPLE;
     return rv_param_flops(p, 1, 1) / (shared_out ? S : 1);
 }
 
@@ -230,14 +231,14 @@ static const char state_path[] = "/data/carried_state";
 static const rv_ck_type real_type = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
 
 static void save_vocabularies(rv_task *t, rv_items *items) {
-    static const char *const names[] = {"/src", "/tgt"};
     const bool two = t->vocab[1].bytes;
-    for (int i = 0; i < 1 + two; i++) {
+    const char *const names[] = {two ? "/src" : "", "/tgt", "/letters"};
+    for (int i = 0; i < 3; i++) {
         char path[64];
         if (!t->vocab[i].bytes) continue;
-        snprintf(path, sizeof path, "/tokenizer%s/vocab", two ? names[i] : "");
+        snprintf(path, sizeof path, "/tokenizer%s/vocab", names[i]);
         rv_items_add_text(items, path, t->vocab[i].bytes, t->vocab[i].len);
-        snprintf(path, sizeof path, "/tokenizer%s/merges", two ? names[i] : "");
+        snprintf(path, sizeof path, "/tokenizer%s/merges", names[i]);
         rv_items_add_text(items, path, t->merges[i].bytes, t->merges[i].len);
     }
     if (t->classes.bytes) rv_items_add_text(items, rv__classes_path, t->classes.bytes, t->classes.len);

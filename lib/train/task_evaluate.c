@@ -1,11 +1,15 @@
 /* Measuring: every example of a part alone; a part's measures are sums of theirs. */
+#define _GNU_SOURCE /* open_memstream */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/stop.h"
 #include "evaluate/classes.h"
 #include "evaluate/honest_loss.h"
+#include "train/tag_scores.h"
 #include "train/task_private.h"
 #include "train/text_spans.h"
 
@@ -15,12 +19,14 @@ typedef struct {
     rv_row_score *score; /* of each row, in the order of the data; one that was not filled has no tokens */
     int64_t *length;     /* of its source */
     int64_t rows;
-    rv__spans *spans; /* of a text: each target goes to its own, too; or NULL */
+    rv__tag_scores tags; /* of tagged sentences */
+    rv__spans *spans;    /* of a text: each target goes to its own, too; or NULL */
 } scores;
 
 static void scores_free(scores *s) {
     rv_free(s->score);
     rv_free(s->length);
+    rv__tag_scores_end(&s->tags);
 }
 
 static void give_to_spans(rv__spans *spans, const rv_batch *b, const double *nats, const int32_t *best) {
@@ -40,6 +46,7 @@ static rv_status score_batch(rv_tape *tape, rv_task *t, const rv_batch *b, rv_de
         if (b->source.lengths) out->length[b->index[i]] = b->source.lengths[i];
     }
     if (out->spans) give_to_spans(out->spans, b, nats, best);
+    if (out->tags.of) rv__tag_scores_take(&out->tags, b, best);
     return RV_OK;
 }
 
@@ -65,6 +72,8 @@ static rv_status score_part(rv_tape *tape, rv_task *t, rv_subset subset, int64_t
     out->score = rv_alloc(rv_size_mul((size_t)out->rows, sizeof *out->score));
     out->length = rv_alloc(rv_size_mul((size_t)out->rows, sizeof *out->length));
     rv_status status = out->score && out->length ? RV_OK : RV_ENOMEM;
+    if (status == RV_OK && t->source->kind->tags)
+        status = rv__tag_scores_begin(t->source->kind->tags(t->source, subset), &out->tags);
     const rv_tape_mode mode = rv_tape_infer(tape);
     if (status == RV_OK) status = score_pass(tape, t, pass, out);
     rv_tape_restore(tape, mode);
@@ -113,31 +122,71 @@ static void add_predictions(rv_task *t, rv_subset subset, const sums *all, rv_me
 /* A matrix of more is not for people, and takes its square in memory. */
 static bool keeps_confusion(const rv_task *t) { return t->source->n_classes <= RV_CONFUSION_MOST; }
 
-static rv_status count_confusion(rv_task *t, const scores *s) {
+/* What was to be told, and what was: of each row its class, of each word its tag. */
+typedef struct {
+    int64_t n;
+    const int32_t *right, *told;
+    int32_t *own; /* memory of both, or NULL */
+} told;
+
+static rv_status told_of(const scores *s, told *out) {
+    *out = (told){.n = s->rows};
+    if (s->tags.of) {
+        *out = (told){.n = s->tags.of->words, .right = s->tags.of->tag, .told = s->tags.told};
+        return RV_OK;
+    }
+    if (!(out->own = rv_alloc(rv_size_mul(2 * (size_t)s->rows, sizeof *out->own)))) return RV_ENOMEM;
+    for (int64_t i = 0; i < s->rows; i++) {
+        out->own[i] = s->score[i].label;
+        out->own[s->rows + i] = s->score[i].said;
+    }
+    out->right = out->own, out->told = out->own + s->rows;
+    return RV_OK;
+}
+
+static rv_status count_confusion(rv_task *t, const told *a) {
     const int64_t C = t->source->n_classes;
     if (!t->confusion && !(t->confusion = rv_alloc((size_t)(C * C) * sizeof *t->confusion))) return RV_ENOMEM;
     memset(t->confusion, 0, (size_t)(C * C) * sizeof *t->confusion);
-    for (int64_t i = 0; i < s->rows; i++)
-        if (s->score[i].tokens) t->confusion[s->score[i].label * C + s->score[i].said]++;
+    for (int64_t i = 0; i < a->n; i++) t->confusion[a->right[i] * C + a->told[i]]++;
     return RV_OK;
 }
 
 /* By what each class was taken for. */
 static rv_status add_classes(rv_task *t, const scores *s, rv_metrics_result *out) {
     const int C = t->source->n_classes;
+    told a;
     if (!C) return RV_OK;
+    RV_TRY(told_of(s, &a));
     double *of = rv_alloc(rv_size_mul(3 * (size_t)C, sizeof *of)); /* right, told, there */
-    if (!of) return RV_ENOMEM;
-    for (int64_t i = 0; i < s->rows; i++) {
-        const rv_row_score *r = &s->score[i];
-        if (!r->tokens) continue;
-        of[3 * r->label] += r->label == r->said;
-        of[3 * r->said + 1]++;
-        of[3 * r->label + 2]++;
+    for (int64_t i = 0; i < a.n && of; i++) {
+        of[3 * a.right[i]] += a.right[i] == a.told[i];
+        of[3 * a.told[i] + 1]++;
+        of[3 * a.right[i] + 2]++;
     }
-    add(t, out, "f1", rv_macro_f1(C, of));
+    if (of) add(t, out, "f1", rv_macro_f1(C, of));
+    const rv_status status = of && keeps_confusion(t) ? count_confusion(t, &a) : of ? RV_OK : RV_ENOMEM;
     rv_free(of);
-    return keeps_confusion(t) ? count_confusion(t, s) : RV_OK;
+    rv_free(a.own);
+    return status;
+}
+
+/* Of tags: by whether the training part has the word, and as spans. */
+static void add_tags(const rv_task *t, const scores *s, rv_metrics_result *out) {
+    rv_tag_sums all = {0};
+    if (!s->tags.of) return;
+    for (int64_t i = 0; i < s->tags.of->n; i++) {
+        const rv_tag_sums one = rv__tag_scores_of(&s->tags, i);
+        all.known += one.known, all.known_right += one.known_right;
+        all.unknown += one.unknown, all.unknown_right += one.unknown_right;
+        all.spans.gold += one.spans.gold, all.spans.told += one.spans.told, all.spans.right += one.spans.right;
+        all.malformed += one.malformed;
+    }
+    add(t, out, "known_accuracy", (double)all.known_right / (double)all.known);
+    add(t, out, "unknown_accuracy", (double)all.unknown_right / (double)all.unknown);
+    if (s->tags.of->spans->scheme == RV_SPANS_NONE) return;
+    add(t, out, "span_f1", rv_spans_f1(&all.spans));
+    add(t, out, "malformed", all.spans.told ? (double)all.malformed / (double)all.spans.told : 0);
 }
 
 const int64_t *rv_task_confusion(const rv_task *t) { return t->confusion; }
@@ -186,6 +235,7 @@ rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool fin
         else
             add_predictions(t, subset, &total, out);
         status = add_classes(t, &s, out);
+        add_tags(t, &s, out);
     }
     scores_free(&s);
     if (status == RV_OK) status = add_translations(tape, t, subset, final, out);
@@ -194,6 +244,32 @@ rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool fin
 }
 
 /* ---- one by one */
+
+/* The names of n tags, a blank between two: malloc'd. */
+static char *tags_text(const rv_source *source, const int32_t *tag, int64_t n) {
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    for (int64_t i = 0; f && i < n; i++) fprintf(f, "%s%s", i ? " " : "", source->class_name[tag[i]]);
+    if (f && !fclose(f)) return text;
+    rv_error(RV_ENOMEM, "no memory for the names of %lld tags", (long long)n);
+    free(text);
+    return NULL;
+}
+
+/* text: of the reference and of the hypothesis, to be freed. RV_ENOMEM. */
+static rv_status describe_tags(const rv_source *source, const rv__tag_scores *tags, int64_t i, char *text[2],
+                               rv_example *e) {
+    const int64_t begin = tags->of->at[i], n = tags->of->at[i + 1] - begin;
+    e->tagged = true;
+    e->spans = tags->of->spans->scheme != RV_SPANS_NONE;
+    e->tags = rv__tag_scores_of(tags, i);
+    e->tag = tags->of->tag + begin;
+    e->told = tags->told + begin;
+    e->reference = text[0] = tags_text(source, tags->of->tag + begin, n);
+    e->hypothesis = text[1] = tags_text(source, tags->told + begin, n);
+    return text[0] && text[1] ? RV_OK : RV_ENOMEM;
+}
 
 static rv_status require(rv_task *t, rv_subset subset) {
     rv_pass *pass;
@@ -227,7 +303,10 @@ static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const 
         rv_example e = {
             .source_tokens = s->length[i], .score = s->score[i], .number = t->kind->head == &rv__head_number};
         if (t->source->kind->describe) t->source->kind->describe(t->source, subset, i, &e);
-        if (t->source->n_classes) {
+        char *tags[2] = {NULL, NULL};
+        if (s->tags.of) {
+            status = describe_tags(t->source, &s->tags, i, tags, &e);
+        } else if (t->source->n_classes) {
             e.labelled = true;
             e.reference = t->source->class_name[s->score[i].label];
             e.hypothesis = t->source->class_name[s->score[i].said];
@@ -238,6 +317,8 @@ static rv_status give_rows(rv_task *t, rv_subset subset, const scores *s, const 
             status = compare_texts(&e);
         }
         if (status == RV_OK) status = sink(ctx, i, &e);
+        free(tags[0]);
+        free(tags[1]);
     }
     return status;
 }

@@ -11,8 +11,9 @@ struct rv_task {
     const rv_config *config;
     rv_source *source;
     rv_model *model;
-    /* As checkpoints keep them: of `in` and `out`, joint or alone the first; names of classes, a line each. */
-    rv_text vocab[2], merges[2], classes;
+    /* As checkpoints keep them: of `in` and `out`, joint or alone the first; of letters; names of classes, a line each.
+     */
+    rv_text vocab[3], merges[3], classes;
     int64_t *confusion; /* of the last rv_task_evaluate, or NULL */
     rv_batch batch;     /* the fetched one */
     rv_cursor committed;

@@ -5,7 +5,7 @@
 #include "decode/translate_text.h"
 #include "train/task_private.h"
 
-bool rv_task_translates(const rv_task *t) { return t->source->kind->pairs && !t->kind->head->pools; }
+bool rv_task_translates(const rv_task *t) { return t->source->kind->pairs && t->kind->head->reads == RV_READS_DECODER; }
 
 const rv_pairs *rv_task_pairs(rv_task *t, rv_subset subset) {
     return rv_task_translates(t) ? t->source->kind->pairs(t->source, subset) : NULL;

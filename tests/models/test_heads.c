@@ -388,5 +388,6 @@ Test(heads, by_name) {
     cr_expect_eq(rv_head_find("class"), &rv__head_class);
     cr_expect_eq(rv_head_find("number"), &rv__head_number);
     cr_expect_null(rv_head_find("classes"));
-    cr_expect(!rv__head_next_token.pools && rv__head_class.pools && rv__head_number.pools);
+    cr_expect_eq(rv__head_next_token.reads, RV_READS_DECODER);
+    cr_expect(rv__head_class.reads == RV_READS_POOLED && rv__head_number.reads == RV_READS_POOLED);
 }

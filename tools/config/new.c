@@ -123,7 +123,7 @@ static rv_status new_task(const rv_task_kind *kind, const rv__config_new_options
     RV_TRY(add_all(s, kind->start));
     RV_TRY(add_file(s, o->valid ? "data.train" : "data.path", o->train));
     RV_TRY(add_file(s, "data.valid", o->valid));
-    if (kind->source->pairs && !kind->head->pools) RV_TRY(add_columns(s, o->train));
+    if (kind->source->pairs && kind->head->reads == RV_READS_DECODER) RV_TRY(add_columns(s, o->train));
     return add_file(s, "data.test", o->test);
 }
 
@@ -180,7 +180,7 @@ static rv_status print(const settings *s, const rv_task_kind *kind) {
            "explain %s\n%s",
            kind ? "train" : "compare",
            !kind               ? "compare.cost"
-           : kind->head->pools ? "model.encoder"
+           : kind->head->reads != RV_READS_DECODER ? "model.encoder"
                                : "model.decoder",
            text);
     free(text);
