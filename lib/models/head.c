@@ -65,6 +65,10 @@ const rv_head_config *rv_head_get_config(const rv_head *h) { return &h->config; 
 rv_tensor *rv_head_weight(const rv_head *h) { return h->weight; }
 rv_tensor *rv_head_bias(const rv_head *h) { return h->bias; }
 
+rv_tensor *rv_head_transition(const rv_head *h) { return h->transition; }
+rv_tensor *rv_head_start(const rv_head *h) { return h->start; }
+rv_tensor *rv_head_stop(const rv_head *h) { return h->stop; }
+
 rv_tensor *rv_head_map(rv_tape *tape, rv_head *h, rv_tensor *x) {
     return rv_linear(tape, x, h->weight, h->bias, RV_ACT_NONE);
 }

@@ -54,6 +54,9 @@ struct rv_head_kind {
      *  the lower one; both batch-major, NULL of other heads. False: sticky error. */
     bool (*score)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
                   double *nats, int32_t *best);
+    /** Tags: the chain whose paths are the taggings of b's rows, from the same x; the tape's. b->out is not read. NULL
+     * of other heads. False: sticky error. */
+    bool (*chain)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv_chain *out);
 };
 
 #define RV_HEAD(name) RV_API const rv_head_kind rv__head_##name;
@@ -79,9 +82,12 @@ RV_API void rv_head_sum(const rv_batch *b, const double *nats, const int32_t *be
 /** Its weights and bias (or NULL), for kinds. */
 RV_API rv_tensor *rv_head_weight(const rv_head *h);
 RV_API rv_tensor *rv_head_bias(const rv_head *h);
-/** Of a head of tags with a CRF: its chain over these emissions (B, T, O), as it is now; the tape's. False: sticky
- *  error. */
-RV_API bool rv_head_chain(rv_tape *tape, const rv_head *h, const rv_real *emission, int64_t B, int64_t T,
-                          const int32_t *lengths, rv_chain *out);
+/** What a head's score is where it has a chain. */
+RV_API bool rv_head_score_chain(rv_tape *tape, const rv_chain *c, const rv_batch *b, rv_row_score *row, double *nats,
+                                int32_t *best);
+/** What a CRF adds to emissions; NULL of others. */
+RV_API rv_tensor *rv_head_transition(const rv_head *h);
+RV_API rv_tensor *rv_head_start(const rv_head *h);
+RV_API rv_tensor *rv_head_stop(const rv_head *h);
 
 #endif

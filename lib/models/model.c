@@ -190,6 +190,16 @@ rv_tensor *rv_model_read(rv_tape *tape, rv_model *m, const rv_sequences *source,
     return rv_head_map(tape, m->head, rv_head_pool(tape, m->head, &memory, pooled));
 }
 
+bool rv_model_chain(rv_tape *tape, rv_model *m, const rv_batch *b, rv_chain *out) {
+    rv_memory memory;
+    const rv_tape_mode mode = rv_tape_infer(tape);
+    const bool read = !m->encoder || rv_model_encode(tape, m, &b->source, &memory);
+    rv_tensor *x = read ? head_input(tape, m, m->encoder ? &memory : NULL, b, NULL) : NULL;
+    const bool ok = x && m->config.head.kind->chain(tape, m->head, x, b, out);
+    rv_tape_restore(tape, mode);
+    return ok;
+}
+
 /* ---- decoding */
 
 rv_decoder_state *rv_model_state_create(const rv_model *m, int64_t B, int64_t capacity) {

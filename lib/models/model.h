@@ -44,6 +44,10 @@ RV_API bool rv_model_score(rv_tape *tape, rv_model *m, const rv_batch *b, rv_dec
  *  rv_head_pool. NULL: sticky error. */
 RV_API rv_tensor *rv_model_read(rv_tape *tape, rv_model *m, const rv_sequences *source, rv_pooled *pooled);
 
+/** A head that tags: the chain of which b's rows' taggings are the paths (b->out is not read); the tape's. Records
+ *  nothing. False: sticky error. */
+RV_API bool rv_model_chain(rv_tape *tape, rv_model *m, const rv_batch *b, rv_chain *out);
+
 /* ---- parts */
 
 /** Run the encoder; source->lengths is kept by the caller until backward. False: sticky error. */
