@@ -89,7 +89,7 @@ def validation_text(settings, ravel):
         tail = f".{d['language']}" if "language" in d else ""
         valid = next((f for f in (dataset(ravel, settings, "valid" + t) for t in (".text", tail)) if f), None)
         rows = [line.split()[:2] for line in run(ravel, "data", "list").splitlines()]
-        if [d["dataset"], "conllu"] in rows or [d["dataset"], "tsv"] in rows:
+        if any([d["dataset"], f] in rows for f in ("conllu", "columns", "tsv")):
             sys.exit(f"pytorch.py: {d['dataset']} is no plain text; give its sentences with --text")
     if not (whole or valid):
         sys.exit("pytorch.py: the run has no validation part (data.valid)")

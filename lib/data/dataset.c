@@ -115,6 +115,7 @@ rv_status rv_dataset_require(const rv_dataset *ds, const char *role, const char 
 /* How to read the file of a role without ".text", which is plain. */
 static rv_text_format text_format(const rv_dataset *ds) {
     if (!strcmp(ds->m.format, "conllu")) return RV_FORMAT_CONLLU;
+    if (!strcmp(ds->m.format, "columns")) return RV_FORMAT_COLUMNS;
     return strcmp(ds->m.format, "tsv") ? RV_FORMAT_TEXT : RV_FORMAT_TSV;
 }
 
@@ -179,6 +180,17 @@ rv_status rv_dataset_table_files(const rv_dataset *ds, rv_table_files *out) {
     if (!all || out->valid || out->test) return no_role(ds, "'train'");
     out->train = all, out->train_fraction = 0.8, out->test_fraction = 0.1;
     return RV_OK;
+}
+
+rv_status rv_dataset_tagged_files(const rv_dataset *ds, rv_tagged_files *out) {
+    const bool columns = !strcmp(ds->m.format, "columns");
+    *out = (rv_tagged_files){.format = columns ? RV_TAGGED_COLUMNS : RV_TAGGED_CONLLU};
+    if (!columns && strcmp(ds->m.format, "conllu"))
+        return no_role(ds, "tagged words (formats conllu and columns have)");
+    out->train = rv_dataset_path(ds, "train");
+    out->valid = rv_dataset_path(ds, "valid");
+    out->test = rv_dataset_path(ds, "test");
+    return out->train ? RV_OK : no_role(ds, "'train'");
 }
 
 /* ---- getting files ---- */

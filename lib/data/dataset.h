@@ -7,7 +7,7 @@
  * the manifest's sha256 and size, and only then given its name.
  *
  *  manifest.json: {"name", "description", "licence", "home",
- *    "format": "text"|"parallel"|"conllu"|"tsv"|"csv"|"pairs",
+ *    "format": "text"|"parallel"|"conllu"|"columns"|"tsv"|"csv"|"pairs",
  *    "files": [{"name", "url", "sha256", "bytes"}]  (of the unpacked file; the source may be gzip)
  *    or "generator": {"task", "seed", "train", "valid", "test", "min_length", "max_length"},
  *    "roles": {"train": "FILE", ...}}  (not for generated ones, whose roles are fixed: see generate.h) */
@@ -20,6 +20,7 @@
 #include "data/corpus.h"
 #include "data/parallel.h"
 #include "data/table.h"
+#include "data/tagged.h"
 
 typedef struct rv_dataset rv_dataset;
 
@@ -39,8 +40,8 @@ RV_API const char *rv_dataset_path(const rv_dataset *ds, const char *role);
 /** Path in `role`, or RV_EDATA that names the roles there are. */
 RV_API rv_status rv_dataset_require(const rv_dataset *ds, const char *role, const char **path);
 /** What a language model reads: role "text"; else "train.text", "valid.text", "test.text"; else with `language`
- *  (may be NULL) "train.LANGUAGE" and so on; else "train", "valid", "test". Of formats "conllu" and "tsv" the
- *  sentences are read (out->format), unless the role ends in ".text". No text are "train", "valid" and "test" of
+ *  (may be NULL) "train.LANGUAGE" and so on; else "train", "valid", "test". Of formats "conllu", "columns" and "tsv"
+ *  the sentences are read (out->format), unless the role ends in ".text". No text are "train", "valid" and "test" of
  *  formats "pairs" and "csv", nor "text" of "csv". The paths are ds's. Error: RV_EDATA. */
 RV_API rv_status rv_dataset_lm_files(const rv_dataset *ds, const char *language, rv_corpus_files *out);
 /** What translation reads: roles "train.SRC" and "train.TGT", and so on for valid and test; with both NULL, for data
@@ -53,6 +54,10 @@ RV_API rv_status rv_dataset_parallel_files(const rv_dataset *ds, const char *src
  *  fractions that the caller may change, 0.8 to train and 0.1 to test. The columns are the format's. The paths are
  *  ds's. Error: RV_EDATA that names the roles there are. */
 RV_API rv_status rv_dataset_table_files(const rv_dataset *ds, rv_table_files *out);
+/** Tagged sentences, of formats "conllu" and "columns": roles "train", "valid" and "test", of which the last two may be
+ *  absent. Fractions, the field and the columns are for the caller to set. The paths are ds's. Error: RV_EDATA that
+ *  names the roles there are. */
+RV_API rv_status rv_dataset_tagged_files(const rv_dataset *ds, rv_tagged_files *out);
 
 RV_API const char *rv_dataset_name(const rv_dataset *ds);
 RV_API const char *rv_dataset_format(const rv_dataset *ds);

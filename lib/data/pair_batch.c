@@ -48,9 +48,15 @@ rv_pair_marks rv_source_marks_of(const rv_tokenizer *tok) {
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Entries of a row that pair i takes, with its mark; no target side takes none. */
-static int64_t src_width(const rv_pairs *p, int64_t i) { return rv_pairs_src_length(p, i) + 1; }
-static int64_t tgt_width(const rv_pairs *p, int64_t i) { return p->tgt_at ? rv_pairs_tgt_length(p, i) + 1 : 0; }
+/* Entries of a row that a source of so many tokens takes, with its mark if it has one: never none. */
+static int64_t src_row(const rv_pair_marks *m, int64_t tokens) { return m->src_eos < 0 ? most(tokens, 1) : tokens + 1; }
+/* Those that pair i takes; no target side takes none. */
+static int64_t src_width(const store *s, int64_t i) {
+    return src_row(&s->spec.marks, rv_pairs_src_length(s->pairs, i));
+}
+static int64_t tgt_width(const store *s, int64_t i) {
+    return s->pairs->tgt_at ? rv_pairs_tgt_length(s->pairs, i) + 1 : 0;
+}
 
 static void store_free(store *s) {
     void *all[] = {s->order, s->spare, s->cut, s->count, s->src, s->tgt_in, s->tgt_out, s->src_lengths, s->tgt_lengths};
@@ -72,7 +78,8 @@ static rv_status store_make(const rv_pairs *pairs, const rv_pair_batch_spec *spe
     if (spec->size < 1)
         return rv_error(RV_EUSAGE, "a batch of %lld %s: it must be at least 1", (long long)spec->size,
                         spec->by_tokens ? "tokens" : "sentences");
-    int64_t S = pairs->src_longest + 1, T = pairs->tgt_longest + 1, n = pairs->n, longest = most(S, T);
+    int64_t S = src_row(&spec->marks, pairs->src_longest), T = pairs->tgt_longest + 1, n = pairs->n,
+            longest = most(S, T);
     int64_t rows = most(least(n, spec->size), 1), entries = spec->by_tokens ? most(spec->size, longest) : 0;
     if (spec->by_tokens)
         entries = least(entries, most(n, 1) * longest); /* "size: 1000000000" shall not take that much */
@@ -113,23 +120,24 @@ static void cut(store *s) {
     int64_t S = 0, T = 0, B = 0;
     s->batches = 0;
     for (int64_t i = 0; i < s->pairs->n; i++) {
-        int64_t pair = s->order[i], S1 = most(S, src_width(s->pairs, pair)), T1 = most(T, tgt_width(s->pairs, pair));
+        int64_t pair = s->order[i], S1 = most(S, src_width(s, pair)), T1 = most(T, tgt_width(s, pair));
         bool fits = s->spec.by_tokens ? (B + 1) * most(S1, T1) <= s->spec.size : B < s->spec.size;
         if (B == 0 || !fits) {
             s->cut[s->batches++] = i;
-            B = 0, S1 = src_width(s->pairs, pair), T1 = tgt_width(s->pairs, pair);
+            B = 0, S1 = src_width(s, pair), T1 = tgt_width(s, pair);
         }
         S = S1, T = T1, B++;
     }
     s->cut[s->batches] = s->pairs->n;
 }
 
-/* tokens, eos (or what stands for it), then `fill` up to `width` into out; with `bos` >= 0 that first, and no eos. */
+/* tokens, eos (or what stands for it) if there is room, then `fill` up to `width` into out; with `bos` >= 0 that first,
+ * and no eos. */
 static void put_row(const int32_t *ids, int64_t n, int32_t bos, int32_t eos, int32_t fill, int64_t width,
                     int32_t *out) {
     if (bos >= 0) *out++ = bos, width--;
     if (n) memcpy(out, ids, (size_t)n * sizeof *out);
-    if (bos < 0) out[n++] = eos;
+    if (bos < 0 && n < width) out[n++] = eos;
     while (n < width) out[n++] = fill;
 }
 
@@ -137,8 +145,8 @@ static void put_row(const int32_t *ids, int64_t n, int32_t bos, int32_t eos, int
 static void shape(const store *s, int64_t k, rv_pair_batch *out) {
     *out = (rv_pair_batch){.B = s->cut[k + 1] - s->cut[k], .index = s->order + s->cut[k]};
     for (int64_t r = 0; r < out->B; r++) {
-        out->S = most(out->S, src_width(s->pairs, out->index[r]));
-        out->T = most(out->T, tgt_width(s->pairs, out->index[r]));
+        out->S = most(out->S, src_width(s, out->index[r]));
+        out->T = most(out->T, tgt_width(s, out->index[r]));
     }
 }
 
@@ -160,11 +168,12 @@ static void fill_targets(store *s, rv_pair_batch *out) {
 static void fill(store *s, int64_t k, rv_pair_batch *out) {
     const rv_pairs *p = s->pairs;
     const rv_pair_marks *m = &s->spec.marks;
+    const int32_t eos = m->src_eos < 0 ? m->src_pad : m->src_eos;
     shape(s, k, out);
     for (int64_t r = 0; r < out->B; r++) {
         const int64_t i = out->index[r], n = rv_pairs_src_length(p, i);
-        put_row(p->src_ids + p->src_at[i], n, -1, m->src_eos, m->src_pad, out->S, s->src + r * out->S);
-        s->src_lengths[r] = (int32_t)n + 1;
+        put_row(p->src_ids + p->src_at[i], n, -1, eos, m->src_pad, out->S, s->src + r * out->S);
+        s->src_lengths[r] = (int32_t)src_width(s, i);
     }
     out->src = s->src, out->src_lengths = s->src_lengths;
     if (p->tgt_at)
@@ -196,13 +205,15 @@ static void plan(rv_pair_batches *b, int64_t epoch) {
 rv_status rv_pair_batches_create(const rv_pairs *pairs, const rv_pair_batch_spec *spec, rv_pair_batches **out) {
     *out = NULL;
     if (pairs->n < 1) return rv_error(RV_EDATA, "there are no training pairs; give other files");
-    int64_t longest = most(pairs->src_longest, pairs->tgt_longest) + 1;
+    const int64_t src = src_row(&spec->marks, pairs->src_longest), tgt = pairs->tgt_at ? pairs->tgt_longest + 1 : 0;
+    const int64_t longest = most(src, tgt);
     const char *side = pairs->tgt_at ? "sentence" : "text";
     if (spec->by_tokens && spec->size < longest)
         return rv_error(RV_EUSAGE,
-                        "the longest training %s has %lld tokens with <eos>, but train.batch.size is %lld tokens: "
+                        "the longest training %s has %lld tokens%s, but train.batch.size is %lld tokens: "
                         "raise it, for %ss set train.batch.type to sequences, or lower data.max_length",
-                        side, (long long)longest, (long long)spec->size, side);
+                        side, (long long)longest, src < longest || spec->marks.src_eos >= 0 ? " with <eos>" : "",
+                        (long long)spec->size, side);
     rv_pair_batches *b = calloc(1, sizeof *b);
     if (!b) return rv_error(RV_ENOMEM, "no memory for a batcher");
     b->planned = -1;

@@ -12,7 +12,8 @@
 #include "data/parallel.h"
 #include "data/rare.h"
 
-/** Ids that stand around a sentence. */
+/** Ids that stand around a sentence. src_eos -1: nothing is appended to a source, and a row is as wide as its longest
+ *  has tokens, at least 1 (a source without any is one pad then). */
 typedef struct {
     int32_t src_pad, src_eos, tgt_pad, tgt_bos, tgt_eos;
 } rv_pair_marks;
@@ -34,8 +35,8 @@ typedef struct {
 /** B rows, batch-major. The arrays belong to what gave them and hold until its next call. */
 typedef struct {
     int64_t B, S, T;            /**< T 0, and the target's arrays NULL: there is no target side */
-    const int32_t *src;         /**< (B,S) tokens, eos, then pad */
-    const int32_t *src_lengths; /**< (B) with eos */
+    const int32_t *src;         /**< (B,S) tokens, eos if there is one, then pad */
+    const int32_t *src_lengths; /**< (B) with it; in [1, S] */
     const int32_t *tgt_in;      /**< (B,T) bos, tokens, then pad */
     const int32_t *tgt_out;     /**< (B,T) tokens, eos unless the target was cut, then RV_IGNORE */
     const int32_t *tgt_lengths; /**< (B) with eos (or bos, which is as many) */

@@ -77,13 +77,14 @@ void rv__side_empty_if_blank(rv_text *side) {
 
 static bool same_text(rv_text a, rv_text b) { return a.len == b.len && !memcmp(a.bytes, b.bytes, a.len); }
 
-static rv_status make_part(int64_t n, bool train, rv_pairs *p) {
+static rv_status make_part(int64_t n, const rv_pairs *train, rv_pairs *p) {
     if (!p->line) {
         p->line = malloc((size_t)n * sizeof *p->line);
         for (int64_t i = 0; i < n && p->line; i++) p->line[i] = i;
     }
-    if (!train) p->src = malloc((size_t)n * sizeof *p->src), p->tgt = malloc((size_t)n * sizeof *p->tgt);
-    if (p->line && p->src && p->tgt) return RV_OK;
+    if (p != train) p->src = malloc((size_t)n * sizeof *p->src);
+    if (p != train && train->tgt) p->tgt = malloc((size_t)n * sizeof *p->tgt);
+    if (p->line && p->src && !p->tgt == !train->tgt) return RV_OK;
     return rv_error(RV_ENOMEM, "no memory for %lld lines", (long long)n);
 }
 
@@ -121,13 +122,14 @@ static void cut(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], 
     int now = 0;
     train->n = 0;
     for (int64_t i = 0; i < n; i++) { /* train's own pairs move towards its start */
-        const rv_text src = train->src[i], tgt = train->tgt[i];
+        const rv_text src = train->src[i], tgt = train->tgt ? train->tgt[i] : (rv_text){0};
         const int64_t line = train->line[i];
         tally *t = &of[class_of ? class_of[i] : 0];
         t->seen++, all.seen++;
         if (!i || !same_text(src, part[now]->src[part[now]->n - 1])) now = part_due(share, t, &all);
         rv_pairs *p = part[now];
-        p->src[p->n] = src, p->tgt[p->n] = tgt, p->line[p->n++] = line;
+        if (p->tgt) p->tgt[p->n] = tgt;
+        p->src[p->n] = src, p->line[p->n++] = line;
         t->has[now]++, all.has[now]++;
     }
 }
@@ -135,7 +137,7 @@ static void cut(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], 
 rv_status rv__pairs_hold_back(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], const int32_t *class_of,
                               int classes) {
     for (int k = 0; k < RV__PARTS; k++)
-        if (!k || share[k] > 0) RV_TRY(make_part(part[0]->n, !k, part[k]));
+        if (!k || share[k] > 0) RV_TRY(make_part(part[0]->n, part[0], part[k]));
     tally *of = calloc((size_t)classes, sizeof *of);
     if (!of) return rv_error(RV_ENOMEM, "no memory to count %d classes", classes);
     cut(share, part, class_of, of);

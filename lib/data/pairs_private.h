@@ -15,8 +15,8 @@ void rv__side_empty_if_blank(rv_text *side);
 /* Move pairs from part[0], train, to the parts k of which share[k], in [0, 1), is above 0; share[0] is not read. They
  * are spread evenly over the file, and those one after another with the same source stay together; the same pairs are
  * always cut in the same way. class_of: of each pair a class in [0, classes), each of which is then spread evenly by
- * itself, whatever order the file has; NULL: all are of one. Sets n, lines, src, tgt and line of these parts; one may
- * remain empty. RV_ENOMEM. */
+ * itself, whatever order the file has; NULL: all are of one. Sets n, lines, src, tgt (if train has it) and line of
+ * these parts; one may remain empty. RV_ENOMEM. */
 rv_status rv__pairs_hold_back(const double share[RV__PARTS], rv_pairs *const part[RV__PARTS], const int32_t *class_of,
                               int classes);
 

@@ -1,9 +1,8 @@
 #include "data/sentences.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-enum { CONLLU_COLUMNS = 10, FORM = 1, MISC = 9 };
+#include "data/word_lines.h"
 
 /* What is written never passes what has been read: a sentence is shorter than the lines that it comes from. */
 typedef struct {
@@ -23,34 +22,26 @@ static void end_sentence(conllu *c) {
     *c = (conllu){.to = c->to};
 }
 
-static bool spaced(const char *misc, const char *end) {
+static bool spaced(rv_text misc) {
     static const char no[] = "SpaceAfter=No";
-    for (const char *s = misc; s < end; s++) {
-        size_t n = strcspn(s, "|\t\r\n");
-        if (n == sizeof no - 1 && !strncmp(s, no, n)) return false;
+    const char *end = misc.bytes + misc.len;
+    for (const char *s = misc.bytes; s < end; s++) {
+        const char *bar = memchr(s, '|', (size_t)(end - s));
+        const size_t n = (size_t)((bar ? bar : end) - s);
+        if (n == sizeof no - 1 && !memcmp(s, no, n)) return false;
         s += n;
     }
     return true;
 }
 
-static rv_status read_token(conllu *c, const char *path, long long line, const char *s, size_t len) {
-    const char *column[CONLLU_COLUMNS + 1] = {s};
-    int n = 1;
-    for (const char *tab = s; n <= CONLLU_COLUMNS && (tab = memchr(tab, '\t', (size_t)(s + len - tab))); tab++)
-        column[n++] = tab + 1;
-    if (n != CONLLU_COLUMNS)
-        return rv_error(RV_EDATA, "%s:%lld: %s%d columns where a line of CoNLL-U has %d", path, line,
-                        n > CONLLU_COLUMNS ? "over " : "", n > CONLLU_COLUMNS ? CONLLU_COLUMNS : n, CONLLU_COLUMNS);
-    char *end;
-    const long id = strtol(s, &end, 10);
-    if (c->text || *end == '.' || (*end != '-' && id <= c->covered))
-        return RV_OK; /* N.M: a word that is not in the text */
-    if (*end == '-') c->covered = strtol(end + 1, NULL, 10);
+static void take_token(conllu *c, const rv__word_line *l) {
+    if (c->text || l->kind == RV__LINE_EMPTY_NODE || (l->kind == RV__LINE_WORD && l->first <= c->covered)) return;
+    if (l->kind == RV__LINE_RANGE) c->covered = l->last;
+    const rv_text form = l->field[RV__CONLLU_FORM];
     if (c->space) put(c, " ", 1);
-    put(c, column[FORM], (size_t)(column[FORM + 1] - 1 - column[FORM]));
+    put(c, form.bytes, form.len);
     c->forms = true;
-    c->space = spaced(column[MISC], s + len);
-    return RV_OK;
+    c->space = spaced(l->field[RV__CONLLU_MISC]);
 }
 
 static rv_status take_conllu(const char *path, rv_text *t) {
@@ -59,12 +50,14 @@ static rv_status take_conllu(const char *path, rv_text *t) {
     conllu c = {.to = t->bytes};
     long long line = 1;
     for (size_t at = 0, whole; at < t->len; at += whole, line++) {
-        const char *s = t->bytes + at;
+        char *s = t->bytes + at;
         size_t len = rv_text_line(s, t->len - at, &whole);
-        if (!len) {
+        rv__word_line l;
+        RV_TRY(rv__conllu_line(path, line, s, len, &l));
+        if (l.kind == RV__LINE_END) {
             end_sentence(&c);
-        } else if (*s != '#') {
-            RV_TRY(read_token(&c, path, line, s, len));
+        } else if (l.kind != RV__LINE_COMMENT) {
+            take_token(&c, &l);
         } else if (len > skip && !strncmp(s, text, skip) && !c.text && !c.forms) {
             put(&c, s + skip, len - skip);
             c.text = true;
@@ -95,9 +88,32 @@ static rv_status take_first_column(const char *path, rv_text *t) {
     return RV_OK;
 }
 
+/* As with conllu, what is written never passes what has been read: a word's line has its tag, too. */
+static rv_status take_words(const char *path, rv_text *t) {
+    rv__columns columns = rv__columns_of(path, t);
+    char *to = t->bytes;
+    long long line = 1;
+    for (size_t at = 0, whole; at < t->len; at += whole, line++) {
+        const bool begun = columns.sentence;
+        char *s = t->bytes + at;
+        rv__word_line l;
+        RV_TRY(rv__columns_line(&columns, line, s, rv_text_line(s, t->len - at, &whole), &l));
+        if (l.kind == RV__LINE_END && begun) *to++ = '\n';
+        if (l.kind != RV__LINE_WORD) continue;
+        if (begun) *to++ = ' ';
+        memmove(to, l.field[0].bytes, l.field[0].len);
+        to += l.field[0].len;
+    }
+    if (columns.sentence) *to++ = '\n';
+    t->len = (size_t)(to - t->bytes);
+    return RV_OK;
+}
+
 rv_status rv__sentences_take(rv_text_format format, const char *path, rv_text *t) {
     if (format == RV_FORMAT_TEXT || !t->len) return RV_OK;
-    rv_status status = format == RV_FORMAT_CONLLU ? take_conllu(path, t) : take_first_column(path, t);
+    static rv_status (*const take[])(const char *, rv_text *) = {
+        [RV_FORMAT_CONLLU] = take_conllu, [RV_FORMAT_TSV] = take_first_column, [RV_FORMAT_COLUMNS] = take_words};
+    rv_status status = take[format](path, t);
     if (status == RV_OK) t->bytes[t->len] = 0;
     return status;
 }

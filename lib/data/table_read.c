@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/labels.h"
 #include "data/pairs_private.h"
 #include "data/table_private.h"
 
@@ -135,22 +136,6 @@ static rv_status read_row(reader *r, rv_text field[RV_TABLE_COLUMNS], int *colum
 
 /* ---- rows ---- */
 
-static bool blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-static rv_text trim(rv_text t) {
-    while (t.len && blank(t.bytes[t.len - 1])) t.len--;
-    while (t.len && blank(*t.bytes)) t.bytes++, t.len--;
-    t.bytes[t.len] = 0;
-    return t;
-}
-
-/* A label stands in lines and between tabs where classes are told: its own are blanks, as its ends of lines are. */
-static rv_text one_line(rv_text t) {
-    for (size_t i = 0; i < t.len; i++)
-        if (blank(t.bytes[i])) t.bytes[i] = ' ';
-    return t;
-}
-
 /* The columns of text as one; several are joined behind what `store` holds, which has room for them. */
 static rv_text join(const rv__table_layout *l, const rv_text field[], rv_text *store) {
     if (l->n_text == 1) return field[l->text[0]];
@@ -169,7 +154,8 @@ static rv_text join(const rv__table_layout *l, const rv_text field[], rv_text *s
 
 static rv_status take_row(const rv__table_layout *l, const char *path, long long line, const rv_text field[],
                           rv_pairs *p) {
-    const rv_text label = one_line(trim(field[l->label]));
+    const rv_text label = rv__label_of(field[l->label]);
+    label.bytes[label.len] = 0;
     if (!label.len || memchr(label.bytes, 0, label.len))
         return rv_error(RV_EDATA, "%s:%lld: %s in column %d; correct the row, or take it out", path, line,
                         label.len ? "a label with a NUL" : "no label", l->label + 1);

@@ -8,11 +8,14 @@
 #include "data/pairs.h"
 #include "data/tokenizer.h"
 
+enum { RV_TAGGED_TAGS = 8192 }; /* at most so many */
+
 /** How a file writes its sentences.
  *  conllu [universaldependencies.org/format]: ten columns parted by tabs, comments, an empty line after each sentence;
  *  ranges (1-2) and empty nodes (1.1) are no words.
- *  columns: a word a line, columns parted by tabs, or in a file without any by blanks, a blank line between sentences.
- *  Lines that begin with "# " (a document's comment) or -DOCSTART- are no words. */
+ *  columns: a word a line, columns parted by tabs, or in a file without any by blanks, in each line as many; a blank
+ *  line (a tab alone is one, too) between sentences. Lines that begin with "# " (a document's comment) or -DOCSTART-
+ *  are no words; but a column "#" of a line that has all columns is one. */
 typedef enum { RV_TAGGED_CONLLU, RV_TAGGED_COLUMNS } rv_tagged_format;
 /** The column of conllu that is the tag. */
 typedef enum { RV_TAGGED_UPOS, RV_TAGGED_XPOS, RV_TAGGED_FEATS } rv_tagged_field;
@@ -27,20 +30,22 @@ typedef struct {
 } rv_tagged_files;
 
 typedef struct {
-    /** The sentences: src_ids are the words' ids, or with a tokenizer of pieces theirs; src[i] the words as they are, a
-     *  blank between two; no target side. line is that of a sentence's first word. */
+    /** The sentences: src_ids are the words' ids, or with a tokenizer of pieces theirs (each word but the first with
+     *  the blank before it, as in a text); src[i] the words as they are, a blank between two, those that were cut off,
+     *  too; no target side, and tgt is NULL. line is that of a sentence's first word. */
     rv_pairs pairs;
     int64_t *word_at; /**< (n + 1) the first word of each sentence among all; the words that were cut off not counted */
     int32_t *tag;     /**< (words) the number of each word's tag, in [0, n_tags) */
     int32_t *form;    /**< (words) its form */
-    int32_t *first;   /**< (words) the position of its first piece in its sentence; NULL: words are the tokens */
+    int32_t *first;   /**< (words) the position of its first piece in its sentence, which is more than a blank if it has
+                           any other; NULL: words are the tokens */
     int64_t cut;      /**< sentences that were cut to max_length, by whole words */
 } rv_tagged_part;
 
 /** What a word looks like [Collobert 2011, 2.4]. */
 typedef enum {
     RV_SHAPE_LOWER,  /**< no capitals */
-    RV_SHAPE_FIRST,  /**< the first letter alone is one */
+    RV_SHAPE_FIRST,  /**< the first letter alone is one; a single letter is */
     RV_SHAPE_UPPER,  /**< all letters are */
     RV_SHAPE_MIXED,  /**< some are */
     RV_SHAPE_DIGITS, /**< there are digits, and no letters */
@@ -48,7 +53,7 @@ typedef enum {
     RV_SHAPES
 } rv_shape;
 
-/** Every different word of the parts, as it is written. */
+/** Every different word of the parts, as it is written; those that were cut off, too. */
 typedef struct {
     int32_t n;
     const char **text;  /**< (n) */
@@ -63,18 +68,21 @@ typedef struct {
     int n_tags;
     char **tag_name;         /**< (n_tags) */
     rv_tokenizer *tokenizer; /**< of words, or of pieces */
-    rv_tokenizer *letters;   /**< of characters, with <unk> */
+    rv_tokenizer *letters;   /**< of characters, with <unk>; of what is written, whatever the tokenizer lower-cases */
     rv_forms forms;
     uint64_t hash; /**< XXH3 of the parts' words and tags, how many there are, and how many were cut */
 } rv_tagged;
 
 /** Read, split and tokenise. tokenizer, letters, tag_names: NULL: made of the train part; otherwise taken over, even on
- *  error (names are copied). Tags are sorted by their bytes. With all three given, the train part may be absent (then
- * no form is known, but those that the tokenizer of words has). A word that no tokenizer of words can have (with a
- * blank in it) is <unk>. Sentences over max_length tokens (0: no limit) are cut by whole words, with a warning that
- * counts them. Errors: RV_EDATA with file:line and the remedy (absent, empty or damaged files, invalid UTF-8, columns
- * that are missing, ids out of order, a tag that the train part has not, too few sentences to hold some back);
- * RV_EUSAGE; RV_ENOMEM. Free with rv_tagged_free. */
+ *  error (names are copied). Tags found are those of all parts, sorted by their bytes: what an annotation can say is
+ *  more than a part has, and a word whose tag was never learnt is to count as wrong; a warning counts such words. With
+ *  all three given, the train part may be absent (then no form is known, but those that the tokenizer of words has). A
+ *  word that no tokenizer of words can have (with a blank in it) is <unk>. Sentences over max_length tokens (0: no
+ *  limit) are cut by whole words, with a warning that counts them; of a first word that is longer its first pieces
+ *  stay. Errors: RV_EDATA with file:line and the remedy (absent, empty or damaged files, invalid UTF-8, columns that
+ *  are missing, ids out of order, a tag not among the given ones, a part of which most words have tags that the train
+ *  part has not, one tag alone or over RV_TAGGED_TAGS, too few sentences to hold some back); RV_EUSAGE; RV_ENOMEM. Free
+ *  with rv_tagged_free. */
 RV_API rv_status rv_tagged_load(const rv_tagged_files *files, const rv_tokenizer_spec *spec, rv_tokenizer *tokenizer,
                                 rv_tokenizer *letters, const char *const *tag_names, int n_tags, int64_t max_length,
                                 rv_tagged *out);

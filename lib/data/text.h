@@ -14,8 +14,9 @@ typedef struct {
     size_t len;
 } rv_text;
 
-/** What a file holds: plain text; CoNLL-U, whose sentences are wanted; or lines "sentence<TAB>...". */
-typedef enum { RV_FORMAT_TEXT, RV_FORMAT_CONLLU, RV_FORMAT_TSV } rv_text_format;
+/** What a file holds: plain text; CoNLL-U, whose sentences are wanted; lines "sentence<TAB>..."; or a word a line,
+ * other columns behind it (rv_tagged_format). */
+typedef enum { RV_FORMAT_TEXT, RV_FORMAT_CONLLU, RV_FORMAT_TSV, RV_FORMAT_COLUMNS } rv_text_format;
 
 /** Largest text read, in bytes (after unpacking): a packed bomb ends here. */
 #define RV_TEXT_MAX ((size_t)4 << 30)

@@ -309,8 +309,14 @@ Test(corpus, sentences_of_other_formats, .init = setup, .fini = teardown) {
                      "NoSpaceAfter=No\n2\tD" REST "_",
                      "Du vin, b\nC D\n");
     expect_sentences(RV_FORMAT_TSV, "a b\t0\nc\t1\tx\r\n\nd\t", "a b\nc\nd\n");
+    expect_sentences(RV_FORMAT_COLUMNS, "# x\na\tO\n#\tO\r\n\t\n\n-DOCSTART-\tO\nb c\tX\tO", NULL);
+    cr_expect(strstr(rv_error_message(), ":7: 3 columns, where line 2 has 2"), "%s", rv_error_message());
+    expect_sentences(RV_FORMAT_COLUMNS, "# x\na\tO\n#\tO\r\n\t\n\n-DOCSTART-\tO\nb c\tX\n", "a #\nb c\n");
+    expect_sentences(RV_FORMAT_COLUMNS, "a  O\n# O\n\n\nb X", "a #\nb\n");
     expect_sentences(RV_FORMAT_CONLLU, "# text = a\nword\tTAG\n", NULL);
     cr_expect(strstr(rv_error_message(), ":2: 2 columns"), "%s", rv_error_message());
+    expect_sentences(RV_FORMAT_CONLLU, "1\tB" REST "_\nB\tC" REST "_\n", NULL);
+    cr_expect(strstr(rv_error_message(), ":2: 'B' is no id"), "%s", rv_error_message());
     expect_sentences(RV_FORMAT_TSV, "a\tb\n\"3\",\"title\"\n", NULL);
     cr_expect(strstr(rv_error_message(), ":2: no tab"), "%s", rv_error_message());
 }

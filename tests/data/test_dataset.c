@@ -417,6 +417,7 @@ Test(dataset, text_of_every_format, .init = setup, .fini = teardown) {
         {"text", "train", NULL, RV_OK, RV_FORMAT_TEXT},
         {"conllu", "train", NULL, RV_OK, RV_FORMAT_CONLLU},
         {"conllu", "train.text", NULL, RV_OK, RV_FORMAT_TEXT},
+        {"columns", "train", NULL, RV_OK, RV_FORMAT_COLUMNS},
         {"tsv", "train", NULL, RV_OK, RV_FORMAT_TSV},
         {"tsv", "train.en", "en", RV_OK, RV_FORMAT_TSV},
         {"parallel", "train.en", "en", RV_OK, RV_FORMAT_TEXT},
@@ -480,11 +481,38 @@ Test(dataset, sentences_of_real_data_sets, .init = setup, .fini = teardown) {
     }
 }
 
+/* Tagged words are of two formats, and learnt from "train". */
+Test(dataset, what_has_tagged_words, .init = setup, .fini = teardown) {
+    static const struct {
+        const char *format, *role;
+        rv_status status;
+    } rows[] = {{"conllu", "train", RV_OK},    {"columns", "train", RV_OK}, {"conllu", "test", RV_EDATA},
+                {"columns", "text", RV_EDATA}, {"text", "train", RV_EDATA}, {"tsv", "train", RV_EDATA}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[512];
+        int n = snprintf(text, sizeof text,
+                         "{\"name\": \"d\", \"description\": \"x\", \"licence\": \"y\", \"format\": \"%s\", \"files\": "
+                         "[{\"name\": \"f\", \"url\": \"file:\", \"bytes\": 1, \"sha256\": \"%064d\"}], \"roles\": "
+                         "{\"%s\": \"f\"}}",
+                         rows[i].format, 0, rows[i].role);
+        put(at("datasets/d/manifest.json"), text, (size_t)n);
+        rv_dataset *ds;
+        rv_tagged_files f;
+        cr_assert_eq(rv_dataset_open("d", &ds), RV_OK, "%s", rv_error_message());
+        cr_expect_eq(rv_dataset_tagged_files(ds, &f), rows[i].status, "row %zu", i);
+        if (rows[i].status == RV_OK)
+            cr_expect(f.train && !f.valid && !f.test);
+        else
+            cr_expect(strstr(rv_error_message(), "it has: "), "row %zu: %s", i, rv_error_message());
+        rv_dataset_destroy(ds);
+    }
+}
+
 Test(dataset, the_manifests_of_this_project_are_right, .init = setup, .fini = teardown) {
     setenv("RAVEL_DATASETS", RV_TEST_DIR "/../datasets", 1);
     int n = 0;
     cr_assert_eq(rv_dataset_each(count, &n), RV_OK);
-    cr_assert_eq(n, 11);
+    cr_assert_eq(n, 12);
     rv_dataset *ds;
     rv_corpus_files f;
     cr_assert_eq(rv_dataset_open("multi30k", &ds), RV_OK);
@@ -493,4 +521,17 @@ Test(dataset, the_manifests_of_this_project_are_right, .init = setup, .fini = te
     cr_assert_eq(rv_dataset_lm_files(ds, NULL, &f), RV_EDATA);
     cr_assert(strstr(rv_error_message(), "train.en"), "%s", rv_error_message());
     rv_dataset_destroy(ds);
+    static const struct {
+        const char *name, *test;
+        rv_tagged_format format;
+    } tagged[] = {{"ud-english-ewt", "/en_ewt-ud-test.conllu", RV_TAGGED_CONLLU},
+                  {"wnut17", "/emerging.test.annotated", RV_TAGGED_COLUMNS}};
+    for (int i = 0; i < 2; i++) {
+        rv_tagged_files t;
+        cr_assert_eq(rv_dataset_open(tagged[i].name, &ds), RV_OK, "%s", rv_error_message());
+        cr_assert_eq(rv_dataset_tagged_files(ds, &t), RV_OK, "%s", rv_error_message());
+        cr_expect(t.train && t.valid && t.format == tagged[i].format && t.train_fraction == 0);
+        cr_expect_str_eq(strrchr(t.test, '/'), tagged[i].test);
+        rv_dataset_destroy(ds);
+    }
 }

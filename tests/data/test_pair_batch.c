@@ -349,6 +349,65 @@ Test(pair_batch, a_pass_of_sources_alone, .init = make_sources) {
     rv_pair_pass_destroy(p);
 }
 
+/* Without <eos> a row is its tokens, and as wide as the longest: tags of words need no more. */
+Test(pair_batch, sources_without_eos, .init = make_sources) {
+    static int32_t src[] = {1, 2, 3, 4, 5, 6};
+    static int64_t src_at[] = {0, 3, 4, 6, 6};
+    const rv_pairs four = {.n = 4, .src_ids = src, .src_at = src_at, .src_longest = 3};
+    const rv_pair_marks bare = {.src_pad = 90, .src_eos = -1, .tgt_pad = -1, .tgt_bos = -1, .tgt_eos = -1};
+    const rv_pair_batch_spec all = {.size = 4, .marks = bare}, three = {.by_tokens = true, .size = 3, .marks = bare},
+                             two = {.by_tokens = true, .size = 2, .marks = bare};
+    static const int32_t want[] = {1, 2, 3, 5, 6, 90, 4, 90, 90, 90, 90, 90}, lengths[] = {3, 2, 1, 1};
+    rv_pair_pass *p;
+    rv_pair_batch x;
+    cr_assert_eq(rv_pair_pass_create(&four, &all, &p), RV_OK);
+    cr_assert(rv_pair_pass_next(p, &x) && x.B == 4 && x.S == 3 && x.T == 0 && x.targets == 4);
+    cr_expect(!memcmp(x.src, want, sizeof want) && !memcmp(x.src_lengths, lengths, sizeof lengths));
+    rv_pair_pass_destroy(p);
+    cr_assert_eq(rv_pair_pass_create(&four, &three, &p), RV_OK);
+    cr_assert(rv_pair_pass_next(p, &x) && x.B == 1 && x.S == 3);
+    cr_assert(rv_pair_pass_next(p, &x) && x.B == 1 && x.S == 2);
+    cr_assert(rv_pair_pass_next(p, &x) && x.B == 2 && x.S == 1 && x.src[0] == 4 && x.src[1] == 90);
+    cr_expect(!rv_pair_pass_next(p, &x));
+    rv_pair_pass_destroy(p);
+    rv_pair_batches *b;
+    cr_assert_eq(rv_pair_batches_create(&four, &three, &b), RV_OK, "%s", rv_error_message());
+    rv_pair_batches_destroy(b);
+    cr_assert_eq(rv_pair_batches_create(&four, &two, &b), RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "has 3 tokens, but train.batch.size is 2"), "%s", rv_error_message());
+
+    const rv_pairs none = {.n = 1, .src_ids = src, .src_at = src_at + 3}; /* one pad, for an encoder needs a position */
+    cr_assert_eq(rv_pair_pass_create(&none, &all, &p), RV_OK);
+    cr_assert(rv_pair_pass_next(p, &x) && x.B == 1 && x.S == 1 && x.src[0] == 90 && x.src_lengths[0] == 1);
+    rv_pair_pass_destroy(p);
+}
+
+/* All sources come once an epoch, whatever stands behind them. */
+Test(pair_batch, epochs_without_eos, .init = make_sources) {
+    for (int kind = 0; kind < 4; kind++) {
+        rv_pair_batch_spec spec = spec_of(kind & 1, kind & 2);
+        int seen[PAIRS] = {0};
+        spec.marks.src_eos = -1;
+        rv_pair_batches *b;
+        rv_pair_batch x;
+        cr_assert_eq(rv_pair_batches_create(&pairs, &spec, &b), RV_OK, "%s", rv_error_message());
+        for (int64_t k = rv_pair_batches_per_epoch(b); k > 0; k--) {
+            rv_pair_batches_next(b, &x);
+            int64_t S = 1;
+            for (int64_t r = 0; r < x.B; r++) {
+                const int64_t i = x.index[r], n = rv_pairs_src_length(&pairs, i);
+                seen[i]++, S = n > S ? n : S;
+                cr_assert_eq(x.src_lengths[r], n ? n : 1);
+                for (int64_t t = 0; t < x.S; t++)
+                    cr_assert_eq(x.src[r * x.S + t], t < n ? 1000 * i + t : marks.src_pad);
+            }
+            cr_assert(x.S == S && (!spec.by_tokens || x.B * x.S <= spec.size));
+        }
+        for (int i = 0; i < PAIRS; i++) cr_assert_eq(seen[i], 1);
+        rv_pair_batches_destroy(b);
+    }
+}
+
 Test(pair_batch, sources_alone_are_cut_and_shuffled) {
     int32_t src[] = {1, 2, 3, 4, 5};
     int64_t src_at[] = {0, 3, 5}, cut;
