@@ -63,6 +63,7 @@
 #include "evaluate/chrf.h"
 #include "evaluate/classes.h"
 #include "evaluate/honest_loss.h"
+#include "evaluate/spans.h"
 #include "train/freeze.h"
 #include "evaluate/weights_html.h"
 #include "train/gold_alignment.h"
