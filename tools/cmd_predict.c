@@ -1,6 +1,7 @@
 /* ravel predict */
 #include "lines/lines.h"
 #include "overrides.h"
+#include "predict/tags.h"
 #include "predict/words.h"
 #include "tool.h"
 
@@ -9,11 +10,12 @@ typedef struct {
     rv__lines_from from;
     const char *output, *attention;
     bool json;
-    int top;
+    int top, n_best;
     int64_t batch;
+    rv__tags_format format;
 } arguments;
 
-enum { OPT_STDIN = 2000, OPT_BATCH, BATCH = 64 };
+enum { OPT_STDIN = 2000, OPT_BATCH, OPT_FORMAT, OPT_NBEST, BATCH = 64 };
 static const struct argp_option options[] = {
     {"input", 'i', "FILE", 0, "Classify the lines of a text, plain or gzip; - is standard input, read to its end first",
      1},
@@ -29,6 +31,12 @@ static const struct argp_option options[] = {
      2},
     {"attention", 'a', "PATH", 0, "Write a page to PATH.html: the words of the first 100 lines, shaded by their weight",
      2},
+    {"format", OPT_FORMAT, "F", 0,
+     "Of a tagger, how sentences are written: lines (words parted by blanks), columns (a word a line), conllu, or "
+     "auto, "
+     "as the first line looks (default)",
+     3},
+    {"nbest", OPT_NBEST, "N", 0, "Of a tagger, with --json: the N most probable taggings of each sentence", 3},
     {"batch", OPT_BATCH, "N", 0, "Texts classified at a time (default 64); has no influence on results", 3},
     {0},
 };
@@ -41,6 +49,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': a->from.split = arg; return 0;
     case 'o': a->output = arg; return 0;
     case 't': a->top = (int)rv__tool_whole(arg, "--top", 1, 1000000, state); return 0;
+    case OPT_NBEST: a->n_best = (int)rv__tool_whole(arg, "--nbest", 1, 1000, state); return 0;
+    case OPT_FORMAT:
+        if (!rv__tags_format_parse(arg, &a->format))
+            argp_error(state, "--format %s: auto, lines, columns or conllu", arg);
+        return 0;
     case 'j': a->json = true; return 0;
     case 'a': a->attention = arg; return 0;
     case OPT_BATCH: a->batch = rv__tool_whole(arg, "--batch", 1, 100000, state); return 0;
@@ -117,12 +130,38 @@ static rv_status prepare(const arguments *a, session *s) {
     return rv__lines_open(&s->lines, a->output);
 }
 
+static rv_status classify(const arguments *a, session *s) {
+    if (a->n_best > 1 || a->format != RV_TAGS_AUTO)
+        return rv_error(RV_EUSAGE, "--nbest and --format are for taggers; %s tells classes", s->trained.path);
+    rv_status status = prepare(a, s);
+    if (status == RV_OK) status = rv__lines_run(&s->lines, &a->from, rv_task_source(s->trained.task));
+    status = rv__lines_close(&s->lines, status);
+    rv__words_free(&s->words);
+    rv_tape_destroy(s->tape);
+    return status;
+}
+
+static rv_status tag(const arguments *a, rv_trained *trained) {
+    if (a->attention || a->top)
+        return rv_error(RV_EUSAGE, "--attention and --top are for classifiers; %s tells tags", trained->path);
+    const rv__tags_job job = {.trained = trained,
+                              .from = a->from,
+                              .output = a->output,
+                              .format = a->format,
+                              .json = a->json,
+                              .n_best = a->n_best,
+                              .batch = a->batch};
+    return rv__tags_run(&job);
+}
+
 int rv_cmd_predict(int argc, char **argv) {
     static const struct argp argp = {
         options,
         parse,
         "RUN|CHECKPOINT [key.path=value ...]",
-        "Tell the class of texts with a trained classifier: 'CLASS<TAB>PROBABILITY', one line for each.\v"
+        "Tell the class of texts with a trained classifier: 'CLASS<TAB>PROBABILITY', one line for each; or the tags of "
+        "their words with a trained tagger: of each line its words' tags, of columns and CoNLL-U the same lines with "
+        "the column of tags.\v"
         "RUN is a run's folder: its best checkpoint is taken. Without --input and --stdin the test part of the "
         "experiment's "
         "data is classified. A blank line is a text without words, and has a class, too.\n\n"
@@ -130,20 +169,20 @@ int rv_cmd_predict(int argc, char **argv) {
         "  ravel predict runs/sst2-lstm --split valid --json\n"
         "  echo 'a gripping film' | ravel predict runs/sst2-lstm --stdin\n"
         "  ravel predict runs/ag_news-gru --input news.txt --top 3 --output told.tsv\n"
-        "  ravel predict runs/sst2-lstm --split valid --attention valid",
+        "  ravel predict runs/sst2-lstm --split valid --attention valid\n"
+        "  echo 'The dog barks .' | ravel predict runs/pos --stdin\n"
+        "  ravel predict runs/pos --input new.conllu --output tagged.conllu\n"
+        "  ravel predict runs/pos --input new.txt --json --nbest 3",
         0,
         0,
         0};
-    arguments a = {.batch = BATCH};
+    arguments a = {.batch = BATCH, .n_best = 1};
     rv__tool_parse(&argp, argc, argv, &a);
     session s = {0};
     rv_status status = rv_trained_open(a.over.path, a.over.n, a.over.text, rv__lines_of_data(&a.from), &s.trained);
     if (status == RV_OK) {
-        status = prepare(&a, &s);
-        if (status == RV_OK) status = rv__lines_run(&s.lines, &a.from, rv_task_source(s.trained.task));
-        status = rv__lines_close(&s.lines, status);
-        rv__words_free(&s.words);
-        rv_tape_destroy(s.tape);
+        const bool tags = rv_model_get_config(rv_task_model(s.trained.task))->head.kind->chain;
+        status = tags ? tag(&a, &s.trained) : classify(&a, &s);
         rv_trained_close(&s.trained);
     }
     return rv__tool_finish(status);

@@ -152,7 +152,7 @@ static rv_status find_tags(const loading *l) {
     return check_untrained(l);
 }
 
-static rv_status take_tags(rv_tagged *t, const char *const *names, int n) {
+rv_status rv_tagged_take_tags(rv_tagged *t, const char *const *names, int n) {
     if (n < 2 || n > RV_TAGGED_TAGS) return rv_error(RV_EUSAGE, "%d tags, where 2 to %d can be", n, RV_TAGGED_TAGS);
     RV_TRY(rv__labels_copy(n, names, &t->tag_name));
     t->n_tags = n;
@@ -245,41 +245,22 @@ static rv_status make_forms(const loading *l) {
 typedef struct {
     const loading *l;
     int k;
-    bool pieces;   /* tokens are pieces of words */
-    int32_t blank; /* the piece that is a blank alone; -1: there is none */
-    int64_t most;  /* tokens of a sentence; 0: no limit */
+    bool pieces;  /* tokens are pieces of words */
+    int64_t most; /* tokens of a sentence; 0: no limit */
     rv__ids list;
 } encoding;
-
-/* The blank before a word belongs to its first piece, as in the text that the tokenizer learnt from; where it is a
- * piece of its own, the word begins behind it. */
-static rv_status find_blank(rv_tokenizer *tok, encoding *e) {
-    int32_t *ids = NULL;
-    int64_t n = 0;
-    e->blank = -1;
-    if (!e->pieces) return RV_OK;
-    RV_TRY(rv_tokenizer_encode(tok, " ", 1, &ids, &n));
-    if (n == 1) e->blank = ids[0];
-    free(ids);
-    return RV_OK;
-}
 
 /* Append word `form`, which stands at s in its sentence, behind a blank unless it is the first one. *fits false: it
  * would be too long, and only of a first word are as many pieces kept as may be. */
 static rv_status encode_word(encoding *e, const char *s, int32_t form, bool leads, int64_t have, int32_t *first,
                              bool *fits) {
-    rv_tokenizer *tok = e->l->t->tokenizer;
-    const size_t len = strlen(e->l->t->forms.text[form]);
-    int32_t id, *ids = NULL;
-    int64_t n = 1;
-    if (e->pieces)
-        RV_TRY(rv_tokenizer_encode(tok, leads ? s : s - 1, leads ? len : len + 1, &ids, &n));
-    else
-        RV_TRY(rv_word_id(tok, s, len, &id));
-    *first = (int32_t)have + (!leads && n > 1 && ids[0] == e->blank);
+    int32_t *ids = NULL;
+    int64_t n, at;
+    RV_TRY(rv_word_tokens(e->l->t->tokenizer, s, strlen(e->l->t->forms.text[form]), leads, &ids, &n, &at));
+    *first = (int32_t)(have + at);
     *fits = !e->most || have + n <= e->most;
     if (!*fits) n = leads ? e->most : 0;
-    rv_status status = rv__ids_append(&e->list, e->pieces ? ids : &id, n);
+    rv_status status = rv__ids_append(&e->list, ids, n);
     free(ids);
     return status;
 }
@@ -331,7 +312,6 @@ static rv_status encode(const loading *l, int k, int64_t max_length) {
     rv_tokenizer *tok = l->t->tokenizer;
     encoding e = {l, k, .pieces = rv_tokenizer_get_spec(tok).type != RV_TOKENS_WORD, .most = max_length};
     RV_TRY(make_arrays(&e));
-    RV_TRY(find_blank(tok, &e));
     rv_status status = RV_OK;
     int64_t kept = 0;
     for (int64_t i = 0; i < part->pairs.n && status == RV_OK; i++) {
@@ -386,7 +366,7 @@ static rv_status fill(loading *l, const rv_tokenizer_spec *spec, const char *con
     rv_tagged *t = l->t;
     RV_TRY(check_given_parts(t, l->files->train, tag_names, max_length));
     RV_TRY(read_parts(l));
-    RV_TRY(tag_names ? take_tags(t, tag_names, n_tags) : find_tags(l));
+    RV_TRY(tag_names ? rv_tagged_take_tags(t, tag_names, n_tags) : find_tags(l));
     RV_TRY(number_tags(l, tag_names));
     if (!t->tokenizer) {
         rv_status status = rv__pairs_tokenizer(spec, &t->train.pairs, true, false, &t->tokenizer);

@@ -88,8 +88,16 @@ RV_API rv_status rv_tagged_load(const rv_tagged_files *files, const rv_tokenizer
                                 rv_tagged *out);
 RV_API void rv_tagged_free(rv_tagged *t);
 
+/** Tags alone, for a tagger without data; the names are copied. RV_EUSAGE unless 2 to RV_TAGGED_TAGS, RV_ENOMEM. */
+RV_API rv_status rv_tagged_take_tags(rv_tagged *t, const char *const *names, int n);
+
 /** The id of one word, whole: <unk> of what is none. Errors: RV_EDATA (invalid UTF-8), RV_ENOMEM. */
 RV_API rv_status rv_word_id(rv_tokenizer *words, const char *word, size_t len, int32_t *id);
+/** The tokens of one word in a sentence, malloc'd: of a tokenizer of words its id alone; else its pieces, of a word
+ * that does not lead the sentence with the blank before it, as in the text that they were learnt from. *first: the one
+ * that stands for the word, which is more than a blank if there is any other. */
+RV_API rv_status rv_word_tokens(rv_tokenizer *tok, const char *word, size_t len, bool leads, int32_t **ids, int64_t *n,
+                                int64_t *first);
 /** The letters of one word, at most `most` (0: all; of longer ones the first and last halves): malloc'd. */
 RV_API rv_status rv_word_letters(rv_tokenizer *letters, const char *word, size_t len, int64_t most, int32_t **ids,
                                  int64_t *n);

@@ -15,6 +15,29 @@ rv_status rv_word_id(rv_tokenizer *words, const char *word, size_t len, int32_t 
     return RV_OK;
 }
 
+rv_status rv_word_tokens(rv_tokenizer *tok, const char *word, size_t len, bool leads, int32_t **ids, int64_t *n,
+                         int64_t *first) {
+    *first = 0;
+    *ids = NULL;
+    if (rv_tokenizer_get_spec(tok).type == RV_TOKENS_WORD) {
+        *n = 1;
+        if (!(*ids = malloc(sizeof **ids))) return rv_error(RV_ENOMEM, "no memory for a word");
+        return rv_word_id(tok, word, len, *ids);
+    }
+    char *text = malloc(len + 2);
+    if (!text) return rv_error(RV_ENOMEM, "no memory for a word");
+    text[0] = ' ';
+    memcpy(text + 1, word, len);
+    rv_status status = rv_tokenizer_encode(tok, text + leads, len + !leads, ids, n);
+    free(text);
+    int32_t *blank = NULL;
+    int64_t blanks = 0;
+    if (status == RV_OK && !leads) status = rv_tokenizer_encode(tok, " ", 1, &blank, &blanks);
+    if (status == RV_OK && !leads) *first = blanks == 1 && *n > 1 && (*ids)[0] == blank[0];
+    free(blank);
+    return status;
+}
+
 rv_status rv_word_letters(rv_tokenizer *letters, const char *word, size_t len, int64_t most, int32_t **ids,
                           int64_t *n) {
     RV_TRY(rv_tokenizer_encode(letters, word, len, ids, n));

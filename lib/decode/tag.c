@@ -17,9 +17,9 @@ typedef struct {
     const rv_tag_options *o;
     const rv_sentence_words *sentence;
     int64_t sentences, words;
-    int64_t *at;          /* (sentences + 1) the first word of each among all */
-    int32_t *ids, *first; /* tokens of all; the first token of each word (words + 1) */
-    int64_t *letter_at;   /* (words + 1) */
+    int64_t *at;                  /* (sentences + 1) the first word of each among all */
+    int32_t *ids, *begin, *first; /* tokens of all; of each word where its begin (words + 1), and the one for it */
+    int64_t *letter_at;           /* (words + 1) */
     int32_t *letter;
     int32_t *shape; /* (words) */
     int64_t n_ids, room_ids, n_letters, room_letters;
@@ -32,8 +32,8 @@ typedef struct {
 } work;
 
 static void work_free(work *w) {
-    void *const all[] = {w->at,    w->ids, w->first,       w->letter_at, w->letter, w->shape,
-                         w->units, w->tag, w->probability, w->taggings,  w->of_word};
+    void *const all[] = {w->at,    w->ids,   w->begin, w->first,       w->letter_at, w->letter,
+                         w->shape, w->units, w->tag,   w->probability, w->taggings,  w->of_word};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -43,6 +43,7 @@ static rv_status no_memory(const work *w) {
 
 static bool make_room(work *w) {
     const size_t words = (size_t)w->words + 1, n_best = (size_t)w->o->n_best, sentences = (size_t)w->sentences + 1;
+    w->begin = malloc(words * sizeof *w->begin);
     w->first = malloc(words * sizeof *w->first);
     w->letter_at = calloc(words, sizeof *w->letter_at);
     w->shape = calloc(words, sizeof *w->shape);
@@ -51,7 +52,8 @@ static bool make_room(work *w) {
     w->probability = malloc(rv_size_mul(n_best * sentences, sizeof *w->probability));
     w->taggings = calloc(sentences, sizeof *w->taggings);
     w->of_word = malloc(words * sizeof *w->of_word);
-    return w->first && w->letter_at && w->shape && w->units && w->tag && w->probability && w->taggings && w->of_word;
+    return w->begin && w->first && w->letter_at && w->shape && w->units && w->tag && w->probability && w->taggings &&
+           w->of_word;
 }
 
 /* ---- words to ids */
@@ -68,31 +70,20 @@ static rv_status append(int32_t **list, int64_t *n, int64_t *room, const int32_t
     return RV_OK;
 }
 
-/* A word that has no pieces (it is of blanks alone) is unknown. */
-static rv_status add_pieces(work *w, const rv_text *word) {
+static rv_status add_word(work *w, int64_t k, const rv_text *word, bool leads) {
     int32_t *ids;
-    int64_t n;
-    RV_TRY(rv_tokenizer_encode(w->o->words, word->bytes, word->len, &ids, &n));
-    const int32_t none = 0;
-    rv_status status = append(&w->ids, &w->n_ids, &w->room_ids, n ? ids : &none, n ? n : 1);
+    int64_t n, at;
+    RV_TRY(rv_word_tokens(w->o->words, word->bytes, word->len, leads, &ids, &n, &at));
+    w->begin[k] = (int32_t)w->n_ids;
+    w->first[k] = (int32_t)(w->n_ids + at);
+    rv_status status = append(&w->ids, &w->n_ids, &w->room_ids, ids, n);
     free(ids);
-    return status;
-}
-
-static rv_status add_word(work *w, int64_t k, const rv_text *word) {
-    w->first[k] = (int32_t)w->n_ids;
-    if (rv_tokenizer_get_spec(w->o->words).type == RV_TOKENS_WORD) {
-        int32_t id;
-        RV_TRY(rv_word_id(w->o->words, word->bytes, word->len, &id));
-        RV_TRY(append(&w->ids, &w->n_ids, &w->room_ids, &id, 1));
-    } else {
-        RV_TRY(add_pieces(w, word));
-    }
+    if (status != RV_OK) return status;
     if (!w->o->letters) return RV_OK;
     int32_t *letters;
     int64_t n;
     RV_TRY(rv_word_letters(w->o->letters, word->bytes, word->len, 0, &letters, &n));
-    rv_status status = append(&w->letter, &w->n_letters, &w->room_letters, letters, n);
+    status = append(&w->letter, &w->n_letters, &w->room_letters, letters, n);
     free(letters);
     w->letter_at[k + 1] = w->n_letters;
     w->shape[k] = (int32_t)rv_word_shape(word->bytes, word->len);
@@ -103,13 +94,13 @@ static rv_status add_word(work *w, int64_t k, const rv_text *word) {
 static void cut(work *w, int64_t sentence) {
     const int64_t end = w->at[sentence + 1];
     for (int64_t k = w->at[sentence], from = k; k < end; k++) {
-        const bool last = k + 1 == end, full = !last && w->first[k + 2] - w->first[from] > w->o->most;
+        const bool last = k + 1 == end, full = !last && w->begin[k + 2] - w->begin[from] > w->o->most;
         if (!last && !full) continue;
         w->units[w->n_units++] = (unit){.sentence = sentence,
                                         .from = from,
                                         .n = k + 1 - from,
-                                        .token = w->first[from],
-                                        .tokens = w->first[k + 1] - w->first[from]};
+                                        .token = w->begin[from],
+                                        .tokens = w->begin[k + 1] - w->begin[from]};
         from = k + 1;
     }
 }
@@ -126,10 +117,10 @@ static rv_status prepare(work *w) {
     int64_t k = 0;
     for (int64_t i = 0; i < w->sentences; i++) {
         w->at[i] = k;
-        for (int64_t j = 0; j < w->sentence[i].n; j++) RV_TRY(add_word(w, k++, &w->sentence[i].word[j]));
+        for (int64_t j = 0; j < w->sentence[i].n; j++) RV_TRY(add_word(w, k++, &w->sentence[i].word[j], j == 0));
     }
     w->at[w->sentences] = k;
-    w->first[k] = (int32_t)w->n_ids;
+    w->begin[k] = (int32_t)w->n_ids;
     for (int64_t i = 0; i < w->sentences; i++) cut(w, i);
     qsort(w->units, (size_t)w->n_units, sizeof *w->units, by_length);
     return RV_OK;
