@@ -63,12 +63,13 @@ static rv_status more(lines *l) {
 static rv_status next_line(lines *l, char **s, size_t *len) {
     char *end = NULL;
     *s = NULL;
-    for (size_t seen = 0;; seen = l->to - l->from) {
+    for (size_t seen = 0;;) {
         if (l->to > l->from + seen) end = memchr(l->bytes + l->from + seen, '\n', l->to - l->from - seen);
         if (end || l->end) break;
         if (l->to - l->from > LONGEST)
             return rv_error(RV_EDATA, "%s:%lld: a line of over %d bytes; give vectors written as text, a word a line",
                             l->path, l->number + 1, LONGEST);
+        seen = l->to - l->from;
         RV_TRY(more(l));
     }
     if (!end && l->from == l->to) return RV_OK;
