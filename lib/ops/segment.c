@@ -121,13 +121,18 @@ static void segment_max_backward(rv_tape *tape, rv_node *node) {
 
 /* ---- samples: a few short segments, many of up to 20 rows, and rows alone, whose result is their own size */
 
-enum { FEW = 3, MANY = 300, ALONE = 4 };
-static const int32_t few[FEW + 1] = {0, 1, 6, 8}, alone[ALONE + 1] = {0, 1, 2, 3, 4};
-static int32_t many[MANY + 1];
+enum { FEW = 3, MANY = 300, ALONE = 70 };
+static const int32_t few[FEW + 1] = {0, 1, 6, 8};
+static int32_t many[MANY + 1], alone[ALONE + 1];
 
 static const int32_t *many_segments(void) {
     for (int32_t i = 0; i < MANY; i++) many[i + 1] = many[i] + 1 + i * 7 % 20; /* the same at every call */
     return many;
+}
+
+static const int32_t *rows_alone(void) {
+    for (int32_t i = 0; i < ALONE; i++) alone[i + 1] = i + 1;
+    return alone;
 }
 
 static rv_tensor *window_sample(rv_tape *t, int k) {
@@ -139,8 +144,8 @@ static rv_tensor *window_sample(rv_tape *t, int k) {
         return rv_window(t, rv_sample_leaf(t, -1, 1, RV_DIMS(at[MANY], 31)), at, MANY, 3);
     }
     case 3: { /* onto a gradient that is there */
-        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(4, 5));
-        return rv_mul(t, rv_window(t, x, alone, ALONE, 1), x);
+        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(ALONE, 70));
+        return rv_mul(t, rv_window(t, x, rows_alone(), ALONE, 1), x);
     }
     }
     return NULL;
@@ -155,8 +160,8 @@ static rv_tensor *segment_max_sample(rv_tape *t, int k) {
         return rv_segment_max(t, rv_sample_leaf(t, -1, 1, RV_DIMS(at[MANY], 70)), at, MANY);
     }
     case 2: {
-        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(4, 5));
-        return rv_mul(t, rv_segment_max(t, x, alone, ALONE), x);
+        rv_tensor *x = rv_sample_leaf(t, -1, 1, RV_DIMS(ALONE, 70));
+        return rv_mul(t, rv_segment_max(t, x, rows_alone(), ALONE), x);
     }
     }
     return NULL;
