@@ -39,6 +39,7 @@
 #include "models/encoder.h"
 #include "models/head.h"
 #include "models/input.h"
+#include "models/letter_net.h"
 #include "models/memory.h"
 #include "models/model.h"
 #include "optim/clip.h"

@@ -44,6 +44,7 @@ rv_tensor *rv_params_add(rv_params *ps, rv_init init, int ndim, const int64_t *d
     p->t = (rv_tensor){.ndim = ndim, .needs_grad = true, .owns_grad = true};
     for (int i = 0; i < ndim; i++) p->t.dim[i] = dim[i];
     p->decay = ndim >= 2;
+    p->times = 1;
     p->offset = ps->size;
     ps->size += (rv_numel(&p->t) + ALIGN_ELEMS - 1) / ALIGN_ELEMS * ALIGN_ELEMS;
     return &p->t;
@@ -56,7 +57,7 @@ rv_tensor *rv_params_use(rv_params *ps, rv_tensor *t, rv_use use) {
 }
 
 double rv_param_flops(const rv_param *p, double S, double T) {
-    const double once = p->t.ndim >= 2 ? 2 * (double)rv_numel(&p->t) : 0;
+    const double once = p->t.ndim >= 2 ? 2 * p->times * (double)rv_numel(&p->t) : 0;
     switch (p->use) {
     case RV_USE_STEP: return once * T;
     case RV_USE_SOURCE: return once * S;

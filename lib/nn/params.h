@@ -45,6 +45,7 @@ typedef struct {
     bool decay;  /**< weight decay applies (matrices; not biases and norms) */
     bool frozen; /**< stays as it is: see rv_param_freeze */
     rv_use use;
+    double times;   /**< products each time it is used, on average: 1, but more if each position is a word of letters */
     int64_t offset; /**< of x in the flat array, in elements; a multiple of 16 */
 } rv_param;
 

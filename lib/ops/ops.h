@@ -191,6 +191,14 @@ typedef struct {
  * and on no padding. Both are NULL after an error. */
 RV_API rv_pooled rv_pool(rv_tape *tape, rv_tensor *x, rv_tensor *scores, const int32_t *lengths);
 
+/* ---- segment.c: rows x (N, D) that lie side by side in n segments; segment s, of one row or more, has rows
+ * [at[s], at[s + 1]). at: n + 1 offsets from 0 to N, kept by the caller until backward */
+/** Each row with its neighbours: k rows around it (k odd), zeros where its segment has none, a column's k side by side
+ *  -> (N, D k). A product with w (F, D k) is PyTorch's nn.Conv1d(D, F, k, padding=k//2), its weight (F, D, k). */
+RV_API rv_tensor *rv_window(rv_tape *tape, rv_tensor *x, const int32_t *at, int64_t n, int k);
+/** The largest of each column of each segment -> (n, D). The gradient goes to the first of equals. */
+RV_API rv_tensor *rv_segment_max(rv_tape *tape, rv_tensor *x, const int32_t *at, int64_t n);
+
 /* ---- attention.c */
 typedef struct {
     int heads;
