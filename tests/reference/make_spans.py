@@ -3,7 +3,7 @@
 
     /usr/bin/python3 tests/reference/make_spans.py [CONLLEVAL]
 
-conlleval [Tjong Kim Sang 2004, conll.cnts.ua.ac.be/conll2003/ner] goes through both taggings at once and asks at each
+conlleval [Tjong Kim Sang 2004, www.clips.uantwerpen.be/conll2000/chunking] goes through both taggings at once and asks at each
 word whether a chunk ends before it and whether one begins, by tables of the tags (prefix and type) before and at it.
 Its tables are here as they are published; ENDS_IOBES and STARTS_IOBES are those of conlleval.py [Pyysalo 2016], which add S and what may
 come after E. With the path of the script itself (it is a Perl program) its totals of the schemes that it knows are
