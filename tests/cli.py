@@ -521,7 +521,7 @@ class Cli(WithText):
 
     def test_data_make(self):
         sizes = ["--train", "50", "--valid", "7", "--test", "5"]
-        for task in "copy", "reverse", "adding", "recall", "dates", "phrases":
+        for task in "copy", "reverse", "adding", "recall", "dates", "phrases", "lookahead":
             for out in "one", "two": self.check(ravel("data", "make", task, "--out", f"{out}-{task}", *sizes), 0)
             self.check(ravel("data", "make", task, "--out", f"other-{task}", "--seed", "2", *sizes), 0)
             names = sorted(os.listdir(f"one-{task}"))

@@ -132,7 +132,7 @@ int rv_cmd_data(int argc, char **argv) {
         "Files are kept in ${RAVEL_DATA:-data-cache}/NAME. They come from $RAVEL_DATA_MIRROR/NAME if that is set, else "
         "from the address in the manifest, "
         "and are checked against its sha256. Manifests: $RAVEL_DATASETS, or ./datasets and the installed ones.\v"
-        "Tasks for 'make': copy, reverse, adding, recall, dates, phrases.\n\nexamples:\n  ravel data get "
+        "Tasks for 'make': copy, reverse, adding, recall, dates, phrases, lookahead.\n\nexamples:\n  ravel data get "
         "tinyshakespeare multi30k\n"
         "  ravel data make dates --out /tmp/dates --train 5000",
         NULL,

@@ -106,16 +106,20 @@ static const struct {
     void (*make)(const rv_generator *, rv_rng *, example *);
     bool by_target; /* what decides the split */
     bool aligned;
+    bool tagged;                    /* source and target are words and their tags */
     int64_t least, most;            /* bounds of the length; 0: has none */
     int64_t min_length, max_length; /* defaults */
 } tasks[] = {
-    {"copy", "repeat the letters", make_copy, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
-    {"reverse", "say the letters backwards", make_reverse, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
-    {"adding", "add the two marked numbers of a sequence", make_adding, false, false, 2, RV_TASK_LENGTH_MAX, 50, 50},
-    {"recall", "give the value that was paired with a key", make_recall, false, false, 1, 26, 4, 12},
-    {"dates", "write an English date as YYYY-MM-DD", make_dates, true, false, 0, 0, 0, 0},
-    {"phrases", "translate phrases, word alignment known", rv__make_phrases, false, true, RV__PHRASES_LEAST,
+    {"copy", "repeat the letters", make_copy, false, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
+    {"reverse", "say the letters backwards", make_reverse, false, false, false, 1, RV_TASK_LENGTH_MAX, 5, 20},
+    {"adding", "add the two marked numbers of a sequence", make_adding, false, false, false, 2, RV_TASK_LENGTH_MAX, 50,
+     50},
+    {"recall", "give the value that was paired with a key", make_recall, false, false, false, 1, 26, 4, 12},
+    {"dates", "write an English date as YYYY-MM-DD", make_dates, true, false, false, 0, 0, 0, 0},
+    {"phrases", "translate phrases, word alignment known", rv__make_phrases, false, true, false, RV__PHRASES_LEAST,
      RV__PHRASES_MOST, 4, 30},
+    {"lookahead", "tag words by the word that stands 1 to 8 further on", rv__make_lookahead, false, false, true, 1,
+     RV_TASK_LENGTH_MAX, 10, 25},
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
@@ -168,6 +172,29 @@ static int split_of(const char *key) {
     return v[0] % 10 == 0 ? 1 : v[0] % 10 == 1 ? 2 : 0;
 }
 
+/* "word<TAB>tag" a line, and an empty one. */
+static void write_tagged(FILE *f, const example *e) {
+    const char *word = e->source, *tag = e->target;
+    while (*word) {
+        int n = (int)strcspn(word, " "), m = (int)strcspn(tag, " ");
+        fprintf(f, "%.*s\t%.*s\n", n, word, m, tag);
+        word += n + (word[n] == ' '), tag += m + (tag[m] == ' ');
+    }
+    fputc('\n', f);
+}
+
+/* f: of the endings in write_split, the last of them NULL unless the task is aligned. */
+static void write_example(FILE *const *f, bool tagged, const example *e) {
+    if (tagged) {
+        write_tagged(f[0], e);
+        fprintf(f[1], "%s\n", e->source);
+        return;
+    }
+    fprintf(f[0], "%s\t%s\n", e->source, e->target);
+    fprintf(f[1], "%s=%s\n", e->source, e->target);
+    if (f[2]) fprintf(f[2], "%s\n", e->align);
+}
+
 static rv_status write_split(const rv_generator *t, int k, int split, const char *name, int64_t n, const char *folder,
                              example *e) {
     static const char *const endings[] = {"tsv", "txt", "align"};
@@ -189,9 +216,7 @@ static rv_status write_split(const rv_generator *t, int k, int split, const char
         if (!tries)
             status =
                 rv_error(RV_EUSAGE, "task %s: too few different examples for three splits; raise max_length", t->task);
-        fprintf(f[0], "%s\t%s\n", e->source, e->target);
-        fprintf(f[1], "%s=%s\n", e->source, e->target);
-        if (f[2]) fprintf(f[2], "%s\n", e->align);
+        write_example(f, tasks[k].tagged, e);
     }
     bool keep = status == RV_OK;
     for (int i = 0; i < files; i++) {

@@ -2,8 +2,10 @@
  *
  *  Each split is written twice: SPLIT.tsv with lines "source<TAB>target", and SPLIT.txt with lines "source=target" for
  *  language models. Aligned tasks come with SPLIT.align: for each line the pairs "i-j" of a source and a target word,
- * from 0, that translate each other (words are what a space separates). An example's split is decided by a hash of its
- * source (dates: of its target), so no example is in two splits. */
+ *  from 0, that translate each other (words are what a space separates). Tagged tasks have lines "word<TAB>tag" in
+ *  SPLIT.tsv, and an empty one behind each sentence (a data set's format is then "columns"); SPLIT.txt has the words, a
+ *  sentence a line. An example's split is decided by a hash of its source (dates: of its target), so no example is in
+ *  two splits. */
 #ifndef RV_DATA_GENERATE_H
 #define RV_DATA_GENERATE_H
 

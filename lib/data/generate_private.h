@@ -15,5 +15,7 @@ typedef struct {
 
 /* generate_phrases.c. Lengths are RV__PHRASES_LEAST to RV__PHRASES_MOST words of the source, its full stop included. */
 void rv__make_phrases(const rv_generator *t, rv_rng *r, rv__example *e);
+/* generate_lookahead.c. Words in `source`, as many tags in `target`, a space between two. */
+void rv__make_lookahead(const rv_generator *t, rv_rng *r, rv__example *e);
 
 #endif

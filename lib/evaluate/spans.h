@@ -39,8 +39,8 @@ typedef struct {
 
 /** The scheme of these tags (rv_tagged.tag_name): RV_SPANS_NONE unless all of them are O or PREFIX-TYPE, and some are
  *  not O. BIOES if a prefix is E, S, L or U. BIO and IOB1 have the same tags; taggings tell them apart: tags of
- *  `sentences` sentences, sentence i from at[i] to at[i + 1] (at (sentences + 1), rv_tagged_part.word_at). They are
- * IOB1 if some I- is not behind its type, and every B- is. */
+ *  `sentences` sentences, sentence i from at[i] to at[i + 1] (at (sentences + 1), rv_tagged_part.word_at). IOB1 if some
+ *  I- is not right behind its type, and every B- is. */
 RV_API rv_span_scheme rv_span_scheme_of(int n, const char *const *names, int64_t sentences, const int64_t *at,
                                         const int32_t *tags);
 /** Of RV_SPANS_NONE all tags are O. The caller keeps names as long as out. Errors: RV_EDATA (a tag that the scheme has

@@ -146,6 +146,7 @@ Test(dataset, tasks_answer_rightly_and_keep_splits_apart, .init = setup, .fini =
     for (int k = 0; rv_generator_list(k, &name, &summary); k++) {
         rv_generator task;
         cr_assert_eq(rv_generator_defaults(name, &task), RV_OK);
+        if (!strcmp(name, "lookahead")) continue; /* no pairs: test_lookahead.c */
         task.train = 400, task.valid = 100, task.test = 100;
         cr_assert_eq(rv_generator_write(&task, at("made")), RV_OK);
         cr_assert_eq(read_pairs(at("made/train.tsv"), s, t), 400);

@@ -3,11 +3,11 @@
 
     /usr/bin/python3 tests/reference/make_spans.py [CONLLEVAL]
 
-conlleval [Tjong Kim Sang 2004, conll.cnts.ua.ac.be/conll2003/ner] goes through both taggings at once and asks at each
-word whether a chunk ends before it and whether one begins, by tables of the tags (prefix and type) before and at it.
-Its tables are here as they are published; ENDS_IOBES and STARTS_IOBES are those of conlleval.py [Pyysalo 2016], which add S and what may
-come after E. With the path of the script itself (it is a Perl program) its totals of the schemes that it knows are
-compared, too.
+conlleval [Tjong Kim Sang 2004, www.clips.uantwerpen.be/conll2000/chunking] goes through both taggings at once and asks
+at each word whether a chunk ends before it and whether one begins, by tables of the tags (prefix and type) before and
+at it. Its tables are here as they are published; ENDS_IOBES and STARTS_IOBES are those of conlleval.py [Pyysalo], which
+add S and what may come after E. With the path of the script itself, a Perl program, its totals of the schemes that it
+knows are compared, too.
 
 For SCHEME in bio, iob1, bioes:
     /SCHEME/{gold,told}     (words) indices into TAGS[SCHEME]; one half of the sentences keep to the scheme
@@ -97,7 +97,8 @@ def draw(rng, scheme, n, neat):
     while True:
         tags = []
         for _ in range(n):
-            tags.append(rng.choice([t for t in TAGS[scheme] if not neat or keeps(scheme, tags[-1] if tags else None, t)]))
+            last = tags[-1] if tags else None
+            tags.append(rng.choice([t for t in TAGS[scheme] if not neat or keeps(scheme, last, t)]))
         if not neat or not n or keeps(scheme, tags[-1], None):
             return tags
 
