@@ -198,17 +198,17 @@ static rv_decoder_config read_decoder(const rv_config *c, const rv_model_sizes *
 
 /* What an input has of words beside their ids. */
 static void read_words(const rv_config *c, const rv_model_sizes *sizes, rv_input_config *in) {
-    const rv_init normal = {RV_INIT_NORMAL, 1, 0};
-    in->shapes = sizes->shapes;
     in->shape_size = rv_config_int(c, "model.capitals_dim");
-    in->shape_init = normal;
+    in->shapes = in->shape_size ? sizes->shapes : 0;
     if (rv_config_is(c, "model.letters.type", "none")) return;
-    const int64_t size = rv_config_int(c, "model.letters.hidden_size");
-    in->letters = (rv_letters_config){
-        .kind = rv_config_is(c, "model.letters.type", "lstm") ? RV_LETTERS_LSTM : RV_LETTERS_CNN,
-        .vocab_size = sizes->letters,
+    const bool lstm = rv_config_is(c, "model.letters.type", "lstm");
+    in->letters = (rv_letter_net_config){
+        .kind = lstm ? RV_LETTER_NET_LSTM : RV_LETTER_NET_CNN,
+        .alphabet = sizes->letters,
         .embedding_size = rv_config_int(c, "model.letters.embedding_dim"),
-        .size = size,
+        .size = rv_config_int(c, "model.letters.hidden_size"),
+        .dropout = lstm ? 0 : rv_config_real(c, "model.dropout"),
+        .init = {RV_INIT_NORMAL, 1, 0},
     };
 }
 
