@@ -55,6 +55,7 @@
 #include "decode/classify.h"
 #include "decode/generate.h"
 #include "decode/sampling.h"
+#include "decode/tag.h"
 #include "decode/translate.h"
 #include "decode/translate_attention.h"
 #include "decode/translate_text.h"

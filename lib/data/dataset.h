@@ -7,11 +7,7 @@
  * the manifest's sha256 and size, and only then given its name.
  *
  *  manifest.json: {"name", "description", "licence", "home",
-<<<<<<< HEAD
  *    "format": "text"|"parallel"|"conllu"|"columns"|"tsv"|"csv"|"pairs",
-=======
- *    "format": "text"|"parallel"|"conllu"|"tsv"|"csv"|"pairs"|"columns",
->>>>>>> t-spans
  *    "files": [{"name", "url", "sha256", "bytes"}]  (of the unpacked file; the source may be gzip)
  *    or "generator": {"task", "seed", "train", "valid", "test", "min_length", "max_length"},
  *    "roles": {"train": "FILE", ...}}  (not for generated ones, whose roles are fixed: see generate.h) */

@@ -106,11 +106,7 @@ static rv_status read_generator(const char *path, json_t *g, rv__manifest *m) {
 }
 
 static rv_status check(const char *path, const char *name, rv__manifest *m) {
-<<<<<<< HEAD
     static const char *const formats[] = {"text", "parallel", "conllu", "columns", "tsv", "csv", "pairs"};
-=======
-    static const char *const formats[] = {"text", "parallel", "conllu", "tsv", "csv", "pairs", "columns"};
->>>>>>> t-spans
     if (!json_is_object(m->json)) return rv_error(RV_EDATA, "%s: must be one JSON object", path);
     RV_TRY(check_keys(path, "", m->json, " name description licence home format files generator roles "));
     RV_TRY(get_string(path, "", m->json, "name", &m->name));
@@ -121,11 +117,7 @@ static rv_status check(const char *path, const char *name, rv__manifest *m) {
     size_t f = 0;
     while (f < sizeof formats / sizeof *formats && strcmp(formats[f], m->format)) f++;
     if (f == sizeof formats / sizeof *formats)
-<<<<<<< HEAD
         return bad(path, "", "format", "must be text, parallel, conllu, columns, tsv, csv or pairs");
-=======
-        return bad(path, "", "format", "must be text, parallel, conllu, tsv, csv, pairs or columns");
->>>>>>> t-spans
     json_t *g = json_object_get(m->json, "generator");
     if (!g) return read_files(path, m);
     if (json_object_get(m->json, "files") || json_object_get(m->json, "roles"))

@@ -80,11 +80,9 @@ static rv_status add_word(work *w, int64_t k, const rv_text *word, bool leads) {
     free(ids);
     if (status != RV_OK) return status;
     if (!w->o->letters) return RV_OK;
-    int32_t *letters;
-    int64_t n;
-    RV_TRY(rv_word_letters(w->o->letters, word->bytes, word->len, 0, &letters, &n));
-    status = append(&w->letter, &w->n_letters, &w->room_letters, letters, n);
-    free(letters);
+    RV_TRY(rv_word_letters(w->o->letters, word->bytes, word->len, 0, &ids, &n));
+    status = append(&w->letter, &w->n_letters, &w->room_letters, ids, n);
+    free(ids);
     w->letter_at[k + 1] = w->n_letters;
     w->shape[k] = (int32_t)rv_word_shape(word->bytes, word->len);
     return status;

@@ -1,5 +1,7 @@
 /* A tag for each word: a softmax of its own, or a linear-chain CRF over all of a row. Either is a chain of tags, of
  * which the former has no steps. */
+#include <math.h>
+
 #include "models/head.h"
 
 static rv_tensor *loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double smoothing) {
