@@ -9,7 +9,7 @@ import unittest
 import xml.etree.ElementTree
 
 RAVEL = sys.argv.pop(1)
-TRAINING = {"rnn_lm", "lstm_lm", "gru_lm", "charlstm", "gpt_char", "bilstm_attn_nmt", "transformer_nmt"}
+TRAINING = {"rnn_lm", "lstm_lm", "gru_lm", "charlstm", "gpt_char", "bilstm_attn_nmt", "transformer_nmt", "bilstm_crf"}
 
 
 def bench(*arguments, isa=""):

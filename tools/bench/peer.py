@@ -35,13 +35,14 @@ WORKLOADS = {
     "gpt_greedy_b1": dict(kind="gpt", vocab=65, width=384, heads=6, layers=6, T=256, B=1, beam=1),
     "bilstm_attn_nmt": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=64),
     "transformer_nmt": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=64, smoothing=0.1),
+    "bilstm_crf": dict(kind="tagger", vocab=20000, embed=100, hidden=200, tags=17, T=32, B=32),
     "bilstm_attn_greedy": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=32, beam=1),
     "bilstm_attn_beam5": dict(kind="bilstm", vocab=8000, embed=256, hidden=512, S=24, T=24, B=32, beam=5),
     "transformer_greedy": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=32, beam=1),
     "transformer_beam5": dict(kind="transformer", vocab=8000, width=256, heads=4, layers=3, S=24, T=24, B=32, beam=5),
 }
 AVX512_CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's names
-TINY = dict(vocab=64, embed=32, hidden=32, width=32, heads=4, S=8, T=8, B=4)  # the cost of dispatch, not of arithmetic
+TINY = dict(vocab=64, embed=32, hidden=32, width=32, heads=4, tags=8, S=8, T=8, B=4)  # the cost of dispatch, not of arithmetic
 
 
 def arguments():
@@ -158,7 +159,28 @@ def make_model(torch, c):
                 x = block(x, None, cache, at)
             return self.norm(x[:, 0]) @ self.embedding.weight.t()
 
-    kinds = {"recurrent": Recurrent, "gpt": Gpt}
+    class Tagger(nn.Module):
+        """Bidirectional LSTM and a linear-chain CRF: batched, and vectorised over the tags."""
+
+        def __init__(self):
+            super().__init__()
+            k = c["tags"]
+            self.embedding = nn.Embedding(c["vocab"], c["embed"])
+            self.rnn = nn.LSTM(c["embed"], c["hidden"], bidirectional=True)
+            self.out = nn.Linear(2 * c["hidden"], k)
+            self.transition, self.start, self.stop = (nn.Parameter(torch.zeros(s)) for s in ((k, k), (k,), (k,)))
+
+        def loss(self, tokens, tags):
+            """Both (T, B) -> negative log-likelihood per token."""
+            emission = self.out(self.rnn(self.embedding(tokens))[0])
+            gold = (self.start[tags[0]].sum() + self.stop[tags[-1]].sum() + self.transition[tags[:-1], tags[1:]].sum()
+                    + emission.gather(2, tags[:, :, None]).sum())
+            alpha = self.start + emission[0]
+            for e in emission[1:].unbind(0):
+                alpha = torch.logsumexp(alpha[:, :, None] + self.transition, 1) + e
+            return (torch.logsumexp(alpha + self.stop, 1).sum() - gold) / tags.numel()
+
+    kinds = {"recurrent": Recurrent, "gpt": Gpt, "tagger": Tagger}
     return kinds[c["kind"]]() if c["kind"] in kinds else make_translator(torch, c)
 
 
@@ -296,7 +318,8 @@ class Training:
             self.adam = torch.optim.Adam(self.model.parameters(), fused=True, **settings)
         except (TypeError, RuntimeError):
             self.adam = torch.optim.Adam(self.model.parameters(), **settings)
-        self.time_major = c["kind"] == "recurrent"
+        self.tags = [torch.randint(c["tags"], (c["T"], c["B"])) for _ in range(4)] if "tags" in c else None
+        self.time_major = c["kind"] in ("recurrent", "tagger")
         shape = (c["T"] + 1, c["B"]) if self.time_major else (c["B"], c["T"] + 1)
         self.batches = [torch.randint(c["vocab"], shape) for _ in range(4)]
         self.sources = [torch.randint(c["vocab"], (c["B"], c["S"])) for _ in range(4)] if "S" in c else None
@@ -311,9 +334,12 @@ class Training:
         self.done += 1
         times = [time.perf_counter()]
         self.adam.zero_grad(set_to_none=True)
-        logits = self.model(*inputs)
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, self.c["vocab"]), y.reshape(-1),
-                                                 label_smoothing=self.c.get("smoothing", 0.0))
+        if self.tags:
+            loss = self.model.loss(x, self.tags[batch])
+        else:
+            logits = self.model(*inputs)
+            loss = torch.nn.functional.cross_entropy(logits.reshape(-1, self.c["vocab"]), y.reshape(-1),
+                                                     label_smoothing=self.c.get("smoothing", 0.0))
         times.append(time.perf_counter())
         loss.backward()
         times.append(time.perf_counter())

@@ -119,6 +119,17 @@ struct rv_workload_run {
         }                                                                                                              \
     }
 
+/* Bidirectional LSTM, linear-chain CRF over its tags; name, V, E, H of each direction, K, B, T */
+#define TAGGER(n, v, e, h, k, b, t)                                                                                    \
+    {                                                                                                                  \
+        .name = n, .B = b, .S = t, .T = t, .model = {                                                                  \
+            .head = {.kind = &rv__head_tags, .output_size = k, .init = UNIT, .bias = true, .crf = true},               \
+            .encoder = {.kind = &rv__encoder_rnn,                                                                      \
+                        .input = WORDS(v, e),                                                                          \
+                        .rnn = LAYERS(RV_CELL_LSTM, 1, h, .bidirectional = true)}                                      \
+        }                                                                                                              \
+    }
+
 static const rv_workload full[] = {
     RECURRENT("rnn_lm", RV_CELL_RNN_TANH, 10000, 256, 256, 1, 32, 64),
     RECURRENT("lstm_lm", RV_CELL_LSTM, 10000, 256, 512, 2, 32, 64),
@@ -128,6 +139,7 @@ static const rv_workload full[] = {
     GPT("gpt2_124M", 50304, 768, 12, 12, 4, 64, RV_ACT_GELU_TANH, ),
     BILSTM("bilstm_attn_nmt", 8000, 256, 512, 64, 24, 24, ),
     TRANSFORMER("transformer_nmt", 8000, 256, 0.0625, 4, 3, 64, 24, 24, ),
+    TAGGER("bilstm_crf", 20000, 100, 200, 17, 32, 32),
     GPT("gpt_greedy", 65, 384, 6, 6, 8, 256, RV_ACT_GELU, .beam = 1, ),
     GPT("gpt_greedy_b1", 65, 384, 6, 6, 1, 256, RV_ACT_GELU, .beam = 1, ),
     BILSTM("bilstm_attn_greedy", 8000, 256, 512, 32, 24, 24, .beam = 1, ),
@@ -144,6 +156,7 @@ static const rv_workload small[] = {
     GPT("gpt_char", 64, 32, 4, 6, 4, 8, RV_ACT_GELU, ),
     BILSTM("bilstm_attn_nmt", 64, 32, 32, 4, 8, 8, ),
     TRANSFORMER("transformer_nmt", 64, 32, 0.1767767, 4, 3, 4, 8, 8, ),
+    TAGGER("bilstm_crf", 64, 32, 32, 8, 4, 8),
     GPT("gpt_greedy", 64, 32, 4, 6, 4, 8, RV_ACT_GELU, .beam = 1, ),
     GPT("gpt_greedy_b1", 64, 32, 4, 6, 1, 8, RV_ACT_GELU, .beam = 1, ),
     BILSTM("bilstm_attn_greedy", 64, 32, 32, 4, 8, 8, .beam = 1, ),
@@ -170,7 +183,9 @@ static rv_status fill(rv_workload_run *r) {
     if (!r->model) return RV_ENOMEM;
     RV_TRY(rv_params_materialise(r->params, 1));
     rv_rng rng = rv_rng_make(1, "bench", 0);
-    r->ids = random_ids(&rng, 2 * BATCHES * w->B * w->T, w->model.decoder.input.vocab_size);
+    const bool tags = w->model.head.kind == &rv__head_tags;
+    r->ids = random_ids(&rng, 2 * BATCHES * w->B * w->T,
+                        tags ? w->model.head.output_size : w->model.decoder.input.vocab_size);
     r->sources = w->S ? random_ids(&rng, BATCHES * w->B * w->S, w->model.encoder.input.vocab_size) : NULL;
     r->lengths = rv_alloc((size_t)w->B * sizeof *r->lengths);
     if (!r->ids || (w->S && !r->sources) || !r->lengths) return RV_ENOMEM;
@@ -213,8 +228,12 @@ void rv__workload_close(rv_workload_run *r) {
 
 static rv_tensor *make_loss(rv_workload_run *r, const int32_t *x, const int32_t *y, const int32_t *src) {
     const rv_workload *w = r->w;
-    const rv_batch b = {
-        .source = {.B = w->B, .T = w->S, .ids = src, .lengths = r->lengths}, .B = w->B, .T = w->T, .in = x, .out = y};
+    const rv_batch b = {.source = {.B = w->B, .T = w->S, .ids = src, .lengths = r->lengths},
+                        .B = w->B,
+                        .T = w->T,
+                        .in = x,
+                        .out = y,
+                        .lengths = r->lengths};
     return rv_model_loss(r->tape, r->model, &b, NULL, w->label_smoothing);
 }
 
