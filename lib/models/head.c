@@ -18,6 +18,7 @@ const rv_head_kind *rv_head_find(const char *name) {
 struct rv_head {
     rv_head_config config;
     rv_tensor *weight, *bias;
+    rv_hmm *hmm;                          /* or NULL */
     rv_pooling *pooling;                  /* or NULL */
     rv_tensor *transition, *start, *stop; /* of a CRF, or NULL */
 };
@@ -25,6 +26,7 @@ struct rv_head {
 void rv_head_destroy(rv_head *h) {
     if (!h) return;
     rv_pooling_destroy(h->pooling);
+    rv_hmm_destroy(h->hmm);
     rv_free(h);
 }
 
@@ -42,6 +44,11 @@ rv_head *rv_head_create(rv_params *ps, const rv_head_config *c, int64_t input_si
     rv_head *h = rv_alloc(sizeof *h);
     if (!h) return NULL;
     h->config = *c;
+    if (c->kind->reads == RV_READS_SOURCE) {
+        if ((h->hmm = rv_hmm_create(ps, &c->hmm))) return h;
+        rv_free(h);
+        return NULL;
+    }
     if (c->kind->reads == RV_READS_POOLED) {
         const rv_pooling_config pooling = {c->pooling, input_size, c->pooling_size, c->init};
         const int before = ps->n;
@@ -65,6 +72,7 @@ const rv_head_config *rv_head_get_config(const rv_head *h) { return &h->config; 
 rv_tensor *rv_head_weight(const rv_head *h) { return h->weight; }
 rv_tensor *rv_head_bias(const rv_head *h) { return h->bias; }
 
+rv_hmm *rv_head_hmm(const rv_head *h) { return h->hmm; }
 rv_tensor *rv_head_transition(const rv_head *h) { return h->transition; }
 rv_tensor *rv_head_start(const rv_head *h) { return h->start; }
 rv_tensor *rv_head_stop(const rv_head *h) { return h->stop; }

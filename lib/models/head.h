@@ -7,6 +7,7 @@
 
 #include "models/batch.h"
 #include "kernels/chain.h"
+#include "models/hmm.h"
 #include "models/memory.h"
 #include "nn/pooling.h"
 #include "ops/ops.h"
@@ -17,6 +18,7 @@ typedef enum {
     RV_READS_DECODER, /**< a decoder's state at each position */
     RV_READS_POOLED,  /**< one vector that it pools from an encoder's memory */
     RV_READS_ENCODER, /**< an encoder's memory, at the positions that rv_batch.at names */
+    RV_READS_SOURCE,  /**< the source itself: there is no encoder, and x is NULL */
 } rv_reads;
 
 typedef struct {
@@ -30,6 +32,7 @@ typedef struct {
     double dropout;         /**< on a pooled vector, in training */
     bool crf;               /**< tags: a linear-chain CRF over the positions [Lafferty 2001; Lample 2016, 2.2] */
     rv_crf_allowed allowed; /**< what may follow what; the caller's, as long as the head lives */
+    rv_hmm_config hmm;      /**< of head hmm */
 } rv_head_config;
 
 typedef struct rv_head rv_head;
@@ -57,6 +60,8 @@ struct rv_head_kind {
     /** Tags: the chain whose paths are the taggings of b's rows, from the same x; the tape's. b->out is not read. NULL
      * of other heads. False: sticky error. */
     bool (*chain)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv_chain *out);
+    /** Learn from a batch without gradients: all of its parameters are counts. NULL of others. Errors: RV_EDATA. */
+    rv_status (*count)(rv_head *h, const rv_batch *b);
 };
 
 #define RV_HEAD(name) RV_API const rv_head_kind rv__head_##name;
@@ -85,6 +90,7 @@ RV_API rv_tensor *rv_head_bias(const rv_head *h);
 /** What a head's score is where it has a chain. */
 RV_API bool rv_head_score_chain(rv_tape *tape, const rv_chain *c, const rv_batch *b, rv_row_score *row, double *nats,
                                 int32_t *best);
+RV_API rv_hmm *rv_head_hmm(const rv_head *h);
 /** What a CRF adds to emissions; NULL of others. */
 RV_API rv_tensor *rv_head_transition(const rv_head *h);
 RV_API rv_tensor *rv_head_start(const rv_head *h);

@@ -76,3 +76,28 @@ static bool score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bo
 
 const rv_head_kind rv__head_tags = {
     .name = "tags", .reads = RV_READS_ENCODER, .loss = loss, .score = score, .chain = chain};
+
+/* ---- hmm: of the words alone */
+
+static rv_tensor *hmm_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major,
+                           double smoothing) {
+    return rv_hmm_loss(tape, rv_head_hmm(h), b);
+}
+
+static bool hmm_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
+                      double *nats, int32_t *best) {
+    return rv_hmm_score(tape, rv_head_hmm(h), b, row, nats, best);
+}
+
+static bool hmm_chain(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv_chain *out) {
+    return rv_hmm_chain(tape, rv_head_hmm(h), &b->source, out);
+}
+
+static rv_status hmm_count(rv_head *h, const rv_batch *b) { return rv_hmm_count(rv_head_hmm(h), b); }
+
+const rv_head_kind rv__head_hmm = {.name = "hmm",
+                                   .reads = RV_READS_SOURCE,
+                                   .loss = hmm_loss,
+                                   .score = hmm_score,
+                                   .chain = hmm_chain,
+                                   .count = hmm_count};

@@ -17,9 +17,12 @@ static rv_status check(const rv_model_config *c) {
     const rv_decoder_config *d = &c->decoder;
     const int64_t E = d->input.size;
     const bool reads_decoder = c->head.kind->reads == RV_READS_DECODER;
-    if (reads_decoder ? !d->kind : !e->kind || d->kind)
+    const bool reads_source = c->head.kind->reads == RV_READS_SOURCE;
+    if (reads_decoder ? !d->kind : !e->kind != reads_source || d->kind)
         return rv_error(RV_EUSAGE, "head %s reads %s", c->head.kind->name,
-                        reads_decoder ? "a decoder; give one" : "an encoder alone; give one, and no decoder");
+                        reads_decoder  ? "a decoder; give one"
+                        : reads_source ? "the source itself; give neither encoder nor decoder"
+                                       : "an encoder alone; give one, and no decoder");
     if ((c->tie_embeddings && !d->kind) || (c->tie_source && !(d->kind && e->kind)))
         return rv_error(RV_EUSAGE, "there are not both parts that are to share an embedding; do not tie them");
     if (c->tie_source && (e->input.vocab_size != d->input.vocab_size || e->input.size != E))
@@ -121,7 +124,7 @@ bool rv_model_sees_future(const rv_model *m) {
 int64_t rv_model_positions(const rv_model *m) {
     const rv_decoder_config *d = &m->config.decoder;
     const rv_encoder_config *e = &m->config.encoder;
-    return d->kind ? d->kind->positions(d) : e->kind->positions(e);
+    return d->kind ? d->kind->positions(d) : e->kind ? e->kind->positions(e) : INT64_MAX;
 }
 
 /* ---- whole batches */
@@ -150,14 +153,17 @@ static rv_tensor *head_input(rv_tape *tape, rv_model *m, const rv_memory *memory
     case RV_READS_DECODER: return states(tape, m, b->in, b->B, b->T, state, memory);
     case RV_READS_POOLED: return rv_head_pool(tape, m->head, memory, NULL);
     case RV_READS_ENCODER: return states_at(tape, memory, b);
+    case RV_READS_SOURCE: break;
     }
     return NULL;
 }
 
+static bool reads_source(const rv_model *m) { return m->config.head.kind->reads == RV_READS_SOURCE; }
+
 rv_tensor *rv_model_loss_of(rv_tape *tape, rv_model *m, const rv_memory *memory, const rv_batch *b,
                             rv_decoder_state *state, double label_smoothing) {
     rv_tensor *x = head_input(tape, m, memory, b, state);
-    return x ? m->config.head.kind->loss(tape, m->head, x, b, time_major(m), label_smoothing) : NULL;
+    return x || reads_source(m) ? m->config.head.kind->loss(tape, m->head, x, b, time_major(m), label_smoothing) : NULL;
 }
 
 rv_tensor *rv_model_loss(rv_tape *tape, rv_model *m, const rv_batch *b, rv_decoder_state *state,
@@ -176,8 +182,8 @@ bool rv_model_score(rv_tape *tape, rv_model *m, const rv_batch *b, rv_decoder_st
     const size_t targets = (size_t)(b->B * b->T);
     double *n = targets ? rv_tape_alloc(tape, targets * sizeof *n) : NULL;
     int32_t *id = targets ? rv_tape_alloc(tape, targets * sizeof *id) : NULL;
-    const bool ok =
-        x && (!targets || (n && id)) && m->config.head.kind->score(tape, m->head, x, b, time_major(m), row, n, id);
+    const bool ok = (x || (read && reads_source(m))) && (!targets || (n && id)) &&
+                    m->config.head.kind->score(tape, m->head, x, b, time_major(m), row, n, id);
     rv_tape_no_grad(tape, no_grad);
     if (nats) *nats = n;
     if (best) *best = id;
@@ -190,12 +196,15 @@ rv_tensor *rv_model_read(rv_tape *tape, rv_model *m, const rv_sequences *source,
     return rv_head_map(tape, m->head, rv_head_pool(tape, m->head, &memory, pooled));
 }
 
+bool rv_model_counts(const rv_model *m) { return m->config.head.kind->count; }
+rv_status rv_model_count(rv_model *m, const rv_batch *b) { return m->config.head.kind->count(m->head, b); }
+
 bool rv_model_chain(rv_tape *tape, rv_model *m, const rv_batch *b, rv_chain *out) {
     rv_memory memory;
     const rv_tape_mode mode = rv_tape_infer(tape);
     const bool read = !m->encoder || rv_model_encode(tape, m, &b->source, &memory);
     rv_tensor *x = read ? head_input(tape, m, m->encoder ? &memory : NULL, b, NULL) : NULL;
-    const bool ok = x && m->config.head.kind->chain(tape, m->head, x, b, out);
+    const bool ok = (x || (read && reads_source(m))) && m->config.head.kind->chain(tape, m->head, x, b, out);
     rv_tape_restore(tape, mode);
     return ok;
 }

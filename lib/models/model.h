@@ -48,6 +48,10 @@ RV_API rv_tensor *rv_model_read(rv_tape *tape, rv_model *m, const rv_sequences *
  *  nothing. False: sticky error. */
 RV_API bool rv_model_chain(rv_tape *tape, rv_model *m, const rv_batch *b, rv_chain *out);
 
+/** True if it learns by counting, by rv_model_count alone: gradients change nothing. */
+RV_API bool rv_model_counts(const rv_model *m);
+RV_API rv_status rv_model_count(rv_model *m, const rv_batch *b);
+
 /* ---- parts */
 
 /** Run the encoder; source->lengths is kept by the caller until backward. False: sticky error. */

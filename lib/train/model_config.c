@@ -271,9 +271,24 @@ static rv_head_config read_token_head(const rv_config *c, const rv_head_kind *ki
     };
 }
 
+static rv_head_config read_hmm(const rv_config *c, const rv_model_sizes *sizes) {
+    return (rv_head_config){.kind = &rv__head_hmm,
+                            .output_size = sizes->outputs,
+                            .hmm = {.words = sizes->source_vocab,
+                                    .tags = sizes->outputs,
+                                    .order = (int)rv_config_int(c, "model.hmm.order"),
+                                    .suffix = (int)rv_config_int(c, "model.hmm.suffix"),
+                                    .rare = rv_config_int(c, "model.hmm.rare"),
+                                    .unk = sizes->unknown,
+                                    .vocabulary = sizes->spelling}};
+}
+
+bool rv_model_config_counts(const rv_config *c) { return rv_config_has(c, "model.hmm"); }
+
 rv_model_config rv_model_config_read(const rv_config *c, const rv_head_kind *head, const rv_model_sizes *sizes) {
     rv_model_config m = {0};
     const bool encodes = rv_config_has(c, "model.encoder.type");
+    if (rv_model_config_counts(c)) return (rv_model_config){.head = read_hmm(c, sizes)};
     if (encodes) m.encoder = read_encoder(c, sizes, head->reads == RV_READS_POOLED);
     if (head->reads != RV_READS_DECODER) {
         const int64_t inputs = m.encoder.kind->memory_size(&m.encoder);

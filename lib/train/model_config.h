@@ -7,16 +7,20 @@
 
 /** What the data say of a model's sizes. */
 typedef struct {
-    int64_t source_vocab;   /**< tokens that an encoder reads; 0: */
-    int64_t numbers;        /**< ... or numbers at each position */
-    int64_t target_vocab;   /**< tokens that a decoder reads and predicts; 0: there is no decoder */
-    int64_t letters;        /**< different letters of words; 0: words are not spelt */
-    int64_t shapes;         /**< kinds of what a word looks like */
-    int64_t outputs;        /**< classes, tags, or numbers that are told */
-    rv_crf_allowed allowed; /**< tags: what may follow what; the source's */
-    int64_t positions;      /**< of the longest sequence: rows of a table of positions */
+    int64_t source_vocab;     /**< tokens that an encoder reads; 0: */
+    int64_t numbers;          /**< ... or numbers at each position */
+    int64_t target_vocab;     /**< tokens that a decoder reads and predicts; 0: there is no decoder */
+    int64_t letters;          /**< different letters of words; 0: words are not spelt */
+    int64_t shapes;           /**< kinds of what a word looks like */
+    int64_t outputs;          /**< classes, tags, or numbers that are told */
+    rv_crf_allowed allowed;   /**< tags: what may follow what; the source's */
+    const rv_words *spelling; /**< the source's vocabulary as letters, where words are spelt; the source's */
+    int32_t unknown;          /**< the id of words that it has not */
+    int64_t positions;        /**< of the longest sequence: rows of a table of positions */
 } rv_model_sizes;
 
+/** True of a model that learns by counting, in one step: it has no optimiser, and no rate. */
+RV_API bool rv_model_config_counts(const rv_config *config);
 /** The settings of the model, read from model.* (checked before: cannot fail). */
 RV_API rv_model_config rv_model_config_read(const rv_config *config, const rv_head_kind *head,
                                             const rv_model_sizes *sizes);

@@ -9,6 +9,10 @@ static void set_int(const rv_config *c, const char *key, int64_t *value) {
 
 rv_status rv_optim_from_config(const rv_config *c, rv_params *params, rv_optim **out) {
     rv_optim_kind kind;
+    if (!rv_config_has(c, "train.optimizer")) { /* of counts, which no optimiser changes */
+        const rv_optim_settings none = rv_optim_defaults(RV_OPTIM_sgd);
+        return rv_optim_create(RV_OPTIM_sgd, &none, params, out);
+    }
     RV_TRY(rv_optim_find(rv_config_text(c, "train.optimizer.type"), &kind));
     rv_optim_settings s = rv_optim_defaults(kind);
     s.lr = rv_config_real(c, "train.optimizer.lr");
@@ -25,6 +29,8 @@ rv_status rv_optim_from_config(const rv_config *c, rv_params *params, rv_optim *
 }
 
 rv_status rv_schedule_from_config(const rv_config *c, bool maximise, rv_schedule *s) {
+    *s = (rv_schedule){.kind = RV_SCHEDULE_constant};
+    if (!rv_config_has(c, "train.optimizer")) return RV_OK;
     *s = (rv_schedule){.lr = rv_config_real(c, "train.optimizer.lr"), .maximise = maximise, .threshold = 1e-4};
     RV_TRY(rv_schedule_find(rv_config_text(c, "train.lr_scheduler.type"), &s->kind));
     set_int(c, "train.lr_scheduler.warmup_steps", &s->warmup_steps);

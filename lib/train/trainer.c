@@ -80,14 +80,30 @@ static rv_status gradients(run *r, fetch *next_batch, double *loss, int64_t *tok
     return RV_OK;
 }
 
+/* A step that counts all of the training part; *loss is that of its last batch under what was counted. */
+static rv_status count_all(run *r, double *loss, int64_t *tokens) {
+    *tokens = 0;
+    for (int64_t i = rv_task_batches_of_epochs(r->task, 1); i > 0; i--) {
+        RV_TRY(rv_stop_requested());
+        const rv_batch *b = rv_task_next(r->task);
+        RV_TRY(rv_model_count(rv_task_model(r->task), b));
+        *tokens += b->steps;
+    }
+    rv_tape_reset(r->tape);
+    const rv_tensor *l = rv_task_loss(r->tape, r->task);
+    *loss = l ? (double)l->x[0] : NAN;
+    return l ? RV_OK : rv_tape_status(r->tape);
+}
+
 static rv_status train_step(run *r) {
-    double t0 = rv_now(), loss, scale, lr = learning_rate(r);
+    double t0 = rv_now(), loss, scale = 1, lr = learning_rate(r);
     int64_t tokens;
     uint64_t rng_before = r->s.rng_step;
-    RV_TRY(gradients(r, rv_task_next, &loss, &tokens, &scale));
+    const bool counts = rv_model_counts(rv_task_model(r->task));
+    RV_TRY(counts ? count_all(r, &loss, &tokens) : gradients(r, rv_task_next, &loss, &tokens, &scale));
     if (r->s.step == 0) r->first_loss = loss;
-    double norm;
-    rv_status status = rv_grad_norm(r->params, &norm);
+    double norm = 0;
+    rv_status status = counts ? RV_OK : rv_grad_norm(r->params, &norm);
     if (status == RV_OK && !isfinite(loss))
         status = rv_error(RV_EDIVERGED,
                           "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up",
@@ -97,7 +113,7 @@ static rv_status train_step(run *r) {
         return diverged(r, status);
     }
     norm *= scale;
-    rv_optim_step(r->optim, lr, scale * rv_clip_factor(norm, r->clip));
+    if (!counts) rv_optim_step(r->optim, lr, scale * rv_clip_factor(norm, r->clip));
     rv_task_commit(r->task);
     r->s.step++;
     r->s.tokens += tokens;
@@ -174,6 +190,7 @@ static rv_status try_saving(run *r) {
 static const char *causes(const run *r, char *text, size_t size) {
     static const char *const norms[] = {"model.encoder.norm", "model.decoder.norm"};
     const rv_config *c = r->config;
+    if (!rv_config_has(c, "train.optimizer")) return "none; the counts are damaged";
     size_t used = (size_t)snprintf(text, size, "train.optimizer.lr %g", rv_config_real(c, "train.optimizer.lr"));
     if (r->clip <= 0) used += (size_t)snprintf(text + used, size - used, ", train.clip_grad_norm 0 (off)");
     if (rv_config_has(c, "train.lr_scheduler.warmup_steps") && rv_config_int(c, "train.lr_scheduler.warmup_steps") == 0)
@@ -368,13 +385,13 @@ static rv_status open_saved(run *r, rv_checkpoint **saved) {
 
 static void read_settings(run *r) {
     const rv_config *c = r->config;
-    r->accumulate = rv_config_int(c, "train.accumulate");
+    r->accumulate = rv_config_has(c, "train.accumulate") ? rv_config_int(c, "train.accumulate") : 1;
     r->validate_every = rv_config_int(c, "train.validate_every");
     r->log_every = rv_config_int(c, "train.log_every");
     r->checkpoint_every = rv_config_int(c, "checkpoint.every");
     r->keep_last = (int)rv_config_int(c, "checkpoint.keep_last");
     r->keep_best = (int)rv_config_int(c, "checkpoint.keep_best");
-    r->clip = rv_config_real(c, "train.clip_grad_norm");
+    r->clip = rv_config_has(c, "train.clip_grad_norm") ? rv_config_real(c, "train.clip_grad_norm") : 0;
     r->watched = rv_config_has(c, "train.early_stopping") ? rv_config_text(c, "train.early_stopping.metric") : "loss";
     r->minimise = rv_config_has(c, "train.early_stopping") ? rv_config_is(c, "train.early_stopping.mode", "min") : true;
     r->s.seed = (uint64_t)rv_config_int(c, "seed");
