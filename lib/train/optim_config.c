@@ -29,7 +29,7 @@ rv_status rv_optim_from_config(const rv_config *c, rv_params *params, rv_optim *
 }
 
 rv_status rv_schedule_from_config(const rv_config *c, bool maximise, rv_schedule *s) {
-    *s = (rv_schedule){.kind = RV_SCHEDULE_constant};
+    *s = (rv_schedule){.kind = RV_SCHEDULE_CONSTANT};
     if (!rv_config_has(c, "train.optimizer")) return RV_OK;
     *s = (rv_schedule){.lr = rv_config_real(c, "train.optimizer.lr"), .maximise = maximise, .threshold = 1e-4};
     RV_TRY(rv_schedule_find(rv_config_text(c, "train.lr_scheduler.type"), &s->kind));

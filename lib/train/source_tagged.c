@@ -1,4 +1,5 @@
 /* Source tagged: sentences and a tag for each word, a vocabulary of words or pieces, and one of letters. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -24,7 +25,8 @@ typedef struct {
     rv_span_tags spans;
     rv_tags tags[3];
     bool *known[3];
-    uint8_t *follows; /* (K + 1, K + 1): from, to; row and column K: before the first, behind the last word */
+    rv_words spelling; /* of a model that counts: the vocabulary's words */
+    uint8_t *follows;  /* (K + 1, K + 1): from, to; row and column K: before the first, behind the last word */
 } tagged;
 
 static rv_tagged_part *part_of(tagged *t, rv_subset subset) {
@@ -183,6 +185,45 @@ static rv_status make_follows(tagged *t) {
     return RV_OK;
 }
 
+/* ---- the vocabulary as letters */
+
+/* The word of an id, as letters and shape; specials have none. */
+static rv_status spell_id(tagged *t, int32_t id, int64_t most, int32_t *letters, int32_t *n, int32_t *shape) {
+    rv_text word;
+    int32_t *ids = NULL;
+    int64_t count = 0;
+    *n = 0;
+    for (int i = 0; i < RV_SPECIALS; i++)
+        if (rv_tokenizer_special(t->data.tokenizer, (rv_special)i) == id) return RV_OK;
+    RV_TRY(rv_tokenizer_decode(t->data.tokenizer, &id, 1, &word));
+    rv_status status = rv_word_letters(t->data.letters, word.bytes, word.len, most, &ids, &count);
+    if (status == RV_OK && count) memcpy(letters, ids, (size_t)count * sizeof *letters);
+    *n = (int32_t)count;
+    *shape = (int32_t)rv_word_shape(word.bytes, word.len);
+    rv_text_free(&word);
+    free(ids);
+    return status;
+}
+
+/* What a model that counts asks for: words whose suffixes teach. */
+static rv_status spell_vocabulary(tagged *t) {
+    enum { MOST = 64 }; /* letters of a word; of longer ones both ends */
+    rv_source *base = &t->rows.base;
+    const int64_t V = rv_tokenizer_size(t->data.tokenizer);
+    if (rv_tokenizer_get_spec(t->data.tokenizer).type != RV_TOKENS_WORD)
+        return rv_error(RV_EUSAGE, "model.hmm counts words: set tokenizer.type to word");
+    int32_t *letters = rv_alloc(rv_size_mul((size_t)V * MOST, sizeof *letters)),
+            *lengths = rv_alloc(rv_size_mul((size_t)V, sizeof *lengths)),
+            *shape = rv_alloc(rv_size_mul((size_t)V, sizeof *shape));
+    t->spelling = (rv_words){.n = V, .L = MOST, .letters = letters, .lengths = lengths, .shape = shape};
+    if (!letters || !lengths || !shape) return RV_ENOMEM;
+    for (int32_t id = 0; id < V; id++)
+        RV_TRY(spell_id(t, id, MOST, letters + (int64_t)id * MOST, &lengths[id], &shape[id]));
+    base->sizes.spelling = &t->spelling;
+    base->sizes.unknown = rv_tokenizer_special(t->data.tokenizer, RV_UNK);
+    return RV_OK;
+}
+
 /* ---- the files */
 
 static bool ends_in(const char *path, const char *with) {
@@ -273,6 +314,9 @@ static void close(rv_source *s) {
     rv_free(t->seen);
     rv_free(t->place);
     rv_free(t->follows);
+    rv_free((void *)t->spelling.letters);
+    rv_free((void *)t->spelling.lengths);
+    rv_free((void *)t->spelling.shape);
     rv_tagged_free(&t->data);
     rv_free(t);
 }
@@ -294,6 +338,7 @@ static rv_status begin(tagged *t, bool with_data) {
     t->rows.extend = extend;
     RV_TRY(make_spans(t));
     RV_TRY(make_follows(t));
+    if (rv_model_config_counts(base->config)) RV_TRY(spell_vocabulary(t));
     if (!with_data) return RV_OK;
     RV_TRY(make_tags(t));
     RV_TRY(make_room(t));
