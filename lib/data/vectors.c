@@ -41,7 +41,7 @@ static void close_lines(lines *l) {
 
 /* More bytes behind those there are. */
 static rv_status more(lines *l) {
-    memmove(l->bytes, l->bytes + l->from, l->to - l->from);
+    if (l->from) memmove(l->bytes, l->bytes + l->from, l->to - l->from);
     l->to -= l->from, l->from = 0;
     if (l->to + CHUNK > l->cap) {
         char *bytes = realloc(l->bytes, 2 * l->cap + CHUNK + 1);

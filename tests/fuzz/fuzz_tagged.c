@@ -119,12 +119,46 @@ static const char *fault(const rv_tagged *t, const rv_tagged_part *p, int64_t ma
     return NULL;
 }
 
-int main(int argc, char **argv) {
+/* One file through the reader; whether it was accepted. */
+static bool try_one(long i, const char *path, int fd, double *slowest) {
     static const rv_tokenizer_spec specs[] = {{.type = RV_TOKENS_WORD, .lowercase = true},
                                               {.type = RV_TOKENS_WORD, .min_frequency = 2},
                                               {.type = RV_TOKENS_BYTE},
                                               {.type = RV_TOKENS_BPE, .vocab_size = 270},
                                               {.type = RV_TOKENS_CHAR, .normalization = RV_NORMAL_NFKC}};
+    char text[CAP + 1];
+    size_t len = strlen(corpus[i % CORPUS]);
+    memcpy(text, corpus[i % CORPUS], len);
+    for (int k = (int)roll(6); k > 0; k--) len = mutate(text, len);
+    if (ftruncate(fd, 0) || pwrite(fd, text, len, 0) != (ssize_t)len) fail(i, "cannot write the file", text, len);
+    rv_tagged_files f = {.train = path, .format = i % CORPUS < 2 ? RV_TAGGED_CONLLU : RV_TAGGED_COLUMNS};
+    if (!roll(16)) f.format = f.format == RV_TAGGED_CONLLU ? RV_TAGGED_COLUMNS : RV_TAGGED_CONLLU;
+    if (f.format == RV_TAGGED_CONLLU) f.field = (rv_tagged_field)roll(3);
+    if (f.format == RV_TAGGED_COLUMNS && !roll(3)) f.tag_column = 2 + (int)roll(3);
+    if (!roll(4)) f.train_fraction = 0.5;
+    const int64_t max_length = roll(2) ? 0 : 1 + roll(5);
+    const rv_tokenizer_spec *spec = &specs[roll(sizeof specs / sizeof *specs)];
+    rv_tagged t;
+    const double before = rv_now();
+    const rv_status s = rv_tagged_load(&f, spec, NULL, NULL, NULL, 0, max_length, &t);
+    const double took = rv_now() - before;
+    if (took > *slowest) *slowest = took;
+    if (took > 5) fail(i, "took more than five seconds", text, len);
+    if (s != RV_OK) {
+        if ((s != RV_EDATA && s != RV_EUSAGE) || strncmp(rv_error_message(), path, strlen(path)))
+            fail(i, "refused without a place", text, len);
+        return false;
+    }
+    const rv_tagged_part *parts[] = {&t.train, &t.valid, &t.test};
+    for (int k = 0; k < 3; k++) {
+        const char *wrong = fault(&t, parts[k], max_length);
+        if (wrong) fail(i, wrong, text, len);
+    }
+    rv_tagged_free(&t);
+    return true;
+}
+
+int main(int argc, char **argv) {
     const long n = argc > 1 ? atol(argv[1]) : 100000;
     const uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     char path[64]; /* in memory: a disk would take most of the time */
@@ -135,37 +169,7 @@ int main(int argc, char **argv) {
     rv_log_set_level(RV_LOG_QUIET);
     for (long i = 0; i < n; i++) {
         state = seed << 32 | (uint64_t)i; /* each execution can be repeated alone */
-        char text[CAP + 1];
-        size_t len = strlen(corpus[i % CORPUS]);
-        memcpy(text, corpus[i % CORPUS], len);
-        for (int k = (int)roll(6); k > 0; k--) len = mutate(text, len);
-        if (fd < 0 || ftruncate(fd, 0) || pwrite(fd, text, len, 0) != (ssize_t)len)
-            return fprintf(stderr, "fuzz_tagged: cannot write %s\n", path), 1;
-        rv_tagged_files f = {.train = path, .format = i % CORPUS < 2 ? RV_TAGGED_CONLLU : RV_TAGGED_COLUMNS};
-        if (!roll(16)) f.format = RV_TAGGED_CONLLU + RV_TAGGED_COLUMNS - f.format;
-        if (f.format == RV_TAGGED_CONLLU) f.field = (rv_tagged_field)roll(3);
-        if (f.format == RV_TAGGED_COLUMNS && !roll(3)) f.tag_column = 2 + (int)roll(3);
-        if (!roll(4)) f.train_fraction = 0.5;
-        const int64_t max_length = roll(2) ? 0 : 1 + roll(5);
-        const rv_tokenizer_spec *spec = &specs[roll(sizeof specs / sizeof *specs)];
-        rv_tagged t;
-        const double before = rv_now();
-        const rv_status s = rv_tagged_load(&f, spec, NULL, NULL, NULL, 0, max_length, &t);
-        const double took = rv_now() - before;
-        if (took > slowest) slowest = took;
-        if (took > 5) fail(i, "took more than five seconds", text, len);
-        if (s != RV_OK) {
-            if ((s != RV_EDATA && s != RV_EUSAGE) || strncmp(rv_error_message(), path, strlen(path)))
-                fail(i, "refused without a place", text, len);
-            continue;
-        }
-        accepted++;
-        const rv_tagged_part *parts[] = {&t.train, &t.valid, &t.test};
-        for (int k = 0; k < 3; k++) {
-            const char *wrong = fault(&t, parts[k], max_length);
-            if (wrong) fail(i, wrong, text, len);
-        }
-        rv_tagged_free(&t);
+        accepted += try_one(i, path, fd, &slowest);
     }
     close(fd);
     printf("%ld executions, %ld accepted, slowest %.1f ms, %.1f s\n", n, accepted, slowest * 1e3, rv_now() - start);
