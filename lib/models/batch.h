@@ -39,4 +39,12 @@ typedef struct {
     bool continues;         /**< each row goes on from the same row of the batch before: a carried state counts */
 } rv_batch;
 
+/** What one row of a batch adds to measures: sums, so that any mean can be made of them. */
+typedef struct {
+    double nats;               /**< summed negative log probability of its targets */
+    int64_t tokens, correct;   /**< targets, and those that were the most probable */
+    int32_t label, said;       /**< the class, and the most probable one */
+    double target, prediction; /**< the number, of several the first */
+} rv_row_score;
+
 #endif

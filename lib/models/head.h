@@ -37,14 +37,6 @@ typedef struct {
 
 typedef struct rv_head rv_head;
 
-/** What one row of a batch adds to measures: sums, so that any mean can be made of them. */
-typedef struct {
-    double nats;               /**< summed negative log probability of its targets */
-    int64_t tokens, correct;   /**< targets, and those that were the most probable */
-    int32_t label, said;       /**< the class, and the most probable one */
-    double target, prediction; /**< the number, of several the first */
-} rv_row_score;
-
 struct rv_head_kind {
     const char *name;
     rv_reads reads;

@@ -253,6 +253,55 @@ static int regressors_allocate(void) {
     return failed | regressor_allocates("transformer and its last state", &c);
 }
 
+/* Training steps over words as letters, of which there are more or fewer each time. */
+static int words_allocate(rv_letter_net_kind letters) {
+    enum { B = 4, T = 9, N = 20, LETTERS = 12, ALPHABET = 30 };
+    static int32_t ids[B * T], which[B * T], lengths[B], letter[N * LETTERS], word_lengths[N], shape[N], label[B];
+    const rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
+    rv_model_config c = {
+        .encoder = {.kind = rv_encoder_find("rnn"),
+                    .input = {.vocab_size = WORDS,
+                              .size = D,
+                              .letters = {letters, ALPHABET, 10, 8, 0.1, normal},
+                              .shapes = 3,
+                              .shape_size = 4,
+                              .dropout = 0.1,
+                              .init = normal},
+                    .rnn = rv_rnn_defaults(RV_CELL_LSTM)},
+        .head = {.kind = rv_head_find("class"), .output_size = 3, .init = normal},
+    };
+    c.encoder.rnn.hidden_size = D;
+    rv_params *ps = rv_params_create();
+    rv_model *m = rv_model_create(ps, &c);
+    rv_tape *tape = rv_tape_create();
+    if (!m || !tape || rv_params_materialise(ps, 1) != RV_OK) return fprintf(stderr, "%s\n", rv_error_message()), 1;
+    rv_tape_set_training(tape, true);
+    int failed = 0;
+    for (int step = 0; step < 6; step++) {
+        const int32_t n = N - step; /* the first is the largest, and the second makes the arena one block */
+        for (int32_t i = 0; i < B * T; i++) ids[i] = i * 7 % WORDS, which[i] = i * 5 % n;
+        for (int32_t i = 0; i < N * LETTERS; i++) letter[i] = i * 11 % ALPHABET;
+        for (int32_t i = 0; i < N; i++) word_lengths[i] = 1 + (i + 11) % LETTERS, shape[i] = i % 3;
+        for (int32_t i = 0; i < B; i++) lengths[i] = T - i, label[i] = i % 3;
+        const rv_words words = {n, LETTERS, letter, word_lengths, shape, which};
+        const rv_batch b = {
+            .source = {.B = B, .T = T, .ids = ids, .lengths = lengths, .words = &words}, .B = B, .label = label};
+        counted = 0;
+        counting = step >= 2;
+        rv_tape_reset(tape);
+        rv_params_zero_grad(ps);
+        const rv_status s = rv_backward(tape, rv_model_loss(tape, m, &b, NULL, 0));
+        counting = 0;
+        if (s != RV_OK) fprintf(stderr, "%s\n", rv_error_message());
+        if (counted) fprintf(stderr, "letters %d, step %d: %d allocations\n", letters, step, counted);
+        failed |= s != RV_OK || counted;
+    }
+    rv_tape_destroy(tape);
+    rv_model_destroy(m);
+    rv_params_destroy(ps);
+    return failed;
+}
+
 int main(void) {
     static int32_t ids[ROWS];
     for (int i = 0; i < ROWS; i++) ids[i] = i * 7 % WORDS;
@@ -265,7 +314,8 @@ int main(void) {
     rv_tape *tape = rv_tape_create();
     if (!tape || rv_params_materialise(ps, 1) != RV_OK) return 1;
     rv_tape_set_training(tape, true);
-    int failed = models_allocate() | translations_allocate() | regressors_allocate();
+    int failed = models_allocate() | translations_allocate() | regressors_allocate() |
+                 words_allocate(RV_LETTER_NET_LSTM) | words_allocate(RV_LETTER_NET_CNN);
     for (int threads = 1; threads <= 2; threads++) {
         rv_set_threads(threads);
         for (int step = 1; step <= 5; step++) {

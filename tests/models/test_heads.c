@@ -19,6 +19,7 @@ static const struct {
 } kinds[] = {
     {"rnn", RV_POOLING_LAST},         {"rnn", RV_POOLING_MEAN},         {"rnn", RV_POOLING_ATTENTION},
     {"transformer", RV_POOLING_LAST}, {"transformer", RV_POOLING_MEAN}, {"transformer", RV_POOLING_ATTENTION},
+    {"none", RV_POOLING_MEAN},        {"none", RV_POOLING_ATTENTION},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

@@ -6,6 +6,7 @@
 #include "ravel.h"
 #include "support/models.h"
 
+enum { LETTER = 5, FILTERS = 4, SHAPE = 3 };
 enum { V = 11, VS = 13, E = 8, H = 12, A = 9, R = 10, S = 7, T = 6, MAX = 64 };
 
 static int64_t taken; /* bytes that were asked for */
@@ -44,7 +45,7 @@ static rv_input_config words(int64_t vocabulary, int64_t size) {
                              .max_length = MAX};
 }
 
-enum { LSTM_LM, GPT, BAHDANAU, DOT_FED, GENERAL, CONTEXT, FIRST_STATE, NARROW, CLASS, MODELS };
+enum { LSTM_LM, GPT, BAHDANAU, DOT_FED, GENERAL, CONTEXT, FIRST_STATE, NARROW, CLASS, WORDS, MODELS };
 
 static rv_model_config config_of(int i) {
     rv_model_config c = {.head = {.kind = rv_head_find("next_token"), .bias = true, .init = some}};
@@ -60,6 +61,15 @@ static rv_model_config config_of(int i) {
                                   .init = some,
                                   .pooling = RV_POOLING_ATTENTION,
                                   .pooling_size = A};
+        return c;
+    }
+    if (i == WORDS) { /* as they are, with letters, of which there are 7 a position, and shapes */
+        e->kind = rv_encoder_find("none");
+        e->input = words(VS, E);
+        e->input.letters = (rv_letter_net_config){RV_LETTER_NET_CNN, 30, LETTER, FILTERS, 0, some, 7};
+        e->input.shapes = 6;
+        e->input.shape_size = SHAPE;
+        c.head = (rv_head_config){.kind = rv_head_find("class"), .output_size = 3, .bias = true, .init = some};
         return c;
     }
     d->kind = rv_decoder_find(i == GPT || i == NARROW ? "transformer" : "rnn");
@@ -135,6 +145,10 @@ Test(model, what_parameters_are_used_for) {
         {CLASS, "pooling.proj.weight", RV_USE_SOURCE},
         {CLASS, "pooling.v.weight", RV_USE_SOURCE},
         {CLASS, "head.weight", RV_USE_EXAMPLE},
+        {WORDS, "encoder.embedding.weight", RV_USE_LOOK_UP},
+        {WORDS, "encoder.letters.embedding.weight", RV_USE_LOOK_UP},
+        {WORDS, "encoder.letters.conv.weight", RV_USE_SOURCE},
+        {WORDS, "encoder.shape.weight", RV_USE_LOOK_UP},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fixture f = open_model(rows[i].model);
@@ -165,6 +179,7 @@ Test(model, work_by_hand) {
          S * 2 * (block + 2. * S * H) + S * E * H + 2 * (2. * E * T * (T + 1) / 2 + T * narrow) +
              2 * (T * 2. * E * E + S * 2. * E * E + T * 2. * S * E) + T * V * E},
         {CLASS, S, S, S * (2 * (block + 2. * S * H) + 2. * H + A * H + A + H) + 3 * H},
+        {WORDS, S, S, S * 7. * FILTERS * LETTER * 3 + 3. * (E + FILTERS + SHAPE)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fixture f = open_model(rows[i].model);

@@ -390,7 +390,7 @@ static rv_status close_output(session *s, rv_status status) {
 
 static void settings(session *s) {
     const rv_config *c = s->job->trained->config;
-    s->column = rv_config_is(c, "data.tag", "xpos") ? 4 : rv_config_is(c, "data.tag", "feats") ? 5 : 3;
+    s->column = rv_config_is(c, "data.tags", "xpos") ? 4 : rv_config_is(c, "data.tags", "feats") ? 5 : 3;
     if (rv_config_has(c, "data.word_column")) s->word_column = (int)rv_config_int(c, "data.word_column") - 1;
     s->tag_name = rv_task_source(s->job->trained->task)->class_name;
 }
