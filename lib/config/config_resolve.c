@@ -466,7 +466,7 @@ static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *sec
 /* Tasks that this version cannot run: one clear message instead of one for each of their keys. */
 static bool available(rv_config *c) {
     const rv_yaml_node *task = rv_yaml_get(rv_yaml_root(c->yaml), "task");
-    static const char *const planned[] = {"tagging", "masked_language_model", "latent"};
+    static const char *const planned[] = {"masked_language_model", "latent"};
     bool later = false;
     for (size_t i = 0; task && i < sizeof planned / sizeof *planned; i++) later |= !strcmp(task->text, planned[i]);
     char all[512];

@@ -202,5 +202,5 @@ void rv__rows_describe(rv_source *s, rv_subset subset, int64_t i, rv_example *e)
     e->source_tokens = rv_pairs_src_length(p, i);
     e->source_words = rv__words_of(p->src[i].bytes);
     e->source = p->src[i].bytes;
-    e->reference = p->tgt[i].bytes;
+    e->reference = p->tgt ? p->tgt[i].bytes : NULL;
 }
