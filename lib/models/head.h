@@ -14,6 +14,12 @@
 
 typedef struct rv_head_kind rv_head_kind;
 
+/** Which tags may follow which, 0: not; each NULL: all may. */
+typedef struct {
+    const uint8_t *transition;   /**< (K, K) [from, to] */
+    const uint8_t *start, *stop; /**< (K) first and last ones */
+} rv_crf_allowed;
+
 typedef enum {
     RV_READS_DECODER, /**< a decoder's state at each position */
     RV_READS_POOLED,  /**< one vector that it pools from an encoder's memory */

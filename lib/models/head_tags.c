@@ -1,49 +1,37 @@
 /* A tag for each word: a softmax of its own, or a linear-chain CRF over all of a row. Either is a chain of tags, of
  * which the former has no steps. */
-#include <math.h>
-
 #include "models/head.h"
 
-static rv_tensor *loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double smoothing) {
+/* z: (B T, K). */
+static rv_crf_spec crf_of(rv_tape *tape, const rv_head *h, rv_tensor *z, const rv_batch *b) {
     const rv_head_config *c = rv_head_get_config(h);
-    rv_tensor *z = rv_head_map(tape, h, x);
-    if (!z) return NULL;
-    if (!c->crf) return rv_cross_entropy(tape, z, b->out, -1, smoothing);
-    z = rv_reshape(tape, z, 3, (int64_t[]){b->B, b->T, c->output_size});
-    return rv_crf(tape, &(rv_crf_spec){.emission = z,
-                                       .transition = rv_head_transition(h),
-                                       .start = rv_head_start(h),
-                                       .stop = rv_head_stop(h),
-                                       .tags = b->out,
-                                       .lengths = b->lengths,
-                                       .allowed = c->allowed});
+    return (rv_crf_spec){.emissions = rv_reshape(tape, z, 3, (int64_t[]){b->B, b->T, c->output_size}),
+                         .transition = rv_head_transition(h),
+                         .start = rv_head_start(h),
+                         .stop = rv_head_stop(h),
+                         .tags = b->out,
+                         .lengths = b->lengths,
+                         .allowed = c->allowed.transition,
+                         .allowed_start = c->allowed.start,
+                         .allowed_stop = c->allowed.stop};
 }
 
-static const rv_real *values(const rv_tensor *t) { return t ? t->x : NULL; }
-
-/* A copy in which what is not allowed is impossible. */
-static const rv_real *banned(rv_tape *tape, const rv_tensor *t, const uint8_t *allowed) {
-    if (!t || !allowed) return values(t);
-    const int64_t n = rv_numel(t);
-    rv_real *x = rv_tape_alloc(tape, (size_t)n * sizeof *x);
-    for (int64_t i = 0; x && i < n; i++) x[i] = allowed[i] ? t->x[i] : (rv_real)-INFINITY;
-    return x;
+static rv_tensor *loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, double smoothing) {
+    rv_tensor *z = rv_head_map(tape, h, x);
+    if (!z) return NULL;
+    if (!rv_head_get_config(h)->crf) return rv_cross_entropy(tape, z, b->out, -1, smoothing);
+    const rv_crf_spec spec = crf_of(tape, h, z, b);
+    return spec.emissions ? rv_crf(tape, &spec) : NULL;
 }
 
 static bool chain(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv_chain *out) {
-    const rv_head_config *c = rv_head_get_config(h);
-    const rv_tensor *z = rv_head_map(tape, h, x);
+    rv_tensor *z = rv_head_map(tape, h, x);
     if (!z) return false;
-    *out = (rv_chain){.B = b->B,
-                      .T = b->T,
-                      .K = c->output_size,
-                      .order = 1,
-                      .lengths = b->lengths,
-                      .emission = z->x,
-                      .transition = banned(tape, rv_head_transition(h), c->allowed.transition),
-                      .start = banned(tape, rv_head_start(h), c->allowed.start),
-                      .stop = banned(tape, rv_head_stop(h), c->allowed.stop)};
-    return !c->crf || (out->transition && out->start && out->stop);
+    const rv_head_config *c = rv_head_get_config(h);
+    *out = (rv_chain){.B = b->B, .T = b->T, .K = c->output_size, .order = 1, .lengths = b->lengths, .emission = z->x};
+    if (!c->crf) return true;
+    const rv_crf_spec spec = crf_of(tape, h, z, b);
+    return spec.emissions && rv_crf_chain(tape, &spec, out);
 }
 
 /* The whole tagging of a row is one prediction: its nats stand at the first word. */

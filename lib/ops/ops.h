@@ -239,14 +239,4 @@ typedef struct {
  * the tape and is given back. Returns the tape's status. */
 RV_API rv_status rv_attention_cached(rv_tape *tape, const rv_attention_cache *c);
 
-
-typedef struct {
-    const uint8_t *transition, *start, *stop;
-} rv_crf_allowed;
-typedef struct {
-    rv_tensor *emission, *transition, *start, *stop;
-    const int32_t *tags, *lengths;
-    rv_crf_allowed allowed;
-} rv_crf_spec;
-RV_API rv_tensor *rv_crf(rv_tape *tape, const rv_crf_spec *spec);
 #endif
