@@ -36,6 +36,7 @@
 #include "models/decoder.h"
 #include "models/encoder.h"
 #include "models/head.h"
+#include "models/hmm.h"
 #include "models/input.h"
 #include "models/memory.h"
 #include "models/model.h"
