@@ -41,8 +41,11 @@ typedef enum {
     } while (0)
 #define RV_FOR(i, n, threads, ...) RV_FOR_AS(static, i, n, threads, __VA_ARGS__)
 
-typedef struct rv_attend rv_attend;           /* attention.h */
-typedef struct rv__gemm_block rv__gemm_block; /* gemm_block.h */
+typedef struct rv_attend rv_attend;             /* attention.h */
+typedef struct rv__gemm_block rv__gemm_block;   /* gemm_block.h */
+typedef struct rv__chain_state rv__chain_state; /* chain_private.h; so are the next two */
+typedef struct rv__chain_step rv__chain_step;
+typedef struct rv__chain_best rv__chain_best;
 
 /** Elements of dropout whose decisions come from the same 16 counters (kernels.def: vmask). */
 enum { RV_MASK_GROUP = 128 };
