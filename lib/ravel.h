@@ -38,6 +38,7 @@
 #include "models/decoder.h"
 #include "models/encoder.h"
 #include "models/head.h"
+#include "models/hmm.h"
 #include "models/input.h"
 #include "models/letter_net.h"
 #include "models/memory.h"

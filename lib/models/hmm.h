@@ -1,0 +1,63 @@
+/** A hidden Markov model of tags [Rabiner 1989; Brants 2000, "TnT"]: how often tags follow each other, and how often
+ *  each word bears each tag. Trained by counting, in one pass, instead of by gradients.
+ *
+ *  Its parameters are the counts themselves, frozen tensors of rv_params: checkpoints, hashes and averages see nothing
+ *  unusual. Everything else (logs of probabilities, interpolation weights, suffixes) follows from them, is computed
+ * when they have changed, and is never saved. In float a count is exact up to 2^24; one that is there stays there. */
+#ifndef RV_MODELS_HMM_H
+#define RV_MODELS_HMM_H
+
+#include "autograd/tape.h"
+#include "kernels/chain.h"
+#include "models/batch.h"
+#include "nn/params.h"
+
+typedef struct {
+    int64_t words; /**< V: the vocabulary, <unk> among it */
+    int64_t tags;  /**< K */
+    int order;     /**< tags that a tag depends on: 0 (each word bears its most frequent one), 1 or 2 */
+    int suffix;    /**< the longest suffix, in letters; 0: unknown words are like rare words, whatever their letters */
+    int64_t rare;  /**< words that occur at most so often teach suffixes [Brants 2000: 10] */
+    /** How many words a suffix counts as beside the next longer one. 0: theta [Brants 2000, eq. 6], which trusts a
+     * suffix of one word as much as one of a hundred. On EWT 3 to 5 tags 4 of 100 unknown words more rightly than that.
+     */
+    double shorter;
+    int32_t unk; /**< id of <unk> */
+    /** Relative frequencies alone, no smoothing of any kind: what never occurred cannot be. What rv_hmm_reestimate asks
+     *  for, since no weights of interpolation are the most likely ones of their counts. */
+    bool plain;
+    /** The V words as letters, row v word v's, `which` unused; specials have length 0. Outlives the model. NULL: suffix
+     *  is 0. */
+    const rv_words *vocabulary;
+} rv_hmm_config;
+
+typedef struct rv_hmm rv_hmm;
+
+/** Declare the counts, all 0: hmm.emission (V, K); of order 1 and 2 hmm.start (K), hmm.stop (K), hmm.transition (K, K)
+ *  [from, to]; of order 2 hmm.start2 (K, K), a sentence's first two tags, and hmm.transition2 (K, K, K). They are
+ * frozen: optimisers leave them alone. NULL: RV_ENOMEM. Free with rv_hmm_destroy. */
+RV_API rv_hmm *rv_hmm_create(rv_params *params, const rv_hmm_config *config);
+RV_API void rv_hmm_destroy(rv_hmm *h);
+/** Add what the sentences b->source, with the tags b->out (B, T), count. Adds nothing on error: RV_EDATA of a tag that
+ * is none within a sentence. b->at must be NULL: words are the tokens. */
+RV_API rv_status rv_hmm_count(rv_hmm *h, const rv_batch *b);
+
+/** The sentences' tags as a chain of log probabilities, of the order's steps and of each word under each tag: as
+ *  P(tag | word) / P(tag), which is P(word | tag) but for a factor that all tags share; with `plain` P(word | tag)
+ *  itself. Of order 0 all steps are 0, and a word's score is log P(tag | word). Words whose id is unk are guessed from
+ *  their letters, s->words. The emissions are the tape's, the rest lives until the counts change. False: sticky error.
+ */
+RV_API bool rv_hmm_chain(rv_tape *tape, rv_hmm *h, const rv_sequences *s, rv_chain *out);
+
+/** Weights of deleted interpolation [Brants 2000, fig. 1] of the counts as they are: of a tag's frequency alone, after
+ *  one tag, after two. bigram weighs steps from one tag, trigram those of order 2; either may be NULL. Error:
+ * RV_ENOMEM. */
+RV_API rv_status rv_hmm_weights(rv_hmm *h, double bigram[2], double trigram[3]);
+
+/** What a head of this kind does, see rv_head_kind. The loss is that of a CRF: the mean over words of -log p(tags |
+ *  words), a constant. A row's nats are its share of that sum; nats (B, T) are -log of each tag's own probability, and
+ *  best (B, T) is the most probable path [Viterbi 1967]. NULL or false: sticky error; RV_EDATA as above. */
+RV_API rv_tensor *rv_hmm_loss(rv_tape *tape, rv_hmm *h, const rv_batch *b);
+RV_API bool rv_hmm_score(rv_tape *tape, rv_hmm *h, const rv_batch *b, rv_row_score *row, double *nats, int32_t *best);
+
+#endif
