@@ -40,7 +40,9 @@ rv_status rv_schedule_from_config(const rv_config *c, bool maximise, rv_schedule
     set_real(c, "train.lr_scheduler.factor", &s->factor);
     set_real(c, "train.lr_scheduler.gamma", &s->factor); /* PyTorch's name with the step schedule */
     set_int(c, "train.lr_scheduler.patience", &s->patience);
-    s->d_model =
-        rv_config_int(c, rv_config_has(c, "model.decoder") ? "model.decoder.hidden_size" : "model.encoder.hidden_size");
+    static const char *const widths[] = {"model.decoder.hidden_size", "model.encoder.hidden_size",
+                                         "model.embedding_dim"};
+    for (int i = 0; i < 3 && !s->d_model; i++)
+        if (rv_config_has(c, widths[i])) s->d_model = rv_config_int(c, widths[i]);
     return rv_schedule_check(s);
 }
