@@ -279,6 +279,7 @@ static rv_head_config read_hmm(const rv_config *c, const rv_model_sizes *sizes) 
                                     .order = (int)rv_config_int(c, "model.hmm.order"),
                                     .suffix = (int)rv_config_int(c, "model.hmm.suffix"),
                                     .rare = rv_config_int(c, "model.hmm.rare"),
+                                    .shorter = rv_config_real(c, "model.hmm.suffix_prior"),
                                     .unk = sizes->unknown,
                                     .vocabulary = sizes->spelling}};
 }
