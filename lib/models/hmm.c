@@ -65,8 +65,8 @@ rv_hmm *rv_hmm_create(rv_params *ps, const rv_hmm_config *c) {
 void rv_hmm_destroy(rv_hmm *h) {
     if (!h) return;
     rv__hmm_suffixes_destroy(&h->suffixes);
-    void *const all[] = {h->tag,       h->tag_p,    h->row,       h->log_emission,
-                         h->log_start, h->log_stop, h->log_first, h->log_after};
+    void *const all[] = {h->tag,      h->tag_p,     h->row,       h->log_emission, h->log_start,
+                         h->log_stop, h->log_first, h->log_after, h->expected};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) rv_free(all[i]);
     rv_free(h);
 }

@@ -50,6 +50,14 @@ RV_API rv_status rv_hmm_count(rv_hmm *h, const rv_batch *b);
  */
 RV_API bool rv_hmm_chain(rv_tape *tape, rv_hmm *h, const rv_sequences *s, rv_chain *out);
 
+/** Baum-Welch [Rabiner 1989, III.C] from sentences without tags, of order 1 and `plain`: rv_hmm_expect adds, for each
+ *  batch of a pass, the counts that the present ones lead to expect, and log P(words) to *log_likelihood (summed in
+ *  double); rv_hmm_reestimate puts what was gathered in the place of the counts. From pass to pass the likelihood never
+ *  falls. Begin with counts that leave each sentence possible, not the same for all tags. Errors: RV_EDATA of a row
+ * that has probability 0; RV_ENOMEM. */
+RV_API rv_status rv_hmm_expect(rv_hmm *h, const rv_sequences *s, double *log_likelihood);
+RV_API void rv_hmm_reestimate(rv_hmm *h);
+
 /** Weights of deleted interpolation [Brants 2000, fig. 1] of the counts as they are: of a tag's frequency alone, after
  *  one tag, after two. bigram weighs steps from one tag, trigram those of order 2; either may be NULL. Error:
  * RV_ENOMEM. */

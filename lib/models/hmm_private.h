@@ -45,6 +45,7 @@ struct rv_hmm {
     rv_real *log_start, *log_stop;  /* (K) */
     rv_real *log_first, *log_after; /* (K, K) the step to the second tag, which of order 1 is every step; (K, K, K) */
     double *row;                    /* (K) scratch */
+    double *expected;               /* what rv_hmm_expect gathered of orders 0 and 1, counts after counts; or NULL */
 };
 
 /* Bring what follows from the counts up to date. Error: RV_ENOMEM. */
