@@ -123,8 +123,8 @@ void rv__chain_stop_pairs(const rv__chain_tables *t, rv__chain_state *to);
 size_t rv__chain_marginals_room(const rv_chain *c);
 size_t rv__chain_best_room(const rv_chain *c, int n);
 
-/* Threads for a pass over all rows, which costs so many operations per step from one state: no more than rows. */
-int rv__chain_threads(const rv_chain *c, double cost);
+/* Threads for passes over all rows, no more than rows; the passes' multiply-adds are counted. */
+int rv__chain_threads(const rv_chain *c, int passes);
 /* The most of them. */
 int64_t rv__chain_slots(const rv_chain *c);
 /* Which of the slots the calling thread, of so many, has. */

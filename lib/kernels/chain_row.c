@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "kernels/chain_private.h"
+#include "kernels/flops.h"
 
 static bool usable(rv_real x) { return x < INFINITY; } /* no NaN either */
 
@@ -183,9 +184,16 @@ void rv__chain_stop_pairs(const rv__chain_tables *t, rv__chain_state *to) {
 
 int64_t rv__chain_slots(const rv_chain *c) { return c->B < rv_threads() ? c->B : rv_threads(); }
 
-int rv__chain_threads(const rv_chain *c, double cost) {
-    const double K = (double)c->K, steps = (double)c->B * (double)c->T;
-    const int threads = rv_threads_for(cost * steps * (c->order == 2 ? K * K * K : K * K));
+int rv__chain_threads(const rv_chain *c, int passes) {
+    const double K = (double)c->K, pairs = K * K * passes;
+    double singles = 0, doubles = 0;
+    for (int64_t b = 0; b < c->B; b++) {
+        const double steps = c->lengths[b] - 1;
+        singles += c->order == 1 ? steps : steps > 0;
+        doubles += c->order == 2 && steps > 0 ? steps - 1 : 0;
+    }
+    rv__flops_add(2 * pairs * (singles + K * doubles));
+    const int threads = rv_threads_for(pairs * (singles + K * doubles));
     return threads < c->B ? threads : (int)(c->B ? c->B : 1);
 }
 

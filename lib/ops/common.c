@@ -21,3 +21,15 @@ int64_t rv__span(const rv_tensor *x, int from, int to) {
     for (int i = from; i < to; i++) n *= x->dim[i];
     return n;
 }
+
+void rv__hand_on(rv_tensor *t, const rv_real *d, rv_real scale) {
+    bool acc;
+    rv_real *g = rv_grad(t, &acc);
+    if (!g) return;
+    const int64_t n = rv_numel(t);
+#pragma omp parallel for schedule(static) num_threads(rv_threads_for(2. * (double)n))
+    for (int64_t i = 0; i < rv_blocks(n); i++) {
+        const rv_range r = rv_block(n, i);
+        rv_k()->vaffine(r.end - r.begin, scale, 0, d + r.begin, g + r.begin, acc);
+    }
+}

@@ -260,24 +260,12 @@ rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv
     return y;
 }
 
-static void hand_on(rv_tensor *t, const rv_real *d, rv_real scale) {
-    bool acc;
-    rv_real *g = rv_grad(t, &acc);
-    if (!g) return;
-    const int64_t n = rv_numel(t);
-#pragma omp parallel for schedule(static) num_threads(rv_threads_for(2. * (double)n))
-    for (int64_t i = 0; i < rv_blocks(n); i++) {
-        const rv_range r = rv_block(n, i);
-        rv_k()->vaffine(r.end - r.begin, scale, 0, d + r.begin, g + r.begin, acc);
-    }
-}
-
 static void head_backward(rv_tape *tape, rv_node *node) {
     const head_grads *d = node->ctx;
     const rv_real scale = rv_out_grad(node, 0)[0];
-    hand_on(node->in[0], d->dx, scale);
-    hand_on(node->in[1], d->dw, scale);
-    hand_on(node->in[2], d->db, scale);
+    rv__hand_on(node->in[0], d->dx, scale);
+    rv__hand_on(node->in[1], d->dw, scale);
+    rv__hand_on(node->in[2], d->db, scale);
 }
 
 static rv_tensor *head_sample(rv_tape *t, int k) {

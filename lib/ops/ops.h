@@ -5,6 +5,7 @@
 #define RV_OPS_OPS_H
 
 #include "autograd/tape.h"
+#include "kernels/chain.h"
 #include "kernels/kernels.h"
 
 #define RV_OP(name) RV_API const rv_op rv__op_##name;
@@ -86,6 +87,28 @@ RV_API rv_tensor *rv_mse(rv_tape *tape, rv_tensor *a, rv_tensor *b);
  *  is `ignore` cost nothing. target is not read after the call. -> scalar */
 RV_API rv_tensor *rv_linear_cross_entropy(rv_tape *tape, rv_tensor *x, rv_tensor *w, rv_tensor *b,
                                           const int32_t *target, int32_t ignore, double smoothing);
+
+/* ---- crf.c */
+/** Scores of a linear chain, and the paths that are right. */
+typedef struct {
+    rv_tensor *emissions;    /**< (B, T, K) */
+    rv_tensor *transition;   /**< (K, K) [from, to] */
+    rv_tensor *start, *stop; /**< (K) */
+    const int32_t *tags;     /**< (B, T) gold labels; what stands behind a row's length is not read */
+    const int32_t *lengths;  /**< (B), in [1, T] */
+    /** Where 0, no path goes: steps (K, K), first labels (K) and last labels (K). Their scores count as -INFINITY and
+     * get gradient 0. NULL: everything is allowed. */
+    const uint8_t *allowed, *allowed_start, *allowed_stop;
+} rv_crf_spec;
+/** The chain of these scores (tags are not read), for rv_chain_best and so on: scores with what is banned are the
+ *  tape's. false after an error: RV_ESHAPE; RV_EDATA for a length that is not in [1, T]. */
+RV_API bool rv_crf_chain(rv_tape *tape, const rv_crf_spec *spec, rv_chain *chain);
+/** Sum over the rows of -log p(tags | emissions), divided by the number of valid positions -> scalar, with
+ *    p(y) = exp(score(y)) / Z,  score(y) = start[y_1] + sum_t (transition[y_t-1, y_t] + emissions[t, y_t]) + stop[y_n]
+ *  [Lafferty 2001, eq. 1; Lample 2016, 2.2]. When the tape records, the gradients, expected less gold labels and steps,
+ *  are made at once, and backward has only to hand them on: tags and masks are not read after the call. Error: those of
+ *  rv_crf_chain; RV_EDATA names the row and position of a gold label that there is not or that is banned. */
+RV_API rv_tensor *rv_crf(rv_tape *tape, const rv_crf_spec *spec);
 
 /* ---- norm.c */
 /** (x - mean) / sqrt(var + eps) * gamma + beta over the last axis, biased variance [Ba 2016]; beta may be NULL. */

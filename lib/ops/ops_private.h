@@ -21,6 +21,9 @@ int64_t rv__span(const rv_tensor *x, int from, int to);
 int64_t rv__count_targets(rv_tape *tape, const char *op, int64_t rows, int64_t classes, const int32_t *target,
                           int32_t ignore);
 
+/* In backward: scale times d is the gradient of t, which forward has made already. */
+void rv__hand_on(rv_tensor *t, const rv_real *d, rv_real scale);
+
 /* y[o, j] = or += scale * sum over k of x[o, k, j]: the middle axis of (outer, n, inner), in an order that depends on
  * these three numbers only. */
 void rv__sum_middle(rv_tape *tape, int64_t outer, int64_t n, int64_t inner, const rv_real *x, rv_real *y, bool acc,
