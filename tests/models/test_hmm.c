@@ -125,6 +125,17 @@ Test(hmm, weights_of_interpolation) {
     close_model(&m);
 }
 
+/* Of two steps from a tag each is half; without itself neither is to be foretold from it. */
+Test(hmm, a_step_does_not_vote_for_itself) {
+    model m = open_config(&(rv_hmm_config){.words = V, .tags = K, .order = 1});
+    double two[2];
+    for (int k = 0; k < K; k++) rv_params_find(m.ps, "hmm.emission")->t.x[THE * K + k] = 10;
+    for (int k = 0; k < 2; k++) rv_params_find(m.ps, "hmm.transition")->t.x[DET * K + k] = 1;
+    cr_assert_eq(rv_hmm_weights(m.h, two, NULL), RV_OK);
+    cr_expect_float_eq(two[1], 1.0 / 4, 1e-15);
+    close_model(&m);
+}
+
 static void expect_log(rv_real got, double p, const char *what) {
     cr_expect_float_eq((double)got, log(p), tolerance, "%s: %g instead of %g", what, exp((double)got), p);
 }
