@@ -176,7 +176,14 @@ class Init(InAFolder):
         self.train(self.text("lm"))
         self.train(self.classifier("a", ["bad", "fine"]), "tokenizer={from: runs/lm}", code=4, says=[
             "tokenizer.from: runs/lm/best.h5 has no <pad>, <bos> and <eos> in its vocabulary, which classification "
-            "needs; take that of a translation or a classifier"])
+            "needs; leave tokenizer.from out for a vocabulary of its own, or, where both are to have one, train the "
+            "language model anew with tokenizer.from a translation or a classifier"])
+        # Both ways out lead somewhere.
+        self.train("a.yaml", "train.max_steps=0")
+        self.train(self.text("shared", "{from: runs/a}"))
+        self.train("a.yaml", "name=b", "tokenizer={from: runs/shared}",
+                   "init=[{from: runs/shared, take: decoder.embedding, as: encoder.embedding}]",
+                   "model.embedding_dim=16", says=["init: decoder.embedding of runs/shared/best.h5 as encoder.embedding: 1 tensors taken"])
 
     def test_the_keys_are_explained(self):
         r = ravel("config", "explain", "init")

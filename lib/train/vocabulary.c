@@ -35,8 +35,9 @@ static bool has_marks(const rv_tokenizer *t) {
 
 static rv_status no_marks(const rv_checkpoint *from, const char *needs) {
     return rv_error(RV_ECKPT,
-                    "%s has no <pad>, <bos> and <eos> in its vocabulary, which %s needs; take that of a translation or "
-                    "a classifier",
+                    "%s has no <pad>, <bos> and <eos> in its vocabulary, which %s needs; leave tokenizer.from out for "
+                    "a vocabulary of its own, or, where both are to have one, train the language model anew with "
+                    "tokenizer.from a translation or a classifier",
                     rv_checkpoint_path(from), needs);
 }
 
