@@ -94,6 +94,22 @@ class Init(InAFolder):
                    says=[r"was trained with .*train.freeze \[encoder\] \(from now on \[head\]\)"])
         self.train(a, "train.max_steps=8", says=[r"train.freeze \[head\] \(from now on not given\)"])
 
+    def test_a_trained_run_takes_no_parts(self):
+        """`init` that comes or goes is said in words, with what helps."""
+        self.train(self.pairs("a"))
+        b, init = self.pairs("b"), "init=[{from: runs/a, take: encoder}]"
+        self.train(b)
+        other = "; put init back, or give the changed experiment another name or checkpoint.dir$"
+        self.train(b, init, code=4, says=[
+            r"init=.*: runs/b/step-000000004.h5 began without init, and a model takes parts of others only before its "
+            "first step" + other])
+        self.train(b, init, "name=c")
+        self.train(b, "name=c", code=4, says=[
+            r"b.yaml: runs/c/step-000000004.h5 began with parts of trained models \(init\), which are now left "
+            "out" + other])
+        self.check(ravel("eval", "runs/b", init), 2, r"is trained, and began without init, .*: assign no init$")
+        self.check(ravel("eval", "runs/c", "init=null"), 2, "is trained, and began with parts of .*: assign no init$")
+
     def test_a_vocabulary_of_another_run(self):
         """Text of fewer letters, and yet the same ids: parts with tables fit; and the run goes on without the other."""
         for kind in "{type: char, joint: false}", "{type: bpe, vocab_size: 270}":
