@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What would do nothing, or something else than was meant, is refused.   cli_refusals.py RAVEL"""
-import os, subprocess, unittest
+import hashlib, json, os, subprocess, unittest
 
-from command import BASE, RAVEL, WithText, ravel
+from command import BASE, LSTM, RAVEL, WithText, ravel
 
 ADDING_WITHOUT_NORM = """name: nan
 task: regression
@@ -13,6 +13,15 @@ model:
 train: {batch: {size: 20}, max_steps: 40, optimizer: {type: sgd, lr: 10}}
 """
 
+
+CLASSIFIER = """name: classes
+task: classification
+data:
+  dataset: %s
+  %s
+model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}}
+train: {batch: {size: 4}, max_steps: 1, optimizer: {type: adam, lr: 1e-2}}
+"""
 
 COMPARISON = """compare:
   name: c
@@ -87,6 +96,47 @@ class Refusals(WithText):
         nothing = ravel("config", "check", "nothing.yaml")
         self.check(nothing, 2, "data is missing")
         self.assertEqual(len(nothing.stderr.splitlines()), 3, "data, model and train, and no more: " + nothing.stderr)
+
+    def dataset(self, name, roles, text, **how):
+        """A data set of these roles, each a file with this text."""
+        for folder in f"sets/{name}", f"mirror/{name}": os.makedirs(folder)
+        files = []
+        for role in roles:
+            self.write(f"mirror/{name}/{role}", text)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            files.append({"name": role, "url": "https://localhost/" + role, "sha256": digest, "bytes": len(text)})
+        manifest = {"name": name, "description": "x", "licence": "y", "files": files, "roles": {r: r for r in roles}}
+        self.write(f"sets/{name}/manifest.json", json.dumps({**manifest, **how}))
+
+    def test_fractions_of_a_data_set_that_has_parts(self):
+        """Rows of a data set with files of its own are not held back: a fraction has no effect, which is said once."""
+        env = {**os.environ, "RAVEL_DATASETS": os.path.abspath("sets"), "RAVEL_DATA_MIRROR": os.path.abspath("mirror"),
+               "RAVEL_DATA": os.path.abspath("cache")}
+        rows = "".join(f"text {i}\t{i % 2}\n" for i in range(40))
+        train, test = "train_fraction: 0.5", "test_fraction: 0.15"
+        has = r"c.yaml:5:\d+: data.%s_fraction has no effect: the data set %s has a file of its own to %s on"
+        for roles, given, warned in ((["train", "valid"], train, ("train", "validate")),
+                                     (["train", "valid"], test, ("test", "validate")),
+                                     (["train", "valid", "test"], test, ("test", "test")),
+                                     (["train", "test"], test, ("test", "test")),
+                                     (["train", "test"], train, None), (["table"], train, None),
+                                     (["table"], test, None), (["train", "valid"], "header: false", None)):
+            name = "-".join(roles + [given[:4]])
+            self.dataset(name, roles, rows, format="tsv")
+            self.write("c.yaml", CLASSIFIER % (name, given))
+            r = ravel("train", "c.yaml", f"checkpoint.dir=runs/{name}", env=env)
+            self.check(r, 0, *([has % (warned[0], name, warned[1])] if warned else []))
+            self.assertEqual(r.stderr.count("has no effect"), 1 if warned else 0, r.stderr)
+            for again in ["train", "c.yaml", f"checkpoint.dir=runs/{name}"], ["eval", f"runs/{name}"]:
+                r = ravel(*again, env=env)
+                self.check(r, 0)
+                self.assertNotIn("has no effect", r.stderr)
+        with open("text") as f: self.dataset("parts", ["train", "valid"], f.read(), format="text")
+        self.write("lm.yaml", (BASE % LSTM).replace("path: text", "dataset: parts, train_fraction: 0.5"))
+        self.check(ravel("train", "lm.yaml", env=env), 0,
+                   r"lm.yaml:2:\d+: data.train_fraction has no effect: the data set parts has a file of its own to tr")
+        self.check(ravel("train", "lm.yaml", "name=b", "data.test_fraction=0.1", env=env), 2,
+                   "data.test_fraction=0.1': data.test_fraction is of a single text, and data set parts has parts of it")
 
     def test_carried_states_of_another_batch(self):
         carried = "train.batch={size: %d, length: 16, sampling: contiguous}"
