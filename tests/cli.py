@@ -369,7 +369,7 @@ class Cli(WithText):
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (90000, 90000))
         r = subprocess.run([RAVEL, "train", "lstm.yaml"], capture_output=True, text=True, preexec_fn=limit)
         self.check(r, 4, "saving was tried before training: runs/test/.*File too large")
-        self.assertFalse([f for f in os.listdir("runs/test") if "h5" in f])
+        self.assertFalse(os.path.exists("runs"))
         self.check(ravel("train", "lstm.yaml"), 0, "done: step 20")
 
     def test_disk_that_fills_up(self):

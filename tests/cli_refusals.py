@@ -138,6 +138,31 @@ class Refusals(WithText):
         self.check(ravel("train", "lm.yaml", "name=b", "data.test_fraction=0.1", env=env), 2,
                    "data.test_fraction=0.1': data.test_fraction is of a single text, and data set parts has parts of it")
 
+    def test_a_refused_run_leaves_nothing(self):
+        """No lock, no folder; of a folder that was there, what was in it."""
+        for more in ["data.path=none"], ["train.batch.length=100000"], ["init=[{from: none}]"]:
+            for name in "runs/refused", "here", "deep/er/run", os.path.abspath("runs/refused"):
+                r = ravel("train", "lstm.yaml", f"checkpoint.dir={name}", *more)
+                self.assertIn(r.returncode, (2, 3, 4), r.stderr)
+                self.assertEqual(sorted(os.listdir()), ["gpt.yaml", "lstm.yaml", "text"])
+        self.write("c.yaml", COMPARISON % "{file: gpt.yaml, set: {data.path: none}}")
+        self.check(ravel("compare", "c.yaml"), 3, "none: cannot open")
+        self.assertFalse(os.path.exists("runs"))
+        for left in "here", "runs": os.mkdir(left)
+        self.write("here/notes", "mine")
+        for name in "here", "runs/refused": ravel("train", "lstm.yaml", "data.path=none", f"checkpoint.dir={name}")
+        self.assertEqual((os.listdir("here"), os.listdir("runs")), (["notes"], []))
+        # A file size limit is found before training, as a full disk is, when all the other files are there.
+        limit = 'ulimit -f 8; exec "$1" train -q lstm.yaml checkpoint.dir=full'
+        r = subprocess.run(["bash", "-c", limit, "bash", RAVEL], capture_output=True, text=True)
+        self.check(r, 4, "saving was tried before training")
+        self.assertFalse(os.path.exists("full"))
+        # A run that has begun keeps all.
+        self.check(ravel("train", "-q", "lstm.yaml"), 0)
+        before = sorted(os.listdir("runs/test"))
+        self.check(ravel("train", "-q", "lstm.yaml", "data.path=none"), 3)
+        self.assertEqual(sorted(os.listdir("runs/test")), before)
+
     def test_carried_states_of_another_batch(self):
         carried = "train.batch={size: %d, length: 16, sampling: contiguous}"
         self.check(ravel("train", "-q", "lstm.yaml", carried % 4), 0)

@@ -424,7 +424,10 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     }
     rv_status status = access(path, F_OK) ? rv__plan_make(c, &c->plan) : read_plan(c, path);
     if (status == RV_OK && access(path, F_OK)) status = rv_json_write(c->plan, path);
-    rv_run_dir_close(dir);
+    if (status == RV_OK)
+        rv_run_dir_close(dir);
+    else
+        rv_run_dir_abandon(dir, (const char *const[]){NULL}); /* what is refused leaves nothing behind */
     return status;
 }
 

@@ -42,6 +42,8 @@ typedef struct {
     int failed_saves, keep_last, keep_best;
 } run;
 
+static const char metrics_file[] = "metrics.jsonl", config_file[] = "experiment.yaml"; /* of a run's folder */
+
 static rv_run_parts parts_of(run *r) { return (rv_run_parts){r->config, r->task, r->params, r->optim, &r->s}; }
 
 /* ---- one step */
@@ -449,7 +451,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
 /* The resolved configuration beside the checkpoints, for people. */
 static rv_status write_config(const run *r) {
     char path[RV_PATH_MAX];
-    rv_run_dir_file(r->dir, "experiment.yaml", path);
+    rv_run_dir_file(r->dir, config_file, path);
     char *text = rv_config_resolved(r->config);
     FILE *f = text ? fopen(path, "w") : NULL;
     bool ok = f && fputs(text, f) >= 0;
@@ -528,6 +530,24 @@ static rv_status finish(run *r) {
     return RV_OK;
 }
 
+/* All that may refuse a run, up to its first step. */
+static rv_status begin(run *r) {
+    rv_checkpoint *saved = NULL;
+    rv_status status = open_saved(r, &saved);
+    if (status == RV_OK) status = prepare(r, saved);
+    int64_t resume_step = saved ? r->s.step : -1;
+    rv_checkpoint_close(saved);
+    RV_TRY(status);
+    RV_TRY(rv_run_dir_set_aside(r->dir, resume_step));
+    char path[RV_PATH_MAX];
+    rv_run_dir_file(r->dir, metrics_file, path);
+    RV_TRY(rv_metrics_open(path, resume_step, r->s.unvalidated ? "valid" : NULL, &r->metrics));
+    RV_TRY(write_config(r));
+    if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
+    rv_stop_install();
+    return complete(r) ? RV_OK : try_saving(r);
+}
+
 static rv_status run_it(run *r) {
     rv_set_threads((int)rv_config_int(r->config, "runtime.threads")); /* auto is 0 */
     read_settings(r);
@@ -539,21 +559,13 @@ static rv_status run_it(run *r) {
         RV_TRY(prepare(r, NULL));
         return dry_run(r);
     }
-    rv_checkpoint *saved = NULL;
     RV_TRY(rv_run_dir_open(dir, &r->dir));
-    rv_status status = open_saved(r, &saved);
-    if (status == RV_OK) status = prepare(r, saved);
-    int64_t resume_step = saved ? r->s.step : -1;
-    rv_checkpoint_close(saved);
-    RV_TRY(status);
-    RV_TRY(rv_run_dir_set_aside(r->dir, resume_step));
-    char path[RV_PATH_MAX];
-    rv_run_dir_file(r->dir, "metrics.jsonl", path);
-    RV_TRY(rv_metrics_open(path, resume_step, r->s.unvalidated ? "valid" : NULL, &r->metrics));
-    RV_TRY(write_config(r));
-    if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
-    rv_stop_install();
-    if (!complete(r)) RV_TRY(try_saving(r));
+    rv_status status = begin(r);
+    if (status != RV_OK) { /* a refused run leaves nothing behind */
+        rv_run_dir_abandon(r->dir, (const char *const[]){metrics_file, config_file, NULL});
+        r->dir = NULL;
+        return status;
+    }
     RV_TRY(loop(r));
     return finish(r);
 }
