@@ -579,6 +579,7 @@ metrics: [loss, mse]
                 e = json.loads(r.stdout)
                 self.assertEqual((e["tokens"], e["mse"]), (n, e["loss"]))
                 if split == "valid": self.assertAlmostEqual(e["loss"], best, places=8)
+        self.assertRegex(ravel("eval", "runs/adding").stdout, r"(?m)^sequences  70$")
         for args in ["summary", "runs/adding"], ["summary", "adding.yaml"]: self.assertIn("encoder.input", ravel(*args).stdout)
         for args in ["generate", "runs/adding"], ["translate", "runs/adding", "--stdin"], ["eval", "--by-length", "3", "runs/adding"]:
             self.check(ravel(*args, input="x"), 2, "task regression")
