@@ -141,6 +141,9 @@ class Init(InAFolder):
         self.train(self.pairs("c", tokenizer="{type: char, joint: false}"), "init=[{from: runs/lm, take: head.bias}]")
         self.train(self.pairs("d", tokenizer="{from: runs/lm}")) # its specials came with it
         self.train(self.text("joint", "{from: runs/d}"))
+        self.train(self.text("side", "{from: runs/d, side: src}"), code=2, says=[
+            "side.yaml:3:19: tokenizer.from: runs/d/best.h5 has a single vocabulary; leave tokenizer.side "
+            r"\(side.yaml:3:33\) out$"])
 
     def test_mistakes(self):
         self.train(self.pairs("a", tokenizer="{type: char, joint: false}"))

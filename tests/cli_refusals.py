@@ -64,6 +64,17 @@ class Refusals(WithText):
                                                                                                        "--jobs", "2"]:
             self.check(ravel("compare", "c.yaml", *more), 2, "--")
         self.assertFalse(os.path.exists("runs"))
+        self.write("rows.tsv", "".join(f"text {i}\t{i % 2}\n" for i in range(40)))
+        self.write("classes.yaml", CLASSIFIER.replace("dataset: %s", "path: rows.tsv") % "header: false")
+        refused = "--length is for language models; %s is of task classification: leave it out"
+        self.check(ravel("probe", "classes.yaml", "--length", "5"), 2, refused % "classes.yaml")
+        self.write("flow.yaml", COMPARISON.replace("lstm.yaml", "classes.yaml") % "classes.yaml" +
+                   "  gradient_flow: {length: 5}\n")
+        self.check(ravel("config", "check", "flow.yaml"), 2,
+                   "flow.yaml:6:27: compare.gradient_flow.length is for language models, and these are of task class")
+        self.assertFalse(os.path.exists("runs"))
+        self.check(ravel("train", "-q", "classes.yaml"), 0)
+        self.check(ravel("probe", "runs/classes", "--length", "5"), 2, refused % "runs/classes")
         self.check(ravel("tokenizer", "train", "--type", "char", "--out", "tok", "text"), 0)
         self.check(ravel("tokenizer", "encode", "tok", "text", "--type", "word"), 2, "--type goes with 'train'")
         self.check(ravel("tokenizer", "bogus", "--type", "char", "tok"), 2, "unknown action 'bogus'")

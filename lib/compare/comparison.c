@@ -197,6 +197,15 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
                     rv_config_where(c->config, key), key);
 }
 
+static rv_status check_flow(const rv_comparison *c, const rv_config *model) {
+    static const char key[] = "compare.gradient_flow.length";
+    const char *task = rv_config_text(model, "task");
+    if (!rv_config_has(c->config, key) || !rv_config_int(c->config, key) || rv_task_find(task)->source->split)
+        return RV_OK;
+    return rv_error(RV_EUSAGE, "%s: %s is for language models, and these are of task %s; leave it out",
+                    rv_config_where(c->config, key), key, task);
+}
+
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
     static const char key[] = "compare.quality.threshold.metric";
     const char *metric =
@@ -258,6 +267,7 @@ static rv_status ask(rv_comparison *c) {
             text = s ? NULL : rv_config_merged(config);
             status = check_threshold(c, config, label);
             if (status == RV_OK) status = check_bins(c, config);
+            if (status == RV_OK) status = check_flow(c, config);
             rv_config_destroy(config);
             if (status != RV_OK) {
                 free(text);

@@ -46,6 +46,9 @@ static bool is_joint(const rv_checkpoint *from) { return rv_checkpoint_find(from
 static rv_status read_one(const rv_config *c, const rv_checkpoint *from, bool other, rv_tokenizer **out) {
     const char *side = rv_config_text(c, "tokenizer.side");
     if (!from) return RV_OK;
+    if (other && side && is_joint(from))
+        return rv_error(RV_EUSAGE, "%s has a single vocabulary; leave tokenizer.side (%s) out",
+                        rv_checkpoint_path(from), rv_config_where(c, "tokenizer.side"));
     if (!other || is_joint(from)) return rv__tokenizer_open(from, "", out);
     if (side) return rv__tokenizer_open(from, side, out);
     return rv_error(RV_EUSAGE, "%s has a vocabulary for each language: say which with tokenizer.side src or tgt",
