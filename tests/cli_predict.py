@@ -278,6 +278,18 @@ class Predict(Command):
         r = ravel("eval", "runs/looks", "--by-length", "3")
         self.check(r, 2, "--by-length is for translation")
 
+    def test_quiet(self):
+        """Everywhere the same letter."""
+        self.write("unknown.tsv", "".join(f"zyx\t{c}\n" for c in CLASSES))
+        for command in "predict", "eval":
+            command = [command, "runs/looks", "--split", "valid", "data.valid=unknown.tsv"]
+            loud, quiet = ravel(*command), ravel(*command, "-q")
+            self.check(quiet, 0)
+            self.assertIn("of the tokens are <unk>", loud.stderr)
+            self.assertEqual((quiet.stderr, quiet.stdout), ("", loud.stdout))
+        for command in "train", "eval", "translate", "predict", "generate", "probe", "summary", "compare", "report":
+            self.assertRegex(ravel(command, "--help").stdout, r"(?m)^  -q, --quiet  ", command)
+
     def test_help(self):
         r = ravel("predict", "--help")
         self.check(r, 0)

@@ -32,6 +32,7 @@ static const struct argp_option options[] = {
     {"shuffle-source", KEY_SHUFFLE, 0, 0,
      "Translation: the tokens of each source sentence in a random order, fixed by the experiment's seed", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
+    RV__QUIET(0),
     {0},
 };
 static const char *const splits[] = {"train", "valid", "test"};

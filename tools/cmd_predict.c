@@ -30,6 +30,7 @@ static const struct argp_option options[] = {
     {"attention", 'a', "PATH", 0, "Write a page to PATH.html: the words of the first 100 lines, shaded by their weight",
      2},
     {"batch", OPT_BATCH, "N", 0, "Texts classified at a time (default 64); has no influence on results", 3},
+    RV__QUIET(3),
     {0},
 };
 

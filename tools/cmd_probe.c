@@ -17,6 +17,7 @@ typedef struct {
 static const struct argp_option options[] = {
     {"length", 'l', "N", 0, "Language model: tokens of a window (default train.batch.length)", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
+    RV__QUIET(0),
     {0},
 };
 

@@ -6,6 +6,8 @@
 #include "overrides.h"
 #include "tool.h"
 
+static const struct argp_option options[] = {RV__QUIET(0), {0}};
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     return rv__overrides_parse(state->input, "an experiment file, a run's folder or a checkpoint", key, arg, state);
 }
@@ -55,7 +57,7 @@ static void print(const rv_params *ps, rv_task *task) {
 }
 
 int rv_cmd_summary(int argc, char **argv) {
-    static const struct argp argp = {0,
+    static const struct argp argp = {options,
                                      parse,
                                      "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
                                      "Parameters and FLOPs of a model, part by part.\v"
