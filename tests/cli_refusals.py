@@ -45,10 +45,27 @@ class Refusals(WithText):
             self.check(ravel(*command, "runs/test", "runtime.threads=2"), 0)
 
     def test_output_that_cannot_be_written(self):
-        for command in ["--help"], ["--version"], ["help", "train"], ["ckpt", "info", "--help"], ["ckpt", "--help"]:
+        """The reason is named: of a little, and of more than a buffer holds, part of which fails early."""
+        self.check(ravel("train", "-q", "lstm.yaml"), 0)
+        self.check(ravel("tokenizer", "train", "--type", "char", "--out", "tok", "text"), 0)
+        full_code = {"generate": 3}
+        for command in (["--help"], ["--version"], ["help", "train"], ["ckpt", "info", "--help"], ["ckpt", "--help"],
+                        ["eval", "-q", "runs/test"], ["generate", "runs/test", "--length", "9000"],
+                        ["summary", "-q", "runs/test"], ["probe", "-q", "runs/test", "--json"],
+                        ["config", "explain", "train"], ["config", "show", "--resolved", "lstm.yaml"],
+                        ["tokenizer", "encode", "tok", "text"], ["ckpt", "info", "--json", "runs/test"],
+                        ["report", "-q", "runs/test", "--json"], ["train", "-q", "--dry-run", "lstm.yaml"]):
             with open("/dev/full", "w") as full:
                 r = subprocess.run([RAVEL, *command], stdout=full, stderr=subprocess.PIPE, text=True)
-            self.assertEqual((r.returncode, r.stderr), (1, "ravel: cannot write to standard output\n"), command)
+            self.assertEqual((r.returncode, r.stderr.splitlines()[-1:]), (full_code.get(command[0], 1), [
+                "ravel: cannot write to standard output: No space left on device"]), command)
+        for command, file in ((["report", "runs/test", "-o", "page"], "page/report.json"),
+                              (["ckpt", "average", "mean.h5", "runs/test/best.h5", "runs/test/best.h5"], "mean.h5"),
+                              (["tokenizer", "train", "--type", "char", "--out", "new", "text"], "new")):
+            limit = ["bash", "-c", 'ulimit -f 0; exec "$0" "$@"', RAVEL]
+            r = subprocess.run([*limit, *command], capture_output=True, text=True)
+            self.assertNotEqual(r.returncode, 0)
+            self.assertRegex(r.stderr.splitlines()[-1], f"ravel: .*{file}.*: File too large", command)
 
     def test_a_diverged_model_is_not_measured(self):
         self.write("adding.yaml", ADDING_WITHOUT_NORM)
