@@ -118,6 +118,10 @@ class Refusals(WithText):
                    "cannot write in text/x: Not a dir")
         self.check(ravel("compare", "c.yaml", "--dry-run", "compare.tune={lr: [1e-2, 0.01], train_steps: 1}"), 2,
                    "compare.tune.lr lists 0.01 twice")
+        empty = "{model.dropout: []}"
+        for section in f"compare.settings={empty}", f"compare.tune={{lr: [1], train_steps: 1, settings: {empty}}}":
+            self.check(ravel("compare", "c.yaml", "--dry-run", section), 2,
+                       "settings: expected a list of values, got an empty list; name one at least")
         self.write("c.yaml", COMPARISON % "absent.yaml")
         self.check(ravel("config", "check", "c.yaml"), 2, "c.yaml:3:.*cannot read absent.yaml")
         self.write("nothing.yaml", "name: a\n")

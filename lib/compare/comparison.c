@@ -103,7 +103,8 @@ rv_status rv__combinations(const rv_config *config, const char *key, json_t *set
     json_array_append_new(settings, json_pack("{s:s, s:[]}", "setting", "", "set"));
     for (int i = 0; i < rv_config_map_count(config, key); i++) {
         const rv_yaml_node *n = rv_config_map_at(config, key, i);
-        if (n->kind != RV_YAML_LIST || !n->count) return problem(n, key, "expected a list of values");
+        if (n->kind != RV_YAML_LIST) return problem(n, key, "expected a list of values");
+        if (!n->count) return problem(n, key, "expected a list of values, got an empty list; name one at least");
         json_t *next = json_array();
         for (size_t s = 0; s < json_array_size(settings); s++) {
             for (const rv_yaml_node *v = n->first; v; v = v->next) {

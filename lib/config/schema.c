@@ -143,14 +143,17 @@ static const char *nth_leaf(const void *section, int n) {
     return NULL;
 }
 
-void rv__schema_suggest(const char *section, const char *leaf, char *buf, size_t size) {
+static bool of_comparison(const char *path) { return !strncmp(path, "compare", 7) && (!path[7] || path[7] == '.'); }
+
+void rv__schema_suggest(const char *section, const char *leaf, bool comparison, char *buf, size_t size) {
     int near = rv_yaml_nearest(leaf, nth_leaf, section);
     if (near >= 0) {
         snprintf(buf, size, "; did you mean '%s'?", nth_leaf(section, near));
         return;
     }
     for (int i = 0; i < rv__schema_size; i++) /* the right word in the wrong place */
-        if (!strcmp(rv__schema_leaf(i), leaf) && rv__schema[i].type != RV__SECTION) {
+        if (!strcmp(rv__schema_leaf(i), leaf) && rv__schema[i].type != RV__SECTION &&
+            of_comparison(rv__schema[i].path) == comparison) {
             snprintf(buf, size, "; did you mean %s?", rv__schema[i].path);
             return;
         }

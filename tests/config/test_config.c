@@ -224,7 +224,13 @@ Test(config, one_mistake_each) {
         {"train.optimizer.lr=inf", "train.optimizer.lr: expected a number in [0, 1000000], got 'inf'"},
         {"train.optimizer.lr=[1]", "train.optimizer.lr: expected a number in [0, 1000000], got a list"},
         {"model.scale_embeddings=yes", "model.scale_embeddings: expected true or false, got 'yes'"},
-        {"train.optimizer.betas=[0.9]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got a list"},
+        {"train.optimizer.betas=[0.9]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got 1 of them"},
+        {"train.optimizer.betas=[]",
+         "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got an empty list"},
+        {"train.optimizer.betas=[[1], 0.5]",
+         "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got a list"},
+        {"train.freeze=[]", "train.freeze: expected a list of names of letters, digits, '.', '_' and '-', got an empty "
+                            "list"},
         {"train.optimizer.betas=[0.9, 1]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got '1'"},
         {"metrics=[loss, loss]", "metrics: 'loss' is listed twice; remove one"},
         {"metrics=[loss, bleu]",
@@ -234,7 +240,7 @@ Test(config, one_mistake_each) {
         {"train.freeze=[a/b]",
          "train.freeze: expected a list of names of letters, digits, '.', '_' and '-', got 'a/b'"},
         {"train.freeze=[head, head]", "train.freeze: 'head' is listed twice; remove one"},
-        {"metrics=[]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got a list"},
+        {"metrics=[]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got an empty list"},
         {"metrics=loss", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'loss'"},
         {"train.optimizer=adam", "train.optimizer: expected a map, got 'adam'"},
         {"runtime.threads=0", "runtime.threads: expected auto or a whole number in [1, 1024], got '0'"},
@@ -285,6 +291,26 @@ Test(config, one_mistake_each) {
         bool ok = !strcmp(got, want) || (!strncmp(got, "exp.yaml:", 9) && after && !strcmp(after + 2, wrong[i][1]));
         cr_expect(ok, "%s\n gave %s\n want %s", wrong[i][0], got, want);
     }
+}
+
+Test(config, what_is_suggested_can_be_given) {
+    static const char comparison[] = "compare:\n  name: c\n  models: {a: a.yaml}\n  budget: {train_steps: 3}\n";
+    static const char *const wrong[][2] = {
+        {"compare.budget.epochs=2", "unknown key 'epochs' in compare.budget; known keys: train_tokens, train_steps"},
+        {"compare.epochs=2",
+         "unknown key 'epochs' in compare; known keys: name, dir, models, settings, seeds, budget, "},
+        {"compare.resamples=20", "unknown key 'resamples' in compare; did you mean compare.report.resamples?"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rv_config *c;
+        cr_expect_eq(rv_config_parse("c.yaml", comparison, sizeof comparison - 1, 1, &wrong[i][0], &c), RV_EUSAGE);
+        cr_expect(strstr(rv_error_message(), wrong[i][1]), "%s gave %s", wrong[i][0], rv_error_message());
+    }
+    static const char *const experiment[] = {"train_steps=2"};
+    rv_config *c;
+    cr_expect_eq(rv_config_parse("exp.yaml", rnn, sizeof rnn - 1, 1, experiment, &c), RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "unknown key 'train_steps' at the top; known keys: name, seed, "), "%s",
+              rv_error_message());
 }
 
 /* What an assignment makes impossible of a file's keys gives way; what files and assignments give in vain stays a

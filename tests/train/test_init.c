@@ -433,7 +433,7 @@ Test(init, a_foreign_file_that_is_damaged) {
 Test(init, entries_are_checked) {
     static const char *const wrong[][2] = {
         {"init: a\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got 'a'"},
-        {"init: []\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got a list"},
+        {"init: []\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got an empty list"},
         {"init: {from: a}\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got a map"},
         {"init: [a]\n", "test.yaml:11:8: init: expected a list of {from: RUN, take: PART, as: PART}, got 'a'"},
         {"init:\n- {form: a}\n",
