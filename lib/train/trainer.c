@@ -143,6 +143,13 @@ static void tidy(run *r) {
     if (status != RV_OK) rv_warn("%s; it is tried again after the next checkpoint", rv_error_message());
 }
 
+/* For reports; a run that goes on drops the line. */
+static void log_divergence(run *r, int64_t step) {
+    rv_metrics_begin(r->metrics, step, "diverged");
+    rv_metrics_text(r->metrics, "why", rv_error_message());
+    rv_metrics_end(r->metrics);
+}
+
 static rv_status save(run *r, bool last) {
     /* A step whose validation a signal broke off was saved before it; once that is made up for, the file is behind. */
     const bool again = r->saved_step == r->s.step;
@@ -150,6 +157,7 @@ static rv_status save(run *r, bool last) {
     rv_run_parts parts = parts_of(r);
     rv_status status =
         rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
+    if (status == RV_EDIVERGED) log_divergence(r, r->s.step);
     if (status != RV_OK) return rv_error_context(status, "after step %lld: ", (long long)r->s.step);
     rv_metrics_sync(r->metrics);
     status = rv_run_save(&parts, r->dir, again ? RV_SAVE_AGAIN : RV_SAVE_NEW);
@@ -202,6 +210,7 @@ static rv_status keep_state(run *r, rv_status status, const char *what, const ch
 /* Nothing was updated: the state before the step is kept. */
 static rv_status diverged(run *r, rv_status status) {
     char what[64], why[256], then[384];
+    if (status == RV_EDIVERGED) log_divergence(r, r->s.step + 1);
     snprintf(what, sizeof what, "step %lld diverged", (long long)r->s.step + 1);
     snprintf(then, sizeof then, "Likely causes: %s. Nothing was updated, and the state before it",
              causes(r, why, sizeof why));
