@@ -82,12 +82,16 @@ class Init(InAFolder):
         r = ravel("train", "--dry-run", a, "train.freeze=[encoder, head]")
         self.check(r, 0)
         self.assertRegex(r.stdout, r"(?m)^parameters        \d+, \d+ of them frozen$")
+        as_trained = ", frozen parts counted as if they were trained"
+        self.assertRegex(r.stdout, rf"(?m)^FLOPs per step    \S+{as_trained}$")
+        self.assertNotIn(as_trained, ravel("train", "--dry-run", a).stdout + ravel("summary", a).stdout)
         self.train(a, "train.freeze=[encoder]", says=[r"a: \d+ parameters, \d+ of them frozen, "])
         for what in [a, "train.freeze=[encoder]"], ["runs/a"]:
             r = ravel("summary", *what)
             self.check(r, 0)
             self.assertRegex(r.stdout, r"(?m)^encoder.embedding .* frozen$")
             self.assertRegex(r.stdout, r"(?m)^frozen  +\d+$")
+            self.assertRegex(r.stdout, rf"training takes up to three times as many: .* tokens{as_trained}\.\n")
             self.assertNotRegex(r.stdout, r"(?m)^decoder.* frozen$")
         self.assertIn("  partly frozen\n", ravel("summary", a, "train.freeze=[head.bias]").stdout)
         self.train(a, "train.max_steps=6", "train.freeze=[head]",

@@ -52,8 +52,9 @@ static void print(const rv_params *ps, rv_task *task) {
     const int64_t frozen = rv_params_frozen(ps);
     if (frozen) printf("%-44s %-20s %12lld\n", "frozen", "", (long long)frozen);
     printf("\nFLOPs are of the forward pass, two per multiply-add; training takes %sthree times as many: %.4g per step "
-           "of %lld tokens.\n",
-           frozen ? "up to " : "", 3 * flops * (double)positions, (long long)positions);
+           "of %lld tokens%s.\n",
+           frozen ? "up to " : "", 3 * flops * (double)positions, (long long)positions,
+           frozen ? ", frozen parts counted as if they were trained" : "");
 }
 
 int rv_cmd_summary(int argc, char **argv) {

@@ -343,14 +343,14 @@ static rv_status dry_run(run *r) {
     rv_task_cost(r->task, r->params, &flops, &positions);
     flops *= 3. * (double)r->accumulate; /* backward costs twice the forward pass */
     char frozen[FROZEN];
-    printf(
-        "parameters        %lld%s\nFLOPs per step    %.4g\ntokens per step   %lld\nfirst loss        %.4f\npeak memory "
-        "      %.1f MiB (activations %.1f, gradients %.1f)\n"
-        "time per step     %.4g s (%.1f GFLOP/s)\nexpected in all   %.3g minutes for %lld steps, without validation\n",
-        (long long)rv_params_count(r->params), say_frozen(r, frozen), flops, (long long)tokens, loss,
-        (double)rv_peak_memory() / 1048576., (double)rv_tape_step_bytes(r->tape) / 1048576.,
-        (double)rv_tape_grad_bytes(r->tape) / 1048576., seconds, flops / seconds * 1e-9,
-        seconds * (double)r->max_steps / 60, (long long)r->max_steps);
+    printf("parameters        %lld%s\n", (long long)rv_params_count(r->params), say_frozen(r, frozen));
+    printf("FLOPs per step    %.4g%s\n", flops, *frozen ? ", frozen parts counted as if they were trained" : "");
+    printf("tokens per step   %lld\nfirst loss        %.4f\n", (long long)tokens, loss);
+    printf("peak memory       %.1f MiB (activations %.1f, gradients %.1f)\n", (double)rv_peak_memory() / 1048576.,
+           (double)rv_tape_step_bytes(r->tape) / 1048576., (double)rv_tape_grad_bytes(r->tape) / 1048576.);
+    printf("time per step     %.4g s (%.1f GFLOP/s)\n", seconds, flops / seconds * 1e-9);
+    printf("expected in all   %.3g minutes for %lld steps, without validation\n", seconds * (double)r->max_steps / 60,
+           (long long)r->max_steps);
     return RV_OK;
 }
 
