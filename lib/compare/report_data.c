@@ -229,7 +229,7 @@ static double chrf(const double s[RV_SUMS]) {
     return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
 }
 
-static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV__F1_CLASSES, s); }
+static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV_F1_CLASSES, s); }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},
@@ -240,7 +240,7 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"bleu", bleu, 2 * RV_BLEU_ORDER + 2, {RV__BLEU}},
     {"chrf", chrf, 3 * RV__CHRF_ORDER, {RV__CHRF}},
     {"mse", ratio, 2, {RV__SQUARES, RV__EXAMPLES}},
-    {"f1", macro_f1, 3 * RV__F1_CLASSES, {RV__CLASSES}},
+    {"f1", macro_f1, 3 * RV_F1_CLASSES, {RV__CLASSES}},
 };
 
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m) {
@@ -253,14 +253,14 @@ bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     if (m->column[1] == RV__BYTES) return e->bytes;
     if (m->of == perplexity && e->n_classes) return false; /* a measure of texts that are predicted */
     return c == RV__SQUARES                  ? e->numbers
-           : c == RV__CLASSES                ? e->n_classes && e->n_classes <= RV__F1_CLASSES
+           : c == RV__CLASSES                ? e->n_classes && e->n_classes <= RV_F1_CLASSES
            : c == RV__CHRF                   ? e->chrf
            : c == RV__EXACT || c == RV__BLEU ? e->texts
                                              : e->predictions;
 }
 
 static void class_sums(int32_t label, int32_t said, double *sums) {
-    memset(sums, 0, 3 * RV__F1_CLASSES * sizeof *sums);
+    memset(sums, 0, 3 * RV_F1_CLASSES * sizeof *sums);
     sums[3 * label] = label == said;
     sums[3 * said + 1] = 1;
     sums[3 * label + 2] = 1;
