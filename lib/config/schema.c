@@ -9,51 +9,59 @@
 
 const char rv__required[] = "required";
 
-/* Names of metrics as a key's range, each after a '|', which is left out before the first. */
-#define PICK_0(text)
-#define PICK_1(text) text
+/* ---- choices of metrics */
+
+enum {
+    TRANSLATION = 1,
+    LANGUAGE_MODEL = 2,
+    REGRESSION = 4,
+    CLASSIFICATION = 8,
+    WATCHED = 16,
+    COMPARED = 32,
+};
+static const struct {
+    const char *name;
+    unsigned is;
+} metrics[] = {
 #define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared)   \
-    PICK(n, tr, lm, re, cl, watched, compared)
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##tr("|" #n)
-static const char of_translation[] = ""
+    {#n, tr * TRANSLATION | lm * LANGUAGE_MODEL | re * REGRESSION | cl * CLASSIFICATION | watched * WATCHED |          \
+             compared * COMPARED},
 #include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##lm("|" #n)
-static const char of_language_model[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##re("|" #n)
-static const char of_regression[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##cl("|" #n)
-static const char of_classification[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched(PICK_##tr("|" #n))
-static const char watched_of_translation[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched(PICK_##lm("|" #n))
-static const char watched_of_language_model[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##watched("|" #n)
-static const char watched[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, watched, compared) PICK_##compared("|" #n)
-static const char compared[] = ""
-#include "config/metrics.def"
-                               "|tokens_per_second|peak_rss|flops";
-#undef PICK
+#undef RV_METRIC
+};
+
+/* What rows of the table say of metrics, joined before the program begins: the names of those that are all of `is`. */
+enum { CHOICES = 128 };
+static char of_translation[CHOICES], of_language_model[CHOICES], of_regression[CHOICES], of_classification[CHOICES],
+    watched_of_translation[CHOICES], watched_of_language_model[CHOICES], watched[CHOICES], compared[CHOICES];
+static const struct {
+    char *text;
+    unsigned is;
+    const char *after;
+} choices[] = {
+    {of_translation, TRANSLATION, ""},
+    {of_language_model, LANGUAGE_MODEL, ""},
+    {of_regression, REGRESSION, ""},
+    {of_classification, CLASSIFICATION, ""},
+    {watched_of_translation, WATCHED | TRANSLATION, ""},
+    {watched_of_language_model, WATCHED | LANGUAGE_MODEL, ""},
+    {watched, WATCHED, ""},
+    {compared, COMPARED, "|tokens_per_second|peak_rss|flops"},
+};
+
+__attribute__((constructor)) static void join_choices(void) {
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        size_t used = 0;
+        for (size_t k = 0; k < sizeof metrics / sizeof *metrics; k++)
+            if ((metrics[k].is & choices[i].is) == choices[i].is && used < CHOICES)
+                used +=
+                    (size_t)snprintf(choices[i].text + used, CHOICES - used, "%s%s", used ? "|" : "", metrics[k].name);
+        RV_ASSERT(used + strlen(choices[i].after) < CHOICES);
+        strcat(choices[i].text, choices[i].after);
+    }
+}
+
+/* ---- tasks */
 
 const char rv__schema_tasks[] = ""
 #define RV_TASK(name, ...) "|" #name
