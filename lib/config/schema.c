@@ -18,14 +18,17 @@ enum {
     CLASSIFICATION = 8,
     WATCHED = 16,
     COMPARED = 32,
+    LESS = 64,
+    MORE = 128,
 };
+enum { less = LESS, more = MORE };
 static const struct {
     const char *name;
     unsigned is;
 } metrics[] = {
 #define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, watched, compared)   \
     {#n, tr * TRANSLATION | lm * LANGUAGE_MODEL | re * REGRESSION | cl * CLASSIFICATION | watched * WATCHED |          \
-             compared * COMPARED},
+             compared * COMPARED | better},
 #include "config/metrics.def"
 #undef RV_METRIC
 };
@@ -33,29 +36,33 @@ static const struct {
 /* What rows of the table say of metrics, joined before the program begins: the names of those that are all of `is`. */
 enum { CHOICES = 128 };
 static char of_translation[CHOICES], of_language_model[CHOICES], of_regression[CHOICES], of_classification[CHOICES],
-    watched_of_translation[CHOICES], watched_of_language_model[CHOICES], watched[CHOICES], compared[CHOICES];
+    watched_of_translation[CHOICES], watched_of_language_model[CHOICES], watched[CHOICES], compared[CHOICES],
+    if_watched_is_less[CHOICES], if_watched_is_more[CHOICES];
 static const struct {
     char *text;
     unsigned is;
-    const char *after;
+    const char *before, *after;
 } choices[] = {
-    {of_translation, TRANSLATION, ""},
-    {of_language_model, LANGUAGE_MODEL, ""},
-    {of_regression, REGRESSION, ""},
-    {of_classification, CLASSIFICATION, ""},
-    {watched_of_translation, WATCHED | TRANSLATION, ""},
-    {watched_of_language_model, WATCHED | LANGUAGE_MODEL, ""},
-    {watched, WATCHED, ""},
-    {compared, COMPARED, "|tokens_per_second|peak_rss|flops"},
+    {of_translation, TRANSLATION, "", ""},
+    {of_language_model, LANGUAGE_MODEL, "", ""},
+    {of_regression, REGRESSION, "", ""},
+    {of_classification, CLASSIFICATION, "", ""},
+    {watched_of_translation, WATCHED | TRANSLATION, "", ""},
+    {watched_of_language_model, WATCHED | LANGUAGE_MODEL, "", ""},
+    {watched, WATCHED, "", ""},
+    {compared, COMPARED, "", "|tokens_per_second|peak_rss|flops"},
+    {if_watched_is_less, WATCHED | LESS, "train.early_stopping.metric=", ""},
+    {if_watched_is_more, WATCHED | MORE, "train.early_stopping.metric=", ""},
 };
 
 __attribute__((constructor)) static void join_choices(void) {
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        size_t used = 0;
+        const size_t before = strlen(strcpy(choices[i].text, choices[i].before));
+        size_t used = before;
         for (size_t k = 0; k < sizeof metrics / sizeof *metrics; k++)
             if ((metrics[k].is & choices[i].is) == choices[i].is && used < CHOICES)
-                used +=
-                    (size_t)snprintf(choices[i].text + used, CHOICES - used, "%s%s", used ? "|" : "", metrics[k].name);
+                used += (size_t)snprintf(choices[i].text + used, CHOICES - used, "%s%s", used > before ? "|" : "",
+                                         metrics[k].name);
         RV_ASSERT(used + strlen(choices[i].after) < CHOICES);
         strcat(choices[i].text, choices[i].after);
     }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "config/config_private.h"
-#include "config/metric.h"
 #include "config/schema.h"
 
 static const char rnn[] = "name: small\n"
@@ -363,33 +362,6 @@ Test(config, keys_give_way_to_assignments) {
     "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, "     \
     "num_layers: 1, hidden_size: 12}\n"                                                                                \
     "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
-
-/* Which way is better by default follows from the metric, for each that early stopping may watch. */
-Test(config, the_better_way_of_each_metric) {
-    int more = 0, less = 0;
-    for (int i = 0; i < rv__schema_size; i++) {
-        if (strcmp(rv__schema[i].path, "compare.quality.threshold.metric")) continue; /* which lists them all */
-        char names[256], *rest = names;
-        snprintf(names, sizeof names, "%s", rv__schema[i].range);
-        for (char *name; (name = strsep(&rest, "|"));) {
-            const rv_metric_kind *m = rv_metric_find(name);
-            cr_assert(m, "%s", name);
-            char text[128];
-            snprintf(text, sizeof text, "train.early_stopping.metric=%s", name);
-            const rv__key *mode = NULL;
-            for (int k = 0; k < rv__schema_size; k++)
-                if (!strcmp(rv__schema[k].path, "train.early_stopping.mode") &&
-                    rv__schema_one_of(strchr(rv__schema[k].when, '=') + 1, name)) {
-                    cr_expect_null(mode, "%s has two modes", name);
-                    mode = &rv__schema[k];
-                }
-            cr_assert(mode, "%s has no mode", name);
-            cr_expect_str_eq(mode->dflt, m->higher_is_better ? "max" : "min", "%s", name);
-            m->higher_is_better ? more++ : less++;
-        }
-    }
-    cr_expect(more >= 3 && less >= 5);
-}
 
 Test(config, one_word_for_sequences) {
     rv_config *new = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sequences"}),
