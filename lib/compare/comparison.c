@@ -103,7 +103,8 @@ rv_status rv__combinations(const rv_config *config, const char *key, json_t *set
     json_array_append_new(settings, json_pack("{s:s, s:[]}", "setting", "", "set"));
     for (int i = 0; i < rv_config_map_count(config, key); i++) {
         const rv_yaml_node *n = rv_config_map_at(config, key, i);
-        if (n->kind != RV_YAML_LIST || !n->count) return problem(n, key, "expected a list of values");
+        if (n->kind != RV_YAML_LIST) return problem(n, key, "expected a list of values");
+        if (!n->count) return problem(n, key, "expected a list of values, got an empty list; name one at least");
         json_t *next = json_array();
         for (size_t s = 0; s < json_array_size(settings); s++) {
             for (const rv_yaml_node *v = n->first; v; v = v->next) {
@@ -197,6 +198,15 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
                     rv_config_where(c->config, key), key);
 }
 
+static rv_status check_flow(const rv_comparison *c, const rv_config *model) {
+    static const char key[] = "compare.gradient_flow.length";
+    const char *task = rv_config_text(model, "task");
+    if (!rv_config_has(c->config, key) || !rv_config_int(c->config, key) || rv_task_find(task)->source->split)
+        return RV_OK;
+    return rv_error(RV_EUSAGE, "%s: %s is for language models, and these are of task %s; leave it out",
+                    rv_config_where(c->config, key), key, task);
+}
+
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
     static const char key[] = "compare.quality.threshold.metric";
     const char *metric =
@@ -258,6 +268,7 @@ static rv_status ask(rv_comparison *c) {
             text = s ? NULL : rv_config_merged(config);
             status = check_threshold(c, config, label);
             if (status == RV_OK) status = check_bins(c, config);
+            if (status == RV_OK) status = check_flow(c, config);
             rv_config_destroy(config);
             if (status != RV_OK) {
                 free(text);
@@ -424,7 +435,10 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     }
     rv_status status = access(path, F_OK) ? rv__plan_make(c, &c->plan) : read_plan(c, path);
     if (status == RV_OK && access(path, F_OK)) status = rv_json_write(c->plan, path);
-    rv_run_dir_close(dir);
+    if (status == RV_OK)
+        rv_run_dir_close(dir);
+    else
+        rv_run_dir_abandon(dir, (const char *const[]){NULL}); /* what is refused leaves nothing behind */
     return status;
 }
 

@@ -72,6 +72,12 @@ rv_status rv__no_part(rv_subset subset) {
                     rv__part_name(subset));
 }
 
+void rv__fraction_unused(const rv_config *c, const rv_checkpoint *saved, const char *key, const char *what) {
+    if (!saved && rv_config_given(c, key))
+        rv_warn("%s: %s has no effect: the data set %s has %s; leave the key out", rv_config_where(c, key), key,
+                rv_config_text(c, "data.dataset"), what);
+}
+
 double rv__replace_rare(const rv_config *c) {
     return rv_config_has(c, "train.replace_rare") ? rv_config_real(c, "train.replace_rare") : 0;
 }

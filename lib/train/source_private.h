@@ -20,6 +20,10 @@ const char *rv__part_name(rv_subset subset);
 /* RV_EDATA: the data has no such part. */
 rv_status rv__no_part(rv_subset subset);
 
+/* Warn of data.train_fraction or test_fraction (key) if the experiment gives it, though the data set has `what`. A run
+ * that goes on was told when it began, and of what a checkpoint keeps all keys are given. */
+void rv__fraction_unused(const rv_config *c, const rv_checkpoint *saved, const char *key, const char *what);
+
 /* train.replace_rare, or 0 where it does not apply. */
 double rv__replace_rare(const rv_config *c);
 /* Words of a line, between blanks. */
