@@ -8,6 +8,7 @@
 
 #include "compare/gradient_flow.h"
 #include "compare/report_data_private.h"
+#include "base/arena.h"
 #include "base/file.h"
 #include "base/stop.h"
 #include "train/trained.h"
@@ -249,6 +250,28 @@ static json_t *classes_of(rv_task *task) {
     return list;
 }
 
+/* What the model holds of two tags next to each other; *out NULL: nothing. Logarithms; null: cannot be. */
+static rv_status steps_of(rv_task *task, json_t **out) {
+    static const char *const names[] = {[RV_STEPS_SCORES] = "scores", [RV_STEPS_PROBABILITIES] = "probabilities"};
+    const int64_t n = rv_task_source(task)->n_classes + 1;
+    double *x = rv_alloc(rv_size_mul((size_t)(n * n), sizeof *x));
+    rv_steps kind = RV_STEPS_NONE;
+    *out = NULL;
+    rv_status status = x ? rv_model_steps(rv_task_model(task), x, &kind) : RV_ENOMEM;
+    if (status == RV_OK && kind != RV_STEPS_NONE) {
+        json_t *rows = json_array();
+        for (int64_t i = 0; i < n; i++) {
+            json_t *row = json_array();
+            for (int64_t k = 0; k < n; k++) json_array_append_new(row, rv_json_number(x[i * n + k]));
+            json_array_append_new(rows, row);
+        }
+        *out = json_pack("{s:s, s:o}", "kind", names[kind], "values", rows);
+        if (!*out) status = rv_error(RV_ENOMEM, "no memory for the steps of %lld tags", (long long)n);
+    }
+    rv_free(x);
+    return status;
+}
+
 /* What examples.jsonl was measured from, and what training the model costs. */
 static rv_status write_measured(const rv_trained *t, rv_subset subset, const char *path) {
     double flops;
@@ -259,13 +282,16 @@ static rv_status write_measured(const rv_trained *t, rv_subset subset, const cha
                   (json_int_t)rv_checkpoint_step(t->saved), "parameters", (json_int_t)rv_params_count(t->params),
                   "flops_per_token", rv_json_number(flops / (double)positions));
     rv_status status = o ? RV_OK : rv_error(RV_ENOMEM, "no memory for the size of a model");
+    json_t *steps = NULL;
+    if (status == RV_OK) status = steps_of(t->task, &steps);
     const struct {
         const char *key;
         json_t *value;
     } more[] = {{"vocabulary", vocabulary_of(t->task)},
                 {"text", text_of(t->task, subset)},
                 {"data", data_of(t->saved)},
-                {"classes", classes_of(t->task)}};
+                {"classes", classes_of(t->task)},
+                {"steps", steps}};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         if (more[i].value) json_object_set_new(o, more[i].key, more[i].value);
     if (status == RV_OK) status = rv_json_write(o, path);
@@ -306,7 +332,7 @@ static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *
         RV_TRY(write_attention(tape, t->task, o->pictures, path));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "gradient_flow.json", &there));
-    if (there || !o->gradient_flow) return RV_OK;
+    if (there || !o->gradient_flow || rv_model_counts(rv_task_model(t->task))) return RV_OK;
     json_t *flow;
     RV_TRY(rv_gradient_flow_trained(tape, t, o->flow_length, &flow));
     rv_status status = rv_json_write(flow, path);

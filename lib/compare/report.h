@@ -54,7 +54,8 @@ typedef struct {
 RV_API rv_status rv_report_runs(const rv_report_input *in,
                                 json_t *report); /**< "differences", "runs", "curves", "time_to" */
 RV_API rv_status rv_report_quality(const rv_report_input *in,
-                                   json_t *report); /**< "quality", "by_length", "confusion", "samples", "attention" */
+                                   json_t *report); /**< "quality", "by_length", "confusion", "samples", "attention"; of
+                                                       taggers "by_tag", "by_number", "disagreements", "transitions" */
 RV_API rv_status rv_report_gradient_flow(
     const rv_report_input *in,
     json_t *report); /**< "gradient_flow": seeds joined by geometric means, low and high their least and greatest */

@@ -24,7 +24,8 @@ void rv__report_confusion(const rv__quality *d, const char *setting, const rv__g
         const rv__examples *e = g[k].n ? &d->e[g[k].run[0]] : NULL;
         if (!e || !e->n_classes) continue;
         json_t *counts = e->n_classes <= MOST ? counts_of(d, &g[k], e->n_classes) : json_null();
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:O, s:o}", "setting", setting, "model", g[k].model,
-                                              "seeds", g[k].n, "classes", e->class_name, "counts", counts));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:O, s:o}", "setting", setting, "model", g[k].model,
+                                              "of", e->tags ? "words" : "texts", "seeds", g[k].n, "classes",
+                                              e->class_name, "counts", counts));
     }
 }

@@ -130,6 +130,7 @@ static rv_status take_example(void *ctx, json_t *line) {
     const json_t *chrf = json_object_get(line, "chrf");
     e->tags |= take_list(line, "known", 2, s + RV__KNOWN);
     take_list(line, "unknown", 2, s + RV__UNKNOWN);
+    e->unknown |= s[RV__UNKNOWN + 1] > 0;
     e->spans |= take_list(line, "spans", 3, s + RV__SPANS);
     s[RV__MALFORMED] = (double)whole(line, "malformed");
     if (squared) s[RV__SQUARES] = rv_json_double(line, "squared_error");
@@ -151,6 +152,27 @@ static rv_status take_example(void *ctx, json_t *line) {
     e->numbers |= squared != NULL;
     if (e->n++ < r->keep) json_array_append(e->first, line);
     return RV_OK;
+}
+
+typedef struct {
+    const int64_t *which;
+    int64_t at;
+    int n, next;
+    json_t *lines;
+} picker;
+
+static rv_status pick(void *ctx, json_t *line) {
+    picker *p = ctx;
+    if (p->next < p->n && p->which[p->next] == p->at++) {
+        json_array_append(p->lines, line);
+        p->next++;
+    }
+    return RV_OK;
+}
+
+rv_status rv__examples_pick(const char *dir, int n, const int64_t *which, json_t *lines) {
+    picker p = {.which = which, .n = n, .lines = lines};
+    return each_line(dir, "examples.jsonl", pick, &p);
 }
 
 static rv_status read_class_names(const char *dir, rv__examples *e) {
@@ -272,6 +294,10 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"malformed", ratio, 2, {RV__MALFORMED, RV__SPANS + 1}},
 };
 
+rv__metric_kind rv__recall_of(uint64_t tags) {
+    return (rv__metric_kind){"accuracy", ratio, 2, {RV__RECALL, RV__RECALL}, tags};
+}
+
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m) {
     const rv_metric_kind *known = rv_metric_find(m->name);
     return (rv_corpus_metric){m->of, known->least, known->most};
@@ -282,7 +308,8 @@ bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     if (m->column[1] == RV__BYTES) return e->bytes;
     if (m->of == perplexity && e->n_classes) return false; /* a measure of texts that are predicted */
     return c == RV__SQUARES                       ? e->numbers
-           : c == RV__KNOWN || c == RV__UNKNOWN   ? e->tags
+           : c == RV__KNOWN || c == RV__RECALL    ? e->tags
+           : c == RV__UNKNOWN                     ? e->unknown
            : c == RV__SPANS || c == RV__MALFORMED ? e->spans
            : c == RV__CLASSES                     ? e->n_classes && e->n_classes <= RV_F1_CLASSES
            : c == RV__CHRF                        ? e->chrf
@@ -300,9 +327,20 @@ static void class_sums(const rv__examples *e, int64_t i, double *sums) {
     }
 }
 
+static void recall_sums(const rv__examples *e, int64_t i, uint64_t tags, double *sums) {
+    sums[0] = sums[1] = 0;
+    for (int64_t k = e->class_at[i]; k < e->class_at[i + 1]; k++) {
+        const int32_t label = e->class[0][k];
+        if (label >= 64 || !(tags >> label & 1)) continue;
+        sums[0] += label == e->class[1][k];
+        sums[1]++;
+    }
+}
+
 void rv__metric_sums(const rv__metric_kind *m, const rv__examples *e, int64_t i, double *sums) {
     const double *of = e->sums + i * RV__COLUMNS;
     if (m->column[0] == RV__CLASSES) return class_sums(e, i, sums);
+    if (m->column[0] == RV__RECALL) return recall_sums(e, i, m->tags, sums);
     for (int k = 0; k < m->columns; k++) sums[k] = of[m->columns > 2 ? m->column[0] + k : m->column[k]];
 }
 

@@ -29,7 +29,8 @@ enum {
     RV__BLEU,
     RV__CHRF = RV__BLEU + 2 * RV_BLEU_ORDER + 2,
     RV__COLUMNS = RV__CHRF + 3 * RV__CHRF_ORDER,
-    RV__CLASSES /* no column: made of the true class and the one told */
+    RV__CLASSES, /* no columns, these two: made of the true class and the one told */
+    RV__RECALL   /* of words whose tag is one of `tags`: right, all */
 };
 
 /* examples.jsonl. */
@@ -44,14 +45,16 @@ typedef struct {
     int32_t *class[2];
     int64_t *class_at; /* (n + 1) */
     /* Which sums mean something: 3 of them; bytes; exact, BLEU; chrF, which earlier versions did not have; squares;
-     * words known and unknown; spans. */
-    bool predictions, bytes, texts, chrf, numbers, tags, spans;
+     * words tagged, some of them unknown; spans. */
+    bool predictions, bytes, texts, chrf, numbers, tags, unknown, spans;
     json_t *first; /* the first few lines as they are */
 } rv__examples;
 /* A folder without the file has none: RV_OK with n = 0. Errors: RV_EDATA with path and line, or the class that is none,
  * RV_ENOMEM. */
 rv_status rv__examples_read(const char *dir, int64_t keep, rv__examples *out);
 void rv__examples_free(rv__examples *e);
+/* The lines of these n examples, rising, as they are: appended to `lines`. Errors: as above. */
+rv_status rv__examples_pick(const char *dir, int n, const int64_t *which, json_t *lines);
 
 /* metrics.jsonl. */
 typedef struct {
@@ -81,9 +84,12 @@ typedef struct {
     rv_metric_of of;
     int columns,
         column[2]; /* the sums it needs, in the order in which `of` takes them; more than 2: from the first on */
+    uint64_t tags; /* RV__RECALL: a bit for each, of those below 64 */
 } rv__metric_kind;
 enum { RV__METRIC_KINDS = 13 };
 extern const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS];
+/* The share of the words whose tag is one of these that bear it rightly. */
+rv__metric_kind rv__recall_of(uint64_t tags);
 /* With what it can be, for intervals. */
 rv_corpus_metric rv__corpus_metric(const rv__metric_kind *m);
 /* What an example brings to it. */

@@ -1,4 +1,5 @@
-/* "quality", "by_length", "confusion", "samples" and "attention" of a report, from the runs' examples.
+/* "quality", "by_length", "confusion", "samples" and "attention" of a report, from the runs' examples, and what
+ * report_tags.c adds.
  *
  * A pair has a verdict only where nothing else can explain the difference (report_verdict.c). With several pairs their
  * p-values are adjusted [Holm 1979], and a verdict holds under that adjustment. */
@@ -74,6 +75,11 @@ static rv_status value_of(const rv__quality *d, const rv__group *g, const rv__me
     rv_status status = x ? rv_bootstrap(g->n, *n, x, &metric, o->level, o->resamples, each, out) : RV_ENOMEM;
     rv_free(x);
     return status;
+}
+
+rv_status rv__quality_value(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, rv_interval *out) {
+    int64_t n;
+    return value_of(d, g, m, &EVERYTHING, NULL, &n, out);
 }
 
 /* ---- pairs */
@@ -275,16 +281,22 @@ static rv_status add_by_length(const rv__quality *d, const char *setting, const 
 
 /* ---- samples and attention: of each model's first seed */
 
+json_t *rv__sample_output(const char *model, const json_t *line) {
+    json_t *text = json_object_get(line, "hypothesis");
+    return text ? json_pack("{s:s, s:O, s:b}", "model", model, "text", text, "exact",
+                            (int)json_integer_value(json_object_get(line, "exact")))
+                : NULL;
+}
+
 static void add_samples(const rv__quality *d, const char *setting, const rv__group *g, json_t *list) {
     for (size_t i = 0; i < (size_t)d->in->options.samples; i++) {
         json_t *outputs = json_array(), *shown = NULL;
         for (int k = 0; k < d->in->n_models; k++) {
             json_t *e = g[k].n ? json_array_get(d->e[g[k].run[0]].first, i) : NULL,
-                   *text = json_object_get(e, "hypothesis");
-            if (!text) continue;
+                   *output = rv__sample_output(g[k].model, e);
+            if (!output) continue;
             shown = shown ? shown : e;
-            json_array_append_new(outputs, json_pack("{s:s, s:O, s:b}", "model", g[k].model, "text", text, "exact",
-                                                     (int)json_integer_value(json_object_get(e, "exact"))));
+            json_array_append_new(outputs, output);
         }
         if (shown)
             json_array_append_new(list,
@@ -351,7 +363,7 @@ static bool of_spans(const rv__quality *d, const rv__group *g) {
 }
 
 typedef struct {
-    json_t *quality, *by_length, *confusion, *samples, *attention;
+    json_t *quality, *by_length, *confusion, *tags, *samples, *attention; /* tags: an object of parts */
 } parts;
 
 static rv_status report_setting(const rv__quality *d, const char *setting, rv__group *g, parts *p) {
@@ -366,6 +378,7 @@ static rv_status report_setting(const rv__quality *d, const char *setting, rv__g
         if (d->in->options.n_bins && !of_spans(d, g)) RV_TRY(add_by_length(d, setting, g, m, p->by_length));
     }
     rv__report_confusion(d, setting, g, p->confusion);
+    RV_TRY(rv__report_tags(d, setting, g, p->tags));
     add_samples(d, setting, g, p->samples);
     return add_attention(d, setting, g, p->attention);
 }
@@ -388,7 +401,7 @@ rv_status rv_report_quality(const rv_report_input *in, json_t *report) {
     rv__quality d = {.in = in, .e = rv_alloc(runs * sizeof *d.e), .facts = rv_alloc(runs * sizeof *d.facts)};
     rv__group *g = rv_alloc(models * sizeof *g);
     int *room = rv_alloc(rv_size_mul(models * runs, sizeof *room));
-    parts p = {json_array(), json_array(), json_array(), json_array(), json_array()};
+    parts p = {json_array(), json_array(), json_array(), json_object(), json_array(), json_array()};
     rv_status status = d.e && d.facts && g && room ? read_runs(&d) : RV_ENOMEM;
     for (int k = 0; g && room && k < in->n_models; k++) g[k].run = room + (size_t)k * runs;
     for (int s = 0; s < in->n_settings && status == RV_OK; s++) status = report_setting(&d, in->setting[s], g, &p);
@@ -401,6 +414,8 @@ rv_status rv_report_quality(const rv_report_input *in, json_t *report) {
     add_part(report, "quality", p.quality);
     add_part(report, "by_length", p.by_length);
     add_part(report, "confusion", p.confusion);
+    json_object_update(report, p.tags);
+    json_decref(p.tags);
     add_part(report, "samples", p.samples);
     add_part(report, "attention", p.attention);
     return status;

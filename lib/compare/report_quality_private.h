@@ -35,6 +35,15 @@ void rv__run_facts_free(rv__run_facts *f);
 /* What each class was taken for by each model in a setting, over its seeds: appended to `list`. */
 void rv__report_confusion(const rv__quality *d, const char *setting, const rv__group *g, json_t *list);
 
+/* A metric of all the group's examples; NaN where they lack it. Error: RV_ENOMEM. */
+rv_status rv__quality_value(const rv__quality *d, const rv__group *g, const rv__metric_kind *m, rv_interval *out);
+/* What a model says of the example on that line, for the page: a new reference, or NULL where it writes nothing. */
+json_t *rv__sample_output(const char *model, const json_t *line);
+
+/* Of tagged sentences in a setting, into `parts`: "by_tag", "by_number", "disagreements", "transitions". Errors: those
+ * of rv__examples_read. */
+rv_status rv__report_tags(const rv__quality *d, const char *setting, const rv__group *g, json_t *parts);
+
 /* Whether the model's examples have what the metric needs. */
 bool rv__measured_by(const rv__quality *d, const rv__group *g, const rv__metric_kind *m);
 /* Whether the two were measured on other examples, or these were cut into other tokens where the metric counts them;

@@ -27,6 +27,13 @@ typedef enum {
     RV_READS_SOURCE,  /**< the source itself: there is no encoder, and x is NULL */
 } rv_reads;
 
+/** What a model of tags holds of two that stand next to each other. */
+typedef enum {
+    RV_STEPS_NONE,          /**< nothing: each tag is told by itself */
+    RV_STEPS_SCORES,        /**< what a step adds to a tagging's score, the log of its probability but for a constant */
+    RV_STEPS_PROBABILITIES, /**< logs of P(tag | the tag before), of a sentence's end likewise */
+} rv_steps;
+
 typedef struct {
     const rv_head_kind *kind;
     int64_t output_size; /**< tokens (set by the model), classes, numbers, tags */
@@ -58,6 +65,8 @@ struct rv_head_kind {
     /** Tags: the chain whose paths are the taggings of b's rows, from the same x; the tape's. b->out is not read. NULL
      * of other heads. False: sticky error. */
     bool (*chain)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv_chain *out);
+    /** See rv_model_steps; NULL of a head that does not tag. */
+    rv_status (*steps)(rv_head *h, double *steps, rv_steps *kind);
     /** Learn from a batch without gradients: all of its parameters are counts. NULL of others. Errors: RV_EDATA. */
     rv_status (*count)(rv_head *h, const rv_batch *b);
 };

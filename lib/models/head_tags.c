@@ -1,5 +1,7 @@
 /* A tag for each word: a softmax of its own, or a linear-chain CRF over all of a row. Either is a chain of tags, of
  * which the former has no steps. */
+#include <math.h>
+
 #include "models/head.h"
 
 /* z: (B T, K). */
@@ -34,6 +36,25 @@ static bool chain(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv
     return spec.emissions && rv_crf_chain(tape, &spec, out);
 }
 
+static double step_of(const rv_tensor *x, const uint8_t *allowed, int64_t i) {
+    return allowed && !allowed[i] ? -INFINITY : (double)x->x[i];
+}
+
+static rv_status steps(rv_head *h, double *out, rv_steps *kind) {
+    const rv_head_config *c = rv_head_get_config(h);
+    const int64_t K = c->output_size, n = K + 1;
+    if (!c->crf) return RV_OK;
+    *kind = RV_STEPS_SCORES;
+    for (int64_t i = 0; i < K; i++) {
+        for (int64_t k = 0; k < K; k++)
+            out[i * n + k] = step_of(rv_head_transition(h), c->allowed.transition, i * K + k);
+        out[K * n + i] = step_of(rv_head_start(h), c->allowed.start, i);
+        out[i * n + K] = step_of(rv_head_stop(h), c->allowed.stop, i);
+    }
+    out[K * n + K] = NAN;
+    return RV_OK;
+}
+
 /* The whole tagging of a row is one prediction: its nats stand at the first word. */
 bool rv_head_score_chain(rv_tape *tape, const rv_chain *c, const rv_batch *b, rv_row_score *row, double *nats,
                          int32_t *best) {
@@ -63,7 +84,7 @@ static bool score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bo
 }
 
 const rv_head_kind rv__head_tags = {
-    .name = "tags", .reads = RV_READS_ENCODER, .loss = loss, .score = score, .chain = chain};
+    .name = "tags", .reads = RV_READS_ENCODER, .loss = loss, .score = score, .chain = chain, .steps = steps};
 
 /* ---- hmm: of the words alone */
 
@@ -81,6 +102,13 @@ static bool hmm_chain(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b
     return rv_hmm_chain(tape, rv_head_hmm(h), &b->source, out);
 }
 
+static rv_status hmm_steps(rv_head *h, double *out, rv_steps *kind) {
+    rv_hmm *hmm = rv_head_hmm(h);
+    if (rv_head_get_config(h)->hmm.order == 0) return RV_OK;
+    *kind = RV_STEPS_PROBABILITIES;
+    return rv_hmm_steps(hmm, out);
+}
+
 static rv_status hmm_count(rv_head *h, const rv_batch *b) { return rv_hmm_count(rv_head_hmm(h), b); }
 
 const rv_head_kind rv__head_hmm = {.name = "hmm",
@@ -88,4 +116,5 @@ const rv_head_kind rv__head_hmm = {.name = "hmm",
                                    .loss = hmm_loss,
                                    .score = hmm_score,
                                    .chain = hmm_chain,
+                                   .steps = hmm_steps,
                                    .count = hmm_count};

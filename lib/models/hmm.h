@@ -62,6 +62,10 @@ RV_API bool rv_hmm_chain(rv_tape *tape, rv_hmm *h, const rv_sequences *s, rv_cha
 RV_API rv_status rv_hmm_expect(rv_hmm *h, const rv_sequences *s, double *log_likelihood);
 RV_API void rv_hmm_reestimate(rv_hmm *h);
 
+/** log P(tag | the tag before) as order 1 has it, whatever the order: steps (K + 1, K + 1) [from, to], row K the
+ *  beginning, column K the end of a sentence, [K, K] NaN. Of order 0 the steps are not asked for. Error: RV_ENOMEM. */
+RV_API rv_status rv_hmm_steps(rv_hmm *h, double *steps);
+
 /** Weights of deleted interpolation [Brants 2000, fig. 1] of the counts as they are: of a tag's frequency alone, after
  *  one tag, after two. bigram weighs steps from one tag, trigram those of order 2; either may be NULL. Error:
  * RV_ENOMEM. */

@@ -93,6 +93,9 @@ static void logs(const double *p, double factor, int64_t K, rv_real *out) {
     for (int64_t k = 0; k < K; k++) out[k] = log_of(factor * p[k]);
 }
 
+/* P(end), whatever the tag; never 0 or 1. */
+static double end_of_all(const rv_hmm *h, double N) { return (sum_of(h->stop->x, h->config.tags) + 0.5) / (N + 1); }
+
 /* P(end | tag). */
 static double end_after(const rv_hmm *h, int64_t tag, double of_all) {
     const double end = (double)h->stop->x[tag],
@@ -104,7 +107,7 @@ static double end_after(const rv_hmm *h, int64_t tag, double of_all) {
 static void steps(rv_hmm *h, double N, double *p) {
     const int64_t K = h->config.tags;
     const bool second = h->config.order > 1;
-    const double of_all = (sum_of(h->stop->x, K) + 0.5) / (N + 1); /* never 0 or 1 */
+    const double of_all = end_of_all(h, N);
     mix(h, 2, h->bigram, (const rv_real *[]){NULL, h->start->x}, p);
     logs(p, 1, K, h->log_start);
     for (int64_t j = 0; j < K; j++) {
@@ -197,5 +200,23 @@ rv_status rv__hmm_derive(rv_hmm *h) {
     if (h->config.order) steps(h, N, p);
     h->hash = hash;
     h->derived = true;
+    return RV_OK;
+}
+
+rv_status rv_hmm_steps(rv_hmm *h, double *out) {
+    RV_TRY(rv__hmm_derive(h));
+    const int64_t K = h->config.tags, n = K + 1;
+    double N = 0, *p = h->row;
+    for (int64_t k = 0; k < K; k++) N += h->tag[k];
+    const double of_all = end_of_all(h, N);
+    mix(h, 2, h->bigram, (const rv_real *[]){NULL, h->start->x}, p);
+    for (int64_t k = 0; k < K; k++) out[K * n + k] = log(p[k]);
+    for (int64_t j = 0; j < K; j++) {
+        const double end = end_after(h, j, of_all);
+        mix(h, 2, h->bigram, (const rv_real *[]){NULL, h->transition->x + j * K}, p);
+        for (int64_t k = 0; k < K; k++) out[j * n + k] = log((1 - end) * p[k]);
+        out[j * n + K] = log(end);
+    }
+    out[K * n + K] = NAN;
     return RV_OK;
 }

@@ -209,6 +209,11 @@ bool rv_model_chain(rv_tape *tape, rv_model *m, const rv_batch *b, rv_chain *out
     return ok;
 }
 
+rv_status rv_model_steps(rv_model *m, double *steps, rv_steps *kind) {
+    *kind = RV_STEPS_NONE;
+    return m->config.head.kind->steps ? m->config.head.kind->steps(m->head, steps, kind) : RV_OK;
+}
+
 /* ---- decoding */
 
 rv_decoder_state *rv_model_state_create(const rv_model *m, int64_t B, int64_t capacity) {

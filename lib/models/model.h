@@ -48,6 +48,11 @@ RV_API rv_tensor *rv_model_read(rv_tape *tape, rv_model *m, const rv_sequences *
  *  nothing. False: sticky error. */
 RV_API bool rv_model_chain(rv_tape *tape, rv_model *m, const rv_batch *b, rv_chain *out);
 
+/** A head that tags K tags: what it holds of two tags next to each other, whatever their words, in steps (K + 1, K + 1)
+ *  [from, to]: row K is a sentence's beginning, column K its end, [K, K] is NaN. -INFINITY: a step that cannot be.
+ * *kind says what they are; with RV_STEPS_NONE, also of other heads, steps is left alone. Error: RV_ENOMEM. */
+RV_API rv_status rv_model_steps(rv_model *m, double *steps, rv_steps *kind);
+
 /** True if it learns by counting, by rv_model_count alone: gradients change nothing. */
 RV_API bool rv_model_counts(const rv_model *m);
 RV_API rv_status rv_model_count(rv_model *m, const rv_batch *b);

@@ -64,6 +64,11 @@ RV_API void rv_chart_dots(FILE *f, const char *title, const char *x_label, int n
 RV_API void rv_chart_heat(FILE *f, const char *title, int64_t T, int64_t S, const char *const *target,
                           const char *const *source, const double *weights);
 
+/** Values (rows, columns) of either sign, a colour for each, those below 0 with a dash, strongest for the largest
+ * magnitude; a cross for -INFINITY, nothing for NaN. A cell's tooltip says "row -> column" and its number. */
+RV_API void rv_chart_signed_heat(FILE *f, const char *title, int64_t rows, int64_t columns, const char *const *row,
+                                 const char *const *column, const double *value);
+
 /** Start a page: doctype, title, style sheet; rv_page_end closes it. Sections are <section> with a heading and an
  * anchor. */
 RV_API void rv_page_begin(FILE *f, const char *title);
@@ -77,7 +82,8 @@ RV_API void rv_page_textf(FILE *f, const char *format, ...) RV_PRINTF(2, 3);
 /** A table: numbers are right-aligned; cell texts row by row, the first row being the head; wide ones scroll in their
  * own box and become small in print. */
 RV_API void rv_page_table(FILE *f, int rows, int columns, const char *const *cells, const char *caption);
-/** The same with grounds: share (rows, columns), NaN where a cell has none, as rv_page_shade takes it. */
+/** The same with grounds: share (rows, columns), NaN where a cell has none, as rv_page_shade takes it. Heads of a wide
+ * one stand upright. */
 RV_API void rv_page_shaded_table(FILE *f, int rows, int columns, const char *const *cells, const double *share,
                                  const char *caption);
 /** The class, h0 to h10, of an element whose ground is as strong as `share` of the strongest one, which text can be

@@ -37,7 +37,8 @@ static const char chart_rules[] =
     "svg .band{fill-opacity:.16}svg .dot{stroke:var(--paper);stroke-width:1}svg "
     ".hollow{fill:var(--paper);stroke-width:1.6;stroke-dasharray:none}\n"
     "svg .bar{stroke-width:2.5;stroke-linecap:round;stroke-dasharray:none}svg .each{fill-opacity:.5}svg "
-    ".cell{fill:var(--c0)}\n";
+    ".cell{fill:var(--c0)}svg .minus{fill:var(--c1)}svg .sign{stroke:var(--quiet);fill:none}svg "
+    ".banned{fill:var(--paper)}\n";
 
 static const char page_rules[] =
     "*{box-sizing:border-box}html{-webkit-text-size-adjust:100%}\n"
@@ -97,6 +98,12 @@ static const char page_rules[] =
     ".told p{max-width:none;margin:0 0 .25rem;overflow-wrap:anywhere}"
     ".words span{padding:.1em .15em;border-radius:3px;-webkit-box-decoration-break:clone;box-decoration-break:clone}"
     ".words{line-height:1.75}"
+    ".gloss{display:flex;flex-wrap:wrap;gap:.45rem .1rem;margin:0 0 .5rem}.gloss>div{display:grid;padding:.1rem "
+    ".35rem;border-radius:3px;font-size:.85rem;line-height:1.2rem;break-inside:avoid;min-width:0;"
+    "overflow-wrap:anywhere}.gloss .key{color:var(--quiet);padding-left:0}.gloss .off{color:var(--c1);font-weight:700;"
+    "text-decoration:underline}"
+    "table.upright th:not(:first-child) span{writing-mode:vertical-rl;transform:rotate(180deg)}"
+    "table.upright{font-size:.82rem}table.upright :is(th,td){padding:.25rem .3rem}"
     ".quiet{color:var(--quiet)}rect.cell:hover{stroke:var(--ink);stroke-width:1.5}\n"
     "@media print{.more{display:none!important}"
     "p{break-inside:avoid}:is(p,ul):has(+.row,+figure,+h3,+.samples){break-after:avoid}}\n"
@@ -158,6 +165,9 @@ static void put_name(FILE *f, const char *text) {
 /* Where a table as wide as its class says (px, from a phone's width to that of the page) has no room, the page says
  * that it scrolls. */
 enum { LEAST = 300, STEP = 20, WIDEST = 980 };
+
+/* A matrix that would be wider has its heads upright. */
+enum { UPRIGHT = 720 };
 
 enum { STRONGEST = 50 }; /* % of the colour in the strongest ground: text on it has a contrast of 4.5 and more */
 
@@ -235,17 +245,25 @@ static bool wordy(int rows, int columns, const char *const *cells, int c) {
     return false;
 }
 
-/* Room that the longest cell of a column takes on one line, px. */
-static double column_width(int rows, int columns, const char *const *cells, int c) {
+/* Room that the longest cell of a column, from a row on, takes on one line, px. */
+static double column_width(int rows, int columns, const char *const *cells, int c, int from) {
     double most = 0;
-    for (int r = 0; r < rows; r++) most = fmax(most, 16 * 0.92 / RV__FONT * rv__text_width(cells[r * columns + c]));
+    for (int r = from; r < rows; r++) most = fmax(most, 16 * 0.92 / RV__FONT * rv__text_width(cells[r * columns + c]));
     return most;
+}
+
+/* The same with upright heads, as the style sheet has them: smaller, and narrow. */
+static double upright_width(int rows, int columns, const char *const *cells) {
+    double all = 0;
+    for (int c = 0; c < columns; c++)
+        all += 0.82 / 0.92 * fmax(column_width(rows, columns, cells, c, c ? 1 : 0), 16) + 2 * 0.3 * 16;
+    return all;
 }
 
 static double table_width(int rows, int columns, const char *const *cells) {
     double all = 0;
     for (int c = 0; c < columns; c++) {
-        const double most = column_width(rows, columns, cells, c);
+        const double most = column_width(rows, columns, cells, c, 0);
         all += (wordy(rows, columns, cells, c) ? fmin(most, 15 * 16) : most) + 2 * 0.8 * 16 * 0.92;
     }
     return all;
@@ -255,7 +273,7 @@ static double table_width(int rows, int columns, const char *const *cells) {
 static const char *kind_of(int rows, int columns, const char *const *cells, int c) {
     if (numeric(rows, columns, cells, c)) return "n";
     if (wordy(rows, columns, cells, c)) return "w";
-    return !c && column_width(rows, columns, cells, c) > 0.42 * 400 ? "k" : "";
+    return !c && column_width(rows, columns, cells, c, 0) > 0.42 * 400 ? "k" : "";
 }
 
 static void put_classes(FILE *f, const char *kind, int shade) {
@@ -279,13 +297,15 @@ void rv_page_shaded_table(FILE *f, int rows, int columns, const char *const *cel
         rv_page_text(f, caption);
         fputs("</figcaption>", f);
     }
-    const double width = table_width(rows, columns, cells);
+    double width = table_width(rows, columns, cells);
+    const bool upright = share && width > UPRIGHT;
+    if (upright) width = upright_width(rows, columns, cells);
     if (width > LEAST)
         fprintf(f, "<p class='more m%d'>The table goes on to the right: scroll it.</p>",
                 (int)(fmin(width, WIDEST) / STEP) * STEP);
     fputs("<div class='scroll' tabindex='0' role='region' aria-label='", f);
     rv_page_text(f, named ? caption : "table");
-    fputs("'><table>", f);
+    fputs(upright ? "'><table class='upright'>" : "'><table>", f);
     for (int r = 0; r < rows; r++) { /* long texts are broken, short ones never */
         fputs(r == 0 ? "\n<thead><tr>" : r == 1 ? "\n<tbody>\n<tr>" : "\n<tr>", f);
         for (int c = 0; c < columns; c++) {
@@ -293,7 +313,9 @@ void rv_page_shaded_table(FILE *f, int rows, int columns, const char *const *cel
             fprintf(f, "<%s", tag);
             put_classes(f, kind_of(rows, columns, cells, c), share ? rv_page_shade(share[r * columns + c]) : 0);
             fputc('>', f);
+            if (upright && !r) fputs("<span>", f);
             put_name(f, cells[r * columns + c]);
+            if (upright && !r) fputs("</span>", f);
             fputs(r ? "</td>" : "</th>", f);
         }
         fputs(r ? "</tr>" : "</tr></thead>", f);

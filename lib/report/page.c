@@ -15,8 +15,11 @@ static void draw(rv__page *p) {
     rv__page_curves(p);
     rv__page_quality(p);
     rv__page_by_length(p);
+    rv__page_by_tag(p);
     rv__page_time_to(p);
     rv__page_samples(p);
+    rv__page_disagreements(p);
+    rv__page_transitions(p);
     rv__page_attention(p);
     rv__page_flow(p);
     rv__page_cost(p);

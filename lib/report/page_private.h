@@ -38,7 +38,9 @@ int rv__page_colour(const rv__page *p, const char *model);
 /* The settings of a comparison, at least one; the only one is "". */
 int rv__page_n_settings(const rv__page *p);
 const char *rv__page_setting(const rv__page *p, int i);
-/* "test examples", or "validation examples" where there is no test part. */
+/* Whether the models tell a tag of each word. */
+bool rv__page_tagged(const rv__page *p);
+/* "test examples", of taggers "test sentences"; "validation examples" where there is no test part. */
 const char *rv__page_examples(const rv__page *p);
 /* If the settings are numbers of one key ("data.length=50"), that key's name, and the numbers into x[settings]; else
  * NULL. */
@@ -117,6 +119,10 @@ void rv__page_fold_end(rv__page *p);
 void rv__page_charts_begin(rv__page *p, int charts);
 void rv__page_charts_end(rv__page *p, int charts);
 
+/* A tagged sentence (of "samples" or "disagreements"): under each word its tag and what each model told, words on which
+ * models differ on a ground; the note, unless "", above. False: words and tags are not as many; nothing is drawn. */
+bool rv__page_gloss(rv__page *p, const json_t *sample, const char *note);
+
 /* ---- sections, in the order of the page ---- */
 void rv__page_sentence(rv__page *p);
 bool rv__page_systems(rv__page *p); /* whether there is anything to say */
@@ -128,8 +134,11 @@ void rv__page_curves(rv__page *p);
 void rv__page_quality(rv__page *p);
 void rv__page_confusion(rv__page *p); /* within it */
 void rv__page_by_length(rv__page *p);
+void rv__page_by_tag(rv__page *p);
 void rv__page_time_to(rv__page *p);
 void rv__page_samples(rv__page *p);
+void rv__page_disagreements(rv__page *p);
+void rv__page_transitions(rv__page *p);
 void rv__page_attention(rv__page *p);
 void rv__page_flow(rv__page *p);
 void rv__page_cost(rv__page *p);

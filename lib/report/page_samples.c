@@ -13,6 +13,7 @@ static void line(rv__page *p, const char *class, const char *label, const char *
 }
 
 static void sample(rv__page *p, const json_t *s) {
+    if (rv__page_tagged(p) && rv__page_gloss(p, s, rv__page_string(s, "setting"))) return;
     const char *reference = rv__page_string(s, "reference"), *setting = rv__page_string(s, "setting");
     fputs("<dl class='sample'>\n", p->f);
     if (*setting) line(p, "", "setting", setting);
@@ -40,13 +41,18 @@ void rv__page_samples(rv__page *p) {
     if (!samples) return;
     const bool classes = rv__page_part(p, "confusion");
     rv_page_section(p->f, "samples", classes ? "What the models tell" : "What the models write");
+    const bool words = rv__page_tagged(p);
     fputs("<p>", p->f);
-    rv_page_text(p->f,
-                 rv__page_format(p, "The first %s with %s. \xe2\x9c\x93: %s; \xe2\x9c\x97: not.", rv__page_examples(p),
-                                 classes ? "the class that each model's first seed told"
-                                         : "the output of each model's first seed",
-                                 classes ? "right" : "equal to the reference"));
-    fputs("</p>\n<div class='samples'>\n", p->f);
+    rv_page_text(p->f, words ? rv__page_format(p,
+                                               "The first %s with the tags that each model's first seed told. A ground "
+                                               "marks words on which models differ; a wrong tag is underlined.",
+                                               rv__page_examples(p))
+                             : rv__page_format(p, "The first %s with %s. \xe2\x9c\x93: %s; \xe2\x9c\x97: not.",
+                                               rv__page_examples(p),
+                                               classes ? "the class that each model's first seed told"
+                                                       : "the output of each model's first seed",
+                                               classes ? "right" : "equal to the reference"));
+    fprintf(p->f, "</p>\n<div%s>\n", words ? "" : " class='samples'");
     size_t i;
     json_array_foreach (samples, i, s) sample(p, s);
     fputs("</div>\n", p->f);

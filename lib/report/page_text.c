@@ -63,9 +63,15 @@ const char *rv__page_setting(const rv__page *p, int i) {
     return s ? s : "";
 }
 
+bool rv__page_tagged(const rv__page *p) {
+    return rv__page_is(json_array_get(rv__page_part(p, "confusion"), 0), "of", "words");
+}
+
 const char *rv__page_examples(const rv__page *p) {
     const json_t *run = json_array_get(json_object_get(p->report, "runs"), 0);
-    return rv__page_is(run, "part", "valid") ? "validation examples" : "test examples";
+    const bool valid = rv__page_is(run, "part", "valid");
+    if (rv__page_tagged(p)) return valid ? "validation sentences" : "test sentences";
+    return valid ? "validation examples" : "test examples";
 }
 
 const char *rv__page_setting_axis(rv__page *p, double *x) {
@@ -205,14 +211,13 @@ static bool of_regressors(const rv__page *p) {
     return json_object_get(json_object_get(json_array_get(rv__page_part(p, "runs"), 0), "test"), "mse") != NULL;
 }
 
-static bool of_taggers(const rv__page *p) {
-    return json_object_get(json_object_get(json_array_get(rv__page_part(p, "runs"), 0), "test"), "known_accuracy");
-}
-
 /* A classifier answers: how often it is right comes first, and its loss is of texts, or of words. */
 static rv_metric_kind of_classes(const rv_metric_kind *known, bool of_words) {
     rv_metric_kind m = *known;
-    if (!strcmp(m.name, "accuracy")) m.headline = 2;
+    if (!strcmp(m.name, "accuracy")) {
+        m.headline = 2;
+        if (of_words) m.title = "right tags", m.axis = "right tags, %", m.by = "percentage points of right tags";
+    }
     if (strcmp(m.name, "loss")) return m;
     m.axis = of_words ? "loss, nats per word" : "loss, nats per text";
     m.by = m.unit = of_words ? "nats per word" : "nats per text";
@@ -222,7 +227,7 @@ static rv_metric_kind of_classes(const rv_metric_kind *known, bool of_words) {
 rv_metric_kind rv__page_metric_of(const rv__page *p, const char *name) {
     const rv_metric_kind *known = rv_metric_find(name);
     if (!known) return (rv_metric_kind){.name = name, .title = name, .axis = name, .by = name, .unit = "", .scale = 1};
-    if (rv__page_part(p, "confusion")) return of_classes(known, of_taggers(p));
+    if (rv__page_part(p, "confusion")) return of_classes(known, rv__page_tagged(p));
     if (strcmp(name, "loss") || !of_regressors(p)) return *known;
     rv_metric_kind squared = *known;
     squared.axis = "loss, mean squared error";
