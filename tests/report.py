@@ -9,11 +9,13 @@ test's.
                               number is found"""
 import glob, json, math, os, random, subprocess, sys, tempfile
 
+import report_tags
+
 TOLERANCE = 1e-9
-MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb"}
+MINIMISED = {"loss", "ppl", "mse", "bpc", "bpb", "malformed"}
 RANGE = {"bpb": (0, math.inf), "accuracy": (0, 1), "f1": (0, 1), "exact": (0, 1), "bleu": (0, 100), "chrf": (0, 100),
          "loss": (0, math.inf),
-         "mse": (0, math.inf), "ppl": (1, math.inf)}
+         "mse": (0, math.inf), "ppl": (1, math.inf), **report_tags.RANGE}
 
 
 # ---- from files to numbers
@@ -55,7 +57,7 @@ def chrf(examples):
 
 def f1(examples):
     """The mean over the classes that are there or told; scikit-learn's f1_score(average="macro", zero_division=0)."""
-    label, said = [e["label"] for e in examples], [e["said"] for e in examples]
+    label, said = map(list, zip(*report_tags.words(examples)))
     each = [2 * sum(a == b == c for a, b in zip(label, said)) / (label.count(c) + said.count(c))
             for c in {*label, *said}]
     return math.fsum(each) / len(each)
@@ -74,6 +76,7 @@ def metric(name, examples):
         return total("nats") / bytes_ / math.log(2) if bytes_ else math.nan
     if name == "f1": return f1(examples)
     if name == "exact": return total("exact") / len(examples)
+    if name in report_tags.RANGE: return report_tags.metric(name, examples)
     if name == "mse": return total("squared_error") / len(examples)
     return chrf(examples) if name == "chrf" else bleu(examples)
 
@@ -203,7 +206,8 @@ class Checker:
                 if s["step"] != steps: continue
                 for i, step in enumerate(steps):
                     n, here = len(runs), f"{where} at {step}"
-                    self.same(here, s["mean"][i], math.fsum(l[step] for l in logs) / n)
+                    here_of = [l[step] for l in logs]
+                    self.same(here, s["mean"][i], None if None in here_of else math.fsum(here_of) / n)
                     self.same(here + " tokens", s["tokens"][i], sum(r.at(step) for r in runs) / n)
                     if all(r.measured for r in runs):
                         flops = sum(3 * r.measured["flops_per_token"] * r.at(step) for r in runs)
@@ -309,7 +313,7 @@ class Checker:
     def check_confusion(self):
         for c in self.report.get("confusion", []):
             runs, where = self.group(c["model"], c["setting"]), f"confusion of {c['model']}"
-            told = [(e["label"], e["said"]) for r in runs for e in r.examples]
+            told = [pair for r in runs for pair in report_tags.words(r.examples)]
             self.same(where + " seeds", c["seeds"], len(runs))
             for r in runs: self.true(where + ": its classes", c["classes"] == r.measured["classes"])
             for a, row in enumerate(c["counts"]):
@@ -347,6 +351,7 @@ class Checker:
     def run(self):
         for check in (self.check_runs, self.check_curves, self.check_time_to, self.check_quality, self.check_by_length,
                       self.check_confusion, self.check_texts, self.check_tuning): check()
+        report_tags.check(self)
         return self.wrong
 
 
@@ -509,5 +514,6 @@ if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "--compare":
         self_test(sys.argv[2])
         classifiers_test(sys.argv[2])
+        report_tags.self_test(sys.argv[2], check, Checker)
     elif len(sys.argv) == 2: sys.exit(1 if check(sys.argv[1])[0] else 0)
     else: sys.exit(__doc__)
