@@ -424,6 +424,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(count_steps(r));
     if (saved) RV_TRY(rv_run_tell_changes(c, saved));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
+    if (!saved) RV_TRY(rv_take_vectors(c, r->task, r->params));
     if (!saved) RV_TRY(rv_take_parts(c, r->task, r->params));
     RV_TRY(rv_freeze(c, r->params));
     RV_TRY(rv_gemm_reserve());
