@@ -37,8 +37,10 @@ echo "== $prefix-release: tests"
 run_tests "$prefix-release" --no-suite timing
 # What measures time runs alone.
 run_tests "$prefix-release" --suite timing --num-processes 1 --logbase timing
-# The older instruction sets of this CPU must pass what depends on them.
+# The older instruction sets of this CPU must pass what depends on them; its own has just been tested.
+own=$("$prefix-release/tools/ravel" doctor --json 2>/dev/null | sed -n 's/^ *"instructions": "\(.*\)",$/\1/p')
 for isa in avx2 base; do
+    [ "$isa" != "$own" ] || continue
     RAVEL_ISA=$isa "$prefix-release/tools/ravel" doctor --json >/dev/null 2>&1 || continue
     echo "== $prefix-release: tests with RAVEL_ISA=$isa"
     RAVEL_ISA=$isa run_tests "$prefix-release" --no-rebuild --suite isa --logbase "$isa"

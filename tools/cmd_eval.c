@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "eval/confusion.h"
+#include "eval/spans.h"
 #include "io/json_file.h"
 #include "overrides.h"
 #include "tool.h"
@@ -67,6 +68,16 @@ static void end(const arguments *a, json_t *o, int digits) {
     json_decref(o);
 }
 
+static void print_spans(const arguments *a, const rv_task *task, json_t *o) {
+    const rv_span_tags *tags;
+    const rv_span_counts *of = rv_task_spans(task, &tags);
+    if (!of) return;
+    if (a->json)
+        rv__spans_json(tags, of, o);
+    else
+        rv__spans_print(tags, of);
+}
+
 static void print_classes(const arguments *a, rv_task *task, json_t *o) {
     const rv_source *source = rv_task_source(task);
     const int64_t *confusion = rv_task_confusion(task);
@@ -99,6 +110,7 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
     if (!a->json) printf("%-10s %lld\n", "tokens", (long long)r->tokens);
     json_object_set_new(o, "tokens", json_integer(r->tokens));
     print_classes(a, t->task, o);
+    print_spans(a, t->task, o);
     end(a, o, 9);
 }
 

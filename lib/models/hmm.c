@@ -7,7 +7,8 @@
 
 static rv_tensor *declare(rv_params *ps, const char *name, int ndim, int64_t a, int64_t b, int64_t c) {
     rv_tensor *t = rv_params_add(ps, (rv_init){0}, ndim, (int64_t[]){a, b, c}, "hmm.%s", name);
-    if (!ps->no_memory) rv_param_freeze(ps->p[ps->n - 1]);
+    if (!ps->no_memory) /* which rv_params_materialise reports */
+        rv_param_freeze(ps->p[ps->n - 1]);
     return rv_params_use(ps, t, RV_USE_LOOK_UP);
 }
 
@@ -55,7 +56,7 @@ rv_hmm *rv_hmm_create(rv_params *ps, const rv_hmm_config *c) {
     if (!h) return NULL;
     h->config = *c;
     if (take_memory(h)) declare_counts(h, ps);
-    if (!h->emission || ps->no_memory) {
+    if (!h->emission) {
         rv_hmm_destroy(h);
         return NULL;
     }
@@ -65,8 +66,8 @@ rv_hmm *rv_hmm_create(rv_params *ps, const rv_hmm_config *c) {
 void rv_hmm_destroy(rv_hmm *h) {
     if (!h) return;
     rv__hmm_suffixes_destroy(&h->suffixes);
-    void *const all[] = {h->tag,       h->tag_p,    h->row,       h->log_emission,
-                         h->log_start, h->log_stop, h->log_first, h->log_after};
+    void *const all[] = {h->tag,      h->tag_p,     h->row,       h->log_emission, h->log_start,
+                         h->log_stop, h->log_first, h->log_after, h->expected};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) rv_free(all[i]);
     rv_free(h);
 }

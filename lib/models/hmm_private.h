@@ -19,8 +19,8 @@ typedef struct {
 /* Room for all suffixes of the vocabulary. False: RV_ENOMEM. */
 bool rv__hmm_suffixes_create(rv_hmm_suffixes *s, const rv_hmm_config *c);
 void rv__hmm_suffixes_destroy(rv_hmm_suffixes *s);
-/* Learn from the counts of rare words, (V, K) in all. tag_p (K) is P(tag), weight how much a shorter suffix counts
- * beside the next longer one. Error: RV_ENOMEM. */
+/* Learn from the counts of rare words, (V, K) in all. tag_p (K) is P(tag); theta says how much a shorter suffix counts
+ * beside the next longer one, unless the configuration does. Error: RV_ENOMEM. */
 rv_status rv__hmm_suffixes_learn(rv_hmm_suffixes *s, const rv_hmm_config *c, const rv_real *count, const double *tag_p,
                                  double theta);
 /* P(tag | the longest known suffix of word w), (K); w < 0, words NULL, or no suffixes: of any rare word. */
@@ -45,6 +45,7 @@ struct rv_hmm {
     rv_real *log_start, *log_stop;  /* (K) */
     rv_real *log_first, *log_after; /* (K, K) the step to the second tag, which of order 1 is every step; (K, K, K) */
     double *row;                    /* (K) scratch */
+    double *expected;               /* what rv_hmm_expect gathered of orders 0 and 1, counts after counts; or NULL */
 };
 
 /* Bring what follows from the counts up to date. Error: RV_ENOMEM. */

@@ -58,7 +58,6 @@ static bool has_letters(const rv_hmm_config *c, int64_t v) {
 
 /* All nodes that rare words pass, each after the one above it. */
 static void build(rv_hmm_suffixes *s, const rv_hmm_config *c, const rv_real *count) {
-    memset(s->node, 0, (size_t)s->n * sizeof *s->node);
     s->node[0] = (rv_hmm_node){0};
     s->n = 1;
     for (int64_t v = 0; v < c->words; v++) {

@@ -240,7 +240,7 @@ static rv_tagged_format format_of(const rv_config *c, const char *path) {
 static void read_settings(const rv_config *c, rv_tagged_files *files) {
     files->field = rv_config_is(c, "data.tags", "xpos")    ? RV_TAGGED_XPOS
                    : rv_config_is(c, "data.tags", "feats") ? RV_TAGGED_FEATS
-                                                          : RV_TAGGED_UPOS;
+                                                           : RV_TAGGED_UPOS;
     if (rv_config_has(c, "data.word_column")) files->word_column = (int)rv_config_int(c, "data.word_column");
     if (rv_config_has(c, "data.tag_column")) files->tag_column = (int)rv_config_int(c, "data.tag_column");
     if (!files->valid && rv_config_has(c, "data.train_fraction"))

@@ -22,7 +22,7 @@ void rv__tag_scores_take(rv__tag_scores *s, const rv_batch *b, const int32_t *be
         for (int64_t t = 0; t < b->lengths[i]; t++) s->told[s->of->at[b->index[i]] + t] = best[i * b->T + t];
 }
 
-rv_tag_sums rv__tag_scores_of(const rv__tag_scores *s, int64_t sentence) {
+rv_tag_sums rv__tag_scores_of(const rv__tag_scores *s, int64_t sentence, rv_span_counts *by_type) {
     const int64_t begin = s->of->at[sentence], n = s->of->at[sentence + 1] - begin;
     const int32_t *gold = s->of->tag + begin, *told = s->told + begin;
     rv_tag_sums sums = {0};
@@ -34,7 +34,7 @@ rv_tag_sums rv__tag_scores_of(const rv__tag_scores *s, int64_t sentence) {
         sums.unknown_right += !known && told[t] == gold[t];
     }
     if (s->of->spans->scheme == RV_SPANS_NONE) return sums;
-    rv_spans_count(s->of->spans, gold, told, n, s->room, &sums.spans, NULL);
+    rv_spans_count(s->of->spans, gold, told, n, s->room, &sums.spans, by_type);
     sums.malformed = rv_spans_malformed(s->of->spans, told, n);
     return sums;
 }

@@ -15,7 +15,7 @@ rv_status rv__tag_scores_begin(const rv_tags *of, rv__tag_scores *out);
 void rv__tag_scores_end(rv__tag_scores *s);
 /* A batch's tags, best (B, T). */
 void rv__tag_scores_take(rv__tag_scores *s, const rv_batch *b, const int32_t *best);
-/* Of one sentence. */
-rv_tag_sums rv__tag_scores_of(const rv__tag_scores *s, int64_t sentence);
+/* Of one sentence; by_type, unless NULL, gets what it has of spans added. */
+rv_tag_sums rv__tag_scores_of(const rv__tag_scores *s, int64_t sentence, rv_span_counts *by_type);
 
 #endif

@@ -121,6 +121,7 @@ void rv_task_destroy(rv_task *t) {
     }
     rv_text_free(&t->classes);
     rv_free(t->confusion);
+    rv_free(t->span_counts);
     rv_free(t);
 }
 

@@ -98,6 +98,9 @@ enum { RV_CONFUSION_MOST = 1000 };
  * told; C = rv_source.n_classes. It holds until the next one. NULL before it, and of a task without classes or with
  * more than RV_CONFUSION_MOST. */
 RV_API const int64_t *rv_task_confusion(const rv_task *t);
+/** Of tags that mark spans, what the last rv_task_evaluate counted of each type, spans->n_types of them; *spans says
+ *  which. It holds until the next one. NULL before it, and of others. */
+RV_API const rv_span_counts *rv_task_spans(const rv_task *t, const rv_span_tags **spans);
 /** Each example of a part (of a text: spans of it), in the data's order; translated as decode.* says. Errors: the
  * sink's, and as rv_task_evaluate. */
 RV_API rv_status rv_task_examples(rv_tape *tape, rv_task *t, rv_subset subset, rv_example_sink sink, void *ctx);

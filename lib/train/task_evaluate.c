@@ -171,12 +171,22 @@ static rv_status add_classes(rv_task *t, const scores *s, rv_metrics_result *out
     return status;
 }
 
+static rv_status begin_spans(rv_task *t, const rv_span_tags *spans) {
+    const size_t n = (size_t)spans->n_types;
+    t->spans = spans;
+    if (!t->span_counts && !(t->span_counts = rv_alloc(n * sizeof *t->span_counts))) return RV_ENOMEM;
+    memset(t->span_counts, 0, n * sizeof *t->span_counts);
+    return RV_OK;
+}
+
 /* Of tags: by whether the training part has the word, and as spans. */
-static void add_tags(const rv_task *t, const scores *s, rv_metrics_result *out) {
+static rv_status add_tags(rv_task *t, const scores *s, rv_metrics_result *out) {
     rv_tag_sums all = {0};
-    if (!s->tags.of) return;
+    if (!s->tags.of) return RV_OK;
+    const bool spans = s->tags.of->spans->scheme != RV_SPANS_NONE;
+    if (spans) RV_TRY(begin_spans(t, s->tags.of->spans));
     for (int64_t i = 0; i < s->tags.of->n; i++) {
-        const rv_tag_sums one = rv__tag_scores_of(&s->tags, i);
+        const rv_tag_sums one = rv__tag_scores_of(&s->tags, i, t->span_counts);
         all.known += one.known, all.known_right += one.known_right;
         all.unknown += one.unknown, all.unknown_right += one.unknown_right;
         all.spans.gold += one.spans.gold, all.spans.told += one.spans.told, all.spans.right += one.spans.right;
@@ -184,9 +194,15 @@ static void add_tags(const rv_task *t, const scores *s, rv_metrics_result *out) 
     }
     add(t, out, "known_accuracy", (double)all.known_right / (double)all.known);
     add(t, out, "unknown_accuracy", (double)all.unknown_right / (double)all.unknown);
-    if (s->tags.of->spans->scheme == RV_SPANS_NONE) return;
+    if (!spans) return RV_OK;
     add(t, out, "span_f1", rv_spans_f1(&all.spans));
     add(t, out, "malformed", all.spans.told ? (double)all.malformed / (double)all.spans.told : 0);
+    return RV_OK;
+}
+
+const rv_span_counts *rv_task_spans(const rv_task *t, const rv_span_tags **spans) {
+    *spans = t->spans;
+    return t->span_counts;
 }
 
 const int64_t *rv_task_confusion(const rv_task *t) { return t->confusion; }
@@ -235,7 +251,7 @@ rv_status rv_task_evaluate(rv_tape *tape, rv_task *t, rv_subset subset, bool fin
         else
             add_predictions(t, subset, &total, out);
         status = add_classes(t, &s, out);
-        add_tags(t, &s, out);
+        if (status == RV_OK) status = add_tags(t, &s, out);
     }
     scores_free(&s);
     if (status == RV_OK) status = add_translations(tape, t, subset, final, out);
@@ -263,7 +279,7 @@ static rv_status describe_tags(const rv_source *source, const rv__tag_scores *ta
     const int64_t begin = tags->of->at[i], n = tags->of->at[i + 1] - begin;
     e->tagged = true;
     e->spans = tags->of->spans->scheme != RV_SPANS_NONE;
-    e->tags = rv__tag_scores_of(tags, i);
+    e->tags = rv__tag_scores_of(tags, i, NULL);
     e->tag = tags->of->tag + begin;
     e->told = tags->told + begin;
     e->reference = text[0] = tags_text(source, tags->of->tag + begin, n);

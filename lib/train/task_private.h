@@ -14,8 +14,10 @@ struct rv_task {
     /* As checkpoints keep them: of `in` and `out`, joint or alone the first; of letters; names of classes, a line each.
      */
     rv_text vocab[3], merges[3], classes;
-    int64_t *confusion; /* of the last rv_task_evaluate, or NULL */
-    rv_batch batch;     /* the fetched one */
+    int64_t *confusion; /* of the last rv_task_evaluate, or NULL; so are these: */
+    rv_span_counts *span_counts;
+    const rv_span_tags *spans;
+    rv_batch batch; /* the fetched one */
     rv_cursor committed;
     double smoothing;
     /* Carried state of truncated back-propagation, NULL otherwise. `kept` is what it was at the last commit. */

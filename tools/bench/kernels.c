@@ -251,10 +251,26 @@ static rv_tensor *op_recurrent(rv_tape *t, const operation *o) {
     return rv_recurrent(t, (rv_cell)o->detail, x, w, u, b, c, NULL, NULL, NULL, false).y;
 }
 
+static rv_tensor *op_crf(rv_tape *t, const operation *o) {
+    static int32_t tags[64 * 64], lengths[64];
+    const int64_t T = o->rows, B = o->batch, K = o->width;
+    for (int64_t i = 0; i < B * T; i++) tags[i] = (int32_t)(i * i % K);
+    for (int64_t b = 0; b < B; b++) lengths[b] = (int32_t)T;
+    return rv_crf(t, &(rv_crf_spec){.emissions = rv_sample_leaf(t, -2, 2, 3, (const int64_t[]){B, T, K}),
+                                    .transition = rv_sample_leaf(t, -1, 1, 2, (const int64_t[]){K, K}),
+                                    .start = rv_sample_leaf(t, -1, 1, 1, &K),
+                                    .stop = rv_sample_leaf(t, -1, 1, 1, &K),
+                                    .tags = tags,
+                                    .lengths = lengths});
+}
+
 /* A product of a layer does 4 H flops forward per element of H, gate and matrix; twice that backward. Attention does 4
  * T per element, and half of it where it is causal. */
 #define LAYER(gates, H)                                                                                                \
     {4. * (gates) * (H), 8. * (gates) * (H)}, { 4. * (2 + (gates)), 4. * (4 + 2 * (gates)) }
+/* Forward reads the chain from both ends and counts steps; backward hands the gradients on. */
+#define CRF(K)                                                                                                         \
+    {6. * (K), 0}, { 8, 8 }
 #define ATTENTION(T)                                                                                                   \
     {2. * (T), 4. * (T)}, { 16, 32 }
 static const operation operations[] = {
@@ -265,6 +281,8 @@ static const operation operations[] = {
     {"causal attention", op_attention, 256, 384, 8, 6, ATTENTION(256)},
     {"causal attention", op_attention, 24, 256, 64, 4, ATTENTION(24)},
     {"causal attention", op_attention, 64, 768, 4, 12, ATTENTION(64)},
+    {"CRF loss", op_crf, 32, 17, 32, 0, CRF(17)},
+    {"CRF loss", op_crf, 32, 50, 32, 0, CRF(50)},
     {"softmax", op_softmax, 2048, 1024, 1, 0, {0, 0}, {8, 12}},
     {"layer norm", op_layer_norm, 2048, 384, 1, 0, {0, 0}, {8, 12}},
     {"exp", op_exp, 2048, 1024, 1, 0, {0, 0}, {8, 12}},
