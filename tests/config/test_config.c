@@ -244,10 +244,11 @@ Test(config, one_mistake_each) {
                                           "train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
         {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or "
                                           "plateau, got 'cosin'; did you mean 'cosine'?"},
-        {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation, "
-                         "regression or classification"},
+        {"task=latent", "task 'latent' is not available in this version; available: language_model, translation, "
+                        "regression, classification or tagging"},
         {"model.encoder={type: rnn}",
-         "model.encoder does not apply here; it is allowed only with task translation, regression or classification"},
+         "model.encoder does not apply here; it is allowed only with task translation, regression, classification or "
+         "tagging and without model.hmm"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
                        "init, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
         {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "
@@ -484,16 +485,16 @@ Test(config, regression_relations) {
         {"data.min_length=31", "data.min_length 31 is above data.max_length 30"},
         {"data.generator=addition", "data.generator: expected adding, got 'addition'"},
         {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model, "
-                                  "translation or classification"},
-        {"tokenizer={type: char}",
-         "tokenizer does not apply here; it is allowed only with task language_model, translation or classification"},
+                                  "translation, classification or tagging"},
+        {"tokenizer={type: char}", "tokenizer does not apply here; it is allowed only with task language_model, "
+                                   "translation, classification or tagging"},
         {"model.decoder={type: rnn}",
          "model.decoder does not apply here; it is allowed only with task language_model or translation"},
         {"model.pooling=max", "model.pooling: expected last, mean or attention, got 'max'; did you mean 'mean'?"},
         {"model.pooling_size=4",
          "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
         {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task "
-                                      "language_model, translation or classification"},
+                                      "language_model, translation or classification, or with model.crf false"},
         {"metrics=[ppl]", "metrics: expected a list of loss or mse, got 'ppl'"},
         {"model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 9}",
          "model.position sinusoidal needs an even model.encoder.hidden_size, which is 9"},
