@@ -4,6 +4,9 @@
 #include "kernels/rows_inline.h"
 
 #define LOW RV__CHAIN_LOW
+/* Logarithms of weights that make any state too small: such weights are 0, and no exponential is taken that is no
+ * normal number, which costs many times as much. Padding is full of them. */
+#define TINY (rv_real)(sizeof(rv_real) == 8 ? -700 : -80)
 /* Between these the largest value of a position may stay as it is. */
 #define NEAR_LOW (rv_real)0x1p-16
 #define NEAR_HIGH (rv_real)0x1p16
@@ -254,7 +257,7 @@ double RV_KERNEL_FN(chain_weigh)(int64_t n, int64_t K, int64_t width, const rv_r
         for (int64_t k = 0; k < width; k += RV_LANES) {
             const vec l = vec_load(log_w + k) - m;
             vec_store(log_w + k, l);
-            vec_store(w + k, vec_exp(l));
+            vec_store(w + k, (vec)((vec_i)vec_exp(vec_max(l, vec_set(TINY))) & (l > TINY)));
         }
         taken += (double)m;
     }
