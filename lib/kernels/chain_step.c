@@ -309,21 +309,41 @@ typedef int64_t dvec_i __attribute__((vector_size(RV_VBYTES)));
 typedef double dvec_u __attribute__((vector_size(RV_VBYTES), aligned(sizeof(double)), may_alias));
 
 static inline dvec select_double(dvec_i mask, dvec a, dvec b) {
+#if RV_VBYTES == 32
+    return (dvec)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)mask);
+#else
     return (dvec)((mask & (dvec_i)a) | (~mask & (dvec_i)b));
+#endif
+}
+
+/* nv vectors side by side: each waits long for its own comparison. */
+static inline __attribute__((always_inline)) void best_block(const rv__chain_best *s, int64_t f, int64_t k,
+                                                             const int nv) {
+    const double *from = s->from + f, *table = s->table + f * s->fan_step + k;
+    dvec best[4], arg[4];
+    RV_UNROLL(4)
+    for (int v = 0; v < nv; v++) best[v] = (dvec){0} - (double)INFINITY, arg[v] = (dvec){0};
+    for (int64_t i = 0; i < s->n; i++, from += s->from_step, table += s->row_step) {
+        const dvec before = (dvec){0} + *from, label = (dvec){0} + (double)i;
+        RV_UNROLL(4)
+        for (int v = 0; v < nv; v++) {
+            const dvec x = *(const dvec_u *)(table + v * PAIRS) + before;
+            const dvec_i more = x > best[v]; /* of equals the first stays; NaN is none */
+            best[v] = select_double(more, x, best[v]);
+            arg[v] = select_double(more, label, arg[v]);
+        }
+    }
+    RV_UNROLL(4)
+    for (int v = 0; v < nv; v++) {
+        *(dvec_u *)(s->best + f * s->width + k + v * PAIRS) = best[v];
+        *(dvec_u *)(s->arg + f * s->width + k + v * PAIRS) = arg[v];
+    }
 }
 
 void RV_KERNEL_FN(chain_best_step)(const rv__chain_best *s) {
-    for (int64_t f = 0; f < s->fans; f++)
-        for (int64_t k = 0; k < s->width; k += PAIRS) {
-            const double *from = s->from + f, *table = s->table + f * s->fan_step + k;
-            dvec best = (dvec){0} - INFINITY, arg = {0};
-            for (int64_t i = 0; i < s->n; i++) {
-                const dvec v = *(const dvec_u *)(table + i * s->row_step) + from[i * s->from_step];
-                const dvec_i more = v > best; /* of equals the first stays; NaN is none */
-                best = select_double(more, v, best);
-                arg = select_double(more, (dvec){0} + (double)i, arg);
-            }
-            *(dvec_u *)(s->best + f * s->width + k) = best;
-            *(dvec_u *)(s->arg + f * s->width + k) = arg;
-        }
+    for (int64_t f = 0; f < s->fans; f++) {
+        int64_t k = 0;
+        for (; k + 4 * PAIRS <= s->width; k += 4 * PAIRS) best_block(s, f, k, 4);
+        for (; k < s->width; k += PAIRS) best_block(s, f, k, 1);
+    }
 }
