@@ -353,6 +353,22 @@ class Tagging(Command):
         os.makedirs(name, exist_ok=True)
         return files
 
+    def test_metrics_that_cannot_be_measured(self):
+        """A warning before training, a refusal where one of them decides, and no value."""
+        quick = ("max_steps: 60", "max_steps: 2"), ("validate_every: 30", "validate_every: 1"), ("name: refused", "name: unmeasured")
+        args = self.train_with("unmeasured", *quick, ("valid: valid.conllu", "valid: train.conllu"), of="softmax")
+        r = ravel(*args)
+        self.check(r, 0, "warning: unknown_accuracy is not measured: the validation part has only words of the training part",
+                   r"warning: span_f1 is not measured: the validation part has tags that mark no spans")
+        self.assertNotIn("nan", r.stderr)
+        e = self.parsed("eval", "runs/unmeasured", "--json")
+        self.assertEqual((e["unknown_accuracy"], e["span_f1"], e["malformed"]), (None, None, None))
+        self.assertIsNotNone(e["known_accuracy"])
+        self.assertNotIn("nan", ravel("eval", "runs/unmeasured").stdout)
+        for metric in "unknown_accuracy", "span_f1":
+            self.refused(3, f"train.early_stopping.metric {metric}: the validation part has .*; watch another, such as the accuracy",
+                         *args, f"train.early_stopping={{metric: {metric}, patience: 3}}", "checkpoint.dir=runs/stopped-" + metric)
+
     def test_tags_that_break_their_scheme(self):
         """A CRF with constraints has no loss of them."""
         broken = columns(self.train) + "a\tO\nb\tI-PER\n\n"

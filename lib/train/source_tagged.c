@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "data/dataset.h"
 #include "data/tagged.h"
 #include "train/source_rows.h"
@@ -233,6 +234,32 @@ static rv_status make_follows(tagged *t) {
     return RV_OK;
 }
 
+/* ---- metrics */
+
+/* What keeps a metric of tags from being measured on a part, or NULL. */
+static const char *hindrance(const rv_tags *t, const char *metric) {
+    int64_t known = 0;
+    for (int64_t k = 0; k < t->words; k++) known += t->known[k];
+    if (!strcmp(metric, "known_accuracy")) return known ? NULL : "has no word of the training part";
+    if (!strcmp(metric, "unknown_accuracy")) return known < t->words ? NULL : "has only words of the training part";
+    return t->spans->scheme != RV_SPANS_NONE ? NULL : "has tags that mark no spans (B-X, I-X, O; BIOES)";
+}
+
+static rv_status check(rv__rows *r, rv_subset subset, bool watched) {
+    static const char *const metrics[] = {"known_accuracy", "unknown_accuracy", "span_f1", "malformed"};
+    const rv_config *c = r->base.config;
+    for (int i = 0; i < 4; i++) {
+        const char *why = hindrance(&((tagged *)r)->tags[subset], metrics[i]);
+        if (!why || !rv_task_measures(c, metrics[i])) continue;
+        if (watched && rv__watches(c, metrics[i]))
+            return rv_error(RV_EDATA,
+                            "train.early_stopping.metric %s: the %s part %s; watch another, such as the accuracy",
+                            metrics[i], rv__part_name(subset), why);
+        rv_warn("%s is not measured: the %s part %s", metrics[i], rv__part_name(subset), why);
+    }
+    return RV_OK;
+}
+
 /* ---- the vocabulary as letters */
 
 /* The word of an id, as letters and shape; specials have none. */
@@ -399,6 +426,7 @@ static rv_status begin(tagged *t, bool with_data) {
     t->rows.spec.marks = rv_source_marks_of(d->tokenizer);
     t->rows.spec.marks.src_eos = -1;
     t->rows.extend = extend;
+    t->rows.check = check;
     RV_TRY(check_words(t));
     RV_TRY(make_follows(t));
     if (rv_model_config_counts(base->config)) RV_TRY(spell_vocabulary(t));

@@ -4,10 +4,11 @@
   make.py RAVEL COMPILER [FOLDER]    e.g. make.py build/tools/ravel gcc-12.2.0-x86_64 runs-2
 
 For each NAME.yaml of the folder (default: runs-1, beside this file) without a NAME.h5.gz, train it and keep the
-checkpoint six steps before the end, or that of the only step. What is there stays as it is: a file made anew says nothing of the ravel that made
-the old one, so a newer version's files come as new names, or in a folder of their own. For each checkpoint, NAME.json
-records what its last six steps, its evaluation and its text come to under each instruction set of this machine that
-the record lacks. On a machine with more of them, add those with a binary of the commit that added the checkpoint."""
+checkpoint six steps before the end, or that of the only step. What is there stays as it is: a file made anew says
+nothing of the ravel that made the old one, so a newer version's files come as new names, or in a folder of their own.
+For each checkpoint, NAME.json records what its last six steps, its evaluation and its text come to under each
+instruction set of this machine that the record lacks. On a machine with more of them, add those with a binary of the
+commit that added the checkpoint."""
 import concurrent.futures, gzip, json, os, re, shutil, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
