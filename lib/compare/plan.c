@@ -520,9 +520,10 @@ static rv_status add_training(planner *p) {
             RV_TRY(rv__spend(p->config, "compare.budget", m->entry, keys, rv_config_int_at(c, "compare.seeds", 0),
                              s ? NULL : m->vocabulary, &m->train));
             if (!s)
-                json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:b}", "model", m->label, "steps",
-                                                      (json_int_t)m->train.steps, "tokens", (json_int_t)m->train.tokens,
-                                                      "counts", (int)m->counts));
+                json_array_append_new(rows,
+                                      json_pack("{s:s, s:I, s:I}", "model", m->label, "steps",
+                                                (json_int_t)m->train.steps, "tokens", (json_int_t)m->train.tokens));
+            if (!s && m->counts) json_object_set_new(json_array_get(rows, (size_t)i), "counts", json_true());
         }
         if (!s) json_object_set_new(total, "equal", json_boolean(equal_tokens(p, false)));
         for (int i = 0; i < p->n; i++)
