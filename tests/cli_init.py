@@ -230,6 +230,21 @@ class Init(InAFolder):
         self.assertIn("tokenizer.from runs/a is not in the working directory; taken: sub/runs/a", said)
         self.assertIn("init.from runs/a is not in the working directory; taken: sub/runs/a", said)
 
+    def test_vectors_of_words(self):
+        a = self.classifier("a", ["bad", "fine"])
+        os.mkdir("sub")
+        self.write("sub/vectors", "bad 1 2 3 4\nFine 1 1 1 1\nother 1 2 3 4\ntwo words 1 2 3 4\n")
+        self.write("sub/a.yaml", "include: ../a.yaml\ntokenizer: {type: word}\nmodel: {init: {vectors: vectors}}\n")
+        said = self.train("sub/a.yaml", "--dry-run")
+        self.assertIn("model.init.vectors vectors is not in the working directory; taken: sub/vectors", said)
+        self.assertRegex(said, r"(?m)^model.init.vectors: sub/vectors has 1 of the vocabulary's \d+ words \(1 as they "
+                               r"are, 0 in lower case\); 1 of its 4 lines were skipped$")
+        self.train("sub/a.yaml")
+        os.remove("sub/vectors")
+        self.assertNotIn("vectors", self.train("sub/a.yaml", "train.max_steps=4", says=["resuming from"]))
+        self.train("sub/a.yaml", "name=b", code=3, says=[
+            r"sub/a.yaml:3:25: model.init.vectors \(model.embedding_dim is 4\): vectors: cannot open"])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=0)

@@ -19,11 +19,15 @@ static void part_name(const char *name, char *part, size_t size) {
              layer ? layer + 1 : "");
 }
 
-static void print(const rv_params *ps, rv_task *task) {
+static void print(const rv_config *config, const rv_params *ps, rv_task *task) {
+    char words[RV_MODEL_WORDS];
+    rv_model_words(config, words);
+    printf("%s\n\n", words);
     double flops, in_weights = 0;
     int64_t positions;
     rv_task_cost(task, ps, &flops, &positions);
     flops /= (double)positions;
+    const bool counts = rv_model_counts(rv_task_model(task)); /* by which no weight is learned, or frozen */
     printf("%-44s %-20s %12s %16s\n", "part", "largest shape", "parameters", "FLOPs/token");
     for (int i = 0; i < ps->n;) {
         char part[256], next[256], shape[RV_SHAPE_TEXT] = "";
@@ -35,7 +39,7 @@ static void print(const rv_params *ps, rv_task *task) {
             part_name(ps->p[i]->name, next, sizeof next);
             if (strcmp(part, next)) break;
             count += rv_numel(t);
-            if (ps->p[i]->frozen) frozen += rv_numel(t);
+            if (ps->p[i]->frozen && !counts) frozen += rv_numel(t);
             part_flops += rv_task_weight_flops(task, ps->p[i]);
             if (rv_numel(t) > largest) rv_shape_text(t, shape, sizeof shape);
             if (rv_numel(t) > largest) largest = rv_numel(t);
@@ -49,6 +53,10 @@ static void print(const rv_params *ps, rv_task *task) {
     if (flops > in_weights)
         printf("%-44s %-20s %12s %16.0f\n", "attention: q k^T and weights v", "", "", flops - in_weights);
     printf("%-44s %-20s %12lld %16.0f\n", "total", "", (long long)rv_params_count(ps), flops);
+    if (counts) {
+        printf("\nIts parameters are counted, in one step that reads all of the training part.\n");
+        return;
+    }
     const int64_t frozen = rv_params_frozen(ps);
     if (frozen) printf("%-44s %-20s %12lld\n", "frozen", "", (long long)frozen);
     printf("\nFLOPs are of the forward pass, two per multiply-add; training takes %sthree times as many: %.4g per step "
@@ -73,7 +81,7 @@ int rv_cmd_summary(int argc, char **argv) {
         rv_trained t;
         status = rv_trained_open(a.path, a.n, a.text, false, &t);
         if (status == RV_OK) status = rv_freeze(t.config, t.params);
-        if (status == RV_OK) print(t.params, t.task);
+        if (status == RV_OK) print(t.config, t.params, t.task);
         rv_trained_close(&t);
         return rv__tool_finish(status);
     }
@@ -83,7 +91,7 @@ int rv_cmd_summary(int argc, char **argv) {
     status = params ? rv_experiment_load(a.path, a.n, a.text, &config) : RV_ENOMEM;
     if (status == RV_OK) status = rv_task_create(config, NULL, true, params, &task);
     if (status == RV_OK) status = rv_freeze(config, params);
-    if (status == RV_OK) print(params, task);
+    if (status == RV_OK) print(config, params, task);
     rv_task_destroy(task);
     rv_params_destroy(params);
     rv_config_destroy(config);

@@ -198,13 +198,18 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
                     rv_config_where(c->config, key), key);
 }
 
-static rv_status check_flow(const rv_comparison *c, const rv_config *model) {
-    static const char key[] = "compare.gradient_flow.length";
-    const char *task = rv_config_text(model, "task");
-    if (!rv_config_has(c->config, key) || !rv_config_int(c->config, key) || rv_task_find(task)->source->split)
-        return RV_OK;
+/* A loss at each position meets every state at once: there is no distance that a gradient flows. */
+static rv_status check_flow(const rv_comparison *c, const rv_config *model, const char *label) {
+    static const char key[] = "compare.gradient_flow", length[] = "compare.gradient_flow.length";
+    const rv_task_kind *task = rv_task_find(rv_config_text(model, "task"));
+    if (rv_config_has(c->config, key) && task->head->reads != RV_READS_DECODER && task->head->reads != RV_READS_POOLED)
+        return rv_error(RV_EUSAGE,
+                        "%s: %s: model '%s' is told its loss at each position, so that no distance is measured; leave "
+                        "it out",
+                        rv_config_where(c->config, key), key, label);
+    if (!rv_config_has(c->config, length) || !rv_config_int(c->config, length) || task->source->split) return RV_OK;
     return rv_error(RV_EUSAGE, "%s: %s is for language models, and these are of task %s; leave it out",
-                    rv_config_where(c->config, key), key, task);
+                    rv_config_where(c->config, length), length, task->name);
 }
 
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
@@ -218,7 +223,8 @@ static rv_status check_threshold(const rv_comparison *c, const rv_config *model,
         rv_config_where(c->config, key), key, label, metric);
 }
 
-/* A model with every value that trials choose among, in every setting that it is then trained in. */
+/* A model with every value that trials choose among, in every setting that it is then trained in. One that counts has
+ * no trials. */
 static rv_status check_trials(const rv_comparison *c, const json_t *model) {
     json_t *setting, *trial;
     size_t s, t;
@@ -228,8 +234,13 @@ static rv_status check_trials(const rv_comparison *c, const json_t *model) {
             const char *with = json_string_value(json_object_get(trial, "setting"));
             const char *name = json_string_value(json_object_get(setting, "setting"));
             if (!*with) continue;
-            const rv_status status =
-                rv__model_config(model, json_object_get(setting, "set"), json_object_get(trial, "set"), &config);
+            rv_status status = rv__model_config(model, json_object_get(setting, "set"), NULL, &config);
+            const bool counts = status == RV_OK && rv_model_config_counts(config);
+            if (status == RV_OK) rv_config_destroy(config);
+            if (counts) continue;
+            if (status == RV_OK)
+                status =
+                    rv__model_config(model, json_object_get(setting, "set"), json_object_get(trial, "set"), &config);
             if (status != RV_OK)
                 return rv_error_context(status, "%s: model '%s'%s%s cannot be tried with %s:\n",
                                         rv_config_where(c->config, "compare.tune.settings"),
@@ -268,7 +279,7 @@ static rv_status ask(rv_comparison *c) {
             text = s ? NULL : rv_config_merged(config);
             status = check_threshold(c, config, label);
             if (status == RV_OK) status = check_bins(c, config);
-            if (status == RV_OK) status = check_flow(c, config);
+            if (status == RV_OK) status = check_flow(c, config, label);
             rv_config_destroy(config);
             if (status != RV_OK) {
                 free(text);

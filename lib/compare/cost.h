@@ -24,18 +24,19 @@ typedef struct {
 RV_API int64_t rv_cost_batch(const rv_cost_spec *spec, int64_t length);
 
 /** One length on the threads that rv_set_threads has set, in this process: the rows of "cells" in cost/MODEL.rN.json
- * that belong to it, appended to `cells`. The model has random weights and tgt_vocab tokens (src_vocab in the source of
- * a translation); its input is random. Forward and backward are those of a training step (encoder-decoder: source and
- * target of this length), so dropout drops; forward records, and above 1024 classes it also makes the gradients of the
- * head (rv_linear_cross_entropy): their sum is what to compare. Decode makes `length` tokens greedily for every
- * sequence without stopping at <eos>, a translation after encoding its source; a regressor makes no tokens, and a model
- * whose mask lets it see the future no steps: they have no such row. A learned table of positions is made long enough.
+ * that belong to it, appended to `cells`. The model has random weights and tgt_vocab tokens, or tags (src_vocab in the
+ * source of a translation, and of what reads no other); its input is random, words another one at each position.
+ * Forward and backward are those of a training step (encoder-decoder: source and target of this length), so dropout
+ * drops; forward records, and above 1024 classes it also makes the gradients of the head (rv_linear_cross_entropy):
+ * their sum is what to compare. Decode makes `length` tokens greedily for every sequence without stopping at <eos>, a
+ * translation after encoding its source; a regressor makes no tokens, and a model whose mask lets it see the future no
+ * steps: they have no such row. A learned table of positions is made long enough.
  *
  *  "flops": from shapes, backward as twice forward, attention over the positions that a mask leaves. "flops_counted":
  * by the kernels (kernels/flops.h), whose backward of attention makes the scores again. "step_bytes": forward what the
  * tape holds before backward; backward with the gradients; decode with the state that is carried (for a transformer its
  * cache). "peak_bytes": the most that the process has had so far, decode before forward before backward; so measure
- * each length in a process of its own (rv_cost_run). Errors: RV_EUSAGE for a task without cost, RV_ENOMEM. */
+ * each length in a process of its own (rv_cost_run). Errors: RV_EUSAGE for a model that counts, RV_ENOMEM. */
 RV_API rv_status rv_cost_measure(const rv_config *config, int64_t src_vocab, int64_t tgt_vocab,
                                  const rv_cost_spec *spec, int64_t length, json_t *cells);
 /** Parameters of the model that is measured, its table of positions as long as the configuration has it. */

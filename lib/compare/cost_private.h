@@ -18,6 +18,8 @@ typedef struct {
         *last;        /* (B, L) source, in, out, and (B) labels, those that the model reads; (B) what decoding is at */
     int32_t *lengths; /* (B) of L */
     rv_real *numbers, *told; /* (B, L, F) and (B, O) */
+    rv_words words;          /* what a model reads that reads letters; its arrays are one, spelt */
+    int32_t *spelt;
     rv_decoder_state *state; /* of a model that writes */
 } rv__subject;
 

@@ -3,6 +3,7 @@
 #include "compare/cost_private.h"
 #include "kernels/top_k.h"
 #include "train/freeze.h"
+#include "data/tagged.h"
 #include "train/task.h"
 
 #include <string.h>
@@ -21,17 +22,50 @@ static rv_real *random_numbers(rv_rng *rng, int64_t n) {
     return x;
 }
 
+enum { LETTERS = 100 }; /* different ones: how many, hardly matters */
+
 /* A table of positions is as long as the configuration has it, or long enough. */
 static rv_status make_model(rv__subject *s, const rv_config *c, int64_t src_vocab, int64_t tgt_vocab) {
     const rv_task_kind *task = rv_task_find(rv_config_text(c, "task"));
+    if (rv_model_config_counts(c))
+        return rv_error(RV_EUSAGE, "a model that counts has no forward and backward pass to be measured; leave it out");
     rv_model_sizes sizes = task->source->sizes(c);
     if (!sizes.numbers) sizes.source_vocab = src_vocab; /* numbers have no vocabulary, whatever is told */
     sizes.target_vocab = tgt_vocab;
+    if (task->head->reads == RV_READS_ENCODER) sizes.outputs = tgt_vocab;
     if (!sizes.outputs) sizes.outputs = 2; /* classes: how many, hardly matters */
+    sizes.letters = LETTERS;
+    sizes.shapes = RV_SHAPES;
     if (sizes.positions < s->L) sizes.positions = s->L;
     const rv_model_config mc = rv_model_config_read(c, task->head, &sizes);
     s->model = rv_model_create(s->params, &mc);
     return s->model ? RV_OK : RV_ENOMEM;
+}
+
+/* Words of RV_LETTERS_PER_WORD random letters, another one at each position. */
+static bool spell(rv__subject *s, rv_rng *rng) {
+    const int64_t n = s->B * s->L, letters = n * RV_LETTERS_PER_WORD;
+    if (!(s->spelt = random_ids(rng, letters + 3 * n, LETTERS))) return false;
+    int32_t *length = s->spelt + letters, *shape = length + n, *which = shape + n;
+    for (int64_t i = 0; i < n; i++) {
+        length[i] = RV_LETTERS_PER_WORD;
+        shape[i] %= RV_SHAPES;
+        which[i] = (int32_t)i;
+    }
+    s->words = (rv_words){
+        .n = n, .L = RV_LETTERS_PER_WORD, .letters = s->spelt, .lengths = length, .shape = shape, .which = which};
+    s->batch.source.words = &s->words;
+    return true;
+}
+
+/* Tags of the source's positions. */
+static bool tag(rv__subject *s, rv_rng *rng) {
+    const int64_t n = s->B * s->L;
+    s->batch.out = s->ids[2] = random_ids(rng, n, rv_model_get_config(s->model)->head.output_size);
+    s->batch.T = s->L;
+    s->batch.lengths = s->lengths;
+    s->batch.targets = n;
+    return s->ids[2] && spell(s, rng);
 }
 
 /* What the model reads, random. */
@@ -56,6 +90,7 @@ static bool fill_batch(rv__subject *s) {
         b->source.numbers = s->numbers = random_numbers(&rng, n * F);
     b->label = s->ids[3] = random_ids(&rng, s->B, c->head.output_size);
     b->number = s->told = random_numbers(&rng, s->B * c->head.output_size);
+    if (c->head.kind->reads == RV_READS_ENCODER && !tag(s, &rng)) return false;
     return (s->ids[0] || s->numbers) && s->ids[3] && s->told;
 }
 
@@ -86,7 +121,8 @@ void rv__subject_close(rv__subject *s) {
     rv_model_destroy(s->model);
     rv_tape_destroy(s->tape);
     rv_params_destroy(s->params);
-    void *const all[] = {s->ids[0], s->ids[1], s->ids[2], s->ids[3], s->lengths, s->last, s->numbers, s->told};
+    void *const all[] = {s->ids[0], s->ids[1],  s->ids[2], s->ids[3], s->lengths,
+                         s->last,   s->numbers, s->told,   s->spelt};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) rv_free(all[i]);
     *s = (rv__subject){0};
 }

@@ -181,14 +181,17 @@ static rv_status document(const flow *f, const char *loss, int64_t length, json_
 }
 
 rv_status rv_gradient_flow(rv_tape *tape, rv_task *task, int64_t length, json_t **out) {
-    flow *f = rv_alloc(sizeof *f);
+    const rv_model_config *c = rv_model_get_config(rv_task_model(task));
     *out = NULL;
+    if (!c->decoder.kind && c->head.kind->reads != RV_READS_POOLED)
+        return rv_error(RV_EUSAGE, "the model is told its loss at each position, so that there is no distance over "
+                                   "which its gradient flows; take one that tells something of a whole sequence");
+    flow *f = rv_alloc(sizeof *f);
     if (!f) return RV_ENOMEM;
     *f = (flow){.tape = tape, .states = ""};
     bool training = rv_tape_training(tape), no_grad = rv_tape_no_grad(tape, false);
     rv_watch *old = rv_tape_watch(tape, &f->watch);
     rv_tape_set_training(tape, false);
-    const rv_model_config *c = rv_model_get_config(rv_task_model(task));
     char loss[160];
     if (c->encoder.kind && c->decoder.kind) f->states = "encoder.";
     rv_status status = run(f, task, length);

@@ -13,22 +13,6 @@
 
 static const double RATE_MOST = 1e6; /* learning rates, as the schema has it */
 
-typedef struct {
-    int64_t steps, tokens;
-} budget;
-
-/* Walk through the batches of a training until it has done `amount` of tokens or steps. */
-static rv_status count_steps(const rv__built *b, bool tokens, int64_t amount, budget *out) {
-    int64_t accumulate = rv_config_int(b->config, "train.accumulate");
-    *out = (budget){0};
-    while ((tokens ? out->tokens : out->steps) < amount) {
-        for (int64_t i = 0; i < accumulate; i++) out->tokens += rv_task_next(b->task)->steps;
-        rv_task_commit(b->task);
-        out->steps++;
-    }
-    return RV_OK;
-}
-
 /* ---- matching */
 
 typedef enum { BY_NONE, BY_PARAMETERS, BY_FLOPS, BY_WALL_CLOCK } measure;
@@ -94,10 +78,12 @@ typedef struct {
     rv__size size;
     double value; /* that is matched */
     bool met;
+    const char *unmatched; /* why it is not matched, whatever it amounts to; NULL: it may be */
+    bool counts;           /* and so has neither a rate, nor more than one step */
     rv__widths widths;
     json_t *entry; /* in "models" */
     rv_checkpoint *vocabulary;
-    budget train, tune;
+    rv__budget train, tune;
 } member;
 
 typedef struct {
@@ -111,39 +97,12 @@ typedef struct {
 
 static json_t *first_setting(const planner *p) { return json_object_get(json_array_get(p->c->settings, 0), "set"); }
 
-/* compare.budget or compare.tune: true with its unit and amount. */
-static bool budget_of(const rv_config *c, const char *section, bool *tokens, int64_t *amount) {
-    char key[64];
-    if (!rv_config_has(c, section)) return false;
-    snprintf(key, sizeof key, "%s.train_tokens", section);
-    *tokens = rv_config_has(c, key);
-    if (!*tokens) snprintf(key, sizeof key, "%s.train_steps", section);
-    *amount = rv_config_int(c, key);
-    return true;
-}
-
-/* Steps and tokens of a model, whose batches are those of `seed`. */
-static rv_status spend(const planner *p, const char *section, const json_t *model, const json_t *set, int64_t seed,
-                       const rv_checkpoint *vocabulary, budget *out) {
-    bool tokens;
-    int64_t amount;
-    if (!budget_of(p->config, section, &tokens, &amount)) return RV_OK;
-    json_t *more = json_array();
-    rv__assign(more, "seed=%" PRId64, seed);
-    rv__built b;
-    rv_status status = rv__build(model, set, more, vocabulary, true, &b);
-    json_decref(more);
-    if (status != RV_OK) return status;
-    status = count_steps(&b, tokens, amount, out);
-    rv__discard(&b);
-    return status;
-}
-
 /* Build a model as its file has it; *b stays for the caller to discard, also after an error. */
 static rv_status measure_member(planner *p, member *m, rv__built *b) {
     RV_TRY(rv__build(m->entry, first_setting(p), NULL, NULL, true, b));
     m->size = rv__size_of_model(b);
     m->met = true;
+    m->counts = rv_model_config_counts(b->config);
     RV_TRY(rv__keep_vocabulary(b, &m->vocabulary));
     rv__widths_of(b->config, &m->widths);
     if (rv_config_has(b->config, "train.early_stopping")) {
@@ -154,21 +113,44 @@ static rv_status measure_member(planner *p, member *m, rv__built *b) {
 }
 
 static void warn_unmatched(const planner *p, const member *m, double target, double tolerance) {
-    rv_warn(
-        "%s: no width makes it as large as %s within %g: %+.2f %% is the nearest, so there will be no verdict on it%s",
-        m->label, p->m[p->reference].label, tolerance, 100 * (m->value / target - 1),
-        p->by == BY_WALL_CLOCK ? "; times vary, so a larger compare.match.tolerance may be what it takes" : "");
+    const char *like = p->m[p->reference].label, *none = "there will be no verdict on it";
+    const double off = 100 * (m->value / target - 1);
+    if (m->counts)
+        rv_warn("%s: %s; it stays as it is, and %s; match by none to have one", m->label, m->unmatched, none);
+    else if (m->unmatched)
+        rv_warn("%s: %s; it stays %+.2f %% off %s, and %s", m->label, m->unmatched, off, like, none);
+    else
+        rv_warn("%s: no width makes it as large as %s within %g: %+.2f %% is the nearest, so %s%s", m->label, like,
+                tolerance, off, none,
+                p->by == BY_WALL_CLOCK ? "; times vary, so a larger compare.match.tolerance may be what it takes" : "");
+}
+
+/* The widths at which it is nearest to the target, or those that it has, if it has none to scale. */
+static rv_status find_widths(const planner *p, member *m, candidate *c, double tolerance) {
+    rv_model_width widths[RV_MODEL_WIDTHS];
+    rv_config *config;
+    RV_TRY(rv__model_config(m->entry, c->set, NULL, &config));
+    const double enough = p->by == BY_WALL_CLOCK ? tolerance : 0; /* what is computed may be as near as can be */
+    rv_status status = RV_OK;
+    if (rv_model_widths(config, widths) > 0)
+        status = rv__match_widths(config, c->target, enough, size_at, c, &m->widths, &m->value);
+    else
+        m->unmatched = "no width of its model can be scaled";
+    rv_config_destroy(config);
+    return status;
 }
 
 static rv_status match_member(planner *p, member *m, rv__built *b, rv__pacemaker *reference, double target) {
     double tolerance = rv_config_real(p->config, "compare.match.tolerance");
     candidate c = {p->by, m->label, m->entry, first_setting(p), b, reference, target};
-    rv_config *config;
-    RV_TRY(rv__model_config(m->entry, c.set, NULL, &config));
-    const double enough = p->by == BY_WALL_CLOCK ? tolerance : 0; /* what is computed may be as near as can be */
-    rv_status status = rv__match_widths(config, target, enough, size_at, &c, &m->widths, &m->value);
-    rv_config_destroy(config);
-    RV_TRY(status);
+    if (m->counts) {
+        m->unmatched = "it counts, and has no width to be scaled";
+        m->met = false;
+        m->value = NAN;
+        warn_unmatched(p, m, target, tolerance);
+        return RV_OK;
+    }
+    RV_TRY(find_widths(p, m, &c, tolerance));
     set_widths(&m->widths, json_object_get(m->entry, "set"));
     /* Of many measurements the best one was lucky: what the plan says is measured anew. */
     RV_TRY(candidate_value(&c, NULL, &m->value));
@@ -212,11 +194,20 @@ static rv_status match_by_wall_clock(planner *p, member *like, rv__built *b, rv_
     return RV_OK;
 }
 
+static rv_status counting_reference(const planner *p) {
+    static const char key[] = "compare.match.reference";
+    return rv_error(RV_EUSAGE,
+                    "%s: %s: '%s' counts, and no model can be made like it; name another one, or match by none",
+                    rv_config_where(p->config, rv_config_has(p->config, key) ? key : "compare.match.by"), key,
+                    p->m[p->reference].label);
+}
+
 /* Every model's size, and the widths at which it is like the reference; *pace: of its times, by wall clock. */
 static rv_status match_members(planner *p, rv__pace *pace) {
     member *like = &p->m[p->reference];
     rv__built b = {0};
     rv_status status = measure_member(p, like, &b);
+    if (status == RV_OK && p->by != BY_NONE && like->counts) status = counting_reference(p);
     if (status == RV_OK && p->by == BY_WALL_CLOCK)
         status = match_by_wall_clock(p, like, &b, pace);
     else if (status == RV_OK && p->by != BY_NONE)
@@ -229,7 +220,7 @@ static rv_status match_members(planner *p, rv__pace *pace) {
 static rv_status list_defaults(const planner *p, const member *m) {
     json_t *set = json_copy(first_setting(p));
     const size_t trials = json_array_size(p->c->trials);
-    if (rv_config_has(p->config, "compare.tune")) {
+    if (rv_config_has(p->config, "compare.tune") && !m->counts) {
         rv__assign_rate(set, rv_config_real_at(p->config, "compare.tune.lr", 0));
         json_array_extend(set, json_object_get(json_array_get(p->c->trials, trials - 1), "set"));
     }
@@ -265,9 +256,10 @@ static rv_status match(planner *p) {
         json_t *row = json_pack("{s:s, s:I, s:I, s:f}", "model", m->label, "parameters", (json_int_t)m->size.parameters,
                                 "embedding_parameters", (json_int_t)m->size.embedding, "flops_per_token",
                                 m->size.flops_per_token);
-        json_object_set_new(row, "value", p->by == BY_NONE ? json_null() : json_real(m->value));
-        json_object_set_new(row, "off", p->by == BY_NONE ? json_null() : json_real(m->value / target - 1));
+        json_object_set_new(row, "value", p->by == BY_NONE ? json_null() : rv_json_number(m->value));
+        json_object_set_new(row, "off", p->by == BY_NONE ? json_null() : rv_json_number(m->value / target - 1));
         json_object_set_new(row, "met", json_boolean(m->met));
+        if (m->unmatched && !m->met) json_object_set_new(row, "unmatched", json_string(m->unmatched));
         json_object_set_new(row, "widths", widths);
         json_array_append_new(rows, row);
         RV_TRY(list_defaults(p, m));
@@ -277,11 +269,12 @@ static rv_status match(planner *p) {
     return RV_OK;
 }
 
-/* Equal as far as whole steps allow. */
+/* Equal as far as whole steps allow. A model that counts has no use for more than the training part. */
 static bool equal_tokens(const planner *p, bool tune) {
     int64_t least = INT64_MAX, most = 0;
     for (int i = 0; i < p->n; i++) {
         int64_t n = tune ? p->m[i].tune.tokens : p->m[i].train.tokens;
+        if (p->m[i].counts) continue;
         least = n < least ? n : least;
         most = n > most ? n : most;
     }
@@ -312,8 +305,8 @@ static rv_status check_cell(const planner *p, const json_t *model, const char *s
 }
 
 /* A cell at the end of the list; `set` is its own. */
-static rv_status add_cell(planner *p, const char *kind, const member *m, const char *setting, int64_t seed, budget b,
-                          json_t *set, const char *path) {
+static rv_status add_cell(planner *p, const char *kind, const member *m, const char *setting, int64_t seed,
+                          rv__budget b, json_t *set, const char *path) {
     size_t i;
     json_t *other;
     json_array_foreach (p->cells, i, other)
@@ -333,7 +326,7 @@ static rv_status add_cell(planner *p, const char *kind, const member *m, const c
 }
 
 /* What makes a run of a cell: a name, its seed and its length, after the setting's keys. */
-static json_t *cell_set(const json_t *setting, const char *name, int64_t seed, budget b) {
+static json_t *cell_set(const json_t *setting, const char *name, int64_t seed, rv__budget b) {
     json_t *set = json_copy((json_t *)setting);
     rv__assign(set, "name=%s", name);
     rv__assign(set, "seed=%" PRId64, seed);
@@ -355,7 +348,8 @@ static void setting_name(const char *setting, size_t number, char out[96]) {
 }
 
 /* With other values a model must be as large, and trained on as much, as without: so it was matched and is budgeted. */
-static rv_status check_trial(const planner *p, const member *m, const json_t *trial, const json_t *set, budget *spent) {
+static rv_status check_trial(const planner *p, const member *m, const json_t *trial, const json_t *set,
+                             rv__budget *spent) {
     const char *name = json_string_value(json_object_get(trial, "setting"));
     rv__built b;
     RV_TRY(rv__build(m->entry, set, NULL, m->vocabulary, p->by == BY_FLOPS, &b));
@@ -374,8 +368,8 @@ static rv_status check_trial(const planner *p, const member *m, const json_t *tr
             "%s: compare.tune.settings: with %s the model '%s' has %" PRId64 " parameters instead of %" PRId64
             "; what changes a model's size is compared, not tuned: make it one of compare.settings",
             rv_config_where(p->config, "compare.tune.settings"), name, m->label, parameters, m->size.parameters);
-    RV_TRY(
-        spend(p, "compare.tune", m->entry, set, rv_config_int(p->config, "compare.tune.seed"), m->vocabulary, spent));
+    RV_TRY(rv__spend(p->config, "compare.tune", m->entry, set, rv_config_int(p->config, "compare.tune.seed"),
+                     m->vocabulary, spent));
     if (spent->steps != m->tune.steps || spent->tokens != m->tune.tokens)
         return rv_error(RV_EUSAGE,
                         "%s: compare.tune.settings: with %s the model '%s' is trained on other batches; make it one of "
@@ -435,7 +429,7 @@ static double rate_beyond(const rv_config *c, int side) {
 static bool all_can_try(const planner *p, double lr) {
     bool can = true;
     for (int i = 0; i < p->n && can; i++)
-        for (size_t t = 0; t < json_array_size(p->c->trials) && can; t++) {
+        for (size_t t = 0; t < json_array_size(p->c->trials) && can && !p->m[i].counts; t++) {
             json_t *set = json_copy(json_object_get(json_array_get(p->c->trials, t), "set"));
             rv_config *config = NULL;
             rv__assign_rate(set, lr);
@@ -447,41 +441,59 @@ static bool all_can_try(const planner *p, double lr) {
     return can;
 }
 
+/* What the trials of a model take, and all of those that are listed. */
+static rv_status tune(planner *p, member *m) {
+    const rv_config *c = p->config;
+    rv__budget spent;
+    json_t *trial;
+    size_t t;
+    RV_TRY(rv__spend(c, "compare.tune", m->entry, first_setting(p), rv_config_int(c, "compare.tune.seed"),
+                     m->vocabulary, &m->tune));
+    json_array_foreach (p->c->trials, t, trial) {
+        if (!*json_string_value(json_object_get(trial, "setting"))) continue;
+        json_t *set = json_copy(first_setting(p));
+        json_array_extend(set, json_object_get(trial, "set"));
+        const rv_status status = check_trial(p, m, trial, set, &spent);
+        json_decref(set);
+        RV_TRY(status);
+    }
+    for (int r = 0; r < rv_config_count(c, "compare.tune.lr"); r++)
+        RV_TRY(add_trials(p, m, rv_config_real_at(c, "compare.tune.lr", r), 0));
+    return RV_OK;
+}
+
+/* The first model that has a learning rate; NULL: there is none. */
+static const member *first_tuned(const planner *p) {
+    for (int i = 0; i < p->n; i++)
+        if (!p->m[i].counts) return &p->m[i];
+    return NULL;
+}
+
 static rv_status add_tuning(planner *p) {
     const rv_config *c = p->config;
+    const member *first = first_tuned(p);
     bool tokens;
     int64_t amount;
     json_object_set_new(p->plan, "tuning", json_null());
-    if (!budget_of(c, "compare.tune", &tokens, &amount)) return RV_OK;
+    if (!rv__budget_of(c, "compare.tune", &tokens, &amount)) return RV_OK;
+    if (!first)
+        return rv_error(RV_EUSAGE,
+                        "%s: compare.tune: all of these models count, and have no learning rate; leave it out",
+                        rv_config_where(c, "compare.tune.lr"));
     json_t *rates = json_array(), *tuning = json_pack("{s:o}", "lr", rates);
     json_object_set_new(p->plan, "tuning", tuning);
     for (int i = 0; i < rv_config_count(c, "compare.tune.lr"); i++)
         json_array_append_new(rates, json_real(rv_config_real_at(c, "compare.tune.lr", i)));
-    for (int i = 0; i < p->n; i++) {
-        member *m = &p->m[i];
-        budget spent;
-        RV_TRY(spend(p, "compare.tune", m->entry, first_setting(p), rv_config_int(c, "compare.tune.seed"),
-                     m->vocabulary, &m->tune));
-        json_t *trial;
-        size_t t;
-        json_array_foreach (p->c->trials, t, trial) {
-            if (!*json_string_value(json_object_get(trial, "setting"))) continue;
-            json_t *set = json_copy(first_setting(p));
-            json_array_extend(set, json_object_get(trial, "set"));
-            const rv_status status = check_trial(p, m, trial, set, &spent);
-            json_decref(set);
-            RV_TRY(status);
-        }
-        for (int r = 0; r < rv_config_count(c, "compare.tune.lr"); r++)
-            RV_TRY(add_trials(p, m, rv_config_real_at(c, "compare.tune.lr", r), 0));
-    }
+    for (int i = 0; i < p->n; i++)
+        if (!p->m[i].counts) RV_TRY(tune(p, &p->m[i]));
     for (int side = -1; side <= 1; side += 2) {
         const double lr = rv_config_bool(c, "compare.tune.extend") ? rate_beyond(c, side) : 0;
         const bool tried = lr > 0 && all_can_try(p, lr);
-        for (int i = 0; i < p->n && tried; i++) RV_TRY(add_trials(p, &p->m[i], lr, side));
+        for (int i = 0; i < p->n && tried; i++)
+            if (!p->m[i].counts) RV_TRY(add_trials(p, &p->m[i], lr, side));
     }
-    json_object_set_new(tuning, "steps", json_integer(p->m[0].tune.steps));
-    json_object_set_new(tuning, "tokens", json_integer(p->m[0].tune.tokens));
+    json_object_set_new(tuning, "steps", json_integer(first->tune.steps));
+    json_object_set_new(tuning, "tokens", json_integer(first->tune.tokens));
     json_object_set_new(tuning, "equal", json_boolean(equal_tokens(p, true)));
     return RV_OK;
 }
@@ -493,7 +505,7 @@ static rv_status add_training(planner *p) {
     json_t *setting, *rows;
     size_t s;
     json_object_set_new(p->plan, "budget", json_null());
-    if (!budget_of(c, "compare.budget", &tokens, &amount)) return RV_OK;
+    if (!rv__budget_of(c, "compare.budget", &tokens, &amount)) return RV_OK;
     json_t *total = json_pack("{s:s, s:I, s:b, s:o}", "unit", tokens ? "tokens" : "steps", "amount", (json_int_t)amount,
                               "equal", 0, "models", rows = json_array());
     json_object_set_new(p->plan, "budget", total);
@@ -505,12 +517,13 @@ static rv_status add_training(planner *p) {
         for (int i = 0; i < p->n; i++) {
             member *m = &p->m[i];
             /* a setting may change the vocabulary */
-            RV_TRY(spend(p, "compare.budget", m->entry, keys, rv_config_int_at(c, "compare.seeds", 0),
-                         s ? NULL : m->vocabulary, &m->train));
+            RV_TRY(rv__spend(p->config, "compare.budget", m->entry, keys, rv_config_int_at(c, "compare.seeds", 0),
+                             s ? NULL : m->vocabulary, &m->train));
             if (!s)
                 json_array_append_new(rows,
                                       json_pack("{s:s, s:I, s:I}", "model", m->label, "steps",
                                                 (json_int_t)m->train.steps, "tokens", (json_int_t)m->train.tokens));
+            if (!s && m->counts) json_object_set_new(json_array_get(rows, (size_t)i), "counts", json_true());
         }
         if (!s) json_object_set_new(total, "equal", json_boolean(equal_tokens(p, false)));
         for (int i = 0; i < p->n; i++)
@@ -527,14 +540,18 @@ static rv_status add_training(planner *p) {
     return RV_OK;
 }
 
-/* Round by round, in each of which all models are measured one after the other. */
+/* Round by round, in each of which all models are measured one after the other, but not those that count: their step is
+ * no forward and backward pass, and what they need of a vocabulary cannot be random. */
 static rv_status add_cost(planner *p) {
     if (!rv_config_has(p->config, "compare.cost")) return RV_OK;
+    for (int i = 0; i < p->n; i++)
+        if (p->m[i].counts) rv_warn("%s: it counts: compare.cost leaves it out", p->m[i].label);
     for (int64_t round = 1; round <= rv_config_int(p->config, "compare.cost.rounds"); round++)
         for (int i = 0; i < p->n; i++) {
             char path[96];
+            if (p->m[i].counts) continue;
             snprintf(path, sizeof path, "cost/%s.r%" PRId64 ".json", p->m[i].label, round);
-            RV_TRY(add_cell(p, "cost", &p->m[i], "", round, (budget){0}, json_copy(first_setting(p)), path));
+            RV_TRY(add_cell(p, "cost", &p->m[i], "", round, (rv__budget){0}, json_copy(first_setting(p)), path));
         }
     return RV_OK;
 }

@@ -22,11 +22,23 @@ void rv__discard(rv__built *b);
 /* Its tokenizer, as a checkpoint in memory. */
 rv_status rv__keep_vocabulary(const rv__built *b, rv_checkpoint **out);
 
+/* ---- budgets */
+
+typedef struct {
+    int64_t steps, tokens;
+} rv__budget;
+/* compare.budget or compare.tune: true with its unit and amount. */
+bool rv__budget_of(const rv_config *comparison, const char *section, bool *tokens, int64_t *amount);
+/* What the section's budget is of a model whose batches are those of `seed`: whole steps; of one that counts the step
+ * that it takes. */
+rv_status rv__spend(const rv_config *comparison, const char *section, const json_t *model, const json_t *set,
+                    int64_t seed, const rv_checkpoint *vocabulary, rv__budget *out);
+
 /* What a model amounts to. */
 typedef struct {
     int64_t parameters, embedding; /* of them, in tables of tokens and positions that are only looked up */
     double flops_per_token;
-    int64_t src_vocab, tgt_vocab;
+    int64_t src_vocab, tgt_vocab; /* the latter of what is told at each position: tokens, or tags */
 } rv__size;
 rv__size rv__size_of_model(const rv__built *b);
 

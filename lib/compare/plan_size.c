@@ -11,6 +11,7 @@ rv__size rv__size_of_model(const rv__built *b) {
         if (b->params->p[i]->use == RV_USE_LOOK_UP) s.embedding += rv_numel(&b->params->p[i]->t);
     const rv_model_sizes *sizes = &rv_task_source(b->task)->sizes;
     s.src_vocab = sizes->source_vocab;
-    s.tgt_vocab = sizes->target_vocab;
+    const rv_head_kind *head = rv_model_get_config(rv_task_model(b->task))->head.kind;
+    s.tgt_vocab = head->reads == RV_READS_ENCODER ? sizes->outputs : sizes->target_vocab;
     return s;
 }

@@ -59,11 +59,16 @@ static rv_status time_step(runner *r, uint64_t step, double *per_token, double *
     rv_params_zero_grad(r->b->params);
     rv_tape_reset(r->tape);
     rv_tape_seed(r->tape, 1, step);
-    const int64_t tokens = rv_task_next(task)->steps;
-    RV_TRY(rv_backward_from(r->tape, rv_task_loss(r->tape, task), &one));
-    rv_params_finish_grad(r->b->params);
-    RV_TRY(rv_grad_norm(r->b->params, &norm));
-    rv_optim_step(r->optim, 0, 1);
+    const rv_batch *batch = rv_task_next(task);
+    const int64_t tokens = batch->steps;
+    if (rv_model_counts(rv_task_model(task))) {
+        RV_TRY(rv_model_count(rv_task_model(task), batch));
+    } else {
+        RV_TRY(rv_backward_from(r->tape, rv_task_loss(r->tape, task), &one));
+        rv_params_finish_grad(r->b->params);
+        RV_TRY(rv_grad_norm(r->b->params, &norm));
+        rv_optim_step(r->optim, 0, 1);
+    }
     rv_task_commit(task);
     const double seconds = step_clock ? step_clock(step_clock_user, r->b->config, tokens) : rv_now() - t0;
     *spent += seconds;

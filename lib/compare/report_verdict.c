@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compare/report_quality_private.h"
+#include "train/model_config.h"
 #include "train/task.h"
 
 static const double TOKENS_EQUAL = 0.01;  /* relative */
@@ -121,10 +122,18 @@ static double mean_tokens(const rv__quality *d, const rv__group *g) {
     return sum;
 }
 
+/* It has learned all that the training part can teach it in one pass: no budget is less than another's. */
+static bool counts(const rv__quality *d, const rv__group *g) {
+    const rv_config *c = d->in->run[g->run[0]].config;
+    return c && rv_model_config_counts(c);
+}
+
 static bool not_matched(const rv__quality *d, const char *model, char why[RV__WHY]) {
     const json_t *match = json_object_get(d->in->plan, "match"), *entry = plan_entry(d, "match", model);
     const char *by = json_string_value(json_object_get(match, "by"));
+    const char *unmatched = json_string_value(json_object_get(entry, "unmatched"));
     if (!json_is_false(json_object_get(entry, "met"))) return false;
+    if (unmatched) return because(why, "%s is not matched: %s", model, unmatched);
     return because(why, "%s does not match in %s (off by %.1f %%)", model, by ? by : "size",
                    100 * rv_json_double(entry, "off"));
 }
@@ -244,7 +253,7 @@ bool rv__no_verdict(const rv__quality *d, const char *setting, const rv__group *
     if (rv__other_examples(d, a, b, m, why)) return true;
     if (sees_the_future(d, a, why) || sees_the_future(d, b, why)) return true;
     const double ta = mean_tokens(d, a), tb = mean_tokens(d, b);
-    if (fabs(ta - tb) > TOKENS_EQUAL * fmax(ta, tb))
+    if (!counts(d, a) && !counts(d, b) && fabs(ta - tb) > TOKENS_EQUAL * fmax(ta, tb))
         return because(why, "unequal budgets: %s was trained on %.0f tokens, %s on %.0f", a->model, ta, b->model, tb);
     if (not_matched(d, a->model, why) || not_matched(d, b->model, why)) return true;
     if (json_is_false(json_object_get(json_object_get(d->in->plan, "tuning"), "equal")))
@@ -324,6 +333,9 @@ void rv__caveats(const rv__quality *d, const rv__group *a, const rv__group *b, c
            "ended at a greater validation loss than the trial that chose the learning rate: it is too high for them, "
            "or its trial was lucky",
            why);
+    if (counts(d, a) != counts(d, b))
+        because(why, "%s counts the training part once, whatever the budget of the other",
+                (counts(d, a) ? a : b)->model);
     say_text(d, a, b, why);
     say_part(d, a, why);
 }

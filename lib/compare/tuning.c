@@ -31,6 +31,15 @@ static rv_status best_loss(const rv_cell_info *cell, double *best) {
     return RV_OK;
 }
 
+/* A model that counts has no trials. */
+static bool has_trials(const rv_comparison *c, const char *model) {
+    for (int i = 1; i <= rv_comparison_cells(c); i++) {
+        const rv_cell_info cell = rv_comparison_cell(c, i);
+        if (cell.kind == RV_CELL_TUNE && !strcmp(cell.model, model)) return true;
+    }
+    return false;
+}
+
 /* What a model's trials came to. */
 typedef struct {
     const json_t *best; /* its cell in the plan; NULL: none is complete, or all diverged */
@@ -101,6 +110,7 @@ rv_status rv__beyond_wanted(const rv_comparison *c, int side, rv__wanted *wanted
     *wanted = RV__NOT_WANTED;
     for (size_t i = 0; i < n_models(c); i++) {
         result r = {.loss = INFINITY};
+        if (!has_trials(c, model_at(c, i))) continue;
         RV_TRY(look_at(c, model_at(c, i), 0, &r, NULL));
         if (at_end(c, &r, side)) *wanted = RV__WANTED;
     }
@@ -157,6 +167,7 @@ static rv_status beyond(const rv_comparison *c, json_t *rates) {
 static rv_status fill(const rv_comparison *c, json_t *rows, json_t *rates) {
     for (size_t i = 0; i < n_models(c); i++) {
         json_t *row;
+        if (!has_trials(c, model_at(c, i))) continue;
         RV_TRY(row_of(c, model_at(c, i), &row));
         json_array_append_new(rows, row);
     }
@@ -186,7 +197,7 @@ static rv_status all_diverged(const rv_comparison *c, const char *model) {
 
 rv_status rv__tuned(const rv_comparison *c, const rv_cell_info *cell, json_t *set) {
     result r;
-    if (!json_is_object(json_object_get(c->plan, "tuning"))) return RV_OK;
+    if (!json_is_object(json_object_get(c->plan, "tuning")) || !has_trials(c, cell->model)) return RV_OK;
     RV_TRY(look_at_all(c, cell->model, &r, NULL));
     if (r.missing)
         return rv_error(RV_EUSAGE,

@@ -39,9 +39,12 @@ static const char *beside(rv_config *c, const rv_yaml_node *n, const char *key) 
 }
 
 void rv__config_find_runs(rv_config *c) {
-    rv__value *tokenizer = rv__config_value(c, "tokenizer.from");
-    const char *other = tokenizer->node ? beside(c, tokenizer->node, "tokenizer.from") : NULL;
-    if (other) tokenizer->text = other;
+    static const char *const single[] = {"tokenizer.from", "model.init.vectors"};
+    for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
+        rv__value *v = rv__config_value(c, single[i]);
+        const char *other = v->node ? beside(c, v->node, single[i]) : NULL;
+        if (other) v->text = other;
+    }
     const rv_yaml_node *list = rv__config_value(c, "init")->node;
     for (rv_yaml_node *e = list ? rv_yaml_get(rv_yaml_root(c->yaml), "init")->first : NULL; e; e = e->next) {
         rv_yaml_node *n = rv_yaml_get(e, "from");

@@ -136,11 +136,19 @@ static void match_line(rv__page *p, const json_t *match) {
 static void budget_line(rv__page *p, const json_t *budget) {
     if (!budget) return;
     bool equal = json_is_true(json_object_get(budget, "equal"));
+    const char *counting = "";
+    const json_t *row;
+    size_t i;
+    json_array_foreach (json_object_get(budget, "models"), i, row)
+        if (json_is_true(json_object_get(row, "counts")))
+            counting = rv__page_format(p, "%s %s counts the training part once, and more would change nothing.",
+                                       counting, rv__page_string(row, "model"));
     const char *amount = rv__page_format(p, "%s %s", rv__page_count(p, rv__page_real(budget, "amount")),
                                          rv__page_is(budget, "unit", "tokens") ? "training tokens" : "training steps");
-    check_line(p, equal, equal ? "Training: equal." : "Training: NOT equal.",
-               equal ? rv__page_format(p, "Every model is trained on %s.", amount)
-                     : "The table shows how much each was trained.");
+    check_line(
+        p, equal, equal ? "Training: equal." : "Training: NOT equal.",
+        equal ? rv__page_format(p, "Every %smodel is trained on %s.%s", *counting ? "other " : "", amount, counting)
+              : "The table shows how much each was trained.");
 }
 
 /* What nobody asked for and differs nonetheless: a default that depends on the kind of model. */

@@ -44,15 +44,15 @@ static void collect(const rv_config *c, widths *s) {
     else if (emb)
         emb->follows = e || !enc ? 0 : 1, emb->times = 1;
     static const char *const beside[] = {"model.encoder.ff_size", "model.decoder.ff_size", "model.attention.size",
-                                         "model.pooling_size", "model.readout_size"};
-    for (int i = 0; i < 5; i++) {
+                                         "model.pooling_size",    "model.readout_size",    "model.letters.hidden_size"};
+    for (int i = 0; i < 6; i++) {
         const bool readout = i == 4;
         if (readout && rv_config_ties_output(c)) continue;
         rv_model_width *w = add(s, c, beside[i]);
         if (w && readout && !w->given)
             s->n--; /* as wide as the embedding, which stays */
         else if (w)
-            w->fine = true;
+            w->fine = s->n > 1; /* what reads letters may be all that there is */
     }
     if (dec && enc && dec->follows < 0 && !d) dec->fine = true;
 }

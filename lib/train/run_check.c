@@ -148,8 +148,8 @@ static rv_status init_change(const rv_checkpoint *saved, const rv_config *now, c
 
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     /* Another value is another run; but a run has its vocabulary and its first weights, wherever they came from. */
-    static const char *const fixed[] = {"!tokenizer.from", "!init.from", "task", "seed", "init",
-                                        "model",           "tokenizer",  NULL};
+    static const char *const fixed[] = {
+        "!tokenizer.from", "!init.from", "!model.init.vectors", "task", "seed", "init", "model", "tokenizer", NULL};
     char text[TEXT];
     const char *init;
     RV_TRY(init_change(saved, config, &init));

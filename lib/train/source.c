@@ -1,5 +1,6 @@
 #include "train/source_private.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +36,11 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
 }
 
 const char rv__classes_path[] = "/tokenizer/classes";
+
+const rv_field rv__span_fields[] = {
+    {"/tokenizer/span_scheme", RV_CK_I64, offsetof(rv_source, span_scheme), 0, true},
+    {0},
+};
 
 /* Lines, in place. */
 static const char **lines_of(char *text, size_t bytes, int *n) {

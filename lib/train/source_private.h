@@ -12,6 +12,9 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
 /* Where a checkpoint keeps the names of classes, a line each. */
 extern const char rv__classes_path[];
 
+/* Where it keeps the scheme of tags that mark spans, of an rv_source. */
+extern const rv_field rv__span_fields[];
+
 /* These names: *n of them, in *text; both for rv_free. RV_ECKPT: there are none, so that it is not `of` that. */
 rv_status rv__classes_open(const rv_checkpoint *saved, const char *of, char **text, const char ***names, int *n);
 

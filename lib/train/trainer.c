@@ -344,12 +344,26 @@ enum { FROZEN = 64 };
 
 /* ", 1234 of them frozen" behind a number of parameters; nothing where none is. */
 static const char *say_frozen(const run *r, char text[FROZEN]) {
-    const long long n = rv_params_frozen(r->params);
+    const long long n = rv_model_counts(rv_task_model(r->task)) ? 0 : rv_params_frozen(r->params); /* counts are not */
     snprintf(text, FROZEN, n ? ", %lld of them frozen" : "", n);
     return text;
 }
 
+/* The step of a model that counts is all of its training: it is done, and not kept. */
+static rv_status dry_count(run *r) {
+    double loss;
+    int64_t tokens;
+    const double t0 = rv_now();
+    RV_TRY(count_all(r, &loss, &tokens));
+    printf("parameters        %lld, counted in one step\ntokens per step   %lld\nloss then         %.4f, of a batch\n"
+           "peak memory       %.1f MiB\nexpected in all   %.3g s, without validation\n",
+           (long long)rv_params_count(r->params), (long long)tokens, loss, (double)rv_peak_memory() / 1048576.,
+           rv_now() - t0);
+    return RV_OK;
+}
+
 static rv_status dry_run(run *r) {
+    if (rv_model_counts(rv_task_model(r->task))) return dry_count(r);
     double loss, scale, flops;
     int64_t tokens, positions;
     RV_TRY(gradients(r, rv_task_largest, &loss, &tokens, &scale)); /* the arenas reach their size */
@@ -435,6 +449,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
     RV_TRY(count_steps(r));
     if (saved) RV_TRY(rv_run_tell_changes(c, saved));
     RV_TRY(rv_params_materialise(r->params, r->s.seed));
+    if (!saved) RV_TRY(rv_take_vectors(c, r->task, r->params));
     if (!saved) RV_TRY(rv_take_parts(c, r->task, r->params));
     RV_TRY(rv_freeze(c, r->params));
     RV_TRY(rv_gemm_reserve());

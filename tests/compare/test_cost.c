@@ -18,6 +18,7 @@
     "name: a\ntask: translation\ndata: {src: en, tgt: fr, train: x, valid: y}\ntokenizer: {type: char}\nmodel: "       \
     "{" model ", embedding_dim: 128, dropout: 0.1}\n" TRAIN
 #define NUMBERS(model) "name: a\ntask: regression\ndata: {generator: adding}\nmodel: {" model "}\n" TRAIN
+#define TAGS(model) "name: a\ntask: tagging\ndata: {path: x}\nmodel: {" model ", embedding_dim: 128}\n" TRAIN
 #define RNN(cell) "type: rnn, cell: " cell ", num_layers: 2, hidden_size: 128"
 #define BLOCKS "type: transformer, num_layers: 2, num_heads: 4, hidden_size: 128"
 
@@ -47,6 +48,7 @@ static const struct {
     {"transformer to rnn",
      PAIR("encoder: {" BLOCKS "}, decoder: {" RNN("gru") "}, attention: {type: bahdanau, size: 128}")},
     {"regression by lstm", NUMBERS("encoder: {" RNN("lstm") "}, pooling: last")},
+    {"tagging by lstm", TAGS("encoder: {" RNN("lstm") "}, capitals_dim: 8, dropout: 0.1")},
     {"regression by transformer", NUMBERS("encoder: {" BLOCKS "}, pooling: mean")},
 };
 enum { MODELS = sizeof models / sizeof *models };
@@ -87,8 +89,8 @@ static json_t *phase(json_t *cells, const char *name) {
 Test(cost, rows) {
     for (int i = 0; i < MODELS; i++) {
         json_t *cells = measured(i, 40, 3, 7, 1), *cell;
-        const bool regression = strstr(models[i].yaml, "regression");
-        cr_expect_eq(json_array_size(cells), regression ? 2 : 3, "%s", models[i].name);
+        const bool tells = strstr(models[i].yaml, "regression") || strstr(models[i].yaml, "tagging");
+        cr_expect_eq(json_array_size(cells), tells ? 2 : 3, "%s", models[i].name);
         size_t k, r;
         json_array_foreach (cells, k, cell) {
             cr_expect(number(cell, "threads") == 1 && number(cell, "sequence_length") == 7 &&
@@ -101,6 +103,39 @@ Test(cost, rows) {
         cr_expect(number(phase(cells, "backward"), "step_bytes") >= number(phase(cells, "forward"), "step_bytes"));
         json_decref(cells);
     }
+}
+
+/* Taggers that read letters, and a CRF, whose loss makes its gradients; a model that counts has no such passes. */
+Test(cost, of_taggers) {
+    static const char *const set[] = {"model.letters.type=lstm", "model.letters.type=cnn", "model.crf=true",
+                                      "model.encoder={type: none}"};
+    static const char text[] = TAGS("encoder: {" RNN("gru") "}, capitals_dim: 8"),
+                      hmm[] = "name: a\ntask: tagging\ndata: {path: x}\nmodel: {hmm: true}\n";
+    const rv_cost_spec spec = {.batch = 3, .forward = true, .backward = true, .decode = true, .repeats = 3};
+    double plain = 0;
+    for (int i = -1; i < 4; i++) {
+        rv_config *c;
+        json_t *cells = json_array();
+        int64_t few, many;
+        cr_assert_eq(rv_config_parse("a.yaml", text, strlen(text), i >= 0, &set[i < 0 ? 0 : i], &c), RV_OK, "%s",
+                     rv_error_message());
+        cr_assert_eq(rv_cost_measure(c, 40, 17, &spec, 9, cells), RV_OK, "%s: %s", set[i], rv_error_message());
+        cr_expect_eq(json_array_size(cells), 2);
+        const double work = number(phase(cells, "forward"), "flops_counted");
+        if (i < 0) plain = work;
+        cr_expect(i < 0 || (i == 3 ? work < plain : work > plain), "case %d: %g, without it %g", i, work, plain);
+        cr_assert_eq(rv_cost_parameters(c, 40, 17, &few), RV_OK);
+        cr_assert_eq(rv_cost_parameters(c, 40, 18, &many), RV_OK);
+        cr_expect_lt(few, many, "case %d: as many tags as it is told", i);
+        json_decref(cells);
+        rv_config_destroy(c);
+    }
+    rv_config *c;
+    int64_t n;
+    cr_assert_eq(rv_config_parse("a.yaml", hmm, strlen(hmm), 0, NULL, &c), RV_OK, "%s", rv_error_message());
+    cr_expect_eq(rv_cost_parameters(c, 40, 17, &n), RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "a model that counts"), "%s", rv_error_message());
+    rv_config_destroy(c);
 }
 
 Test(cost, batches_and_limits) {

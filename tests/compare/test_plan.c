@@ -132,6 +132,114 @@ Test(plan, a_tied_output_layer_counts) {
     rv_comparison_close(c);
 }
 
+/* ---- models that count */
+
+static void put_taggers(void) {
+    FILE *f = fopen("tags", "w");
+    for (int i = 0; i < 30; i++) fputs("the\tD\ncat\tN\nsees\tV\n\nsees\tV\nthe\tD\nsea\tN\n\n", f);
+    fclose(f);
+    put("hmm.yaml", "name: hmm\ntask: tagging\ndata: {path: tags}\nmodel: {hmm: true}\n");
+    put("tagger.yaml", "name: tagger\ntask: tagging\ndata: {path: tags}\nmodel: {encoder: {type: rnn, cell: lstm, "
+                       "num_layers: 1, hidden_size: 12}, embedding_dim: 8}\ntrain: {batch: {size: 4}, max_steps: 5, "
+                       "optimizer: {type: adam, lr: 1e-3}, validate_every: 5}\n");
+    put("crf.yaml", "include: tagger.yaml\nmodel: {encoder: !replace {type: none}, crf: true}\n");
+}
+
+static const json_t *row_of(const json_t *part, const char *label) {
+    const json_t *row, *rows = json_object_get(part, "models");
+    size_t i;
+    json_array_foreach (rows, i, row)
+        if (!strcmp(json_string_value(json_object_get(row, "model")), label)) return row;
+    cr_assert_fail("no row of %s", label);
+    return NULL;
+}
+
+#define TAGGERS "  models: {lstm: tagger.yaml, hmm: hmm.yaml, crf: crf.yaml}\n"
+
+/* One step that reads the training part once, whatever the budget; no trials, and no costs; but others have them. */
+Test(plan, one_that_counts) {
+    put_taggers();
+    rv_comparison *c =
+        plan("compare:\n  name: x\n" TAGGERS "  budget: {train_steps: 6}\n  seeds: [1, 2]\n  tune: {lr: [1e-3, 1e-2], "
+             "train_tokens: 30, settings: {model.dropout: [0, 0.1]}}\n  cost: {sequence_length: [8]}\n");
+    int of[3] = {0};
+    for (int i = 1; i <= rv_comparison_cells(c); i++) {
+        const rv_cell_info cell = rv_comparison_cell(c, i);
+        if (strcmp(cell.model, "hmm")) continue;
+        of[cell.kind]++;
+        cr_expect_eq(cell.steps, 1);
+        cr_expect_eq(cell.tokens, 48 * 3, "8 of 10 sentences of 3 words train, once");
+    }
+    cr_expect(of[RV_CELL_TUNE] == 0 && of[RV_CELL_TRAIN] == 2 && of[RV_CELL_COST] == 0);
+    const json_t *budget = json_object_get(c->plan, "budget"), *tuning = json_object_get(c->plan, "tuning");
+    cr_expect(json_is_true(json_object_get(budget, "equal")) && json_is_true(json_object_get(tuning, "equal")));
+    cr_expect(json_is_true(json_object_get(row_of(budget, "hmm"), "counts")));
+    cr_expect_null(json_object_get(row_of(budget, "crf"), "counts"));
+    cr_expect_eq(json_integer_value(json_object_get(tuning, "steps")), 3, "30 tokens in sentences of 3, 4 a step");
+    json_t *rows;
+    cr_assert_eq(rv_comparison_tuning(c, &rows), RV_OK, "%s", rv_error_message());
+    cr_expect_eq(json_array_size(json_object_get(rows, "models")), 2);
+    json_decref(rows);
+    cr_assert_eq(rv_comparison_expect(c, &rows), RV_OK, "%s", rv_error_message());
+    cr_expect_eq(json_array_size(rows), 3);
+    json_decref(rows);
+    rv_comparison_close(c);
+}
+
+/* What has no width to be scaled stays as it is, is not met, and the plan says why. */
+Test(plan, without_widths) {
+    put_taggers();
+    rv_comparison *c = plan("compare:\n  name: x\n" TAGGERS "  budget: {train_steps: 2}\n  match: {by: parameters}\n");
+    const json_t *match = json_object_get(c->plan, "match"), *hmm = row_of(match, "hmm"), *crf = row_of(match, "crf");
+    cr_expect(json_is_false(json_object_get(hmm, "met")) && json_is_null(json_object_get(hmm, "off")));
+    cr_expect_str_eq(json_string_value(json_object_get(hmm, "unmatched")), "it counts, and has no width to be scaled");
+    cr_expect(json_is_false(json_object_get(crf, "met")) && json_number_value(json_object_get(crf, "off")) < -0.5);
+    cr_expect_str_eq(json_string_value(json_object_get(crf, "unmatched")), "no width of its model can be scaled");
+    cr_expect_null(json_object_get(row_of(match, "lstm"), "unmatched"));
+    cr_expect_eq(json_integer_value(json_object_get(row_of(c->plan, "crf"), "tgt_vocab")), 3, "tags");
+    rv_comparison_close(c);
+}
+
+/* It may be matched by chance. */
+Test(plan, without_widths_and_yet_alike) {
+    put_taggers();
+    rv_comparison *c = plan("compare:\n  name: x\n  models: {a: crf.yaml, b: {file: crf.yaml, set: {seed: 2}}}\n"
+                            "  budget: {train_steps: 2}\n  match: {by: parameters}\n");
+    const json_t *b = row_of(json_object_get(c->plan, "match"), "b");
+    cr_expect(json_is_true(json_object_get(b, "met")) && !json_object_get(b, "unmatched"));
+    rv_comparison_close(c);
+}
+
+Test(plan, what_one_that_counts_cannot) {
+    static const struct {
+        const char *yaml, *says;
+    } cases[] = {
+        {TAGGERS "  match: {by: parameters, reference: hmm}\n",
+         "cmp.yaml:5:38: compare.match.reference: 'hmm' counts, and no model can be made like it; name another one"},
+        {"  models: {hmm: hmm.yaml, crf: crf.yaml}\n  match: {by: flops}\n",
+         "cmp.yaml:5:15: compare.match.reference: 'hmm' counts"},
+        {"  models: {hmm: hmm.yaml, most: {file: hmm.yaml, set: {model.hmm.order: 0}}}\n  tune: {lr: [1], "
+         "train_steps: 2}\n",
+         "compare.tune: all of these models count, and have no learning rate; leave it out"},
+        {"  models: {crf: crf.yaml, lstm: tagger.yaml}\n  gradient_flow: true\n",
+         "cmp.yaml:5:18: compare.gradient_flow: model 'crf' is told its loss at each position, so that no distance"},
+    };
+    put_taggers();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        rv_comparison *c = NULL;
+        snprintf(text, sizeof text, "compare:\n  name: x\n  budget: {train_steps: 2}\n%s", cases[i].yaml);
+        put("cmp.yaml", text);
+        rv_status status = rv_comparison_open("cmp.yaml", 0, NULL, &c);
+        if (status == RV_OK) status = rv_comparison_plan(c, false);
+        cr_expect_eq(status, RV_EUSAGE, "case %zu", i);
+        cr_expect(strstr(rv_error_message(), cases[i].says), "case %zu: %s", i, rv_error_message());
+        rv_comparison_close(c);
+    }
+}
+
+/* ---- */
+
 /* A machine that tests make up: an LSTM's step takes 45 us a token, a GRU's 2.25 us for each of its states, and from
  * one step of the LSTM to another both take 76/45 times as long. */
 typedef struct {
@@ -201,13 +309,13 @@ Test(plan, wall_clock_drifts) {
     const int64_t from[] = {600, steady.step - 150};
     for (int i = 0; i < 2; i++) {
         machine drifts = {.slow_from = from[i], .slow_to = INT64_MAX};
-        cr_assert(!system("rm -r runs"));
+        cr_assert(!system("rm -rf runs"));
         cr_expect_eq(plan_on(&drifts, &c), RV_EDATA, "%d", i);
         const char *said = rv_error_message();
         cr_expect(strstr(said, "cmp.yaml:4:15: ") && strstr(said, "'a', the reference, took 45 to 76 us a token") &&
                       strstr(said, "compare.match.tolerance is 0.1") && strstr(said, "again"),
                   "%s", said);
-        cr_expect(access("runs/x/plan.json", F_OK), "no plan is written");
+        cr_expect(access("runs", F_OK), "no plan is written, and nothing else");
         rv_comparison_close(c);
     }
 }

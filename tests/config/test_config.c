@@ -223,10 +223,11 @@ Test(config, one_mistake_each) {
                                           "train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
         {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or "
                                           "plateau, got 'cosin'; did you mean 'cosine'?"},
-        {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation, "
-                         "regression or classification"},
+        {"task=latent", "task 'latent' is not available in this version; available: language_model, translation, "
+                        "regression, classification or tagging"},
         {"model.encoder={type: rnn}",
-         "model.encoder does not apply here; it is allowed only with task translation, regression or classification"},
+         "model.encoder does not apply here; it is allowed only with task translation, regression, classification or "
+         "tagging and without model.hmm"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
                        "init, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
         {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "

@@ -131,16 +131,17 @@ Test(config, regression_relations) {
         {"data.min_length=31", "data.min_length 31 is above data.max_length 30"},
         {"data.generator=addition", "data.generator: expected adding, got 'addition'"},
         {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model, "
-                                  "translation or classification"},
+                                  "translation, classification or tagging"},
         {"tokenizer={type: char}",
-         "tokenizer does not apply here; it is allowed only with task language_model, translation or classification"},
+         "tokenizer does not apply here; it is allowed only with task language_model, translation, classification or "
+         "tagging"},
         {"model.decoder={type: rnn}",
          "model.decoder does not apply here; it is allowed only with task language_model or translation"},
         {"model.pooling=max", "model.pooling: expected last, mean or attention, got 'max'; did you mean 'mean'?"},
         {"model.pooling_size=4",
          "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
         {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task "
-                                      "language_model, translation or classification"},
+                                      "language_model, translation or classification, or with model.crf false"},
         {"metrics=[ppl]", "metrics: expected a list of loss or mse, got 'ppl'"},
         {"model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 9}",
          "model.position sinusoidal needs an even model.encoder.hidden_size, which is 9"},

@@ -22,8 +22,12 @@ static void print_match(const json_t *match) {
     printf("\nmatched by %s (off: how far from %s, to which the others are matched)\n", text(match, "by"),
            text(match, "reference"));
     json_array_foreach (json_object_get(match, "models"), i, row) {
-        printf("%-20s off %+.2f %%%s ", text(row, "model"), 100 * number(row, "off"),
-               json_is_true(json_object_get(row, "met")) ? "" : ", NOT MATCHED");
+        const char *unmatched = text(row, "unmatched");
+        char off[32] = "-";
+        if (json_is_number(json_object_get(row, "off")))
+            snprintf(off, sizeof off, "%+.2f %%", 100 * number(row, "off"));
+        printf("%-20s off %s%s%s%s ", text(row, "model"), off,
+               json_is_true(json_object_get(row, "met")) ? "" : ", NOT MATCHED", *unmatched ? ": " : "", unmatched);
         json_object_foreach ((json_t *)json_object_get(row, "widths"), key, width)
             printf(" %s=%lld", key, (long long)json_integer_value(width));
         printf("\n");
