@@ -194,6 +194,22 @@ class Pages(Drawn):
     def failing(self, *options):
         return subprocess.run([RAVEL, "report", os.path.join(self.tmp.name, "a", "report.json"), *options], capture_output=True, timeout=60).returncode
 
+    def test_taggers(self):
+        r = fixture_report.tagged()
+        source, page = self.draw(r)
+        text = page.words()
+        for said in "true tag \u2193, told \u2192", "Sentence 8: right tags 5 by softmax, 3 by crf", "(beginning)", \
+                "probabilities, up to", "right tags, %": self.assertIn(said, text)
+        for anchor in "by-tag", "sentences", "transitions": self.assertIn("#" + anchor, page.links)
+        self.assertNotIn("What each class", text)
+        self.assertEqual(source.count("<div class='gloss'>"), 3)
+        self.assertEqual(source.count("<span class='off'>"), 15)  # every tag of the second system is wrong
+        self.assertEqual(source.count("cell banned"), 2)
+        r["samples"][0]["outputs"][0]["text"] += " NOUN"  # more tags than words: as it is
+        self.assertIn("a red house , there", self.draw(r)[1].words())
+        self.assertEqual(self.draw(r)[0].count("<div class='gloss'>"), 2)
+        self.draw(fixture_report.tagged(settings=["data.length=5", "data.length=9"], models=["a", "b", "c"]))
+
     def test_without_times(self):
         r = fixture_report.full(times=False)
         source, page = self.draw(r)
@@ -208,6 +224,7 @@ class Pages(Drawn):
             return x + evil if isinstance(x, str) else x
         KEEP = {"format", "metric", "phase", "kind", "when", "part", "verdict", "status", "by", "unit", "quantity", "setting", "settings"}
         evil = evil.replace("\u0000", "")
+        self.assertNotIn("<script", self.draw(spoil(fixture_report.tagged()))[0])
         source, page = self.draw(spoil(fixture_report.full()))
         self.assertIn("<script>alert('x')</script>&amp;", page.words())
         self.assertNotIn("<script", source)
@@ -218,6 +235,11 @@ class Pages(Drawn):
             if isinstance(x, list): return [spoil(v, path) for v in x]
             return None if isinstance(x, float) else x
         self.draw(spoil(fixture_report.full()))
+        self.draw(spoil(fixture_report.tagged()))
+        for part in "by_tag", "by_number", "disagreements", "transitions", "confusion", "samples":
+            for odd in [1, None, "x", []], [{}], {"a": 1}, [{"tags": [None, 3], "numbers": [None], "models": [{}, 3],
+                                                             "sentences": [{}, 1], "values": [[], None]}]:
+                self.draw(dict(fixture_report.tagged(), **{part: odd}))
         big = copy.deepcopy(fixture_report.full())
         for q in big["quality"]:
             for m in q["models"]: m.update(value=m["value"] * 1e30, low=-1e300, high=1e300)

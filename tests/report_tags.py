@@ -52,7 +52,8 @@ def check_disagreements(c):
             i = s["i"]
             c.true(f"{where}: sentence {i}", (s["source"], s["reference"]) == (a[i]["source"], a[i]["reference"]))
             c.true(f"{where}: right tags of {i}", s["right"] == [a[i]["correct"], b[i]["correct"]])
-            c.true(f"{where}: tags of {i}", [o["text"] for o in s["outputs"]] == [a[i]["hypothesis"], b[i]["hypothesis"]])
+            told = [o["text"] for o in s["outputs"]]
+            c.true(f"{where}: tags of {i}", told == [a[i]["hypothesis"], b[i]["hypothesis"]])
 
 
 def check_transitions(c):
@@ -86,7 +87,8 @@ model: {encoder: %s, embedding_dim: 8%s}
 train: {batch: {size: 20}, optimizer: {type: adam, lr: 3e-2}, max_steps: 60, validate_every: 30}
 metrics: [loss, accuracy, f1]
 """
-MODELS = {"words": ("{type: none}", ""), "crf": ("{type: rnn, cell: gru, num_layers: 1, hidden_size: 8}", ", crf: true")}
+MODELS = {"words": ("{type: none}", ""),
+          "crf": ("{type: rnn, cell: gru, num_layers: 1, hidden_size: 8}", ", crf: true")}
 TAGS = {"spans": ["O", "B-X", "I-X", "B-Y"], "numbers": ["A", "A1", "B1", "A2", "B3"]}
 
 
@@ -133,6 +135,30 @@ def check_page(report, page):
     assert page.count("<div class='h3'>") == differ > 0, differ
 
 
+COUNTS = """name: counts
+task: tagging
+data: {train: train, valid: test, test: test, format: columns}
+tokenizer: {type: word}
+model: {hmm: {order: %d}}
+metrics: [loss, accuracy]
+"""
+
+
+def one_run(ravel, base, check_folder):
+    """The report of a single run of a model that counts: no gradients, and what follows what in probabilities."""
+    for order in 0, 1, 2:
+        with open(os.path.join(base, "counts.yaml"), "w") as f: f.write(COUNTS % order)
+        run = os.path.join(base, "runs", f"counts-{order}")
+        for command in ("train", "-q", "counts.yaml", f"checkpoint.dir={run}"), ("report", "-q", run):
+            subprocess.run([ravel, *command], cwd=base, check=True, stdout=subprocess.DEVNULL)
+        assert not check_folder(run)[0], "a number differs"
+        with open(os.path.join(run, "report.json")) as f: report = json.load(f)
+        with open(os.path.join(run, "report.html"), encoding="utf-8") as f: page = f.read()
+        assert [t["kind"] for t in report.get("transitions", [])] == (["probabilities"] if order else [])
+        assert "gradient_flow" not in report and "disagreements" not in report
+        assert ("a row adds up to 1" in plain(page)) == (order > 0) and "Quality by tag" in page
+
+
 def self_test(ravel, check_folder, checker):
     for kind, tags in TAGS.items():
         with tempfile.TemporaryDirectory() as base:
@@ -145,6 +171,7 @@ def self_test(ravel, check_folder, checker):
             assert ("span_f1" in {q["metric"] for q in report["quality"]}) == (kind == "spans")
             assert any(x is None for row in report["transitions"][0]["values"][:-1] for x in row) == (kind == "spans")
             check_page(report, page)
+            one_run(os.path.abspath(ravel), base, check_folder)
             for part, spoil in (("by_tag", lambda r: r["by_tag"][0]["models"][1]["value"].__setitem__(1, 0.123)),
                                 ("disagreements", lambda r: r["disagreements"][0]["sentences"].pop()),
                                 ("transitions", lambda r: r["transitions"][0]["values"][0].__setitem__(0, 9.5)),

@@ -185,6 +185,8 @@ void rv__page_quality(rv__page *p) {
 
 /* ---- by length ---- */
 
+static const char *source_of(const rv__page *p) { return rv__page_tagged(p) ? "sentence" : "source"; }
+
 static const char *bin_name(rv__page *p, const json_t *bin) {
     double from = rv__page_real(bin, "from"), to = rv__page_real(bin, "to");
     if (isnan(to)) return rv__page_format(p, "%g and more", from);
@@ -259,7 +261,8 @@ static void length_chart(rv__page *p, const json_t *part, rv_metric_kind m, bool
     }
     const char *setting = rv__page_string(part, "setting");
     rv_chart chart = {.title = rv__page_format(p, "%s by length%s%s", m.title, *setting ? ", " : "", setting),
-                      .x_label = rv__page_format(p, "length of the source, %s", rv__page_string(part, "unit")),
+                      .x_label =
+                          rv__page_format(p, "length of the %s, %s", source_of(p), rv__page_string(part, "unit")),
                       .y_label = m.axis,
                       .y_high = m.scale == 100 ? 100 : 0,
                       .n_series = n_models,
@@ -269,25 +272,31 @@ static void length_chart(rv__page *p, const json_t *part, rv_metric_kind m, bool
     rv__page_chart(p, &chart);
 }
 
+static bool has_examples(const json_t *models, size_t bin) {
+    return json_number_value(json_array_get(json_object_get(json_array_get(models, 0), "examples"), bin)) > 0;
+}
+
 /* "bottleneck from 98.2 to 41.0": the two ends say whether length hurts. */
 static void length_sentence(rv__page *p, const json_t *part, rv_metric_kind m) {
     const json_t *bins = json_object_get(part, "bins"), *models = json_object_get(part, "models"), *row;
-    size_t i, last = json_array_size(bins);
-    if (last < 2) return;
+    size_t i, first = 0, last = json_array_size(bins);
+    while (first < last && !has_examples(models, first)) first++;
+    while (last > first && !has_examples(models, last - 1)) last--;
+    if (last - first < 2) return;
     fputs("<p>", p->f);
     if (*rv__page_string(part, "setting")) rv_page_textf(p->f, "With %s: ", rv__page_string(part, "setting"));
-    rv_page_textf(p->f,
-                  "From the shortest sources (%s %s) to the longest (%s), %s: ", bin_name(p, json_array_get(bins, 0)),
-                  rv__page_string(part, "unit"), bin_name(p, json_array_get(bins, last - 1)), m.axis);
+    rv_page_textf(p->f, "From the shortest %ss (%s %s) to the longest (%s), %s: ", source_of(p),
+                  bin_name(p, json_array_get(bins, first)), rv__page_string(part, "unit"),
+                  bin_name(p, json_array_get(bins, last - 1)), m.axis);
     int n = (int)json_array_size(models);
     json_array_foreach (models, i, row) {
         const double *v;
         int k = rv__page_reals(p, json_object_get(row, "value"), &v);
-        if (k < 2) continue;
+        if ((size_t)k < last) continue;
         fputs(rv__page_join((int)i, n), p->f);
         rv__page_model(p, rv__page_string(row, "model"));
-        rv_page_textf(p->f, " from %s to %s", rv__page_number(p, m.scale * v[0]),
-                      rv__page_number(p, m.scale * v[k - 1]));
+        rv_page_textf(p->f, " from %s to %s", rv__page_number(p, m.scale * v[first]),
+                      rv__page_number(p, m.scale * v[last - 1]));
     }
     fputs(".</p>\n", p->f);
 }

@@ -212,9 +212,10 @@ static void transition(rv__page *p, const json_t *t) {
     for (size_t i = 0; i < n * n; i++)
         if (isfinite(x[i])) least = fmin(least, x[i]), most = fmax(most, x[i]);
     const char *setting = rv__page_string(t, "setting"), *model = rv__page_string(t, "model");
-    const char *title = rv__page_format(
-        p, "%s%s%s: %s%s", model, *setting ? ", " : "", setting, probable(t) ? "probabilities" : "scores",
-        least <= most ? rv__page_format(p, ", %s to %s", rv__page_number(p, least), rv__page_number(p, most)) : "");
+    const char *range =
+        probable(t) ? rv__page_format(p, "probabilities, up to %s", rv__page_number(p, most))
+                    : rv__page_format(p, "scores, %s to %s", rv__page_number(p, least), rv__page_number(p, most));
+    const char *title = rv__page_format(p, "%s%s%s: %s", model, *setting ? ", " : "", setting, range);
     rv_chart_signed_heat(p->f, title, (int64_t)n, (int64_t)n, from, to, x);
 }
 
@@ -239,7 +240,7 @@ void rv__page_transitions(rv__page *p) {
                       "words' own scores come on top, so cells of one column, or one row, compare best.");
     if (probabilities)
         rv__page_note(p, "A probability is that of the next tag, or of the end, after the tag before: a row adds up to "
-                         "1. A model that looks two tags back weighs that with more; shown is what one tag says.");
+                         "1. Of a model that looks two tags back it is what one tag says.");
     const int n = (int)json_array_size(list);
     rv__page_charts_begin(p, n);
     json_array_foreach (list, i, t) transition(p, t);

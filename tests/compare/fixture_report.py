@@ -113,6 +113,32 @@ def full(settings=("",), models=("bottleneck", "bahdanau", "transformer"), times
     return r
 
 
+def tagged(models=("softmax", "crf"), settings=("",)):
+    """Of taggers: no texts, no attention, and the parts that they alone have."""
+    r, tags, words = full(settings, models), ["ADJ", "B2", "C3", "NOUN", "D4"], ["a", "red", "house", ",", "there"]
+    for part in "samples", "attention", "confusion": r.pop(part, None)
+    sentence = lambda setting, i: {"setting": setting, "i": i, "source": " ".join(words), "reference": " ".join(tags),
+                                   "right": [5, 3], "outputs": [
+        {"model": m, "text": " ".join(tags if k == 0 else tags[2:] + tags[:2]), "exact": k == 0}
+        for k, m in enumerate(models[:2])]}
+    recall = {"words": [90, 70, 40, 9, 0]}
+    recall["models"] = [{"model": m, "value": [0.9, 0.8, 0.7 + k / 9, 0.6, None], "low": [0.8, 0.7, 0.6, None, None],
+                         "high": [0.95, 0.9, 0.9, None, None]} for k, m in enumerate(models)]
+    step = lambda i, k: None if i == k == len(tags) or (i, k) == (1, 2) else (i - k) / 2
+    each = lambda make: [make(setting) for setting in settings]
+    r["confusion"] = [{"setting": s, "model": m, "of": "words", "seeds": 3, "classes": tags,
+                       "counts": [[30 if a == b else (a + b) % 3 for a in range(5)] for b in range(5)]}
+                      for s in settings for m in models]
+    r["samples"] = [sentence(s, i) for s in settings for i in range(2)]
+    r["by_tag"] = each(lambda s: {"setting": s, "tags": tags, **recall})
+    r["by_number"] = each(lambda s: {"setting": s, "numbers": [2, 3, 4, 5, 6], **recall})
+    r["disagreements"] = each(lambda s: {"setting": s, "a": models[0], "b": models[1], "sentences": [sentence(s, 7)]})
+    r["transitions"] = [{"setting": s, "model": m, "seed": 1, "tags": tags, "kind": ["scores", "probabilities"][k % 2],
+                         "values": [[step(a, b) for b in range(6)] for a in range(6)]}
+                        for s in settings for k, m in enumerate(models)]
+    return r
+
+
 def cost(models, rng):
     rows, fits, crossings, serial = [], [], [], []
     for mi, m in enumerate(models):

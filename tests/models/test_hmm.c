@@ -200,6 +200,25 @@ Test(hmm, steps_and_the_end_sum_to_one) {
         }
 }
 
+/* What tag follows what, for a reader: of order 1 what the chain adds up, of order 2 what one tag says of the next. */
+Test(hmm, steps_for_a_reader) {
+    enum { N = K + 1 };
+    double first[N][N], second[N][N];
+    model m = open_model(1), m2 = open_model(2);
+    const rv_batch b = corpus();
+    const rv_chain c = chain_of(&m, &b.source);
+    cr_assert(rv_hmm_steps(m.h, &first[0][0]) == RV_OK && rv_hmm_steps(m2.h, &second[0][0]) == RV_OK);
+    for (int i = 0; i < K; i++) {
+        cr_expect_float_eq(first[K][i], c.start[i], 10 * tolerance);
+        cr_expect_float_eq(first[i][K], c.stop[i], 10 * tolerance);
+        for (int k = 0; k < K; k++) cr_expect_float_eq(first[i][k], c.transition[i * K + k], 10 * tolerance);
+    }
+    cr_expect(isnan(first[K][K]) && isnan(second[K][K]));
+    for (int i = 0; i < N * N - 1; i++) cr_expect_eq(first[i / N][i % N], second[i / N][i % N], "%d", i);
+    close_model(&m2);
+    close_model(&m);
+}
+
 Test(hmm, plain_is_relative_frequencies) {
     model m = open_config(&(rv_hmm_config){.words = V, .tags = K, .order = 2, .unk = UNK, .plain = true});
     const rv_batch b = corpus();

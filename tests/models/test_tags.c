@@ -368,3 +368,27 @@ Test(tags, a_tagging_that_is_banned_is_told) {
               "%s", rv_error_message());
     close_model(&f);
 }
+
+/* For a reader: what the chain adds between words, the beginning in the last row, the end in the last column. */
+Test(tags, steps) {
+    enum { N = K + 1 };
+    for (int i = 0; i < KINDS; i++) {
+        fixture f = open_model(i);
+        double steps[N][N] = {{42}};
+        rv_steps kind;
+        rv_chain c;
+        const rv_batch b = whole(&f);
+        cr_assert_eq(rv_model_steps(f.m, &steps[0][0], &kind), RV_OK);
+        cr_assert(rv_model_chain(f.tape, f.m, &b, &c));
+        cr_assert_eq(kind, kinds[i].crf ? RV_STEPS_SCORES : RV_STEPS_NONE);
+        cr_expect_eq(steps[0][0] == 42, !kinds[i].crf);
+        for (int from = 0; kinds[i].crf && from < K; from++) {
+            cr_expect_eq(steps[K][from], (double)c.start[from]);
+            cr_expect_eq(steps[from][K], (double)c.stop[from]);
+            for (int to = 0; to < K; to++) cr_expect_eq(steps[from][to], (double)c.transition[from * K + to]);
+        }
+        cr_expect(!kinds[i].crf || isnan(steps[K][K]));
+        cr_expect_eq(isinf(steps[0][3]) != 0, kinds[i].banned, "%d", i);
+        close_model(&f);
+    }
+}

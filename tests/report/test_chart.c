@@ -251,6 +251,8 @@ Test(chart, page_is_well_formed) {
         rv_page_row_end(f);
         rv_chart_heat(f, bad[i], 1, N, bad, bad, v);
         rv_chart_heat(f, bad[i], 0, 0, bad, bad, v);
+        rv_chart_signed_heat(f, bad[i], 1, N, bad, bad, v);
+        rv_chart_signed_heat(f, bad[i], 0, 0, bad, bad, v);
         rv_page_table(f, i, 1, bad, bad[i]);
         rv_page_table(f, 2, 3, bad, NULL);
         rv_page_textf(f, "%s %d", bad[i], i);
@@ -261,6 +263,47 @@ Test(chart, page_is_well_formed) {
     keep_page(page);
     well_formed();
     cr_expect(!strstr(page, "<script"));
+    free(page);
+}
+
+/* Of strength by magnitude, each sign a class of its own; what cannot be is crossed, what is not there is not drawn. */
+Test(chart, signed_heat) {
+    static const char *const row[] = {"a", "b"}, *const column[] = {"x", "y", "z"};
+    const double v[] = {2, -4, 0, -INFINITY, NAN, -0.1};
+    char *page;
+    size_t size;
+    FILE *f = open_memstream(&page, &size);
+    rv_chart_signed_heat(f, "c", 2, 3, row, column, v);
+    fclose(f);
+    static const char *const said[] = {"fill-opacity='0.50'><title>a → x: 2.000<",
+                                       "fill-opacity='1.00'><title>a → y: -4.000<",
+                                       "fill-opacity='0.00'><title>a → z: 0.000<", "<title>b → x: cannot be<",
+                                       "fill-opacity='0.03'><title>b → z: -0.100<"};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) cr_expect(strstr(page, said[i]), "%s in %s", said[i], page);
+    cr_expect(!strstr(page, "b → y"));
+    int signs = 0, minus = 0;
+    for (const char *at = page; (at = strstr(at, "class='sign'")); at++) signs++;
+    for (const char *at = page; (at = strstr(at, "cell minus")); at++) minus++;
+    cr_expect(signs == 2 && minus == 2, "%d signs of %d", signs, minus);
+    free(page);
+}
+
+/* A matrix with many columns has its heads upright, another table has not. */
+Test(chart, wide_matrices_have_upright_heads) {
+    enum { N = 20 };
+    const char *cells[2 * N];
+    double share[2 * N];
+    for (int i = 0; i < 2 * N; i++) cells[i] = i < N ? "PROPN" : "12", share[i] = 0.5;
+    char *page;
+    size_t size;
+    FILE *f = open_memstream(&page, &size);
+    rv_page_shaded_table(f, 2, 5, cells, share, "narrow");
+    rv_page_table(f, 2, N, cells, "no matrix");
+    fflush(f);
+    cr_expect(!strstr(page, "upright"));
+    rv_page_shaded_table(f, 2, N, cells, share, "wide");
+    fclose(f);
+    cr_expect(strstr(page, "<table class='upright'>") && strstr(page, "<span>PROPN</span></th>"));
     free(page);
 }
 
