@@ -82,17 +82,37 @@ class Init(InAFolder):
         r = ravel("train", "--dry-run", a, "train.freeze=[encoder, head]")
         self.check(r, 0)
         self.assertRegex(r.stdout, r"(?m)^parameters        \d+, \d+ of them frozen$")
+        as_trained = ", frozen parts counted as if they were trained"
+        self.assertRegex(r.stdout, rf"(?m)^FLOPs per step    \S+{as_trained}$")
+        self.assertNotIn(as_trained, ravel("train", "--dry-run", a).stdout + ravel("summary", a).stdout)
         self.train(a, "train.freeze=[encoder]", says=[r"a: \d+ parameters, \d+ of them frozen, "])
         for what in [a, "train.freeze=[encoder]"], ["runs/a"]:
             r = ravel("summary", *what)
             self.check(r, 0)
             self.assertRegex(r.stdout, r"(?m)^encoder.embedding .* frozen$")
             self.assertRegex(r.stdout, r"(?m)^frozen  +\d+$")
+            self.assertRegex(r.stdout, rf"training takes up to three times as many: .* tokens{as_trained}\.\n")
             self.assertNotRegex(r.stdout, r"(?m)^decoder.* frozen$")
         self.assertIn("  partly frozen\n", ravel("summary", a, "train.freeze=[head.bias]").stdout)
         self.train(a, "train.max_steps=6", "train.freeze=[head]",
                    says=[r"was trained with .*train.freeze \[encoder\] \(from now on \[head\]\)"])
         self.train(a, "train.max_steps=8", says=[r"train.freeze \[head\] \(from now on not given\)"])
+
+    def test_a_trained_run_takes_no_parts(self):
+        """`init` that comes or goes is said in words, with what helps."""
+        self.train(self.pairs("a"))
+        b, init = self.pairs("b"), "init=[{from: runs/a, take: encoder}]"
+        self.train(b)
+        other = "; put init back, or give the changed experiment another name or checkpoint.dir$"
+        self.train(b, init, code=4, says=[
+            r"init=.*: runs/b/step-000000004.h5 began without init, and a model takes parts of others only before its "
+            "first step" + other])
+        self.train(b, init, "name=c")
+        self.train(b, "name=c", code=4, says=[
+            r"b.yaml: runs/c/step-000000004.h5 began with parts of trained models \(init\), which are now left "
+            "out" + other])
+        self.check(ravel("eval", "runs/b", init), 2, r"is trained, and began without init, .*: assign no init$")
+        self.check(ravel("eval", "runs/c", "init=null"), 2, "is trained, and began with parts of .*: assign no init$")
 
     def test_a_vocabulary_of_another_run(self):
         """Text of fewer letters, and yet the same ids: parts with tables fit; and the run goes on without the other."""
@@ -125,6 +145,9 @@ class Init(InAFolder):
         self.train(self.pairs("c", tokenizer="{type: char, joint: false}"), "init=[{from: runs/lm, take: head.bias}]")
         self.train(self.pairs("d", tokenizer="{from: runs/lm}")) # its specials came with it
         self.train(self.text("joint", "{from: runs/d}"))
+        self.train(self.text("side", "{from: runs/d, side: src}"), code=2, says=[
+            "side.yaml:3:19: tokenizer.from: runs/d/best.h5 has a single vocabulary; leave tokenizer.side "
+            r"\(side.yaml:3:33\) out$"])
 
     def test_mistakes(self):
         self.train(self.pairs("a", tokenizer="{type: char, joint: false}"))
@@ -176,7 +199,14 @@ class Init(InAFolder):
         self.train(self.text("lm"))
         self.train(self.classifier("a", ["bad", "fine"]), "tokenizer={from: runs/lm}", code=4, says=[
             "tokenizer.from: runs/lm/best.h5 has no <pad>, <bos> and <eos> in its vocabulary, which classification "
-            "needs; take that of a translation or a classifier"])
+            "needs; leave tokenizer.from out for a vocabulary of its own, or, where both are to have one, train the "
+            "language model anew with tokenizer.from a translation or a classifier"])
+        # Both ways out lead somewhere.
+        self.train("a.yaml", "train.max_steps=0")
+        self.train(self.text("shared", "{from: runs/a}"))
+        self.train("a.yaml", "name=b", "tokenizer={from: runs/shared}",
+                   "init=[{from: runs/shared, take: decoder.embedding, as: encoder.embedding}]",
+                   "model.embedding_dim=16", says=["init: decoder.embedding of runs/shared/best.h5 as encoder.embedding: 1 tensors taken"])
 
     def test_the_keys_are_explained(self):
         r = ravel("config", "explain", "init")

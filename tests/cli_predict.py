@@ -73,7 +73,8 @@ class Predict(Command):
         self.assertEqual(self.lines("--input", "in.txt", "--batch", "1", "runtime.threads=2"), want)
         self.assertEqual(self.lines("--input", "in.txt", "--output", "out.tsv"), [])
         with open("out.tsv") as f: self.assertEqual(f.read().splitlines(), want)
-        self.assertEqual(self.lines("--stdin", input="\ufeffa good b\r\n"), want[:1], "a mark and a line's end are no text")
+        self.assertEqual(self.lines("--stdin", input="\ufeffa good b\r\n"), want[:1],
+                         "a mark and a line's end are no text")
         self.assertEqual(self.lines("--stdin", input=""), [])
 
     def test_top(self):
@@ -132,6 +133,9 @@ class Predict(Command):
         r = ravel("eval", "runs/looks", "--split", "test")
         self.check(r, 0)
         e = self.parsed("eval", "runs/looks", "--split", "test", "--json")
+        self.assertRegex(r.stdout, rf"(?m)^texts      {len(self.test)}$")
+        self.assertEqual(e["tokens"], len(self.test))
+        self.assertNotRegex(r.stdout, "tokens")
         self.assertIn("\n\nconfusion: rows are the true classes, columns what was told\n", r.stdout)
         rows = r.stdout.split("what was told\n")[1].splitlines()
         self.assertEqual(rows[0].split(), [*e["classes"], "precision", "recall", "F1"])
@@ -145,8 +149,8 @@ class Predict(Command):
         """Cells of the output stay cells."""
         with open("odd.csv", "w", newline="") as f:
             csv.writer(f).writerows([("a\tb", "one two"), ("c\nd", "three")] * 20)
-        self.write("tabs.yaml", CLASSIFIER.replace("train: train.tsv, valid: valid.tsv, test: test.tsv", "path: odd.csv")
-                   % ("tabs", "mean"))
+        parts = "train: train.tsv, valid: valid.tsv, test: test.tsv"
+        self.write("tabs.yaml", CLASSIFIER.replace(parts, "path: odd.csv") % ("tabs", "mean"))
         self.check(ravel("train", "-q", "tabs.yaml"), 0)
         told = [line.split("\t") for line in self.lines("--stdin", input="one two\nthree\n", run="tabs")]
         self.assertEqual([cells[0] for cells in told], ["a b", "c d"])
@@ -157,7 +161,8 @@ class Predict(Command):
         self.check(ravel("train", "columns.yaml"), 2,
                    r"columns.yaml:3:\d+: data.text_columns: column 2 is the label's; take another, or")
         self.write("short.yaml", CLASSIFIER.replace("{size: 16}", "{type: tokens, size: 2}") % ("short", "mean"))
-        self.check(ravel("train", "short.yaml"), 2, "the longest training text has .* for texts set train.batch.type to")
+        self.check(ravel("train", "short.yaml"), 2,
+                   "the longest training text has .* for texts set train.batch.type to")
 
     def test_metrics_of_a_report(self):
         self.check(ravel("report", "runs/looks", "-q", "-m", "f1,loss", "-o", "page"), 0)
@@ -200,10 +205,12 @@ class Predict(Command):
         out = [json.loads(l) for l in self.lines("--json")]
         right = sum(o["label"] == o["reference"] for o in out[:100])
         self.assertIn(f"{right} of the 100 texts here are told right.", page)
-        told = re.findall(r"<div class='told'>\n<p><b>(\w+)</b> ([\d.]+)\u00a0%(.*?)</p>\n<p class='words'>(.*?)</p>", page)
+        told = re.findall(
+            r"<div class='told'>\n<p><b>(\w+)</b> ([\d.]+)\u00a0%(.*?)</p>\n<p class='words'>(.*?)</p>", page)
         for o, (label, p, verdict, words) in zip(out, told):
             self.assertEqual((label, p), (o["label"], f"{100 * o['probability']:.1f}"))
-            self.assertIn("\u2713 right" if o["label"] == o["reference"] else f"the true class is <b>{o['reference']}</b>", verdict)
+            truth = "\u2713 right" if o["label"] == o["reference"] else f"the true class is <b>{o['reference']}</b>"
+            self.assertIn(truth, verdict)
             spans = re.findall(r"<span class='h(\d+)' title='([\d.]+)'>(.*?)</span>", words)
             self.assertEqual([s[2].replace("&lt;", "<").replace("&gt;", ">") for s in spans], o["tokens"])
             self.assertEqual([s[1] for s in spans], [f"{w:.3f}" for w in o["weights"]])
@@ -225,14 +232,19 @@ class Predict(Command):
             r = ravel("predict", *args, **kw)
             self.assertEqual((r.returncode, r.stderr), (code, f"ravel: {message}\n"))
 
-        needs = "--attention needs words with weights, and runs/%s/best.h5 has none (model.pooling: %s); train with model.pooling=attention"
-        for run in "last", "mean": refused(2, needs % (run, run), "runs/" + run, "--stdin", "--attention", "x", input="a\n")
-        refused(2, "--attention: cannot write to folder none: No such file or directory", "runs/looks", "--stdin", "--attention", "none/x", input="a\n")
+        needs = ("--attention needs words with weights, and runs/%s/best.h5 has none (model.pooling: %s); "
+                 "train with model.pooling=attention")
+        for run in "last", "mean":
+            refused(2, needs % (run, run), "runs/" + run, "--stdin", "--attention", "x", input="a\n")
+        refused(2, "--attention: cannot write to folder none: No such file or directory", "runs/looks", "--stdin",
+                "--attention", "none/x", input="a\n")
         refused(3, "--attention: there was no text to classify", "runs/looks", "--stdin", "--attention", "x", input="")
-        refused(2, "cannot write to none/x: No such file or directory", "runs/looks", "--stdin", "--output", "none/x", input="a\n")
+        refused(2, "cannot write to none/x: No such file or directory", "runs/looks", "--stdin", "--output", "none/x",
+                input="a\n")
         with open("latin.txt", "wb") as f: f.write(b"a\nb\xff\n")
         with open("latin.txt") as f:
-            refused(3, "standard input:2: byte 2 of the line is not valid UTF-8; convert the text", "runs/looks", "--stdin", stdin=f)
+            refused(3, "standard input:2: byte 2 of the line is not valid UTF-8; convert the text", "runs/looks",
+                    "--stdin", stdin=f)
         refused(3, "none.txt: cannot open: No such file or directory", "runs/looks", "--input", "none.txt")
         for args, message in ((["--stdin", "--split", "test"], "--input, --stdin and --split exclude one another"),
                               (["--split", "train"], "--split takes test or valid, not 'train'"),
@@ -247,14 +259,17 @@ class Predict(Command):
                          (3, "ravel: the experiment's data has no test part; give a text with --input FILE"))
 
     def test_more_columns_than_there_can_be(self):
-        for n, message in (64, "data.text_columns: 64 columns, where 1 to 63 can be"), (70, r"whole numbers in \[1, 64\], got '65'"):
-            r = ravel("train", "-q", "looks.yaml", f"data.text_columns={list(range(1, n + 1))}", "checkpoint.dir=runs/wide")
+        for n, message in ((64, "data.text_columns: 64 columns, where 1 to 63 can be"),
+                           (70, r"whole numbers in \[1, 64\], got '65'")):
+            columns = f"data.text_columns={list(range(1, n + 1))}"
+            r = ravel("train", "-q", "looks.yaml", columns, "checkpoint.dir=runs/wide")
             self.check(r, 2, message)
         self.check(ravel("train", "-q", "looks.yaml", "data.label_column=65", "checkpoint.dir=runs/wide"), 2, "1, 64")
 
     def test_a_long_line_is_cut(self):
         r = ravel("predict", "runs/looks", "--stdin", "--json", input="a " * 12 + "good\n")
-        self.check(r, 0, r"line 1 has more than the 12 tokens that the model takes \(data.max_length\) and is cut to them")
+        self.check(r, 0,
+                   r"line 1 has more than the 12 tokens that the model takes \(data.max_length\) and is cut to them")
         o = json.loads(r.stdout)
         self.assertEqual((len(o["tokens"]), o["text"]), (13, "a " * 12 + "good"))
 
@@ -264,21 +279,34 @@ class Predict(Command):
         self.write("lstm.yaml", BASE % LSTM)
         self.check(ravel("train", "-q", "lstm.yaml"), 0)
         r = ravel("predict", "runs/test", "--stdin", input="to be\n")
-        self.assertEqual((r.returncode, r.stderr), (2, "ravel: runs/test/best.h5 is of task language_model; only a classifier "
-                                                       "predicts classes (write: ravel generate)\n"))
+        self.assertEqual((r.returncode, r.stderr), (2, "ravel: runs/test/best.h5 is of task language_model; "
+                                                       "only a classifier predicts classes (write: ravel generate)\n"))
         r = ravel("translate", "runs/looks", "--stdin", input="a\n")
-        self.assertEqual((r.returncode, r.stderr), (2, "ravel: runs/looks/best.h5 is of task classification; only a translation "
-                                                       "model translates (tell: ravel predict)\n"))
+        self.assertEqual((r.returncode, r.stderr), (2, "ravel: runs/looks/best.h5 is of task classification; "
+                                                       "only a translation model translates (tell: ravel predict)\n"))
         r = ravel("generate", "runs/looks")
-        self.assertEqual((r.returncode, r.stderr), (2, "ravel: runs/looks/best.h5 is of task classification; only a language "
-                                                       "model generates (tell: ravel predict)\n"))
+        self.assertEqual((r.returncode, r.stderr), (2, "ravel: runs/looks/best.h5 is of task classification; "
+                                                       "only a language model generates (tell: ravel predict)\n"))
         r = ravel("eval", "runs/looks", "--by-length", "3")
         self.check(r, 2, "--by-length is for translation")
+
+    def test_quiet(self):
+        """Everywhere the same letter."""
+        self.write("unknown.tsv", "".join(f"zyx\t{c}\n" for c in CLASSES))
+        for command in "predict", "eval":
+            command = [command, "runs/looks", "--split", "valid", "data.valid=unknown.tsv"]
+            loud, quiet = ravel(*command), ravel(*command, "-q")
+            self.check(quiet, 0)
+            self.assertIn("of the tokens are <unk>", loud.stderr)
+            self.assertEqual((quiet.stderr, quiet.stdout), ("", loud.stdout))
+        for command in "train", "eval", "translate", "predict", "generate", "probe", "summary", "compare", "report":
+            self.assertRegex(ravel(command, "--help").stdout, r"(?m)^  -q, --quiet  ", command)
 
     def test_help(self):
         r = ravel("predict", "--help")
         self.check(r, 0)
-        for word in "--input", "--stdin", "--split", "--json", "--top", "--output", "--attention", "examples:": self.assertIn(word, r.stdout)
+        for word in "--input", "--stdin", "--split", "--json", "--top", "--output", "--attention", "examples:":
+            self.assertIn(word, r.stdout)
         self.assertIn("predict    tell the class of texts", ravel("--help").stdout)
 
 

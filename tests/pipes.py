@@ -118,7 +118,7 @@ class Pipes(Command):
         for command in ('--input <(cat in)', '--input - < in', '--input /dev/stdin < in', '--stdin < in'):
             self.assertEqual(bash(f'"$1" translate file {command}').stdout, want, command)
         self.check(bash('"$1" translate file --input -  < /dev/null'), 0)
-        self.check(bash('"$1" translate file --stdin < .'), 3, "cannot read standard input")
+        self.check(bash('"$1" translate file --stdin < .'), 3, "cannot read standard input: Is a directory")
         self.check(bash('"$1" translate file --input /dev/zero'), 3, "is a device")
 
     def test_tokenizer(self):

@@ -25,7 +25,7 @@ TOOL = pytorch.__file__
 def run(task, model, data, batch=None, tokenizer=None):
     """An experiment of two steps with large ones, so that no bias stays at 0."""
     batches = {"language_model": "{size: 3, length: 8}", "translation": "{type: sequences, size: 4}",
-               "regression": "{size: 4}", "classification": "{size: 4}"}
+               "regression": "{size: 4}", "classification": "{size: 4}", "tagging": "{size: 4}"}
     batch = batch or batches[task]
     tokenizer = f"tokenizer: {tokenizer}\n" if tokenizer else ""
     return f"""name: tiny
@@ -56,6 +56,11 @@ def regression(encoder, **keys):
 def classification(encoder, tokenizer="{type: word}", **keys):
     return run("classification", section(encoder=encoder, **keys), "{train: labelled, valid: labelled, max_length: 9}", None,
                tokenizer)
+
+
+def tagging(encoder, file="tags", **keys):
+    return run("tagging", section(encoder=encoder, **keys), "{train: %s, valid: %s, max_length: 9}" % (file, file), None,
+               "{type: word, lowercase: true}")
 
 
 def cell(kind, layers=1, hidden=8, **keys):
@@ -113,6 +118,15 @@ KINDS = {
                                                 tokenizer="{type: bpe, vocab_size: 280}", scale_embeddings="true"),
     "classes_transformer": classification(transformer()),
     "classes_transformer_attention": classification(transformer(norm="post"), pooling="attention", position="learned"),
+    "tags_lstm": tagging(cell("lstm"), embedding_dim=6),
+    "tags_letters_lstm_crf": tagging(cell("lstm"), "spans", embedding_dim=6, crf="true", capitals_dim=3,
+                                     letters="{type: lstm, embedding_dim: 5, hidden_size: 4}"),
+    "tags_letters_cnn_crf": tagging(cell("gru", 2, bidirectional="false"), "spans", embedding_dim=6, crf="true",
+                                    crf_constraints="false", letters="{type: cnn, embedding_dim: 5, hidden_size: 4}"),
+    "tags_of_words_crf": tagging("{type: none}", embedding_dim=6, crf="true"),
+    "tags_transformer_letters": tagging(transformer(), embedding_dim=8, crf="true", capitals_dim=2,
+                                        letters="{type: cnn, embedding_dim: 3, hidden_size: 4}"),
+    "tags_ends_of_spans": tagging(cell("rnn"), "ends", embedding_dim=6, crf="true"),
     "regression_transformer": regression(transformer()),
     "regression_transformer_attention": regression(transformer(norm="post"), pooling="attention", position="learned"),
     "regression_transformer_mean": regression(transformer(), pooling="mean", position="none"),
@@ -124,6 +138,7 @@ REFUSED = {
     "model.encoder.attention_scale: none": regression(transformer(attention_scale="none")),
     "model.decoder.causal_mask: after_softmax": lm(transformer(causal_mask="after_softmax")),
     "model.attention.window: 2": translation(cell("lstm"), cell("lstm"), attention="{type: luong, window: 2}"),
+    "model.hmm": "name: tiny\ntask: tagging\ndata: {train: tags, valid: tags}\nmodel: {hmm: true}\n",
     "model.decoder.num_layers above 1 with attention": translation(cell("lstm"), cell("lstm", 2), attention="{type: bahdanau}"),
 }
 
@@ -143,7 +158,15 @@ class Models(Command):
         self.write("two.a", "\r\n".join(sides[0]))
         self.write("two.b", "\n".join(sides[1]) + "\n")
         self.write("labelled", "".join(f"{a}\t {draw.choice(['good', 'bad', 'so so'])}\n" for a in sides[0]))
+        # no sentence over max_length: a span that is cut has no end
+        rows = [[word().capitalize() if draw.random() < 0.4 else word() for _ in range(draw.randint(1, 9))] for _ in range(40)]
+        self.tagged("tags", rows, lambda n: [draw.choice("XYZ") for _ in range(n)])
+        self.tagged("spans", rows, lambda n: (["O", "B-a", "I-a", "B-b", "I-b", "B-b", "B-a", "I-a", "O"])[:n])
+        self.tagged("ends", rows, lambda n: (["S-a", "O"] + ["B-a"] + ["I-a"] * (n - 4) + ["E-a"]) if n > 3 else ["S-b"] * n)
         self.write("pairs", "".join(f"{a}\t{b}\n" for a, b in zip(*sides)))
+
+    def tagged(self, name, rows, tags):
+        self.write(name, "".join("".join(f"{w}\t{t}\n" for w, t in zip(row, tags(len(row)))) + "\n" for row in rows))
 
     def tearDown(self):
         os.chdir("/")
@@ -195,6 +218,28 @@ class Models(Command):
         self.assertLess(abs(self.parsed("eval", "--json", "a.h5")["loss"] / want - 1), 1e-5)
         self.check(ravel("train", "run.yaml", "checkpoint.dir=on", "train.max_steps=4", "--resume", "a.h5"), 0)
         self.assertEqual(self.parsed("ckpt", "info", "--json", "on")["step"], 4)
+
+    def test_gradients_of_taggers(self):
+        """What a step of plain descent over all sentences at once takes off is the rate times PyTorch's gradient."""
+        rate, worst, n = 0.5, 0, 0
+        for name, text in KINDS.items():
+            if not name.startswith("tags"): continue
+            with self.subTest(name):
+                self.write("run.yaml", text.replace("{type: adam, lr: 3e-2}", "{type: sgd, lr: %g}" % rate).replace("size: 4", "size: 40"))
+                for steps in 0, 1:
+                    self.check(ravel("train", "run.yaml", f"checkpoint.dir={name}-{steps}", f"train.max_steps={steps}", "train.replace_rare=0"), 0)
+                before, settings = pytorch.load(f"{name}-0/step-000000000.h5")
+                after = pytorch.load(f"{name}-1/step-000000001.h5")[0].state_dict()
+                batches = list(pytorch.data.batches(f"{name}-0/step-000000000.h5", settings, RAVEL))
+                loss = sum(before.nats(before(*words), words[1], y) for *words, y in batches) / sum((y >= 0).sum() for *_, y in batches)
+                loss.backward()
+                for key, p in before.named_parameters():
+                    got = (p.detach() - after[key]) / rate
+                    scale = max(float(p.grad.abs().max()), 1e-3)
+                    worst, n = max(worst, float((got - p.grad).abs().max()) / scale), n + 1
+                    self.assertLess(float((got - p.grad).abs().max()) / scale, 1e-3, key)
+                self.assertGreater(max(float(p.grad.abs().max()) for p in before.parameters()), 0.01)
+        print(f"gradients of {n} parameters, largest difference {worst:.1e} of the largest element", file=sys.stderr)
 
     def test_command(self):
         run = os.path.dirname(self.train("lstm", KINDS["lstm"]))

@@ -5,7 +5,8 @@ are looked at for sense, and none may be narrower than that of Student's t over 
 test's.
 
   report.py FOLDER            a folder with report.json, beside or above the runs that it names
-  report.py --compare RAVEL   train a tiny comparison with this command first, check its report, then check that a wrong number is found"""
+  report.py --compare RAVEL   train a tiny comparison with this command first, check its report, then check that a wrong
+                              number is found"""
 import glob, json, math, os, random, subprocess, sys, tempfile
 
 TOLERANCE = 1e-9
@@ -55,7 +56,8 @@ def chrf(examples):
 def f1(examples):
     """The mean over the classes that are there or told; scikit-learn's f1_score(average="macro", zero_division=0)."""
     label, said = [e["label"] for e in examples], [e["said"] for e in examples]
-    each = [2 * sum(a == b == c for a, b in zip(label, said)) / (label.count(c) + said.count(c)) for c in {*label, *said}]
+    each = [2 * sum(a == b == c for a, b in zip(label, said)) / (label.count(c) + said.count(c))
+            for c in {*label, *said}]
     return math.fsum(each) / len(each)
 
 
@@ -105,8 +107,9 @@ def variance_of_mean(x):
 class Run:
     def __init__(self, folder, row):
         self.row = row
-        places = [row["path"], os.path.join(folder, row["path"]), os.path.join(folder, "cells", os.path.basename(row["path"])),
-                  os.path.join(folder, os.path.basename(row["path"]))]
+        name = os.path.basename(row["path"])
+        places = [row["path"], os.path.join(folder, row["path"]), os.path.join(folder, "cells", name),
+                  os.path.join(folder, name)]
         self.path = next((p for p in places if os.path.exists(os.path.join(p, "metrics.jsonl"))), places[0])
         log = lines_of(os.path.join(self.path, "metrics.jsonl"))
         self.train = [l for l in log if l["kind"] == "train"]
@@ -202,8 +205,11 @@ class Checker:
                     n, here = len(runs), f"{where} at {step}"
                     self.same(here, s["mean"][i], math.fsum(l[step] for l in logs) / n)
                     self.same(here + " tokens", s["tokens"][i], sum(r.at(step) for r in runs) / n)
-                    if all(r.measured for r in runs): self.same(here + " flops", s["flops"][i], sum(3 * r.measured["flops_per_token"] * r.at(step) for r in runs) / n)
-                    if "seconds" in s: self.same(here + " seconds", s["seconds"][i], math.fsum(r.seconds(step) for r in runs) / n)
+                    if all(r.measured for r in runs):
+                        flops = sum(3 * r.measured["flops_per_token"] * r.at(step) for r in runs)
+                        self.same(here + " flops", s["flops"][i], flops / n)
+                    if "seconds" in s:
+                        self.same(here + " seconds", s["seconds"][i], math.fsum(r.seconds(step) for r in runs) / n)
                     self.inside(here, s["mean"][i], s["low"][i], s["high"][i])
 
     def points(self, run, curve):
@@ -225,7 +231,8 @@ class Checker:
             self.same(where, row["step"], reached[0] if reached else None)
             self.same(where + " tokens", row["tokens"], run.at(reached[0]) if reached else None)
             values = [l[t["metric"]] for l in seen]
-            self.same(where + " best", row["best"], (min if t["metric"] in MINIMISED else max)(values) if values else None)
+            best = min if t["metric"] in MINIMISED else max
+            self.same(where + " best", row["best"], best(values) if values else None)
 
     def check_quality(self):
         for q in self.report.get("quality", []):
@@ -238,7 +245,9 @@ class Checker:
                 value[m["model"]] = math.fsum(each) / len(each) if each else math.nan
                 self.same(where, m["value"], value[m["model"]])
                 self.inside(where, m["value"], m["low"], m["high"])
-                if m["low"] is not None: self.true(where + ": an interval outside of what can be", RANGE[name][0] <= m["low"] and m["high"] <= RANGE[name][1])
+                if m["low"] is not None:
+                    self.true(where + ": an interval outside of what can be",
+                              RANGE[name][0] <= m["low"] and m["high"] <= RANGE[name][1])
                 self.wide_enough(where, m, m["value"], [each], q["level"], *RANGE[name])
             for p in q["pairs"]: self.check_pair(q, p)
 
@@ -260,11 +269,14 @@ class Checker:
             self.true(where + f": a verdict with p {p['p']}", p["p"] < 1 - q["level"])
             self.same(where + " verdict", p["verdict"], "a" if (p["difference"] > 0) == q["higher_is_better"] else "b")
             everyone = self.group(p["a"], q["setting"], done=False) + self.group(p["b"], q["setting"], done=False)
-            self.true(where + ": a verdict although a run is not done", all(r.row["status"] == "done" for r in everyone))
+            self.true(where + ": a verdict although a run is not done",
+                      all(r.row["status"] == "done" for r in everyone))
             ta, tb = (sum(r.row["tokens"] for r in g.values()) / len(g) for g in (a, b))
             self.true(where + f": a verdict on {ta} and {tb} tokens", abs(ta - tb) <= 0.01 * max(ta, tb))
         elif p["verdict"] == "no verdict": self.true(where + ": no verdict without a reason", p["why"])
-        else: self.true(where + ": not distinguishable although the interval leaves 0 out", not excludes or "Holm" in p["why"])
+        else:
+            self.true(where + ": not distinguishable although the interval leaves 0 out",
+                      not excludes or "Holm" in p["why"])
         if len(a) == 1 or len(b) == 1: self.true(where + ": one seed, and nothing says so", p["why"])
 
     def check_by_length(self):
@@ -290,7 +302,8 @@ class Checker:
                           (e["source"], e["reference"], e["hypothesis"], bool(e["exact"])))
         for a in self.report.get("attention", []):
             where = f"attention of {a['model']} in {a['i']}"
-            self.true(where + ": its shape", len(a["weights"]) == len(a["target"]) and all(len(r) == len(a["source"]) for r in a["weights"]))
+            self.true(where + ": its shape", len(a["weights"]) == len(a["target"])
+                      and all(len(r) == len(a["source"]) for r in a["weights"]))
             self.true(where + ": rows do not add up to 1", all(abs(sum(r) - 1) < 1e-4 for r in a["weights"]))
 
     def check_confusion(self):
@@ -320,7 +333,8 @@ class Checker:
                 self.same(f"window of {m['model']}", m["window"]["high"], tried[j]["lr"])
             trials = glob.glob(os.path.join(glob.escape(self.folder), "cells", f"tune-{glob.escape(m['model'])}-*"))
             if not trials: continue
-            losses = sorted(min(l["loss"] for l in lines_of(os.path.join(t, "metrics.jsonl")) if l["kind"] == "valid" and l["loss"] is not None)
+            losses = sorted(min(l["loss"] for l in lines_of(os.path.join(t, "metrics.jsonl"))
+                                if l["kind"] == "valid" and l["loss"] is not None)
                             for t in trials if self.outcome(t) == "done")
             got = sorted(t["loss"] for t in best)
             self.same(f"trials of {m['model']}", len(got), len(losses))
@@ -403,18 +417,21 @@ def tiny_classifiers(ravel, folder, classes):
     rng = random.Random(1)
     with open(os.path.join(folder, "classes.tsv"), "w") as f:
         for i in range(4 * classes + 20):
-            f.write(" ".join([f"w{i % classes}"] + [rng.choice("abcd") for _ in range(rng.randint(0, 5))]) + f"\tclass {i % classes}\n")
+            words = [f"w{i % classes}"] + [rng.choice("abcd") for _ in range(rng.randint(0, 5))]
+            f.write(" ".join(words) + f"\tclass {i % classes}\n")
     for pooling in "last", "attention":
         with open(os.path.join(folder, pooling + ".yaml"), "w") as f: f.write(CLASSIFIER % pooling)
     with open(os.path.join(folder, "compare.yaml"), "w") as f:
-        f.write("compare: {name: tiny, dir: folder, models: {last: last.yaml, attention: attention.yaml}, seeds: [1, 2],\n"
+        f.write("compare: {name: tiny, dir: folder, models: {last: last.yaml, attention: attention.yaml}, "
+                "seeds: [1, 2],\n"
                 "  budget: {train_steps: 12}, quality: {length_bins: [2, 4]}, report: {resamples: 200, samples: 3}}\n")
     subprocess.run([ravel, "compare", "compare.yaml"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return os.path.join(folder, "folder")
 
 
 def classifiers_test(ravel):
-    """Of classes: F1 with intervals, what each was taken for; of too many, the one or the other is left out and that is said."""
+    """Of classes: F1 with intervals, what each was taken for; of too many, the one or the other is left out and that is
+    said."""
     for classes, metrics, counted in (3, ["loss", "accuracy", "f1"], True), (21, ["loss", "accuracy", "f1"], True), \
             (22, ["loss", "accuracy"], True), (51, ["loss", "accuracy"], False):
         with tempfile.TemporaryDirectory() as base:
@@ -475,9 +492,9 @@ def self_test(ravel):
         assert not wrong and checker.checked > 300, checker.checked
         for part in "curves", "time_to", "quality", "by_length", "tuning": assert checker.report.get(part), f"no {part}"
         # A report with any one of its values changed is found out.
-        for part, keys in ("runs", ("loss", "bleu", "chrf", "exact", "tokens", "flops")), ("curves", ("mean", "tokens")), \
-                ("quality", ("value", "per_seed", "difference")), ("by_length", ("value", "examples")), \
-                ("time_to", ("step", "best")):
+        for part, keys in ("runs", ("loss", "bleu", "chrf", "exact", "tokens", "flops")), \
+                ("curves", ("mean", "tokens")), ("quality", ("value", "per_seed", "difference")), \
+                ("by_length", ("value", "examples")), ("time_to", ("step", "best")):
             for key in keys:
                 paths = [p for p in spoil(checker.report[part], (part,)) if key in p]
                 assert paths, (part, key)

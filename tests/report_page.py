@@ -319,6 +319,25 @@ class Runs(unittest.TestCase):
         r = json.loads(self.report("--json", "runs/short", "runs/gpt"))
         self.assertEqual([x["status"] for x in r["runs"]], ["unfinished", "done"])
 
+    def test_a_diverged_run_says_its_step(self):
+        self.train("wild", 1, "rnn", ", cell: rnn, nonlinearity: relu", 10)
+        wild = "train.optimizer={type: sgd, lr: 1000000}"
+        run = self.ravel("train", "-q", "wild.yaml", "name=wilder", wild)
+        self.assertEqual(run.returncode, 5, run.stderr)
+        step = int(re.search(r"step (\d+) diverged", run.stderr)[1])
+        run = self.ravel("report", "--json", "runs/wilder", "runs/gpt")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        said = f"step {step}: "
+        self.assertIn(f"runs/wilder: the run diverged ({said}", run.stderr)
+        wilder, gpt = json.loads(run.stdout)["runs"]
+        self.assertEqual((wilder["status"], gpt["status"]), ("diverged", "done"))
+        self.assertTrue(wilder["message"].startswith(said), wilder["message"])
+        # Begun again, it is a run like others.
+        os.remove(os.path.join(self.tmp.name, f"runs/wilder/step-{step - 1:09}.h5"))
+        run = self.ravel("train", "-q", "wild.yaml", "name=wilder")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual([x["status"] for x in json.loads(self.report("--json", "runs/wilder"))["runs"]], ["done"])
+
     def test_what_is_no_run(self):
         run = self.ravel("report", "runs/gpt", "runs/nowhere")
         self.assertEqual(run.returncode, 2)

@@ -211,6 +211,12 @@ class Words(report_page.Drawn):
             m["tried"] = [{"lr": m["lr"], "loss": 1.0, "diverged": False}]
             del m["with"]
         self.assertIn("1 rate tried per model, with 300 steps", self.draw(r)[1].words())
+        # Under way: of three models one has run its trial, and that of another diverged.
+        for m, loss, diverged in zip(r["tuning"]["models"], (1.0, None, None), (False, True, False)):
+            m["tried"] = [{"lr": m["lr"] or 1e-3, "loss": loss, "diverged": diverged}]
+        words = re.search("Learning rates: .*? Chance: ", self.draw(r)[1].words())[0]
+        self.assertIn("Learning rates: not all tried yet. 1 rate to try per model, with 300 steps each; 1 of 3 trials "
+                      "are still to run; the one with the lowest validation loss will be taken. Among", words)
 
 
 class Tables(report_page.Drawn):

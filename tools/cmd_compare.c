@@ -27,7 +27,7 @@ static const struct argp_option options[] = {
     {"threads", OPT_THREADS, "N", 0, "With --cell: threads (default: one per core)", 0},
     {"dry-run", 'n', 0, 0, "Print the plan: matched widths, sizes, steps, the time expected", 0},
     {"no-times", OPT_NO_TIMES, 0, 0, "Leave out of the report all that depends on the clock or the machine", 0},
-    {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
+    RV__QUIET(0),
     {0},
 };
 
@@ -38,7 +38,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'l': a->list = true; return 0;
     case 'n': a->dry_run = true; return 0;
-    case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
     case 'j': a->jobs = (int)rv__tool_whole(arg, "--jobs", 1, 1024, state); return 0;
     case OPT_JSON: a->json = true; return 0;
     case OPT_NO_TIMES: a->no_times = true; return 0;

@@ -33,6 +33,7 @@ static const struct argp_option options[] = {
     {"shuffle-source", KEY_SHUFFLE, 0, 0,
      "Translation: the tokens of each source sentence in a random order, fixed by the experiment's seed", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
+    RV__QUIET(0),
     {0},
 };
 static const char *const splits[] = {"train", "valid", "test"};
@@ -88,6 +89,12 @@ static void print_classes(const arguments *a, rv_task *task, json_t *o) {
         rv__confusion_print(source->n_classes, source->class_name, confusion);
 }
 
+/* What the measures are means over. */
+static const char *targets(rv_task *task) {
+    const rv_source *s = rv_task_source(task);
+    return s->out ? "tokens" : s->n_classes ? "texts" : "sequences";
+}
+
 static void print(const arguments *a, const rv_trained *t, const rv_metrics_result *r) {
     json_t *o = begin(a, t);
     for (int i = 0; i < r->n; i++) {
@@ -107,7 +114,7 @@ static void print(const arguments *a, const rv_trained *t, const rv_metrics_resu
         if (!a->json) printf("%-10s %s\n", key, text);
         json_object_set_new(o, key, json_string(text));
     }
-    if (!a->json) printf("%-10s %lld\n", "tokens", (long long)r->tokens);
+    if (!a->json) printf("%-10s %lld\n", targets(t->task), (long long)r->tokens);
     json_object_set_new(o, "tokens", json_integer(r->tokens));
     print_classes(a, t->task, o);
     print_spans(a, t->task, o);
@@ -219,7 +226,9 @@ int rv_cmd_eval(int argc, char **argv) {
         "RUN|CHECKPOINT [key.path=value ...]",
         "Measure a trained model with the metrics of its experiment; of a classifier what each class was taken for, "
         "too.\v"
-        "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one.\n\n"
+        "RUN is a run's folder: its best checkpoint is taken, or the latest if it keeps no best one. Measures are "
+        "means "
+        "over the tokens, over a classifier's texts or over sequences; JSON has their number as \"tokens\" always.\n\n"
         "examples:\n"
         "  ravel eval runs/shakespeare-gpt\n"
         "  ravel eval runs/multi30k-bahdanau-1 --split test --by-length 10,15,20\n"

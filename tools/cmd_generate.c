@@ -34,6 +34,7 @@ static const struct argp_option options[] = {
     {"seed", 's', "N", 0, "Seed of the draws (default 1): the same seed gives the same text", 0},
     {"no-unk", OPT_NO_UNK, 0, 0, "Never produce <unk>: the other tokens share its probability", 0},
     {"bytes", OPT_BYTES, 0, 0, "Write the model's bytes as they are; without it what is no UTF-8 appears as U+FFFD", 0},
+    RV__QUIET(0),
     {0},
 };
 

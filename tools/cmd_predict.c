@@ -38,6 +38,7 @@ static const struct argp_option options[] = {
      3},
     {"nbest", OPT_NBEST, "N", 0, "Of a tagger, with --json: the N most probable taggings of each sentence", 3},
     {"batch", OPT_BATCH, "N", 0, "Texts classified at a time (default 64); has no influence on results", 3},
+    RV__QUIET(3),
     {0},
 };
 

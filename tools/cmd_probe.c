@@ -17,6 +17,7 @@ typedef struct {
 static const struct argp_option options[] = {
     {"length", 'l', "N", 0, "Language model: tokens of a window (default train.batch.length)", 0},
     {"json", 'j', 0, 0, "Print JSON", 0},
+    RV__QUIET(0),
     {0},
 };
 
@@ -88,10 +89,18 @@ static void print(const arguments *a, json_t *flows) {
     }
 }
 
+/* Other examples are as long as the data have them. */
+static rv_status check_length(const arguments *a, const rv_config *config) {
+    const char *task = rv_config_text(config, "task");
+    if (!a->length || rv_task_find(task)->source->split) return RV_OK;
+    return rv_error(RV_EUSAGE, "--length is for language models; %s is of task %s: leave it out", a->over.path, task);
+}
+
 static rv_status of_run(const arguments *a, rv_tape *tape, json_t **out) {
     rv_trained t;
     RV_TRY(rv_trained_open(a->over.path, a->over.n, a->over.text, true, &t));
-    rv_status status = rv_gradient_flow_trained(tape, &t, a->length, out);
+    rv_status status = check_length(a, t.config);
+    if (status == RV_OK) status = rv_gradient_flow_trained(tape, &t, a->length, out);
     rv_trained_close(&t);
     return status;
 }
@@ -102,6 +111,7 @@ static rv_status of_experiment(const arguments *a, rv_tape *tape, json_t **out) 
     rv_params *params = rv_params_create();
     json_t *before = NULL;
     rv_status status = params ? rv_experiment_load(a->over.path, a->over.n, a->over.text, &config) : RV_ENOMEM;
+    if (status == RV_OK) status = check_length(a, config);
     if (status == RV_OK) rv_set_threads((int)rv_config_int(config, "runtime.threads"));
     if (status == RV_OK) status = rv_task_create(config, NULL, true, params, &task);
     if (status == RV_OK) status = rv_params_materialise(params, (uint64_t)rv_config_int(config, "seed"));

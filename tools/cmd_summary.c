@@ -6,6 +6,8 @@
 #include "overrides.h"
 #include "tool.h"
 
+static const struct argp_option options[] = {RV__QUIET(0), {0}};
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     return rv__overrides_parse(state->input, "an experiment file, a run's folder or a checkpoint", key, arg, state);
 }
@@ -58,12 +60,13 @@ static void print(const rv_config *config, const rv_params *ps, rv_task *task) {
     const int64_t frozen = rv_params_frozen(ps);
     if (frozen) printf("%-44s %-20s %12lld\n", "frozen", "", (long long)frozen);
     printf("\nFLOPs are of the forward pass, two per multiply-add; training takes %sthree times as many: %.4g per step "
-           "of %lld tokens.\n",
-           frozen ? "up to " : "", 3 * flops * (double)positions, (long long)positions);
+           "of %lld tokens%s.\n",
+           frozen ? "up to " : "", 3 * flops * (double)positions, (long long)positions,
+           frozen ? ", frozen parts counted as if they were trained" : "");
 }
 
 int rv_cmd_summary(int argc, char **argv) {
-    static const struct argp argp = {0,
+    static const struct argp argp = {options,
                                      parse,
                                      "EXPERIMENT|RUN|CHECKPOINT [key.path=value ...]",
                                      "Parameters and FLOPs of a model, part by part.\v"

@@ -13,7 +13,7 @@ static const struct argp_option options[] = {
      "a checkpoint file",
      0},
     {"dry-run", 'n', 0, 0, "Run one batch and print parameters, FLOPs, memory and the expected time", 0},
-    {"quiet", 'q', 0, 0, "Say only warnings and errors", 0},
+    RV__QUIET(0),
     {0},
 };
 
@@ -22,7 +22,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'r': a->options.resume = arg; return 0;
     case 'n': a->options.dry_run = true; return 0;
-    case 'q': rv_log_set_level(RV_LOG_WARN); return 0;
     default: return rv__overrides_parse(&a->over, "an experiment file", key, arg, state);
     }
 }

@@ -54,6 +54,7 @@ static const struct argp_option options[] = {
     {"no-unk", OPT_NO_UNK, 0, 0, "Never produce <unk>", 3},
     {"replace-unk", OPT_REPLACE_UNK, 0, 0, "Put the source word that attention points to in place of a produced <unk>",
      3},
+    RV__QUIET(3),
     {0},
 };
 

@@ -1,4 +1,5 @@
 /* ravel SUBCOMMAND ...: looks the subcommand up in commands.def and runs it. */
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,11 +19,18 @@ static const struct {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+/* What could not be written is tried once more, and fails for the same reason. */
+const char *rv__tool_unwritten(void) {
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout)) return NULL;
+    return strerror(errno ? errno : EIO);
+}
+
 int rv__tool_finish(rv_status status) {
-    fflush(stdout);
+    const char *unwritten = rv__tool_unwritten();
     if (status != RV_OK) fprintf(stderr, "ravel: %s\n", rv_error_message());
-    if (status == RV_OK && ferror(stdout)) {
-        fprintf(stderr, "ravel: cannot write to standard output\n");
+    if (status == RV_OK && unwritten) {
+        fprintf(stderr, "ravel: cannot write to standard output: %s\n", unwritten);
         return 1;
     }
     return rv_exit_code(status);

@@ -15,8 +15,12 @@ typedef struct {
 void rv__overrides_add(rv_overrides *o, const char *text, struct argp_state *state);
 /* The same from a long option's key and value. */
 void rv__overrides_set(rv_overrides *o, const char *key, const char *value, struct argp_state *state);
-/* What an argp parser does with plain arguments: `what` names the first in the message when it is missing. Other keys
- * give ARGP_ERR_UNKNOWN. */
+/* A row of argp options, at the end of the command's own: the default key below takes it. */
+#define RV__QUIET(group)                                                                                               \
+    { "quiet", 'q', 0, 0, "Say only warnings and errors", group }
+
+/* What an argp parser does with plain arguments and -q: `what` names the first in the message when it is missing. Other
+ * keys give ARGP_ERR_UNKNOWN. */
 error_t rv__overrides_parse(rv_overrides *o, const char *what, int key, const char *arg, struct argp_state *state);
 
 #endif

@@ -9,9 +9,8 @@ prints the loss on the validation part, which `ravel eval RUN|CHECKPOINT` prints
     import pytorch
     model, settings = pytorch.load("runs/shakespeare-gpt/best.h5")
 
-A class for each task: LanguageModel, Translator, Pooled (regression and classification), made of the parts in
-pytorch_parts.py. Debian has all that is
-needed: apt install python3-torch python3-h5py. What a class does not know it refuses, by the name of its key (REFUSED).
+A class for each task: LanguageModel, Translator, Pooled (regression and classification), Tagger (of whole words), made
+of the parts in pytorch_parts.py. Debian has all that is needed: apt install python3-torch python3-h5py. What a class does not know it refuses, by the name of its key (REFUSED).
 """
 import argparse
 import math
@@ -258,6 +257,70 @@ class Pooled(nn.Module):
         return self.head(r), r, weights
 
 
+class Tagger(nn.Module):
+    """Tags of whole words. model: the section `model`; length: positions that a learned table holds; letters: size of the
+    alphabet; allowed: parts.follows of the tags, or None."""
+
+    def __init__(self, model, length, vocab, tags, letters, allowed):
+        super().__init__()
+        part, width = model["encoder"], int(model["embedding_dim"])
+        self.position, self.allowed = model.get("position", "none"), allowed
+        self.scale = math.sqrt(width) if yes(model.get("scale_embeddings")) else 1
+        layers, enters = {"embedding": nn.Embedding(vocab, width)}, width
+        spelt = model["letters"]["type"]
+        if spelt != "none":
+            kind = parts.LetterLstm if spelt == "lstm" else parts.LetterCnn
+            layers["letters"] = kind(letters, model["letters"])
+            enters += layers["letters"].size
+        if int(model["capitals_dim"]):
+            layers["shape"] = nn.Embedding(data.SHAPES, int(model["capitals_dim"]))
+            enters += int(model["capitals_dim"])
+        seen = enters
+        if part["type"] == "rnn":
+            two_ways = yes(part["bidirectional"])
+            layers["rnn"] = parts.recurrent(part, enters, 1 + two_ways)
+            seen = int(part["hidden_size"]) * (1 + two_ways)
+        elif part["type"] == "transformer":
+            seen = int(part["hidden_size"])
+            if enters > width:
+                layers["input"] = nn.Linear(enters, width)
+            if self.position == "learned":
+                layers["position"] = nn.Embedding(length, width)
+            layers.update(parts.transformer(part))
+        self.encoder = nn.ModuleDict(layers)
+        self.head = nn.Linear(seen, tags)
+        if yes(model["crf"]):
+            for name, shape in (("transition", (tags, tags)), ("start", (tags,)), ("stop", (tags,))):
+                self.head.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+
+    def forward(self, ids, lengths, letters, letter_lengths, shape, which):
+        """ids and which (B, T), which word of the others (n, L), (n), (n) stands there -> emissions (B, T, K)"""
+        e = self.encoder
+        x = [e["embedding"](ids) * self.scale]
+        if "letters" in e:
+            x.append(e["letters"](letters, letter_lengths)[which])
+        if "shape" in e:
+            x.append(e["shape"](shape)[which])
+        x = torch.cat(x, -1)
+        if "rnn" in e:
+            x = parts.read_all(e["rnn"], x, lengths)[0]
+        elif "layers" in e:
+            x = parts.add_positions(e["input"](x) if "input" in e else x, self.position, e)
+            x = parts.run_layers(e, x, src_key_padding_mask=~parts.valid(lengths, x.shape[1]))
+        return self.head(x)
+
+    def nats(self, z, lengths, y):
+        """Sum over the words, in double."""
+        if not hasattr(self.head, "transition"):
+            return F.cross_entropy(z.double().flatten(0, 1), y.flatten(), ignore_index=-1, reduction="sum")
+        k, h = z.shape[-1], self.head
+        banned = torch.zeros(k + 1, k + 1).double()
+        if self.allowed is not None:
+            banned = banned.masked_fill(~self.allowed, -math.inf)
+        steps = h.start.double() + banned[k, :k], h.transition.double() + banned[:k, :k], h.stop.double() + banned[:k, k]
+        return parts.chain_nats(z.double(), lengths, y, *steps).sum()
+
+
 # ---- from a checkpoint
 
 REFUSED = {  # the values that the classes know, of keys with others
@@ -279,8 +342,9 @@ def refuse(section, path="model"):
             sys.exit(f"pytorch.py: the checkpoint has {path}.{key}: {value}; the PyTorch classes know only {known}")
 
 
-def build(settings, vocab, classes=None):
-    """The model of settings, which are those of /config/resolved: a dict of dicts of text. vocab: sizes (source, target)."""
+def build(settings, vocab, classes=(), letters=0, scheme=0):
+    """The model of settings, which are those of /config/resolved: a dict of dicts of text. vocab: sizes (source, target);
+    classes: their names; letters: size of the alphabet; scheme: of tags that mark spans, see parts.follows."""
     model = settings["model"]
     refuse(model)
     if settings["task"] == "language_model":
@@ -288,7 +352,13 @@ def build(settings, vocab, classes=None):
     if settings["task"] == "regression":
         return Pooled(model, int(settings["data"]["max_length"]))
     if settings["task"] == "classification":
-        return Pooled(model, int(settings["data"]["max_length"]) + 1, vocab[0], classes)
+        return Pooled(model, int(settings["data"]["max_length"]) + 1, vocab[0], len(classes))
+    if settings["task"] == "tagging" and "encoder" in model:
+        constrained = scheme and yes(model.get("crf_constraints"))
+        allowed = parts.follows(classes, scheme) if constrained else None
+        return Tagger(model, int(settings["data"]["max_length"]) + 1, vocab[0], len(classes), letters, allowed)
+    if settings["task"] == "tagging":
+        sys.exit("pytorch.py: the checkpoint has model.hmm, which counts; there is no PyTorch class for it")
     if settings["task"] != "translation":
         sys.exit(f"pytorch.py: task {settings['task']}: there is no PyTorch class for it")
     if model.get("attention", {}).get("type", "none") != "none" and int(model["decoder"]["num_layers"]) > 1:
@@ -301,7 +371,8 @@ def load(path):
     """Model and settings of a checkpoint."""
     with h5py.File(path) as f:
         settings = yaml.load(f["config/resolved"][()].tobytes().decode(), Loader=yaml.BaseLoader)
-        model = build(settings, data.vocabulary_sizes(f), len(data.class_names(f)))
+        scheme = int(f["tokenizer/span_scheme"][()]) if "tokenizer/span_scheme" in f else 0
+        model = build(settings, data.vocabulary_sizes(f), data.class_names(f), data.alphabet_size(f), scheme)
         model.load_state_dict({k: torch.from_numpy(d[()]) for k, d in f["model"].items()})
     return model, settings
 
@@ -327,6 +398,9 @@ def measure(model, settings, batches):
         elif settings["task"] == "translation":
             src, lengths, x, y = batch
             loss, n = nats(model(src, lengths, x), y)
+        elif settings["task"] == "tagging":
+            *words, y = batch
+            loss, n = float(model.nats(model(*words), words[1], y)), int((y >= 0).sum())
         elif settings["task"] == "classification":
             x, lengths, y = batch
             loss, n = nats(model(x, lengths)[0][:, None], y[:, None])

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 import h5py
 import torch
@@ -36,25 +37,34 @@ def unify_line_ends(text):
     return re.sub(r"\r+(\n|\Z)", "\n", text)
 
 
+def size_of(group):
+    return int(re.search(rb" tokens=(\d+)\n", group["vocab"][()].tobytes())[1])
+
+
+def alphabet_size(f):
+    """Of an open checkpoint of a tagger; else 0."""
+    return size_of(f["tokenizer/letters"]) if "tokenizer/letters" in f else 0
+
+
 def vocabulary_sizes(f):
     """(source, target) of an open checkpoint: its vocabulary says so in its first line."""
     if "tokenizer" not in f:
         return None
     groups = [f["tokenizer"]] * 2 if "vocab" in f["tokenizer"] else [f["tokenizer/src"], f["tokenizer/tgt"]]
-    return [int(re.search(rb" tokens=(\d+)\n", g["vocab"][()].tobytes())[1]) for g in groups]
+    return [size_of(g) for g in groups]
 
 
 def class_names(f):
-    """Of an open checkpoint of a classification, in the order of the logits; else none."""
+    """Of an open checkpoint of a classification or tagging, in the order of the logits; else none."""
     names = f["tokenizer/classes"][()].tobytes().decode() if "tokenizer/classes" in f else ""
     return names.split("\n")[:-1]
 
 
 def encode(ravel, path, side, lines):
-    """Ids of each line by the tokenizer of a checkpoint, and of its side, src or tgt, if it has two. A single line may be
+    """Ids of each line by the tokenizer of a checkpoint, and of its side, src or tgt, if it has two; or by letters. A single line may be
     a text of many."""
     with h5py.File(path) as f, tempfile.TemporaryDirectory() as folder:
-        group = f["tokenizer"] if "vocab" in f["tokenizer"] else f["tokenizer"][side]
+        group = f["tokenizer"] if "vocab" in f["tokenizer"] and side != "letters" else f["tokenizer"][side]
         for name in ("vocab", "merges"):
             with open(os.path.join(folder, name), "wb") as out:
                 out.write(group[name][()].tobytes())
@@ -74,7 +84,7 @@ def batches(path, settings, ravel, text=None):
     if text and settings["task"] != "language_model":
         sys.exit(f"pytorch.py: --text is for language models; {path} is of task {settings['task']}")
     make = {"language_model": windows, "translation": pairs, "regression": sequences,
-            "classification": texts}[settings["task"]]
+            "classification": texts, "tagging": tagged}[settings["task"]]
     return make(path, settings, ravel, text)
 
 
@@ -186,6 +196,46 @@ def texts(path, settings, ravel, _, size=64):
         x = torch.tensor([r + [PAD] * (longest - len(r)) for r in some])
         y = torch.tensor([names.index(label.strip()) for _, label in rows[k:k + size]])
         yield x, torch.tensor([len(r) for r in some]), y
+
+
+# ---- tagging
+
+SHAPES = 6  # of words: lower, First, UPPER, miXed, digits, others
+
+
+def shape_of(word):
+    """rv_word_shape of lib/data/words.c"""
+    kinds = [unicodedata.category(c) for c in word]
+    letters, capitals = sum(k[0] == "L" for k in kinds), sum(k in ("Lu", "Lt") for k in kinds)
+    if not letters:
+        return 4 if "Nd" in kinds else 5
+    first = next(k for k in kinds if k[0] == "L") in ("Lu", "Lt")
+    return 0 if not capitals else 1 if first and capitals == 1 else 2 if capitals == letters else 3
+
+
+def tagged(path, settings, ravel, _, size=16):
+    """(ids, lengths, letters, their lengths, shapes, which word each is, tags): of a file with a word, a tab and its tag in
+    each line; sentences are cut at data.max_length."""
+    d = settings["data"]
+    if "valid" not in d or "tag_column" in d or "word_column" in d or d["valid"].endswith((".conllu", ".conllu.gz")):
+        sys.exit("pytorch.py: knows validation files of 'word TAB tag' lines alone (data.valid)")
+    if settings["tokenizer"]["type"] != "word":
+        sys.exit("pytorch.py: knows taggers of whole words alone (tokenizer.type: word)")
+    with h5py.File(path) as f:
+        names = class_names(f)
+    text = unify_line_ends(read(d["valid"])).strip("\n")
+    rows = [[line.split("\t") for line in block.split("\n") if line] for block in re.split(r"\n\n+", text)]
+    rows = [row[:int(d["max_length"])] for row in rows]
+    words = sorted({word for row in rows for word, _ in row})
+    place = {word: i for i, word in enumerate(words)}
+    ids, spelt = (encode(ravel, path, side, words + words[:1]) for side in ("", "letters"))
+    pad = lambda rows, fill: torch.tensor([r + [fill] * (max(map(len, rows)) - len(r)) for r in rows])
+    letters = pad(spelt[:-1], PAD), torch.tensor([len(s) for s in spelt[:-1]]), torch.tensor([shape_of(w) for w in words])
+    for k in range(0, len(rows), size):
+        some = [[place[word] for word, _ in row] for row in rows[k:k + size]]
+        y = pad([[names.index(tag) for _, tag in row] for row in rows[k:k + size]], -1)
+        lengths = torch.tensor([len(r) for r in some])
+        yield pad([[ids[i][0] for i in r] for r in some], PAD), lengths, *letters, pad(some, 0), y
 
 
 # ---- regression: numbers made as they are needed, after lib/data/adding.c

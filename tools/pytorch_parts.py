@@ -97,6 +97,64 @@ def read_all(rnn, x, lengths):
     return nn.utils.rnn.pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])[0], last
 
 
+# ---- words as letters, and chains of tags
+
+
+class LetterLstm(nn.Module):
+    """Both ends of a bidirectional LSTM over a word's letters."""
+
+    def __init__(self, alphabet, part):
+        super().__init__()
+        width, self.size = int(part["embedding_dim"]), 2 * int(part["hidden_size"])
+        self.embedding = nn.Embedding(alphabet, width)
+        self.rnn = nn.LSTM(width, int(part["hidden_size"]), batch_first=True, bidirectional=True)
+
+    def forward(self, letters, lengths):
+        """(n, L), (n) -> (n, size)"""
+        end = read_all(self.rnn, self.embedding(letters), lengths)[1][0]
+        return torch.cat([end[0], end[1]], -1)
+
+
+class LetterCnn(nn.Module):
+    """Filters over three letters, and of each the largest over the word."""
+
+    def __init__(self, alphabet, part):
+        super().__init__()
+        width, self.size = int(part["embedding_dim"]), int(part["hidden_size"])
+        self.embedding = nn.Embedding(alphabet, width)
+        self.conv = nn.Conv1d(width, self.size, 3, padding=1)
+
+    def forward(self, letters, lengths):
+        there = valid(lengths, letters.shape[1])
+        y = self.conv((self.embedding(letters) * there[..., None]).transpose(1, 2))
+        return y.masked_fill(~there[:, None], -math.inf).amax(-1)
+
+
+def follows(names, scheme):
+    """Which tag may stand behind which, (K + 1, K + 1), the last being outside of the sentence; scheme: 0 none, 1 BIO,
+    2 IOB1, 3 BIOES (lib/evaluate/spans.h)."""
+    tags = [("EIS"["LIU".find(n[0])] if n[0] in "LU" else n[0], n[2:]) for n in names] + [("O", "")]
+
+    def may(a, b):
+        (p, of), (q, to) = a, b
+        if scheme == 3:
+            return q in "IE" and of == to if p in "BI" else q not in "IE"
+        return q != {0: None, 1: "I", 2: "B"}[scheme] or of == to
+
+    return torch.tensor([[may(a, b) for b in tags] for a in tags])
+
+
+def chain_nats(z, lengths, y, start, step, stop):
+    """-log p of each row's tags y (B, T) among all taggings: emissions z (B, T, K), steps (K, K) [from, to]."""
+    at = torch.arange(len(z))
+    forward, gold = start + z[:, 0], start[y[:, 0]] + z[at, 0, y[:, 0]]
+    for t in range(1, z.shape[1]):
+        on, before, now = t < lengths, y[:, t - 1].clamp(min=0), y[:, t].clamp(min=0)
+        forward = torch.where(on[:, None], torch.logsumexp(forward[:, :, None] + step, 1) + z[:, t], forward)
+        gold = torch.where(on, gold + step[before, now] + z[at, t, now], gold)
+    return torch.logsumexp(forward + stop, -1) - gold - stop[y[at, lengths - 1]]
+
+
 # ---- the transformer
 
 

@@ -12,6 +12,8 @@
 
 /* Print "ravel: <recorded message>" (or nothing for RV_OK) and return the exit code. */
 int rv__tool_finish(rv_status status);
+/* Why not all that was printed to standard output is written; NULL if it is. */
+const char *rv__tool_unwritten(void);
 /* argp_parse with exit code 2 on bad usage. Returns only when the command should go on. */
 void rv__tool_parse(const struct argp *argp, int argc, char **argv, void *input);
 /* The argument of an option that takes a whole number from `low` >= 0 to `high`; anything else ends with a message that

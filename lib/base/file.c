@@ -146,6 +146,11 @@ FILE *rv__file_begin(const char *path) {
     return f;
 }
 
+rv_status rv__file_unwritten(const char *path) {
+    return rv_error(RV_EDATA, "cannot write %s: %s; free some space on its disk, then run the same command again", path,
+                    strerror(errno ? errno : EIO));
+}
+
 rv_status rv__file_end(FILE *stream, const char *path, bool keep) {
     char part[RV__PATH];
     rv_status status = rv__path(part, "%s.new", path);

@@ -61,5 +61,7 @@ int64_t rv__file_size(const char *path);
 FILE *rv__file_begin(const char *path);
 /* Finish it: flushed to disk, then renamed to `path`. On error, or if !keep, PATH.new is removed. */
 rv_status rv__file_end(FILE *f, const char *path, bool keep);
+/* RV_EDATA after a write to such a stream failed: errno's reason and the remedy. */
+rv_status rv__file_unwritten(const char *path);
 
 #endif

@@ -18,7 +18,7 @@ struct rv_progress {
 };
 
 static rv_log_level level = RV_LOG_INFO;
-static struct rv_progress bar; /* at most one at a time */
+static struct rv_progress bar, unseen; /* one at a time is shown; what begins below it is not */
 static bool bar_active;
 enum { BAR_WIDTH = 24, PLAIN_EVERY_S = 5 };
 
@@ -117,7 +117,7 @@ SAY(rv_warn, RV_LOG_WARN, "warning: ", "\033[33m")
 SAY(rv_debug, RV_LOG_DEBUG, "debug: ", NULL)
 
 rv_progress *rv_progress_start(const char *what, const char *unit, int64_t done, int64_t total) {
-    RV_ASSERT(!bar_active);
+    if (bar_active) return &unseen;
     bar = (struct rv_progress){.first = done, .done = done, .total = total, .t0 = rv_now()};
     snprintf(bar.what, sizeof bar.what, "%s", what);
     snprintf(bar.unit, sizeof bar.unit, "%s", unit);
@@ -128,7 +128,7 @@ rv_progress *rv_progress_start(const char *what, const char *unit, int64_t done,
 
 void rv_progress_update(rv_progress *p, int64_t done, const char *fmt, ...) {
     p->done = done;
-    if (!bar_active) return;
+    if (!bar_active || p == &unseen) return;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(p->note, sizeof p->note, fmt, ap); /* also when it is not drawn now: the next message draws it */
@@ -137,7 +137,7 @@ void rv_progress_update(rv_progress *p, int64_t done, const char *fmt, ...) {
 }
 
 void rv_progress_finish(rv_progress *p) {
-    (void)p;
+    if (p == &unseen) return;
     if (bar_active && terminal()) fputs("\r\033[K", stderr);
     bar_active = false;
 }

@@ -21,7 +21,8 @@ RV_API bool rv_log_colour(void);
 
 typedef struct rv_progress rv_progress;
 /** A bar counting to `total` `unit`s ("step", "MB"), starting at `done`; `what` names the work. NULL never; free with
- *  rv_progress_finish. */
+ *  rv_progress_finish. One that begins while another is shown is not shown itself: data fetched in the course of more.
+ */
 RV_API rv_progress *rv_progress_start(const char *what, const char *unit, int64_t done, int64_t total);
 /** Now `done`; `note` is shown beside the bar ("loss 1.88, 12 k tokens/s"). Cheap: draws at most ten times a second. */
 RV_API void rv_progress_update(rv_progress *p, int64_t done, const char *note_fmt, ...) RV_PRINTF(3, 4);

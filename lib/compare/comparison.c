@@ -103,7 +103,8 @@ rv_status rv__combinations(const rv_config *config, const char *key, json_t *set
     json_array_append_new(settings, json_pack("{s:s, s:[]}", "setting", "", "set"));
     for (int i = 0; i < rv_config_map_count(config, key); i++) {
         const rv_yaml_node *n = rv_config_map_at(config, key, i);
-        if (n->kind != RV_YAML_LIST || !n->count) return problem(n, key, "expected a list of values");
+        if (n->kind != RV_YAML_LIST) return problem(n, key, "expected a list of values");
+        if (!n->count) return problem(n, key, "expected a list of values, got an empty list; name one at least");
         json_t *next = json_array();
         for (size_t s = 0; s < json_array_size(settings); s++) {
             for (const rv_yaml_node *v = n->first; v; v = v->next) {
@@ -199,13 +200,16 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
 
 /* A loss at each position meets every state at once: there is no distance that a gradient flows. */
 static rv_status check_flow(const rv_comparison *c, const rv_config *model, const char *label) {
-    static const char key[] = "compare.gradient_flow";
-    const rv_reads reads = rv_task_find(rv_config_text(model, "task"))->head->reads;
-    if (!rv_config_has(c->config, key) || reads == RV_READS_DECODER || reads == RV_READS_POOLED) return RV_OK;
-    return rv_error(RV_EUSAGE,
-                    "%s: %s: model '%s' is told its loss at each position, so that no distance is measured; leave it "
-                    "out",
-                    rv_config_where(c->config, key), key, label);
+    static const char key[] = "compare.gradient_flow", length[] = "compare.gradient_flow.length";
+    const rv_task_kind *task = rv_task_find(rv_config_text(model, "task"));
+    if (rv_config_has(c->config, key) && task->head->reads != RV_READS_DECODER && task->head->reads != RV_READS_POOLED)
+        return rv_error(RV_EUSAGE,
+                        "%s: %s: model '%s' is told its loss at each position, so that no distance is measured; leave "
+                        "it out",
+                        rv_config_where(c->config, key), key, label);
+    if (!rv_config_has(c->config, length) || !rv_config_int(c->config, length) || task->source->split) return RV_OK;
+    return rv_error(RV_EUSAGE, "%s: %s is for language models, and these are of task %s; leave it out",
+                    rv_config_where(c->config, length), length, task->name);
 }
 
 static rv_status check_threshold(const rv_comparison *c, const rv_config *model, const char *label) {
@@ -442,7 +446,10 @@ rv_status rv_comparison_plan(rv_comparison *c, bool keep) {
     }
     rv_status status = access(path, F_OK) ? rv__plan_make(c, &c->plan) : read_plan(c, path);
     if (status == RV_OK && access(path, F_OK)) status = rv_json_write(c->plan, path);
-    rv_run_dir_close(dir);
+    if (status == RV_OK)
+        rv_run_dir_close(dir);
+    else
+        rv_run_dir_abandon(dir, (const char *const[]){NULL}); /* what is refused leaves nothing behind */
     return status;
 }
 

@@ -1,6 +1,7 @@
 /* What a comparison will be: every model's size and steps in every setting, and how long they take here. */
 #include <string.h>
 
+#include "base/log.h"
 #include "compare/compare_private.h"
 #include "compare/plan_private.h"
 
@@ -46,14 +47,31 @@ static rv_status add_row(const rv_comparison *c, const rv_cell_info *cell, json_
     return RV_OK;
 }
 
-rv_status rv_comparison_expect(const rv_comparison *c, json_t **out) {
+/* The cells that have a row of their own. */
+static bool has_row(const rv_comparison *c, int number) {
     const bool trains = json_is_object(json_object_get(c->plan, "budget"));
-    *out = json_array();
-    rv_status status = *out ? RV_OK : RV_ENOMEM;
-    for (int i = 1; i <= rv_comparison_cells(c) && status == RV_OK; i++) {
+    return rv_comparison_cell(c, number).kind == (trains ? RV_CELL_TRAIN : RV_CELL_COST) && first_alike(c, number);
+}
+
+static rv_status add_rows(const rv_comparison *c, json_t *rows) {
+    const int cells = rv_comparison_cells(c);
+    int64_t total = 0, done = 0;
+    for (int i = 1; i <= cells; i++) total += has_row(c, i);
+    rv_progress *bar = rv_progress_start("timing", "models", 0, total);
+    rv_status status = RV_OK;
+    for (int i = 1; i <= cells && status == RV_OK; i++) {
+        if (!has_row(c, i)) continue;
         const rv_cell_info cell = rv_comparison_cell(c, i);
-        if (cell.kind == (trains ? RV_CELL_TRAIN : RV_CELL_COST) && first_alike(c, i)) status = add_row(c, &cell, *out);
+        rv_progress_update(bar, done++, "%s%s%s", cell.model, *cell.setting ? " " : "", cell.setting);
+        status = add_row(c, &cell, rows);
     }
+    rv_progress_finish(bar);
+    return status;
+}
+
+rv_status rv_comparison_expect(const rv_comparison *c, json_t **out) {
+    *out = json_array();
+    const rv_status status = *out ? add_rows(c, *out) : RV_ENOMEM;
     if (status == RV_OK) return RV_OK;
     json_decref(*out);
     *out = NULL;

@@ -42,11 +42,6 @@ static json_t *json_text(const char *s) {
     return j;
 }
 
-static rv_status cannot_write(const char *path) {
-    return rv_error(RV_EDATA, "cannot write %s.new: free some space on its disk, then run the same command again",
-                    path);
-}
-
 /* ---- examples.jsonl */
 
 static json_t *counts(int n, const int64_t *x) {
@@ -118,9 +113,10 @@ static rv_status write_example(void *ctx, int64_t i, const rv_example *e) {
     writer *w = ctx;
     json_t *o = describe(i, e);
     bool ok = o && !json_dumpf(o, w->f, JSON_COMPACT) && putc('\n', w->f) != EOF;
+    const rv_status status = ok ? RV_OK : rv__file_unwritten(w->path);
     json_decref(o);
     w->n++;
-    return ok ? RV_OK : cannot_write(w->path);
+    return status;
 }
 
 /* The test part if the data has one, else the validation part: *subset is the one that was used. */

@@ -254,7 +254,7 @@ static double chrf(const double s[RV_SUMS]) {
 }
 
 static double span_f1(const double s[RV_SUMS]) { return 2 * s[0] / (s[1] + s[2]); }
-static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV__F1_CLASSES, s); }
+static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV_F1_CLASSES, s); }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"loss", ratio, 2, {RV__NATS, RV__TOKENS}},
@@ -265,7 +265,7 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"bleu", bleu, 2 * RV_BLEU_ORDER + 2, {RV__BLEU}},
     {"chrf", chrf, 3 * RV__CHRF_ORDER, {RV__CHRF}},
     {"mse", ratio, 2, {RV__SQUARES, RV__EXAMPLES}},
-    {"f1", macro_f1, 3 * RV__F1_CLASSES, {RV__CLASSES}},
+    {"f1", macro_f1, 3 * RV_F1_CLASSES, {RV__CLASSES}},
     {"known_accuracy", ratio, 2, {RV__KNOWN, RV__KNOWN + 1}},
     {"unknown_accuracy", ratio, 2, {RV__UNKNOWN, RV__UNKNOWN + 1}},
     {"span_f1", span_f1, 3, {RV__SPANS}},
@@ -284,14 +284,14 @@ bool rv__metric_known(const rv__metric_kind *m, const rv__examples *e) {
     return c == RV__SQUARES                       ? e->numbers
            : c == RV__KNOWN || c == RV__UNKNOWN   ? e->tags
            : c == RV__SPANS || c == RV__MALFORMED ? e->spans
-           : c == RV__CLASSES                     ? e->n_classes && e->n_classes <= RV__F1_CLASSES
+           : c == RV__CLASSES                     ? e->n_classes && e->n_classes <= RV_F1_CLASSES
            : c == RV__CHRF                        ? e->chrf
            : c == RV__EXACT || c == RV__BLEU      ? e->texts
                                                   : e->predictions;
 }
 
 static void class_sums(const rv__examples *e, int64_t i, double *sums) {
-    memset(sums, 0, 3 * RV__F1_CLASSES * sizeof *sums);
+    memset(sums, 0, 3 * RV_F1_CLASSES * sizeof *sums);
     for (int64_t k = e->class_at[i]; k < e->class_at[i + 1]; k++) {
         const int32_t label = e->class[0][k], said = e->class[1][k];
         sums[3 * label] += label == said;

@@ -31,8 +31,6 @@ enum {
     RV__COLUMNS = RV__CHRF + 3 * RV__CHRF_ORDER,
     RV__CLASSES /* no column: made of the true class and the one told */
 };
-/* Of each class a metric takes three sums: how often it was right, told, and there. */
-enum { RV__F1_CLASSES = RV_SUMS / 3 };
 
 /* examples.jsonl. */
 typedef struct {

@@ -234,6 +234,13 @@ bool rv_config_is(const rv_config *c, const char *path, const char *text) {
     return v->has && v->text && !strcmp(v->text, text);
 }
 
+bool rv_config_ties_output(const rv_config *c) {
+    static const char *const tied[] = {"true", "decoder", "all"}; /* of a decoder alone; of an encoder and a decoder */
+    for (size_t i = 0; i < sizeof tied / sizeof *tied; i++)
+        if (rv_config_is(c, "model.tie_embeddings", tied[i])) return true;
+    return false;
+}
+
 const char *rv_config_where(const rv_config *c, const char *path) {
     const rv__value *v = value(c, path);
     return v->where;

@@ -73,6 +73,8 @@ RV_API char *rv_config_flow(const rv_yaml_node *value);
 RV_API char *rv_config_quote(const char *text);
 /** True if the key has a value and its text is `value`: rv_config_is(c, "model.decoder.type", "rnn"). */
 RV_API bool rv_config_is(const rv_config *c, const char *path, const char *value);
+/** True if model.tie_embeddings makes the output layer the embedding, so that what it reads is as wide as that. */
+RV_API bool rv_config_ties_output(const rv_config *c);
 
 /** "exp.yaml:14:5", where the value was given, for errors found later; "exp.yaml" if it is a default. Owned by c. */
 RV_API const char *rv_config_where(const rv_config *c, const char *path);

@@ -111,11 +111,10 @@ static void check_transformer(rv_config *c, const char *section) {
 
 /* The output layer's input has the embedding's width when they share weights. */
 static void check_tying(rv_config *c) {
-    bool readout = known(c, "model.readout_size"), tied = is(c, "model.tie_embeddings", "true") ||
-                                                          is(c, "model.tie_embeddings", "decoder") ||
-                                                          is(c, "model.tie_embeddings", "all");
+    bool readout = known(c, "model.readout_size");
     const char *from = readout ? "model.readout_size" : "model.decoder.hidden_size";
-    if (!tied || !known(c, from) || !known(c, "model.embedding_dim") || is(c, "model.decoder.type", "transformer"))
+    if (!rv_config_ties_output(c) || !known(c, from) || !known(c, "model.embedding_dim") ||
+        is(c, "model.decoder.type", "transformer"))
         return;
     if (whole(c, from) != whole(c, "model.embedding_dim"))
         rv_yaml_problem(c->yaml, given(c, "model.tie_embeddings", NULL),

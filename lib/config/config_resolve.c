@@ -108,13 +108,19 @@ static const char *nth_word(const void *set, int n) {
     return word;
 }
 
+static bool is_list(const rv__key *k) {
+    return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS || k->type == RV__TEXTS;
+}
+
 static void expected(rv_config *c, const rv__key *k, const rv_yaml_node *n) {
     char want[512], got[80];
     rv__schema_expected(k, want, sizeof want);
     if (n->kind == RV_YAML_MAP)
-        snprintf(got, sizeof got, "a map");
+        snprintf(got, sizeof got, n->count ? "a map" : "an empty map");
+    else if (n->kind == RV_YAML_LIST && is_list(k) && n->key && n->count)
+        snprintf(got, sizeof got, "%d of them", n->count);
     else if (n->kind == RV_YAML_LIST)
-        snprintf(got, sizeof got, "a list");
+        snprintf(got, sizeof got, n->count ? "a list" : "an empty list");
     else if (!n->len)
         snprintf(got, sizeof got, n->quoted ? "an empty text" : "nothing");
     else
@@ -140,10 +146,6 @@ static void set_scalar(rv_config *c, rv__value *v, const rv_yaml_node *n, const 
     v->has = true;
     v->real = x;
     v->whole = v->key->type == RV__INT || v->key->type == RV__BOOL ? (int64_t)x : 0;
-}
-
-static bool is_list(const rv__key *k) {
-    return k->type == RV__INTS || k->type == RV__REALS || k->type == RV__ENUMS || k->type == RV__TEXTS;
 }
 
 static bool list_start(rv_config *c, rv__value *v, int count) {
@@ -457,7 +459,7 @@ static void check_unknown(rv_config *c, const rv_yaml_node *map, const char *sec
             if (rv__schema[i].type == RV__SECTION && n->kind == RV_YAML_MAP) check_unknown(c, n, rv__schema[i].path);
             continue;
         }
-        rv__schema_suggest(section, n->key->text, hint, sizeof hint);
+        rv__schema_suggest(section, n->key->text, rv_yaml_get(rv_yaml_root(c->yaml), "compare"), hint, sizeof hint);
         rv_yaml_problem(c->yaml, n->key, "unknown key '%.64s'%s%s%s", n->key->text, *section ? " in " : " at the top",
                         section, hint);
     }

@@ -9,62 +9,71 @@
 
 const char rv__required[] = "required";
 
-/* Names of metrics as a key's range, each after a '|', which is left out before the first. */
-#define PICK_0(text)
-#define PICK_1(text) text
+/* ---- choices of metrics */
+
+enum {
+    TRANSLATION = 1,
+    LANGUAGE_MODEL = 2,
+    REGRESSION = 4,
+    CLASSIFICATION = 8,
+    TAGGING = 16,
+    WATCHED = 32,
+    COMPARED = 64,
+    LESS = 128,
+    MORE = 256,
+};
+enum { less = LESS, more = MORE };
+static const struct {
+    const char *name;
+    unsigned is;
+} metrics[] = {
 #define RV_METRIC(n, better, least, most, scale, title, axis, by, unit, headline, tr, lm, re, cl, tg, watched,         \
                   compared)                                                                                            \
-    PICK(n, tr, lm, re, cl, tg, watched, compared)
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##tr("|" #n)
-static const char of_translation[] = ""
+    {#n, tr * TRANSLATION | lm * LANGUAGE_MODEL | re * REGRESSION | cl * CLASSIFICATION | tg * TAGGING |               \
+             watched * WATCHED | compared * COMPARED | better},
 #include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##lm("|" #n)
-static const char of_language_model[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##re("|" #n)
-static const char of_regression[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##cl("|" #n)
-static const char of_classification[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##tg("|" #n)
-static const char of_tagging[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched(PICK_##tg("|" #n))
-static const char watched_of_tagging[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched(PICK_##tr("|" #n))
-static const char watched_of_translation[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched(PICK_##lm("|" #n))
-static const char watched_of_language_model[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##watched("|" #n)
-static const char watched[] = ""
-#include "config/metrics.def"
-    ;
-#undef PICK
-#define PICK(n, tr, lm, re, cl, tg, watched, compared) PICK_##compared("|" #n)
-static const char compared[] = ""
-#include "config/metrics.def"
-                               "|tokens_per_second|peak_rss|flops";
-#undef PICK
+#undef RV_METRIC
+};
+
+/* What rows of the table say of metrics, joined before the program begins: the names of those that are all of `is`. */
+enum { CHOICES = 256 };
+static char of_translation[CHOICES], of_language_model[CHOICES], of_regression[CHOICES], of_classification[CHOICES],
+    of_tagging[CHOICES], watched_of_tagging[CHOICES], watched_of_translation[CHOICES],
+    watched_of_language_model[CHOICES], watched[CHOICES], compared[CHOICES], if_watched_is_less[CHOICES],
+    if_watched_is_more[CHOICES];
+static const struct {
+    char *text;
+    unsigned is;
+    const char *before, *after;
+} choices[] = {
+    {of_translation, TRANSLATION, "", ""},
+    {of_language_model, LANGUAGE_MODEL, "", ""},
+    {of_regression, REGRESSION, "", ""},
+    {of_classification, CLASSIFICATION, "", ""},
+    {of_tagging, TAGGING, "", ""},
+    {watched_of_tagging, WATCHED | TAGGING, "", ""},
+    {watched_of_translation, WATCHED | TRANSLATION, "", ""},
+    {watched_of_language_model, WATCHED | LANGUAGE_MODEL, "", ""},
+    {watched, WATCHED, "", ""},
+    {compared, COMPARED, "", "|tokens_per_second|peak_rss|flops"},
+    {if_watched_is_less, WATCHED | LESS, "train.early_stopping.metric=", ""},
+    {if_watched_is_more, WATCHED | MORE, "train.early_stopping.metric=", ""},
+};
+
+__attribute__((constructor)) static void join_choices(void) {
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        const size_t before = strlen(strcpy(choices[i].text, choices[i].before));
+        size_t used = before;
+        for (size_t k = 0; k < sizeof metrics / sizeof *metrics; k++)
+            if ((metrics[k].is & choices[i].is) == choices[i].is && used < CHOICES)
+                used += (size_t)snprintf(choices[i].text + used, CHOICES - used, "%s%s", used > before ? "|" : "",
+                                         metrics[k].name);
+        RV_ASSERT(used + strlen(choices[i].after) < CHOICES);
+        strcat(choices[i].text, choices[i].after);
+    }
+}
+
+/* ---- tasks */
 
 const char rv__schema_tasks[] = ""
 #define RV_TASK(name, ...) "|" #name
@@ -154,14 +163,17 @@ static const char *nth_leaf(const void *section, int n) {
     return NULL;
 }
 
-void rv__schema_suggest(const char *section, const char *leaf, char *buf, size_t size) {
+static bool of_comparison(const char *path) { return !strncmp(path, "compare", 7) && (!path[7] || path[7] == '.'); }
+
+void rv__schema_suggest(const char *section, const char *leaf, bool comparison, char *buf, size_t size) {
     int near = rv_yaml_nearest(leaf, nth_leaf, section);
     if (near >= 0) {
         snprintf(buf, size, "; did you mean '%s'?", nth_leaf(section, near));
         return;
     }
     for (int i = 0; i < rv__schema_size; i++) /* the right word in the wrong place */
-        if (!strcmp(rv__schema_leaf(i), leaf) && rv__schema[i].type != RV__SECTION) {
+        if (!strcmp(rv__schema_leaf(i), leaf) && rv__schema[i].type != RV__SECTION &&
+            of_comparison(rv__schema[i].path) == comparison) {
             snprintf(buf, size, "; did you mean %s?", rv__schema[i].path);
             return;
         }

@@ -49,8 +49,9 @@ const char *rv__schema_leaf(int i);
 int rv__schema_parent(int i);
 /* True if row i is a key of a list's entries, which have their own values. */
 bool rv__schema_in_list(int i);
-/* "; did you mean 'x'?", or what else may help with an unknown key of a section; into buf. */
-void rv__schema_suggest(const char *section, const char *leaf, char *buf, size_t size);
+/* "; did you mean 'x'?", or what else may help with an unknown key of a section; into buf. A comparison's file takes
+ * none of an experiment's keys, and the other way round. */
+void rv__schema_suggest(const char *section, const char *leaf, bool comparison, char *buf, size_t size);
 /* The interval that a number's range describes. */
 rv__interval rv__schema_interval(const rv__key *k);
 /* True if word is one of "a|b|c". */

@@ -88,6 +88,13 @@ static rv_status add_word(work *w, int64_t k, const rv_text *word, bool leads) {
     return status;
 }
 
+/* As many tokens of words [from, from + n) as the model sees: of a single word that is longer its first pieces. */
+static int64_t tokens_of(const work *w, int64_t from, int64_t n) {
+    const int64_t all = w->begin[from + n] - w->begin[from], at = w->first[from] - w->begin[from] + 1;
+    const int64_t most = w->o->most > at ? w->o->most : at;
+    return all < most ? all : most;
+}
+
 /* As many whole words at a time as the model sees. */
 static void cut(work *w, int64_t sentence) {
     const int64_t end = w->at[sentence + 1];
@@ -98,7 +105,7 @@ static void cut(work *w, int64_t sentence) {
                                         .from = from,
                                         .n = k + 1 - from,
                                         .token = w->begin[from],
-                                        .tokens = w->begin[k + 1] - w->begin[from]};
+                                        .tokens = tokens_of(w, from, k + 1 - from)};
         from = k + 1;
     }
 }

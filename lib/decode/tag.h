@@ -13,9 +13,10 @@ typedef struct {
 
 typedef struct {
     rv_tokenizer *words, *letters; /**< the model's: of words or pieces, and of letters, or NULL */
-    int64_t most;                  /**< tokens that the model sees at a time: longer sentences are tagged in parts */
-    int64_t batch;                 /**< sentences at a time; has no influence on results */
-    int n_best;                    /**< taggings of each sentence, 1 or more */
+    int64_t most;  /**< tokens that the model sees at a time: longer sentences are tagged in parts of whole words, of a
+                        longer word it sees the first ones */
+    int64_t batch; /**< sentences at a time; has no influence on results */
+    int n_best;    /**< taggings of each sentence, 1 or more */
 } rv_tag_options;
 
 /** What a model says of one sentence. */

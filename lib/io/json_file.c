@@ -6,10 +6,8 @@ rv_status rv_json_write(const json_t *document, const char *path) {
     FILE *f = rv__file_begin(path);
     if (!f) return RV_EDATA;
     const bool ok = json_dumpf(document, f, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0 && putc('\n', f) != EOF;
-    const rv_status status = rv__file_end(f, path, ok);
-    return ok ? status
-              : rv_error(RV_EDATA, "cannot write %s: free some space on its disk, then run the same command again",
-                         path);
+    const rv_status status = ok ? RV_OK : rv__file_unwritten(path), end = rv__file_end(f, path, ok);
+    return ok ? end : status;
 }
 
 rv_status rv_json_read(const char *path, json_t **out) {

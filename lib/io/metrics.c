@@ -22,6 +22,8 @@ struct rv_metrics {
     bool warned; /* of a disk error */
 };
 
+static const char remedy[] = " (free some space, or choose another checkpoint.dir)";
+
 /* A line as rv_metrics_end writes it: its step, or -1 for a torn one. */
 static int64_t line_step(const char *line, size_t n) {
     static const char head[] = "{\"step\":";
@@ -73,8 +75,8 @@ static rv_status drop_lines(const char *path, int64_t resume_step, const char *r
     else
         rv__file_fsync_dir(&f, path);
     if (st == RV_OK && f.error)
-        st = rv_error(RV_EUSAGE, "%s: cannot drop the lines after step %" PRId64 ": %s: %s", path, resume_step, f.what,
-                      strerror(f.error));
+        st = rv_error(RV_EUSAGE, "%s: cannot drop the lines after step %" PRId64 ": %s: %s%s", path, resume_step,
+                      f.what, strerror(f.error), remedy);
     free(temporary);
     return st;
 }
@@ -89,7 +91,7 @@ rv_status rv_metrics_open(const char *path, int64_t resume_step, const char *red
     }
     m->f = (rv__file){.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), .path = m->path};
     if (m->f.fd < 0) {
-        rv_error(RV_EUSAGE, "%s: cannot write: %s", path, strerror(errno));
+        rv_error(RV_EUSAGE, "%s: cannot write: %s%s", path, strerror(errno), remedy);
         rv_metrics_close(m);
         return RV_EUSAGE;
     }
@@ -188,7 +190,8 @@ void rv_metrics_text(rv_metrics *m, const char *key, const char *value) {
 }
 
 static void report(rv_metrics *m) {
-    if (!m->warned) rv_warn("%s: %s: %s; lines are lost, the run goes on", m->path, m->f.what, strerror(m->f.error));
+    if (!m->warned)
+        rv_warn("%s: %s: %s; lines are lost, the run goes on%s", m->path, m->f.what, strerror(m->f.error), remedy);
     m->warned = true;
     m->f.error = 0;
 }

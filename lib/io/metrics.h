@@ -1,4 +1,5 @@
-/** metrics.jsonl: what a run measured, one JSON object a line, in the order of the steps.
+/** metrics.jsonl: what a run measured, one JSON object a line, in the order of the steps. Kinds: train, valid, and
+ *  diverged ("why"), which ends the log of a run that did.
  *
  *  A line starts {"step":N,"kind":"train",...} and is written whole with one write() as soon as it is ended. Real
  * numbers have 9 significant digits; NaN and infinities, which JSON lacks, are null. A disk error is warned of once;

@@ -19,6 +19,8 @@
 struct rv_run_dir {
     char path[RV_PATH_MAX - 256]; /* so that every name in it fits RV_PATH_MAX */
     int lock;
+    bool made_lock;
+    size_t there; /* length of the part of path that was there before; of all of it: the folder was */
 };
 
 static rv_status make_folder(const char *path) {
@@ -55,14 +57,38 @@ long rv_run_dir_owner(const char *path) {
     return taken && pid <= 0 ? -1 : pid;
 }
 
+/* Open the lock's file, or make it. Whoever abandons the folder meanwhile takes both away: then they are made again. */
+static rv_status open_lock(rv_run_dir *run, const char *path) {
+    for (int i = 0; i < 20; i++) {
+        RV_TRY(make_folder(run->path));
+        run->lock = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        run->made_lock = run->lock >= 0;
+        if (run->lock < 0 && errno == EEXIST) run->lock = open(path, O_RDWR | O_CLOEXEC);
+        if (run->lock >= 0) return RV_OK;
+        if (errno != ENOENT) break;
+    }
+    return rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path, strerror(errno));
+}
+
+/* What is locked is still the file of that name. */
+static bool is_there(int fd, const char *path) {
+    struct stat of_fd, of_path;
+    return !fstat(fd, &of_fd) && !stat(path, &of_path) && of_fd.st_ino == of_path.st_ino &&
+           of_fd.st_dev == of_path.st_dev;
+}
+
 static rv_status take_lock(rv_run_dir *run) {
     char path[RV_PATH_MAX], pid[32];
     rv_run_dir_file(run, "run.lock", path);
-    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (run->lock < 0)
-        return rv_error(RV_EUSAGE, "cannot write in %s: %s (choose another checkpoint.dir)", run->path,
-                        strerror(errno));
-    if (lock_soon(run->lock)) {
+    RV_TRY(open_lock(run, path));
+    int failed = lock_soon(run->lock);
+    for (int i = 0; i < 20 && !failed && !is_there(run->lock, path); i++) {
+        close(run->lock);
+        run->lock = -1;
+        RV_TRY(open_lock(run, path));
+        failed = lock_soon(run->lock);
+    }
+    if (failed) {
         if (errno != EWOULDBLOCK) {
             rv_warn("%s: this file system has no locks (%s); do not start a second run in this folder", path,
                     strerror(errno));
@@ -105,20 +131,26 @@ bool rv_run_dir_is_comparison(const char *path) {
     return snprintf(plan, sizeof plan, "%s/plan.json", path) < (int)sizeof plan && !access(plan, F_OK);
 }
 
-rv_status rv_run_dir_can_open(const char *path) {
-    enum { MOST = sizeof((rv_run_dir *)0)->path - 1 };
-    char part[MOST + 1];
+enum { MOST = sizeof((rv_run_dir *)0)->path - 1 };
+
+/* Of a folder that is to be made, its nearest parent that is there. */
+static void find_parent(const char *path, char part[MOST + 1]) {
     struct stat st;
-    if (!*path || strlen(path) > MOST) return rv_error(RV_EUSAGE, "checkpoint.dir must be 1 to %d bytes long", MOST);
-    snprintf(part, sizeof part, "%s", path);
-    /* Of a folder that is to be made, its nearest parent that is there. */
+    snprintf(part, MOST + 1, "%s", path);
     while (stat(part, &st) && errno == ENOENT && strcmp(part, ".") && strcmp(part, "/")) {
         char *slash = strrchr(part, '/');
         if (slash && slash > part)
             *slash = 0;
         else
-            snprintf(part, sizeof part, "%s", slash ? "/" : ".");
+            snprintf(part, MOST + 1, "%s", slash ? "/" : ".");
     }
+}
+
+rv_status rv_run_dir_can_open(const char *path) {
+    char part[MOST + 1];
+    struct stat st;
+    if (!*path || strlen(path) > MOST) return rv_error(RV_EUSAGE, "checkpoint.dir must be 1 to %d bytes long", MOST);
+    find_parent(path, part);
     const bool there = !stat(part, &st);
     if (there && !S_ISDIR(st.st_mode))
         errno = ENOTDIR;
@@ -135,10 +167,12 @@ rv_status rv_run_dir_open(const char *path, rv_run_dir **out) {
     while (n > 1 && path[n - 1] == '/') n--;
     rv_run_dir *run = calloc(1, sizeof *run);
     if (!run) return rv_error(RV_ENOMEM, "no memory for a run's folder");
+    char part[MOST + 1];
     run->lock = -1;
     memcpy(run->path, path, n);
-    rv_status st = make_folder(run->path);
-    if (st == RV_OK) st = take_lock(run);
+    find_parent(run->path, part);
+    run->there = !strcmp(part, ".") && strcmp(run->path, ".") ? 0 : strlen(part);
+    rv_status st = take_lock(run);
     if (st != RV_OK) {
         rv_run_dir_close(run);
         return st;
@@ -150,8 +184,25 @@ rv_status rv_run_dir_open(const char *path, rv_run_dir **out) {
 
 void rv_run_dir_close(rv_run_dir *run) {
     if (!run) return;
-    if (run->lock >= 0) close(run->lock); /* the file stays: removing it would let two processes lock two files */
+    if (run->lock >= 0) close(run->lock); /* the file stays: it says whose the folder was */
     free(run);
+}
+
+void rv_run_dir_abandon(rv_run_dir *run, const char *const *files) {
+    if (!run) return;
+    char path[RV_PATH_MAX];
+    const bool made = run->made_lock && run->there < strlen(run->path);
+    for (; made && *files; files++) {
+        rv_run_dir_file(run, *files, path);
+        unlink(path);
+    }
+    rv_run_dir_file(run, "run.lock", path);
+    if (run->made_lock) unlink(path); /* while it is locked: take_lock finds out */
+    while (strlen(run->path) > run->there && !rmdir(run->path)) {
+        char *slash = strrchr(run->path, '/');
+        run->path[slash ? slash - run->path : 0] = 0;
+    }
+    rv_run_dir_close(run);
 }
 
 const char *rv_run_dir_path(const rv_run_dir *run) { return run->path; }

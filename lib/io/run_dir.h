@@ -19,6 +19,10 @@ RV_API long rv_run_dir_owner(const char *path);
 RV_API rv_status rv_run_dir_can_open(const char *path);
 /** NULL is allowed. */
 RV_API void rv_run_dir_close(rv_run_dir *run);
+/** Close it and leave the place as rv_run_dir_open found it: the lock's file goes if this process made it, and the
+ * folder and its parents if this process made them, with `files` (names, ended by NULL) in them. For a run that is
+ * refused before its first step; what else is in the folder stays, and the folder with it. NULL is allowed. */
+RV_API void rv_run_dir_abandon(rv_run_dir *run, const char *const *files);
 RV_API const char *rv_run_dir_path(const rv_run_dir *run);
 /** "RUN/name" into out. */
 RV_API void rv_run_dir_file(const rv_run_dir *run, const char *name, char out[RV_PATH_MAX]);

@@ -35,8 +35,7 @@ static double row_log_z(const rv_chain *c, int64_t b, forward *f) {
     rv__chain_state *last = L == 1 ? first : &f->x[(L + 1) % 2];
     const bool of_pairs = c->order == 2 && L > 1;
     if (of_pairs) rv__chain_stop_pairs(t, stop = &f->sums);
-    rv_real inverse;
-    return z + rv_k()->chain_meet(of_pairs ? t->states : t->width, last, stop, NULL, &inverse);
+    return z + rv__chain_total(of_pairs ? t->states : t->K, last, stop);
 }
 
 static size_t log_z_room(const rv_chain *c) {

@@ -78,13 +78,12 @@ static double row_order1(double z0, reading *d, rv_real *p, pairs *sum) {
             rv__chain_enter(&d->row, at, &stop, next);
         else
             rv__chain_on(&d->row, at, true, &d->kept_back[at + 1], meet = &d->sums, next);
-        rv_real inverse;
-        const double log_share = k->chain_meet(K, a, meet, p + at * K, &inverse);
-        if (at == L - 1) z += log_share;
+        const bool count = sum && at < L - 1;
+        rv_real share;
+        if (at == L - 1) z += rv__chain_total(K, a, meet);
         if (z == -INFINITY) return z;
-        if (!sum || at == L - 1) continue;
-        if (inverse == 0) pairs_by_logs(t, a, &d->kept_back[at + 1], log_share, sum->more);
-        k->vaffine(t->width, inverse, 0, a->x, a->x, false); /* the states of this position have been used */
+        const double log_share = k->chain_meet(K, a, meet, p + at * K, count ? a->x : NULL, &share);
+        if (count && share == 0) pairs_by_logs(t, a, &d->kept_back[at + 1], log_share, sum->more);
     }
     if (sum && L > 1) k->chain_pairs(L - 1, K, t->width, d->kept[0].x, d->kept_back[1].x, sum->sum);
     return z;
@@ -123,9 +122,8 @@ static double forward_order2(double z, reading *d) {
     }
     rv__chain_state *last = &d->x[(row->L + 1) % 2];
     if (z == -INFINITY || row->L == 1) return z;
-    rv_real inverse;
     rv__chain_stop_pairs(row->t, &d->sums);
-    return z + rv_k()->chain_meet(row->t->states, last, &d->sums, NULL, &inverse);
+    return z + rv__chain_total(row->t->states, last, &d->sums);
 }
 
 static double row_order2(double z0, reading *d, rv_real *p) {
@@ -133,10 +131,13 @@ static double row_order2(double z0, reading *d, rv_real *p) {
     const rv_kernels *k = rv_k();
     const int64_t K = t->K, L = d->row.L;
     rv__chain_state stop = t->stop;
-    rv_real inverse;
+    rv_real share;
     const double z = forward_order2(z0, d);
-    if (L == 1 && z > -INFINITY) return z + k->chain_meet(K, &d->one, &stop, p, &inverse);
     if (z == -INFINITY) return z;
+    if (L == 1) {
+        k->chain_meet(K, &d->one, &stop, p, NULL, &share);
+        return z + rv__chain_total(K, &d->one, &stop);
+    }
     rv__chain_enter(&d->row, L - 1, &stop, &d->back_one);
     for (int64_t at = L - 1; at > 0; at--) { /* sums and states of at - 1, from the states of at */
         rv__chain_state *from = &d->back[at % 2], *to = &d->back[(at + 1) % 2];
@@ -145,7 +146,7 @@ static double row_order2(double z0, reading *d, rv_real *p) {
         else
             rv__chain_pairs_on(&d->row, at - 1, true, from, &d->sums, to);
         turn(t, &d->sums, &d->turned);
-        k->chain_meet(t->states, &d->kept[at], &d->turned, d->pair, &inverse);
+        k->chain_meet(t->states, &d->kept[at], &d->turned, d->pair, NULL, &share);
         add_pairs(t, d->pair, at == 1 ? p : NULL, p + at * K);
     }
     return z;

@@ -1,8 +1,8 @@
 /* The sum over all paths of one row, step by step.
  *
- * The values of a position's states are kept as numbers x whose largest is near 1, and what was taken out of them as
- * its logarithm. A step multiplies them with a table of exponentials: no exponential and no logarithm stands in a
- * row's chain of steps. A sum that comes out smaller than RV__CHAIN_LOW may have lost parts that were no floats any
+ * The values of a position's states are kept as numbers x whose largest is within reach of 1, and what was taken out of
+ * them as its logarithm. A step multiplies them with a table of exponentials: no exponential and no logarithm stands in
+ * a row's chain of steps. A sum that comes out smaller than RV__CHAIN_LOW may have lost parts that were no floats any
  * more: it is taken again from logarithms, and the logarithms of that position are kept, so that a state far below the
  * others is still there when a later score lifts it. */
 #ifndef RV_KERNELS_CHAIN_PRIVATE_H
@@ -118,6 +118,9 @@ double rv__chain_pairs_on(const rv__chain_row *row, int64_t at, bool back, rv__c
 
 /* Sums of the last position's pairs as the stops give them: the pair (before, label) stops as label does. */
 void rv__chain_stop_pairs(const rv__chain_tables *t, rv__chain_state *to);
+
+/* The logarithm of what all paths add up to where two sides meet, in n states. */
+double rv__chain_total(int64_t n, rv__chain_state *a, rv__chain_state *b);
 
 /* Room for marginals and expected steps, and for the n best. */
 size_t rv__chain_marginals_room(const rv_chain *c);

@@ -182,6 +182,12 @@ void rv__chain_stop_pairs(const rv__chain_tables *t, rv__chain_state *to) {
         }
 }
 
+double rv__chain_total(int64_t n, rv__chain_state *a, rv__chain_state *b) {
+    rv_real sum;
+    const double l = rv_k()->chain_meet(n, a, b, NULL, NULL, &sum);
+    return sum > 0 ? log((double)sum) : l;
+}
+
 int64_t rv__chain_slots(const rv_chain *c) { return c->B < rv_threads() ? c->B : rv_threads(); }
 
 int rv__chain_threads(const rv_chain *c, int passes) {

@@ -4,6 +4,12 @@
 #include "kernels/rows_inline.h"
 
 #define LOW RV__CHAIN_LOW
+/* Logarithms of weights that make any state too small: such weights are 0, and no exponential is taken that is no
+ * normal number, which costs many times as much. Padding is full of them. */
+#define TINY (rv_real)(sizeof(rv_real) == 8 ? -700 : -80)
+/* Between these the largest value of a position may stay as it is. */
+#define NEAR_LOW (rv_real)0x1p-16
+#define NEAR_HIGH (rv_real)0x1p16
 
 /* Lanes set in m, ever. */
 static inline bool any(vec_i m) {
@@ -145,6 +151,23 @@ static double by_logs(const rv__chain_step *s) {
     return (double)max;
 }
 
+/* Bring the largest near 1; false where a state becomes too small. */
+static bool rescale(const rv__chain_step *s, rv_real factor) {
+    vec_i low = {0};
+    for (int64_t f = 0; f < s->fans; f++) {
+        if (s->alive && !(s->alive[f] > -INFINITY)) continue;
+        for (int64_t k = 0; k < s->width; k += RV_LANES) {
+            rv_real *to = s->to->x + f * s->width + k;
+            const vec x = vec_load(to) * factor;
+            low |= (x < LOW) & (vec_load(s->log_w + k) > -INFINITY);
+            vec_store(to, x);
+        }
+    }
+    return !any(low);
+}
+
+/* The values of the next step wait for nothing but the products: whether they want rescaling is a branch that is
+ * foreseen, and seldom taken. */
 double RV_KERNEL_FN(chain_step)(const rv__chain_step *s) {
     vec top = {0};
     vec_i low = {0};
@@ -158,32 +181,25 @@ double RV_KERNEL_FN(chain_step)(const rv__chain_step *s) {
         }
         if (s->table) gather_fan(s, f, sums);
         for (int64_t k = 0; k < s->width; k += RV_LANES) {
-            const vec v = vec_load(sums + k), x = v * vec_load(s->w + k);
-            low |= (v < LOW) & (vec_load(s->log_w + k) > -INFINITY);
+            const vec x = vec_load(sums + k) * vec_load(s->w + k); /* w <= 1: where x is not too small, no sum is */
+            low |= (x < LOW) & (vec_load(s->log_w + k) > -INFINITY);
             top = vec_max(x, top);
             vec_store(to + k, x);
         }
     }
+    s->to->known = false;
+    const bool small = any(low);
+    if (!small && any(top >= NEAR_LOW) && !any(top > NEAR_HIGH)) return 0;
     const rv_real max = vec_hmax(top);
-    if (any(low) || !(max >= LOW)) return by_logs(s);
+    if (small || !(max >= LOW)) return by_logs(s);
     rv_real factor;
     const int e = exponent(max, &factor);
-    for (int64_t f = 0; f < s->fans; f++) {
-        rv_real *to = s->to->x + f * s->width;
-        if (s->alive && !(s->alive[f] > -INFINITY)) continue;
-        for (int64_t k = 0; k < s->width; k += RV_LANES) {
-            const vec x = vec_load(to + k) * factor;
-            low |= (x < LOW) & (vec_load(s->log_w + k) > -INFINITY);
-            vec_store(to + k, x);
-        }
-    }
-    if (any(low)) return by_logs(s);
-    s->to->known = false;
-    return e * 0.693147180559945309417;
+    return rescale(s, factor) ? e * 0.693147180559945309417 : by_logs(s);
 }
 
 /* ---- two sides meet */
 
+/* The same for products too small to be added up. */
 static double meet_by_logs(int64_t n, rv__chain_state *a, rv__chain_state *b, rv_real *p) {
     know(a, n);
     know(b, n);
@@ -207,16 +223,21 @@ static double meet_by_logs(int64_t n, rv__chain_state *a, rv__chain_state *b, rv
     return l;
 }
 
-double RV_KERNEL_FN(chain_meet)(int64_t n, rv__chain_state *a, rv__chain_state *b, rv_real *p, rv_real *inverse) {
-    vec sum = {0};
-    for (int64_t i = 0; i < n; i += RV_LANES) sum += row_get(a->x + i, n - i, 0) * row_get(b->x + i, n - i, 0);
-    const rv_real s = vec_hsum(sum);
-    *inverse = 0;
-    if (!(s >= RV__CHAIN_LOW_PRODUCT)) return meet_by_logs(n, a, b, p);
-    *inverse = 1 / s;
-    for (int64_t i = 0; p && i < n; i += RV_LANES)
-        row_put(p + i, n - i, row_get(a->x + i, n - i, 0) * row_get(b->x + i, n - i, 0) * *inverse);
-    return log((double)s);
+double RV_KERNEL_FN(chain_meet)(int64_t n, rv__chain_state *a, rv__chain_state *b, rv_real *p, rv_real *scaled,
+                                rv_real *sum) {
+    vec s = {0};
+    for (int64_t i = 0; i < n; i += RV_LANES) s += row_get(a->x + i, n - i, 0) * row_get(b->x + i, n - i, 0);
+    *sum = vec_hsum(s);
+    const bool small = !(*sum >= RV__CHAIN_LOW_PRODUCT);
+    const double l = small ? meet_by_logs(n, a, b, p) : 0;
+    const rv_real share = small ? 0 : 1 / *sum;
+    if (small) *sum = 0;
+    for (int64_t i = 0; p && i < n; i += RV_LANES) {
+        const vec x = row_get(a->x + i, n - i, 0) * share;
+        if (!small) row_put(p + i, n - i, x * row_get(b->x + i, n - i, 0));
+        if (scaled) row_put(scaled + i, n - i, x);
+    }
+    return l;
 }
 
 double RV_KERNEL_FN(chain_weigh)(int64_t n, int64_t K, int64_t width, const rv_real *x, const rv_real *c, rv_real *w,
@@ -236,7 +257,7 @@ double RV_KERNEL_FN(chain_weigh)(int64_t n, int64_t K, int64_t width, const rv_r
         for (int64_t k = 0; k < width; k += RV_LANES) {
             const vec l = vec_load(log_w + k) - m;
             vec_store(log_w + k, l);
-            vec_store(w + k, vec_exp(l));
+            vec_store(w + k, (vec)((vec_i)vec_exp(vec_max(l, vec_set(TINY))) & (l > TINY)));
         }
         taken += (double)m;
     }
@@ -288,21 +309,41 @@ typedef int64_t dvec_i __attribute__((vector_size(RV_VBYTES)));
 typedef double dvec_u __attribute__((vector_size(RV_VBYTES), aligned(sizeof(double)), may_alias));
 
 static inline dvec select_double(dvec_i mask, dvec a, dvec b) {
+#if RV_VBYTES == 32
+    return (dvec)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)mask);
+#else
     return (dvec)((mask & (dvec_i)a) | (~mask & (dvec_i)b));
+#endif
+}
+
+/* nv vectors side by side: each waits long for its own comparison. */
+static inline __attribute__((always_inline)) void best_block(const rv__chain_best *s, int64_t f, int64_t k,
+                                                             const int nv) {
+    const double *from = s->from + f, *table = s->table + f * s->fan_step + k;
+    dvec best[4], arg[4];
+    RV_UNROLL(4)
+    for (int v = 0; v < nv; v++) best[v] = (dvec){0} - (double)INFINITY, arg[v] = (dvec){0};
+    for (int64_t i = 0; i < s->n; i++, from += s->from_step, table += s->row_step) {
+        const dvec before = (dvec){0} + *from, label = (dvec){0} + (double)i;
+        RV_UNROLL(4)
+        for (int v = 0; v < nv; v++) {
+            const dvec x = *(const dvec_u *)(table + v * PAIRS) + before;
+            const dvec_i more = x > best[v]; /* of equals the first stays; NaN is none */
+            best[v] = select_double(more, x, best[v]);
+            arg[v] = select_double(more, label, arg[v]);
+        }
+    }
+    RV_UNROLL(4)
+    for (int v = 0; v < nv; v++) {
+        *(dvec_u *)(s->best + f * s->width + k + v * PAIRS) = best[v];
+        *(dvec_u *)(s->arg + f * s->width + k + v * PAIRS) = arg[v];
+    }
 }
 
 void RV_KERNEL_FN(chain_best_step)(const rv__chain_best *s) {
-    for (int64_t f = 0; f < s->fans; f++)
-        for (int64_t k = 0; k < s->width; k += PAIRS) {
-            const double *from = s->from + f, *table = s->table + f * s->fan_step + k;
-            dvec best = (dvec){0} - INFINITY, arg = {0};
-            for (int64_t i = 0; i < s->n; i++) {
-                const dvec v = *(const dvec_u *)(table + i * s->row_step) + from[i * s->from_step];
-                const dvec_i more = v > best; /* of equals the first stays; NaN is none */
-                best = select_double(more, v, best);
-                arg = select_double(more, (dvec){0} + (double)i, arg);
-            }
-            *(dvec_u *)(s->best + f * s->width + k) = best;
-            *(dvec_u *)(s->arg + f * s->width + k) = arg;
-        }
+    for (int64_t f = 0; f < s->fans; f++) {
+        int64_t k = 0;
+        for (; k + 4 * PAIRS <= s->width; k += 4 * PAIRS) best_block(s, f, k, 4);
+        for (; k < s->width; k += PAIRS) best_block(s, f, k, 1);
+    }
 }

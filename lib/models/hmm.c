@@ -56,7 +56,8 @@ rv_hmm *rv_hmm_create(rv_params *ps, const rv_hmm_config *c) {
     if (!h) return NULL;
     h->config = *c;
     if (take_memory(h)) declare_counts(h, ps);
-    if (!h->emission) {
+    if (!h->emission || ps->no_memory) {
+        if (ps->no_memory) rv_error(RV_ENOMEM, "no memory to declare the counts of an HMM");
         rv_hmm_destroy(h);
         return NULL;
     }

@@ -58,18 +58,16 @@ static void table(rv__page *p, const json_t *c) {
     rv_page_shaded_table(p->f, (int)columns, (int)columns, cell, share, caption_of(p, c));
 }
 
-enum { F1_CLASSES = RV_SUMS / 3 }; /* each takes three sums: how often right, told and there */
-
 void rv__page_confusion(rv__page *p) {
     const json_t *list = rv__page_part(p, "confusion"), *c;
     const size_t n = json_array_size(json_object_get(json_array_get(list, 0), "classes"));
     if (!list) return;
     rv__page_heading(p, "What each class was taken for");
-    if (!rv__page_quality_of(p, "f1", rv__page_setting(p, 0)) && n > F1_CLASSES)
+    if (!rv__page_quality_of(p, "f1", rv__page_setting(p, 0)) && n > RV_F1_CLASSES)
         rv__page_note(
             p,
             rv__page_format(p, "Macro F1 is left out: its interval is computed of up to %d classes, and there are %zu.",
-                            F1_CLASSES, n));
+                            RV_F1_CLASSES, n));
     if (!json_array_size(json_object_get(json_array_get(list, 0), "counts"))) {
         rv__page_note(
             p,

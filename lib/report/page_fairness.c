@@ -185,35 +185,60 @@ static const char *where_planned(const rv__page *p) {
     return rv__page_n_settings(p) > 1 ? ", in the first setting" : "";
 }
 
+/* Trials that a comparison under way has still to run: their loss is not known. *all: of how many. */
+static size_t left_to_try(const json_t *tuning, size_t *all) {
+    const json_t *row, *trial;
+    size_t i, k, left = 0;
+    *all = 0;
+    json_array_foreach (json_object_get(tuning, "models"), i, row)
+        json_array_foreach (json_object_get(row, "tried"), k, trial) {
+            left += json_is_null(json_object_get(trial, "loss")) && !json_is_true(json_object_get(trial, "diverged"));
+            ++*all;
+        }
+    return left;
+}
+
+/* " Among them ..., beyond the rates listed: ..."; "" where there was none. */
+static const char *beyond_words(rv__page *p, const json_t *tuning) {
+    const char *rates = "";
+    const json_t *rate;
+    size_t i;
+    json_array_foreach (json_object_get(tuning, "beyond"), i, rate)
+        rates = rv__page_format(p, "%s%s%s", rates, i ? " and " : "", rv__page_given(p, json_number_value(rate)));
+    return !*rates ? ""
+                   : rv__page_format(p,
+                                     " Among them %s, beyond the rates listed: the best one of some model was "
+                                     "the last of these.",
+                                     rates);
+}
+
 static void tuning_line(rv__page *p, const json_t *tuning) {
     if (!tuning && rv__page_part(p, "budget") && rv__page_n_models(p) > 1)
         check_line(p, false, "Learning rates: not tuned.", "Each model is trained at the rate its file gives it.");
     if (!tuning) return;
     bool equal = json_is_true(json_object_get(tuning, "equal"));
-    const json_t *first = json_array_get(json_object_get(tuning, "models"), 0), *rate;
+    const json_t *first = json_array_get(json_object_get(tuning, "models"), 0);
     const json_t *trials = json_object_get(first, "tried");
     const bool others = json_object_get(json_array_get(trials, 0), "with") != NULL;
-    const char *at = edges(p, tuning), *beyond = "";
-    size_t i;
-    json_array_foreach (json_object_get(tuning, "beyond"), i, rate)
-        beyond = rv__page_format(p, "%s%s%s", beyond, i ? " and " : "", rv__page_given(p, json_number_value(rate)));
-    if (*beyond)
-        beyond = rv__page_format(p,
-                                 " Among them %s, beyond the rates listed: the best one of some model was the last of "
-                                 "these.",
-                                 beyond);
-    check_line(p, equal && !*at,
+    size_t all;
+    const size_t left = left_to_try(tuning, &all);
+    const char *at = left ? "" : edges(p, tuning), *then = "the one with the lowest validation loss was taken";
+    if (left)
+        then = rv__page_format(p,
+                               "%zu of %zu trials are still to run; the one with the lowest validation loss will be "
+                               "taken",
+                               left, all);
+    check_line(p, equal && !*at && !left,
                !equal ? "Learning rates: NOT equal effort."
+               : left ? "Learning rates: not all tried yet."
                : *at  ? "Learning rates: at the edge."
                       : "Learning rates: equal effort.",
-               rv__page_format(
-                   p,
-                   "%zu %s%s%s tried per model%s, with %s steps each; the one with the lowest validation loss was taken"
-                   "%s%s%s.%s",
-                   json_array_size(trials), others ? "combination" : "rate", json_array_size(trials) == 1 ? "" : "s",
-                   others ? " of a rate and other values" : "", where_planned(p),
-                   rv__page_count(p, rv__page_real(tuning, "steps")), *at ? ", for " : "", at,
-                   *at ? " the least or the greatest of them: another may be better" : "", beyond));
+               rv__page_format(p, "%zu %s%s%s %s per model%s, with %s steps each; %s%s%s%s.%s", json_array_size(trials),
+                               others ? "combination" : "rate", json_array_size(trials) == 1 ? "" : "s",
+                               others ? " of a rate and other values" : "", left ? "to try" : "tried", where_planned(p),
+                               rv__page_count(p, rv__page_real(tuning, "steps")), then, *at ? ", for " : "", at,
+                               *at ? " the least or the greatest of them: another may be better" : "",
+                               beyond_words(p, tuning)));
 }
 
 static const char *percent(rv__page *p, double share) {

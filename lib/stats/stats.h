@@ -13,6 +13,8 @@ typedef struct {
 /** Sums of one example; a metric is a function of their sums over a corpus (a mean, BLEU, macro F1). Those behind the
  * last that is not 0 cost nothing but memory. */
 enum { RV_SUMS = 64 };
+/** Classes of which macro F1 has room: each takes three sums, how often it was right, told, and there. */
+enum { RV_F1_CLASSES = RV_SUMS / 3 };
 typedef double (*rv_metric_of)(const double sums[RV_SUMS]);
 /** A metric and what it can be; infinite where nothing bounds it. */
 typedef struct {

@@ -301,7 +301,6 @@ rv_model_config rv_model_config_read(const rv_config *c, const rv_head_kind *hea
     m.head = read_token_head(c, head);
     /* true or false of a language model; none, decoder or all of an encoder-decoder */
     m.tie_source = rv_config_is(c, "model.tie_embeddings", "all");
-    m.tie_embeddings = m.tie_source || rv_config_is(c, "model.tie_embeddings", "true") ||
-                       rv_config_is(c, "model.tie_embeddings", "decoder");
+    m.tie_embeddings = rv_config_ties_output(c);
     return m;
 }

@@ -22,12 +22,6 @@ static int64_t heads(const rv_config *c, const char *type, const char *key) {
     return rv_config_is(c, type, "transformer") ? rv_config_int(c, key) : 0;
 }
 
-/* True if the output layer is the embedding, so that what it reads is as wide as that. */
-static bool tied(const rv_config *c) {
-    return rv_config_is(c, "model.tie_embeddings", "true") || rv_config_is(c, "model.tie_embeddings", "decoder") ||
-           rv_config_is(c, "model.tie_embeddings", "all");
-}
-
 static void collect(const rv_config *c, widths *s) {
     s->n = 0;
     int64_t e = heads(c, "model.encoder.type", "model.encoder.num_heads"),
@@ -44,7 +38,7 @@ static void collect(const rv_config *c, widths *s) {
         dec->times = rv_config_is(c, "model.encoder.bidirectional", "true") ? 2 : 1;
     }
     bool reads_state = !rv_config_has(c, "model.readout_size");
-    rv_model_width *emb = e || d || (tied(c) && reads_state) ? add(s, c, "model.embedding_dim") : NULL;
+    rv_model_width *emb = e || d || (rv_config_ties_output(c) && reads_state) ? add(s, c, "model.embedding_dim") : NULL;
     if (emb && !emb->given)
         s->n--; /* its default follows */
     else if (emb)
@@ -53,7 +47,7 @@ static void collect(const rv_config *c, widths *s) {
                                          "model.pooling_size",    "model.readout_size",    "model.letters.hidden_size"};
     for (int i = 0; i < 6; i++) {
         const bool readout = i == 4;
-        if (readout && tied(c)) continue;
+        if (readout && rv_config_ties_output(c)) continue;
         rv_model_width *w = add(s, c, beside[i]);
         if (w && readout && !w->given)
             s->n--; /* as wide as the embedding, which stays */

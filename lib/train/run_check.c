@@ -133,11 +133,30 @@ static rv_status differences_from(const rv_checkpoint *saved, const rv_config *n
     return status;
 }
 
+/* What became of `init`, where it came or went: parts are taken before the first step. NULL if it is as it was. */
+static rv_status init_change(const rv_checkpoint *saved, const rv_config *now, const char **how) {
+    rv_config *then;
+    *how = NULL;
+    RV_TRY(saved_config(saved, &then));
+    const bool had = rv_config_has(then, "init");
+    rv_config_destroy(then);
+    if (had == rv_config_has(now, "init")) return RV_OK;
+    *how = had ? "began with parts of trained models (init), which are now left out"
+               : "began without init, and a model takes parts of others only before its first step";
+    return RV_OK;
+}
+
 rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved) {
     /* Another value is another run; but a run has its vocabulary and its first weights, wherever they came from. */
     static const char *const fixed[] = {
         "!tokenizer.from", "!init.from", "!model.init.vectors", "task", "seed", "init", "model", "tokenizer", NULL};
     char text[TEXT];
+    const char *init;
+    RV_TRY(init_change(saved, config, &init));
+    if (init)
+        return rv_error(RV_ECKPT,
+                        "%s: %s %s; put init back, or give the changed experiment another name or checkpoint.dir",
+                        rv_config_where(config, "init"), rv_checkpoint_path(saved), init);
     RV_TRY(differences_from(saved, config, "the experiment says", fixed, text));
     if (!*text) return RV_OK;
     return rv_error(RV_ECKPT,
@@ -149,6 +168,9 @@ rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *save
 rv_status rv_run_check_assigned(const rv_config *config, const rv_checkpoint *saved) {
     static const char *const fixed[] = {"task", "init", "model", "tokenizer", NULL};
     char text[TEXT];
+    const char *how;
+    RV_TRY(init_change(saved, config, &how));
+    if (how) return rv_error(RV_EUSAGE, "%s is trained, and %s: assign no init", rv_checkpoint_path(saved), how);
     RV_TRY(differences_from(saved, config, "assigned", fixed, text));
     if (!*text) return RV_OK;
     return rv_error(RV_EUSAGE, "%s is trained, with %s; what it is cannot be assigned any more: leave that out",

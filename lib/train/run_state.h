@@ -47,7 +47,8 @@ RV_API rv_status rv_run_save(const rv_run_parts *parts, rv_run_dir *dir, rv_save
  *  tensor that is missing, left over or of another shape. */
 RV_API rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved);
 /** Compare the configuration with the one in the checkpoint: RV_ECKPT that names all keys of task, seed, init,
- *  model and tokenizer that differ; where init takes from does not matter any more. */
+ *  model and tokenizer that differ, and says in words that init came or went; where init takes from does not matter any
+ * more. */
 RV_API rv_status rv_run_check_config(const rv_config *config, const rv_checkpoint *saved);
 /** RV_EUSAGE that names all keys of task, model and tokenizer in which the configuration of a trained model, with what
  *  a command line assigns, is not the checkpoint's: they would have no effect, or make another model of its weights. */

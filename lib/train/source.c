@@ -1,5 +1,6 @@
 #include "train/source_private.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,11 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
 
 const char rv__classes_path[] = "/tokenizer/classes";
 
+const rv_field rv__span_fields[] = {
+    {"/tokenizer/span_scheme", RV_CK_I64, offsetof(rv_source, span_scheme), 0, true},
+    {0},
+};
+
 /* Lines, in place. */
 static const char **lines_of(char *text, size_t bytes, int *n) {
     *n = 0;
@@ -70,6 +76,12 @@ const char *rv__part_name(rv_subset subset) {
 rv_status rv__no_part(rv_subset subset) {
     return rv_error(RV_EDATA, "the data has no %s part; name one in data (ravel config explain data)",
                     rv__part_name(subset));
+}
+
+void rv__fraction_unused(const rv_config *c, const rv_checkpoint *saved, const char *key, const char *what) {
+    if (!saved && rv_config_given(c, key))
+        rv_warn("%s: %s has no effect: the data set %s has %s; leave the key out", rv_config_where(c, key), key,
+                rv_config_text(c, "data.dataset"), what);
 }
 
 double rv__replace_rare(const rv_config *c) {

@@ -92,8 +92,9 @@ struct rv_source {
     rv_tokenizer *letters; /**< of words that are spelt, or NULL */
     int n_classes;         /**< labels of a head `class`, or tags, in the order of its outputs */
     const char *const *class_name;
-    uint64_t hash; /**< of the data: tells a resumed run that they have changed; 0: they are made, not read */
-    bool carries;  /**< training batches go on from one another (rv_batch.continues), and passes, too */
+    int64_t span_scheme; /**< rv_span_scheme of tags */
+    uint64_t hash;       /**< of the data: tells a resumed run that they have changed; 0: they are made, not read */
+    bool carries;        /**< training batches go on from one another (rv_batch.continues), and passes, too */
 };
 
 #define RV_SOURCE(name) RV_API const rv_source_kind rv__source_##name;

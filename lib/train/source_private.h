@@ -12,6 +12,9 @@ rv_status rv__tokenizer_open(const rv_checkpoint *saved, const char *name, rv_to
 /* Where a checkpoint keeps the names of classes, a line each. */
 extern const char rv__classes_path[];
 
+/* Where it keeps the scheme of tags that mark spans, of an rv_source. */
+extern const rv_field rv__span_fields[];
+
 /* These names: *n of them, in *text; both for rv_free. RV_ECKPT: there are none, so that it is not `of` that. */
 rv_status rv__classes_open(const rv_checkpoint *saved, const char *of, char **text, const char ***names, int *n);
 
@@ -19,6 +22,10 @@ rv_status rv__classes_open(const rv_checkpoint *saved, const char *of, char **te
 const char *rv__part_name(rv_subset subset);
 /* RV_EDATA: the data has no such part. */
 rv_status rv__no_part(rv_subset subset);
+
+/* Warn of data.train_fraction or test_fraction (key) if the experiment gives it, though the data set has `what`. A run
+ * that goes on was told when it began, and of what a checkpoint keeps all keys are given. */
+void rv__fraction_unused(const rv_config *c, const rv_checkpoint *saved, const char *key, const char *what);
 
 /* train.replace_rare, or 0 where it does not apply. */
 double rv__replace_rare(const rv_config *c);

@@ -172,12 +172,13 @@ bool rv__rows_pass_next(rv_pass *p, rv_batch *out) {
     return true;
 }
 
-rv_status rv__rows_check(rv_source *s, rv_subset subset, bool watched) { /* every metric can be measured */
+rv_status rv__rows_check(rv_source *s, rv_subset subset, bool watched) {
+    rv__rows *r = (rv__rows *)s;
     rv_pass *p;
     int64_t rows;
     RV_TRY(rv__rows_pass(s, subset, 0, &p, &rows));
     rv__rows_pass_end(p);
-    return RV_OK;
+    return r->check ? r->check(r, subset, watched) : RV_OK;
 }
 
 /* The first rows of the validation part; the loss is of the whole target. */

@@ -17,6 +17,8 @@ struct rv__rows {
     rv_rare src_rare, tgt_rare;
     /* What else a batch of a part has; training: it is to outlive passes over other parts. NULL: nothing. */
     void (*extend)(rv__rows *r, rv_subset subset, bool training, rv_batch *b);
+    /* What else rv_source_kind.check has to find out of a part that is there. NULL: nothing. */
+    rv_status (*check)(rv__rows *r, rv_subset subset, bool watched);
 };
 
 /* Once the parts, base.in, base.out and spec.marks are there: what else the configuration says, and the batches. */

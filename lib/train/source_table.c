@@ -47,7 +47,23 @@ static rv_status at_columns(const rv_config *c, rv_status status) {
 
 static const char needs[] = "classification";
 
-static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const *classes, int n) {
+static const char validates[] = "a file of its own to validate on", tests[] = "a file of its own to test on";
+
+/* Parts that there is no file of are held back. */
+static void read_fractions(const rv_config *c, const rv_checkpoint *saved, rv_table_files *files) {
+    static const char train[] = "data.train_fraction", test[] = "data.test_fraction";
+    const bool dataset = rv_config_has(c, "data.dataset");
+    if (!files->valid)
+        files->train_fraction = rv_config_real(c, train);
+    else if (dataset)
+        rv__fraction_unused(c, saved, train, validates);
+    files->test_fraction = files->valid || files->test ? 0 : rv_config_real(c, test);
+    if (dataset && (files->valid || files->test)) rv__fraction_unused(c, saved, test, files->test ? tests : validates);
+}
+
+/* `saved`, or NULL of a run that begins. */
+static rv_status load_data(table *t, const rv_checkpoint *saved, rv_tokenizer *tokenizer, const char *const *classes,
+                           int n) {
     const rv_config *c = t->rows.base.config;
     const rv_tokenizer_spec spec = rv__tokenizer_spec(c);
     rv_table_files files = {0};
@@ -65,9 +81,7 @@ static rv_status load_data(table *t, rv_tokenizer *tokenizer, const char *const 
         files.test = rv_config_text(c, "data.test");
         files.format = format_of(files.train);
     }
-    /* Parts that there is no file of are held back. */
-    if (!files.valid) files.train_fraction = rv_config_real(c, "data.train_fraction");
-    files.test_fraction = files.valid || files.test ? 0 : rv_config_real(c, "data.test_fraction");
+    if (status == RV_OK) read_fractions(c, saved, &files);
     read_columns(c, &files);
     if (status == RV_OK)
         status = rv_table_load(&files, &spec, tokenizer, classes, n, rv_config_int(c, "data.max_length"), &t->data);
@@ -91,7 +105,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
     RV_TRY(rv__classes_open(saved, needs, &text, &classes, &n));
     rv_status status = rv__vocabulary_one(t->rows.base.config, saved, needs, &tokenizer);
     if (status == RV_OK)
-        status = with_data ? load_data(t, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
+        status = with_data ? load_data(t, saved, tokenizer, classes, n) : take_saved(t, tokenizer, classes, n);
     rv_free(classes);
     rv_free(text);
     return status;
@@ -100,7 +114,7 @@ static rv_status load_saved(table *t, const rv_checkpoint *saved, bool with_data
 static rv_status load_new(table *t) {
     rv_tokenizer *tokenizer;
     RV_TRY(rv__vocabulary_one(t->rows.base.config, NULL, needs, &tokenizer));
-    return load_data(t, tokenizer, NULL, 0);
+    return load_data(t, NULL, tokenizer, NULL, 0);
 }
 
 static void close(rv_source *s) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "data/dataset.h"
 #include "data/tagged.h"
 #include "train/source_rows.h"
@@ -159,21 +160,69 @@ static rv_status make_tags(tagged *t) {
     return RV_OK;
 }
 
-/* Their scheme, from the training part or, where there is none, any other. */
+/* Their scheme: the one that was learnt, or else that of the training part. BIO and IOB1 have the same tags, so that
+ * without data nothing else tells them apart. */
 static rv_status make_spans(tagged *t) {
     const char *const *names = (const char *const *)t->data.tag_name;
     const rv_tagged_part *p = &t->data.train;
+    int64_t *scheme = &t->rows.base.span_scheme;
     for (int i = 0; i < 3 && !p->pairs.n; i++) p = part_of(t, (rv_subset)i);
-    const rv_span_scheme scheme = rv_span_scheme_of(t->data.n_tags, names, p->pairs.n, p->word_at, p->tag);
-    return rv_span_tags_make(t->data.n_tags, names, scheme, &t->spans);
+    if (*scheme < RV_SPANS_NONE || *scheme > RV_SPANS_BIOES)
+        return rv_error(RV_ECKPT, "the checkpoint names scheme %lld of spans, which there is not; it is damaged",
+                        (long long)*scheme);
+    if (*scheme == RV_SPANS_NONE) *scheme = rv_span_scheme_of(t->data.n_tags, names, p->pairs.n, p->word_at, p->tag);
+    return rv_span_tags_make(t->data.n_tags, names, (rv_span_scheme)*scheme, &t->spans);
+}
+
+static bool constrains(const tagged *t) {
+    const rv_config *c = t->rows.base.config;
+    return t->spans.scheme != RV_SPANS_NONE && rv_config_has(c, "model.crf_constraints") &&
+           rv_config_bool(c, "model.crf_constraints");
+}
+
+/* Neighbours that the scheme bans: to stands behind from; -1: outside of the sentence. */
+static rv_status banned(const tagged *t, const char *path, const rv_tagged_part *p, int64_t i, int from, int to) {
+    static const char *const schemes[] = {[RV_SPANS_BIO] = "BIO", [RV_SPANS_IOB1] = "IOB1", [RV_SPANS_BIOES] = "BIOES"};
+    const char *name = t->data.tag_name[to < 0 ? from : to];
+    const char *at = to < 0     ? " at its end"
+                     : from < 0 ? " at its begin"
+                                : " behind ",
+               *mark = to < 0 || from < 0 ? "" : "'";
+    const char *before = *mark ? t->data.tag_name[from] : "";
+    return rv_error(
+        RV_EDATA,
+        "%s:%lld: the sentence that begins here has the tag '%s'%s%s%s%s, which the scheme %s of these tags "
+        "does not allow: %scorrect it, or set model.crf_constraints to false",
+        path, (long long)p->pairs.line[i] + 1, name, at, mark, before, mark, schemes[t->spans.scheme],
+        to < 0 && p->cut ? "raise data.max_length where it cuts the sentence, " : "");
+}
+
+/* To a CRF with constraints a tagging that breaks them cannot be: there is no loss of it, to learn or to measure. */
+static rv_status check_scheme(const tagged *t, const char *path, const rv_tagged_part *p) {
+    for (int64_t i = 0; i < p->pairs.n; i++) {
+        const int32_t *tag = p->tag + p->word_at[i];
+        const int64_t n = p->word_at[i + 1] - p->word_at[i];
+        for (int64_t k = 0; k <= n; k++) {
+            const int from = k ? tag[k - 1] : -1, to = k < n ? tag[k] : -1;
+            if (!rv_span_follows(&t->spans, from, to)) return banned(t, path, p, i, from, to);
+        }
+    }
+    return RV_OK;
+}
+
+static rv_status take_spans(tagged *t, const rv_tagged_files *files) {
+    const rv_tagged_files *f = files;
+    RV_TRY(make_spans(t));
+    if (!constrains(t)) return RV_OK;
+    RV_TRY(check_scheme(t, f->train, &t->data.train));
+    RV_TRY(check_scheme(t, f->valid ? f->valid : f->train, &t->data.valid));
+    return check_scheme(t, f->test ? f->test : f->train, &t->data.test);
 }
 
 /* What a CRF may not do. */
 static rv_status make_follows(tagged *t) {
     const int K = t->data.n_tags;
-    if (t->spans.scheme == RV_SPANS_NONE || !rv_config_has(t->rows.base.config, "model.crf_constraints") ||
-        !rv_config_bool(t->rows.base.config, "model.crf_constraints"))
-        return RV_OK;
+    if (!constrains(t)) return RV_OK;
     if (!(t->follows = rv_alloc((size_t)((K + 2) * K) * sizeof *t->follows))) return RV_ENOMEM;
     for (int from = 0; from < K; from++) {
         for (int to = 0; to < K; to++) t->follows[from * K + to] = rv_span_follows(&t->spans, from, to);
@@ -182,6 +231,32 @@ static rv_status make_follows(tagged *t) {
     }
     t->rows.base.sizes.allowed =
         (rv_crf_allowed){.transition = t->follows, .start = t->follows + K * K, .stop = t->follows + (K + 1) * K};
+    return RV_OK;
+}
+
+/* ---- metrics */
+
+/* What keeps a metric of tags from being measured on a part, or NULL. */
+static const char *hindrance(const rv_tags *t, const char *metric) {
+    int64_t known = 0;
+    for (int64_t k = 0; k < t->words; k++) known += t->known[k];
+    if (!strcmp(metric, "known_accuracy")) return known ? NULL : "has no word of the training part";
+    if (!strcmp(metric, "unknown_accuracy")) return known < t->words ? NULL : "has only words of the training part";
+    return t->spans->scheme != RV_SPANS_NONE ? NULL : "has tags that mark no spans (B-X, I-X, O; BIOES)";
+}
+
+static rv_status check(rv__rows *r, rv_subset subset, bool watched) {
+    static const char *const metrics[] = {"known_accuracy", "unknown_accuracy", "span_f1", "malformed"};
+    const rv_config *c = r->base.config;
+    for (int i = 0; i < 4; i++) {
+        const char *why = hindrance(&((tagged *)r)->tags[subset], metrics[i]);
+        if (!why || !rv_task_measures(c, metrics[i])) continue;
+        if (watched && rv__watches(c, metrics[i]))
+            return rv_error(RV_EDATA,
+                            "train.early_stopping.metric %s: the %s part %s; watch another, such as the accuracy",
+                            metrics[i], rv__part_name(subset), why);
+        rv_warn("%s is not measured: the %s part %s", metrics[i], rv__part_name(subset), why);
+    }
     return RV_OK;
 }
 
@@ -279,6 +354,7 @@ static rv_status load_data(tagged *t, given *g) {
                                 rv_config_int(c, "data.max_length"), &t->data);
         g->words = g->letters = NULL; /* taken over */
     }
+    if (status == RV_OK) status = take_spans(t, &files);
     rv_dataset_destroy(dataset);
     return status;
 }
@@ -288,7 +364,8 @@ static rv_status take_saved(tagged *t, given *g) {
     t->data.tokenizer = g->words;
     t->data.letters = g->letters;
     g->words = g->letters = NULL;
-    return rv_tagged_take_tags(&t->data, g->tag_name, g->n_tags);
+    RV_TRY(rv_tagged_take_tags(&t->data, g->tag_name, g->n_tags));
+    return make_spans(t);
 }
 
 static const char needs[] = "tagging";
@@ -298,6 +375,7 @@ static rv_status load(tagged *t, const rv_checkpoint *saved, bool with_data, giv
     if (saved) {
         RV_TRY(rv__tokenizer_open(saved, "letters", &g->letters));
         RV_TRY(rv__classes_open(saved, needs, &g->names, &g->tag_name, &g->n_tags));
+        RV_TRY(rv_items_read_fields(saved, rv__span_fields, &t->rows.base));
     }
     return with_data ? load_data(t, g) : take_saved(t, g);
 }
@@ -321,6 +399,18 @@ static void close(rv_source *s) {
     rv_free(t);
 }
 
+/* Letters and capitals stand beside a word's embedding; pieces have none of their own. */
+static rv_status check_words(const tagged *t) {
+    const rv_config *c = t->rows.base.config;
+    const bool letters = rv_config_has(c, "model.letters") && !rv_config_is(c, "model.letters.type", "none");
+    const bool capitals = rv_config_has(c, "model.capitals_dim") && rv_config_int(c, "model.capitals_dim");
+    if ((!letters && !capitals) || rv_tokenizer_get_spec(t->data.tokenizer).type == RV_TOKENS_WORD) return RV_OK;
+    return rv_error(RV_EUSAGE,
+                    "%s is of whole words, and this vocabulary has pieces: set tokenizer.type to word, or %s",
+                    letters ? "model.letters" : "model.capitals_dim",
+                    letters ? "model.letters.type to none" : "model.capitals_dim to 0");
+}
+
 static rv_status begin(tagged *t, bool with_data) {
     rv_source *base = &t->rows.base;
     rv_tagged *d = &t->data;
@@ -336,7 +426,8 @@ static rv_status begin(tagged *t, bool with_data) {
     t->rows.spec.marks = rv_source_marks_of(d->tokenizer);
     t->rows.spec.marks.src_eos = -1;
     t->rows.extend = extend;
-    RV_TRY(make_spans(t));
+    t->rows.check = check;
+    RV_TRY(check_words(t));
     RV_TRY(make_follows(t));
     if (rv_model_config_counts(base->config)) RV_TRY(spell_vocabulary(t));
     if (!with_data) return RV_OK;

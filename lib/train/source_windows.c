@@ -36,9 +36,11 @@ static rv_status load_data(windows *w, const rv_checkpoint *saved, rv_tokenizer 
     if (rv_config_has(c, "data.train_fraction")) files.train_fraction = rv_config_real(c, "data.train_fraction");
     if (rv_config_has(c, "data.test_fraction")) files.test_fraction = rv_config_real(c, "data.test_fraction");
     if (status == RV_OK && files.test_fraction > 0 && !files.text)
-        status = rv_error(RV_EUSAGE,
-                          "data.test_fraction is of a single text, and data set %s has parts of its own; leave it out",
-                          rv_config_text(c, "data.dataset"));
+        status = rv_error(
+            RV_EUSAGE, "%s: data.test_fraction is of a single text, and data set %s has parts of its own; leave it out",
+            rv_config_where(c, "data.test_fraction"), rv_config_text(c, "data.dataset"));
+    if (status == RV_OK && dataset && !files.text)
+        rv__fraction_unused(c, saved, "data.train_fraction", "a file of its own to train on");
     files.keep_line_ends = rv_config_bool(c, "data.keep_line_ends");
     if (saved && rv_checkpoint_find(saved, "/data/corpus_hash") && status == RV_OK)
         status = rv_checkpoint_read(saved, "/data/corpus_hash", RV_CK_U64, 1, &files.kept_hash);

@@ -243,6 +243,7 @@ static void save_vocabularies(rv_task *t, rv_items *items) {
         rv_items_add_text(items, path, t->merges[i].bytes, t->merges[i].len);
     }
     if (t->classes.bytes) rv_items_add_text(items, rv__classes_path, t->classes.bytes, t->classes.len);
+    if (t->source->span_scheme) rv_items_add_fields(items, rv__span_fields, t->source);
 }
 
 rv_status rv_task_save(rv_task *t, rv_items *items) {

@@ -192,10 +192,10 @@ static rv_status add_tags(rv_task *t, const scores *s, rv_metrics_result *out) {
         all.spans.gold += one.spans.gold, all.spans.told += one.spans.told, all.spans.right += one.spans.right;
         all.malformed += one.malformed;
     }
-    add(t, out, "known_accuracy", (double)all.known_right / (double)all.known);
-    add(t, out, "unknown_accuracy", (double)all.unknown_right / (double)all.unknown);
+    if (all.known) add(t, out, "known_accuracy", (double)all.known_right / (double)all.known);
+    if (all.unknown) add(t, out, "unknown_accuracy", (double)all.unknown_right / (double)all.unknown);
     if (!spans) return RV_OK;
-    add(t, out, "span_f1", rv_spans_f1(&all.spans));
+    if (all.spans.gold || all.spans.told) add(t, out, "span_f1", rv_spans_f1(&all.spans));
     add(t, out, "malformed", all.spans.told ? (double)all.malformed / (double)all.spans.told : 0);
     return RV_OK;
 }

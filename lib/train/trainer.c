@@ -42,6 +42,8 @@ typedef struct {
     int failed_saves, keep_last, keep_best;
 } run;
 
+static const char metrics_file[] = "metrics.jsonl", config_file[] = "experiment.yaml"; /* of a run's folder */
+
 static rv_run_parts parts_of(run *r) { return (rv_run_parts){r->config, r->task, r->params, r->optim, &r->s}; }
 
 /* ---- one step */
@@ -157,6 +159,13 @@ static void tidy(run *r) {
     if (status != RV_OK) rv_warn("%s; it is tried again after the next checkpoint", rv_error_message());
 }
 
+/* For reports; a run that goes on drops the line. */
+static void log_divergence(run *r, int64_t step) {
+    rv_metrics_begin(r->metrics, step, "diverged");
+    rv_metrics_text(r->metrics, "why", rv_error_message());
+    rv_metrics_end(r->metrics);
+}
+
 static rv_status save(run *r, bool last) {
     /* A step whose validation a signal broke off was saved before it; once that is made up for, the file is behind. */
     const bool again = r->saved_step == r->s.step;
@@ -164,6 +173,7 @@ static rv_status save(run *r, bool last) {
     rv_run_parts parts = parts_of(r);
     rv_status status =
         rv_check_values(r->params); /* the update itself may overflow: good checkpoints must not make room for that */
+    if (status == RV_EDIVERGED) log_divergence(r, r->s.step);
     if (status != RV_OK) return rv_error_context(status, "after step %lld: ", (long long)r->s.step);
     rv_metrics_sync(r->metrics);
     status = rv_run_save(&parts, r->dir, again ? RV_SAVE_AGAIN : RV_SAVE_NEW);
@@ -217,6 +227,7 @@ static rv_status keep_state(run *r, rv_status status, const char *what, const ch
 /* Nothing was updated: the state before the step is kept. */
 static rv_status diverged(run *r, rv_status status) {
     char what[64], why[256], then[384];
+    if (status == RV_EDIVERGED) log_divergence(r, r->s.step + 1);
     snprintf(what, sizeof what, "step %lld diverged", (long long)r->s.step + 1);
     snprintf(then, sizeof then, "Likely causes: %s. Nothing was updated, and the state before it",
              causes(r, why, sizeof why));
@@ -363,14 +374,14 @@ static rv_status dry_run(run *r) {
     rv_task_cost(r->task, r->params, &flops, &positions);
     flops *= 3. * (double)r->accumulate; /* backward costs twice the forward pass */
     char frozen[FROZEN];
-    printf(
-        "parameters        %lld%s\nFLOPs per step    %.4g\ntokens per step   %lld\nfirst loss        %.4f\npeak memory "
-        "      %.1f MiB (activations %.1f, gradients %.1f)\n"
-        "time per step     %.4g s (%.1f GFLOP/s)\nexpected in all   %.3g minutes for %lld steps, without validation\n",
-        (long long)rv_params_count(r->params), say_frozen(r, frozen), flops, (long long)tokens, loss,
-        (double)rv_peak_memory() / 1048576., (double)rv_tape_step_bytes(r->tape) / 1048576.,
-        (double)rv_tape_grad_bytes(r->tape) / 1048576., seconds, flops / seconds * 1e-9,
-        seconds * (double)r->max_steps / 60, (long long)r->max_steps);
+    printf("parameters        %lld%s\n", (long long)rv_params_count(r->params), say_frozen(r, frozen));
+    printf("FLOPs per step    %.4g%s\n", flops, *frozen ? ", frozen parts counted as if they were trained" : "");
+    printf("tokens per step   %lld\nfirst loss        %.4f\n", (long long)tokens, loss);
+    printf("peak memory       %.1f MiB (activations %.1f, gradients %.1f)\n", (double)rv_peak_memory() / 1048576.,
+           (double)rv_tape_step_bytes(r->tape) / 1048576., (double)rv_tape_grad_bytes(r->tape) / 1048576.);
+    printf("time per step     %.4g s (%.1f GFLOP/s)\n", seconds, flops / seconds * 1e-9);
+    printf("expected in all   %.3g minutes for %lld steps, without validation\n", seconds * (double)r->max_steps / 60,
+           (long long)r->max_steps);
     return RV_OK;
 }
 
@@ -481,7 +492,7 @@ static rv_status prepare(run *r, rv_checkpoint *saved) {
 /* The resolved configuration beside the checkpoints, for people. */
 static rv_status write_config(const run *r) {
     char path[RV_PATH_MAX];
-    rv_run_dir_file(r->dir, "experiment.yaml", path);
+    rv_run_dir_file(r->dir, config_file, path);
     char *text = rv_config_resolved(r->config);
     FILE *f = text ? fopen(path, "w") : NULL;
     bool ok = f && fputs(text, f) >= 0;
@@ -560,6 +571,24 @@ static rv_status finish(run *r) {
     return RV_OK;
 }
 
+/* All that may refuse a run, up to its first step. */
+static rv_status begin(run *r) {
+    rv_checkpoint *saved = NULL;
+    rv_status status = open_saved(r, &saved);
+    if (status == RV_OK) status = prepare(r, saved);
+    int64_t resume_step = saved ? r->s.step : -1;
+    rv_checkpoint_close(saved);
+    RV_TRY(status);
+    RV_TRY(rv_run_dir_set_aside(r->dir, resume_step));
+    char path[RV_PATH_MAX];
+    rv_run_dir_file(r->dir, metrics_file, path);
+    RV_TRY(rv_metrics_open(path, resume_step, r->s.unvalidated ? "valid" : NULL, &r->metrics));
+    RV_TRY(write_config(r));
+    if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
+    rv_stop_install();
+    return complete(r) ? RV_OK : try_saving(r);
+}
+
 static rv_status run_it(run *r) {
     rv_set_threads((int)rv_config_int(r->config, "runtime.threads")); /* auto is 0 */
     read_settings(r);
@@ -571,21 +600,13 @@ static rv_status run_it(run *r) {
         RV_TRY(prepare(r, NULL));
         return dry_run(r);
     }
-    rv_checkpoint *saved = NULL;
     RV_TRY(rv_run_dir_open(dir, &r->dir));
-    rv_status status = open_saved(r, &saved);
-    if (status == RV_OK) status = prepare(r, saved);
-    int64_t resume_step = saved ? r->s.step : -1;
-    rv_checkpoint_close(saved);
-    RV_TRY(status);
-    RV_TRY(rv_run_dir_set_aside(r->dir, resume_step));
-    char path[RV_PATH_MAX];
-    rv_run_dir_file(r->dir, "metrics.jsonl", path);
-    RV_TRY(rv_metrics_open(path, resume_step, r->s.unvalidated ? "valid" : NULL, &r->metrics));
-    RV_TRY(write_config(r));
-    if (resume_step >= 0) tidy(r); /* the process may have died between a save and this */
-    rv_stop_install();
-    if (!complete(r)) RV_TRY(try_saving(r));
+    rv_status status = begin(r);
+    if (status != RV_OK) { /* a refused run leaves nothing behind */
+        rv_run_dir_abandon(r->dir, (const char *const[]){metrics_file, config_file, NULL});
+        r->dir = NULL;
+        return status;
+    }
     RV_TRY(loop(r));
     return finish(r);
 }

@@ -35,8 +35,9 @@ static bool has_marks(const rv_tokenizer *t) {
 
 static rv_status no_marks(const rv_checkpoint *from, const char *needs) {
     return rv_error(RV_ECKPT,
-                    "%s has no <pad>, <bos> and <eos> in its vocabulary, which %s needs; take that of a translation or "
-                    "a classifier",
+                    "%s has no <pad>, <bos> and <eos> in its vocabulary, which %s needs; leave tokenizer.from out for "
+                    "a vocabulary of its own, or, where both are to have one, train the language model anew with "
+                    "tokenizer.from a translation or a classifier",
                     rv_checkpoint_path(from), needs);
 }
 
@@ -45,6 +46,9 @@ static bool is_joint(const rv_checkpoint *from) { return rv_checkpoint_find(from
 static rv_status read_one(const rv_config *c, const rv_checkpoint *from, bool other, rv_tokenizer **out) {
     const char *side = rv_config_text(c, "tokenizer.side");
     if (!from) return RV_OK;
+    if (other && side && is_joint(from))
+        return rv_error(RV_EUSAGE, "%s has a single vocabulary; leave tokenizer.side (%s) out",
+                        rv_checkpoint_path(from), rv_config_where(c, "tokenizer.side"));
     if (!other || is_joint(from)) return rv__tokenizer_open(from, "", out);
     if (side) return rv__tokenizer_open(from, side, out);
     return rv_error(RV_EUSAGE, "%s has a vocabulary for each language: say which with tokenizer.side src or tgt",

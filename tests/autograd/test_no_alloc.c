@@ -253,10 +253,13 @@ static int regressors_allocate(void) {
     return failed | regressor_allocates("transformer and its last state", &c);
 }
 
-/* Training steps over words as letters, of which there are more or fewer each time. */
-static int words_allocate(rv_letter_net_kind letters) {
-    enum { B = 4, T = 9, N = 20, LETTERS = 12, ALPHABET = 30 };
+/* Training steps over words as letters, of which there are more or fewer each time, to tell a class, or by a CRF, with
+ * some steps banned, the tag of each word. */
+static int words_allocate(rv_letter_net_kind letters, bool tags) {
+    enum { B = 4, T = 9, N = 20, LETTERS = 12, ALPHABET = 30, K = 3 };
+    static const uint8_t allowed[K * K] = {1, 1, 1, 1, 1, 1, 0, 1, 1};
     static int32_t ids[B * T], which[B * T], lengths[B], letter[N * LETTERS], word_lengths[N], shape[N], label[B];
+    static int32_t tag[B * T];
     const rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
     rv_model_config c = {
         .encoder = {.kind = rv_encoder_find("rnn"),
@@ -268,7 +271,11 @@ static int words_allocate(rv_letter_net_kind letters) {
                               .dropout = 0.1,
                               .init = normal},
                     .rnn = rv_rnn_defaults(RV_CELL_LSTM)},
-        .head = {.kind = rv_head_find("class"), .output_size = 3, .init = normal},
+        .head = {.kind = rv_head_find(tags ? "tags" : "class"),
+                 .output_size = K,
+                 .init = normal,
+                 .crf = tags,
+                 .allowed = {.transition = allowed}},
     };
     c.encoder.rnn.hidden_size = D;
     rv_params *ps = rv_params_create();
@@ -282,10 +289,15 @@ static int words_allocate(rv_letter_net_kind letters) {
         for (int32_t i = 0; i < B * T; i++) ids[i] = i * 7 % WORDS, which[i] = i * 5 % n;
         for (int32_t i = 0; i < N * LETTERS; i++) letter[i] = i * 11 % ALPHABET;
         for (int32_t i = 0; i < N; i++) word_lengths[i] = 1 + (i + 11) % LETTERS, shape[i] = i % 3;
-        for (int32_t i = 0; i < B; i++) lengths[i] = T - i, label[i] = i % 3;
+        for (int32_t i = 0; i < B; i++) lengths[i] = T - i, label[i] = i % K;
+        for (int32_t i = 0; i < B * T; i++) tag[i] = i % T < lengths[i / T] ? i % 2 : -1;
         const rv_words words = {n, LETTERS, letter, word_lengths, shape, which};
-        const rv_batch b = {
-            .source = {.B = B, .T = T, .ids = ids, .lengths = lengths, .words = &words}, .B = B, .label = label};
+        const rv_batch b = {.source = {.B = B, .T = T, .ids = ids, .lengths = lengths, .words = &words},
+                            .B = B,
+                            .T = tags ? T : 0,
+                            .out = tags ? tag : NULL,
+                            .lengths = tags ? lengths : NULL,
+                            .label = label};
         counted = 0;
         counting = step >= 2;
         rv_tape_reset(tape);
@@ -293,8 +305,60 @@ static int words_allocate(rv_letter_net_kind letters) {
         const rv_status s = rv_backward(tape, rv_model_loss(tape, m, &b, NULL, 0));
         counting = 0;
         if (s != RV_OK) fprintf(stderr, "%s\n", rv_error_message());
-        if (counted) fprintf(stderr, "letters %d, step %d: %d allocations\n", letters, step, counted);
+        if (counted) fprintf(stderr, "letters %d, tags %d, step %d: %d allocations\n", letters, tags, step, counted);
         failed |= s != RV_OK || counted;
+    }
+    rv_tape_destroy(tape);
+    rv_model_destroy(m);
+    rv_params_destroy(ps);
+    return failed;
+}
+
+/* Training steps of a tagger of pieces, which reads states at some positions alone, and the taggings of a batch. */
+static int pieces_allocate(void) {
+    enum { B = 4, S = 9, T = 5, K = 6 };
+    static const int32_t lengths[B] = {9, 7, 3, 1}, words[B] = {5, 4, 2, 1};
+    static int32_t ids[B * S], at[B * T], tag[B * T];
+    const rv_init normal = {RV_INIT_NORMAL, 0.1, 0};
+    rv_model_config c = {
+        .encoder = {.kind = rv_encoder_find("transformer"),
+                    .input = {.vocab_size = WORDS, .size = D, .dropout = 0.1, .init = normal},
+                    .transformer = rv_transformer_defaults()},
+        .head = {.kind = rv_head_find("tags"), .output_size = K, .bias = true, .init = normal, .crf = true},
+    };
+    rv_transformer_config *t = &c.encoder.transformer;
+    t->num_layers = t->num_heads = 2;
+    t->hidden_size = D;
+    t->ff_size = 4 * D;
+    for (int i = 0; i < B * S; i++) ids[i] = i * 7 % WORDS;
+    for (int i = 0; i < B * T; i++) at[i] = 2 * (i % T), tag[i] = i % T < words[i / T] ? i % K : -1;
+    const rv_batch b = {.source = {.B = B, .T = S, .ids = ids, .lengths = lengths},
+                        .B = B,
+                        .T = T,
+                        .out = tag,
+                        .at = at,
+                        .lengths = words};
+    rv_params *ps = rv_params_create();
+    rv_model *m = rv_model_create(ps, &c);
+    rv_tape *tape = rv_tape_create();
+    if (!m || !tape || rv_params_materialise(ps, 1) != RV_OK) return fprintf(stderr, "%s\n", rv_error_message()), 1;
+    rv_tape_set_training(tape, true);
+    int failed = 0;
+    for (int step = 0; step < 8; step++) {
+        rv_row_score row[B];
+        rv_chain chain;
+        const bool learn = step < 4;
+        counted = 0;
+        counting = step % 4 >= 2;
+        rv_tape_reset(tape);
+        rv_params_zero_grad(ps);
+        if (learn)
+            rv_backward(tape, rv_model_loss(tape, m, &b, NULL, 0));
+        else if (rv_model_score(tape, m, &b, NULL, row, NULL, NULL))
+            rv_model_chain(tape, m, &b, &chain);
+        counting = 0;
+        if (counted) fprintf(stderr, "pieces, %s, step %d: %d allocations\n", learn ? "loss" : "score", step, counted);
+        failed |= rv_tape_status(tape) != RV_OK || counted;
     }
     rv_tape_destroy(tape);
     rv_model_destroy(m);
@@ -315,7 +379,8 @@ int main(void) {
     if (!tape || rv_params_materialise(ps, 1) != RV_OK) return 1;
     rv_tape_set_training(tape, true);
     int failed = models_allocate() | translations_allocate() | regressors_allocate() |
-                 words_allocate(RV_LETTER_NET_LSTM) | words_allocate(RV_LETTER_NET_CNN);
+                 words_allocate(RV_LETTER_NET_LSTM, false) | words_allocate(RV_LETTER_NET_CNN, false) |
+                 words_allocate(RV_LETTER_NET_LSTM, true) | pieces_allocate();
     for (int threads = 1; threads <= 2; threads++) {
         rv_set_threads(threads);
         for (int step = 1; step <= 5; step++) {

@@ -173,6 +173,22 @@ Test(plain, hours) {
     rv_progress_finish(p);
 }
 
+/* Data that are fetched while models are timed: the bar goes on as if they were not. */
+Test(plain, progress_below_another_is_not_shown) {
+    rv_progress *p = rv_progress_start("timing", "models", 0, 4);
+    now += 10;
+    rv_progress_update(p, 1, "%s", "a");
+    cr_expect_str_eq(heard(), "timing 1/4 models, a, 30s left\n");
+    rv_progress *below = rv_progress_start("fetching", "kB", 0, 9);
+    now += 10;
+    rv_progress_update(below, 8, "%s", "");
+    rv_progress_finish(below);
+    cr_expect_eq(lines(heard()), 0);
+    rv_progress_update(p, 2, "%s", "b");
+    cr_expect_str_eq(heard(), "timing 2/4 models, b, 20s left\n");
+    rv_progress_finish(p);
+}
+
 /* Messages stand on lines of their own. */
 Test(plain, messages_between) {
     rv_progress *p = rv_progress_start("training", "step", 0, 10);

@@ -1,39 +1,12 @@
 /* Experiment files against the schema: all mistakes at once and in place, conditions, defaults, round trips. */
-#define _DEFAULT_SOURCE /* strsep */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/config_private.h"
-#include "config/metric.h"
 #include "config/schema.h"
-
-static const char rnn[] = "name: small\n"
-                          "data: {path: input.txt}\n"
-                          "model:\n"
-                          "  decoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 24}\n"
-                          "train:\n"
-                          "  batch: {size: 4, length: 16}\n"
-                          "  max_steps: 2e4\n"
-                          "  optimizer: {type: adam, lr: 1e-3}\n"
-                          "  validate_every: 100\n";
-
-static rv_config *parse(const char *text, int n, const char *const *overrides) {
-    rv_config *c;
-    rv_status s = rv_config_parse("exp.yaml", text, strlen(text), n, overrides, &c);
-    cr_assert_eq(s, RV_OK, "%s", rv_error_message());
-    return c;
-}
-
-static rv_config *with(const char *override) { return parse(rnn, override != NULL, &override); }
-
-static void fails(const char *text, int n, const char *const *overrides, const char *want) {
-    rv_config *c;
-    cr_expect_eq(rv_config_parse("exp.yaml", text, strlen(text), n, overrides, &c), RV_EUSAGE);
-    cr_expect_null(c);
-    cr_expect_str_eq(rv_error_message(), want);
-}
+#include "config/small.h"
 
 /* ---- the schema itself ---- */
 
@@ -224,7 +197,13 @@ Test(config, one_mistake_each) {
         {"train.optimizer.lr=inf", "train.optimizer.lr: expected a number in [0, 1000000], got 'inf'"},
         {"train.optimizer.lr=[1]", "train.optimizer.lr: expected a number in [0, 1000000], got a list"},
         {"model.scale_embeddings=yes", "model.scale_embeddings: expected true or false, got 'yes'"},
-        {"train.optimizer.betas=[0.9]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got a list"},
+        {"train.optimizer.betas=[0.9]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got 1 of them"},
+        {"train.optimizer.betas=[]",
+         "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got an empty list"},
+        {"train.optimizer.betas=[[1], 0.5]",
+         "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got a list"},
+        {"train.freeze=[]", "train.freeze: expected a list of names of letters, digits, '.', '_' and '-', got an empty "
+                            "list"},
         {"train.optimizer.betas=[0.9, 1]", "train.optimizer.betas: expected a list of 2 numbers in [0, 1), got '1'"},
         {"metrics=[loss, loss]", "metrics: 'loss' is listed twice; remove one"},
         {"metrics=[loss, bleu]",
@@ -234,7 +213,7 @@ Test(config, one_mistake_each) {
         {"train.freeze=[a/b]",
          "train.freeze: expected a list of names of letters, digits, '.', '_' and '-', got 'a/b'"},
         {"train.freeze=[head, head]", "train.freeze: 'head' is listed twice; remove one"},
-        {"metrics=[]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got a list"},
+        {"metrics=[]", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got an empty list"},
         {"metrics=loss", "metrics: expected a list of loss, ppl, bpc, bpb, accuracy or honest_loss, got 'loss'"},
         {"train.optimizer=adam", "train.optimizer: expected a map, got 'adam'"},
         {"runtime.threads=0", "runtime.threads: expected auto or a whole number in [1, 1024], got '0'"},
@@ -244,10 +223,11 @@ Test(config, one_mistake_each) {
                                           "train.lr_scheduler.type plateau, or with train.lr_scheduler.type noam"},
         {"train.lr_scheduler.type=cosin", "train.lr_scheduler.type: expected constant, step, linear, cosine, noam or "
                                           "plateau, got 'cosin'; did you mean 'cosine'?"},
-        {"task=tagging", "task 'tagging' is not available in this version; available: language_model, translation, "
-                         "regression or classification"},
+        {"task=latent", "task 'latent' is not available in this version; available: language_model, translation, "
+                        "regression, classification or tagging"},
         {"model.encoder={type: rnn}",
-         "model.encoder does not apply here; it is allowed only with task translation, regression or classification"},
+         "model.encoder does not apply here; it is allowed only with task translation, regression, classification or "
+         "tagging and without model.hmm"},
         {"nonsense=1", "unknown key 'nonsense' at the top; known keys: name, seed, task, data, tokenizer, model, "
                        "init, train, checkpoint, generate, decode, metrics, report, runtime, compare"},
         {"data.dataset=x", "data.dataset besides data.path; give exactly one of data.dataset, data.path and "
@@ -285,6 +265,26 @@ Test(config, one_mistake_each) {
         bool ok = !strcmp(got, want) || (!strncmp(got, "exp.yaml:", 9) && after && !strcmp(after + 2, wrong[i][1]));
         cr_expect(ok, "%s\n gave %s\n want %s", wrong[i][0], got, want);
     }
+}
+
+Test(config, what_is_suggested_can_be_given) {
+    static const char comparison[] = "compare:\n  name: c\n  models: {a: a.yaml}\n  budget: {train_steps: 3}\n";
+    static const char *const wrong[][2] = {
+        {"compare.budget.epochs=2", "unknown key 'epochs' in compare.budget; known keys: train_tokens, train_steps"},
+        {"compare.epochs=2",
+         "unknown key 'epochs' in compare; known keys: name, dir, models, settings, seeds, budget, "},
+        {"compare.resamples=20", "unknown key 'resamples' in compare; did you mean compare.report.resamples?"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rv_config *c;
+        cr_expect_eq(rv_config_parse("c.yaml", comparison, sizeof comparison - 1, 1, &wrong[i][0], &c), RV_EUSAGE);
+        cr_expect(strstr(rv_error_message(), wrong[i][1]), "%s gave %s", wrong[i][0], rv_error_message());
+    }
+    static const char *const experiment[] = {"train_steps=2"};
+    rv_config *c;
+    cr_expect_eq(rv_config_parse("exp.yaml", rnn, sizeof rnn - 1, 1, experiment, &c), RV_EUSAGE);
+    cr_expect(strstr(rv_error_message(), "unknown key 'train_steps' at the top; known keys: name, seed, "), "%s",
+              rv_error_message());
 }
 
 /* What an assignment makes impossible of a file's keys gives way; what files and assignments give in vain stays a
@@ -330,231 +330,6 @@ Test(config, keys_give_way_to_assignments) {
     fails(text, 1, (const char *const[]){"train.max_steps=5"},
           "exp.yaml:10:25: tokenizer.vocab_size does not apply here; it is allowed only with tokenizer.type bpe, or "
           "with tokenizer.type word");
-}
-
-#define TRANSLATION                                                                                                    \
-    "name: t\ntask: translation\ndata: {dataset: multi30k, src: en, tgt: fr}\ntokenizer: {vocab_size: 4000}\n"         \
-    "model:\n  encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}\n  decoder: {type: rnn, cell: gru, "     \
-    "num_layers: 1, hidden_size: 12}\n"                                                                                \
-    "train:\n  batch: {size: 100}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
-
-/* Which way is better by default follows from the metric, for each that early stopping may watch. */
-Test(config, the_better_way_of_each_metric) {
-    int more = 0, less = 0;
-    for (int i = 0; i < rv__schema_size; i++) {
-        if (strcmp(rv__schema[i].path, "compare.quality.threshold.metric")) continue; /* which lists them all */
-        char names[256], *rest = names;
-        snprintf(names, sizeof names, "%s", rv__schema[i].range);
-        for (char *name; (name = strsep(&rest, "|"));) {
-            const rv_metric_kind *m = rv_metric_find(name);
-            cr_assert(m, "%s", name);
-            char text[128];
-            snprintf(text, sizeof text, "train.early_stopping.metric=%s", name);
-            const rv__key *mode = NULL;
-            for (int k = 0; k < rv__schema_size; k++)
-                if (!strcmp(rv__schema[k].path, "train.early_stopping.mode") &&
-                    rv__schema_one_of(strchr(rv__schema[k].when, '=') + 1, name)) {
-                    cr_expect_null(mode, "%s has two modes", name);
-                    mode = &rv__schema[k];
-                }
-            cr_assert(mode, "%s has no mode", name);
-            cr_expect_str_eq(mode->dflt, m->higher_is_better ? "max" : "min", "%s", name);
-            m->higher_is_better ? more++ : less++;
-        }
-    }
-    cr_expect(more >= 3 && less >= 5);
-}
-
-Test(config, one_word_for_sequences) {
-    rv_config *new = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sequences"}),
-              *old = parse(TRANSLATION, 1, (const char *const[]){"train.batch.type=sentences"});
-    char *a = rv_config_resolved(new), *b = rv_config_resolved(old);
-    cr_expect(rv_config_is(old, "train.batch.type", "sequences") && !strcmp(a, b));
-    free(a);
-    free(b);
-    rv_config_destroy(new);
-    rv_config_destroy(old);
-}
-
-Test(config, transformer_relations) {
-    static const char *const base =
-        "model=!replace {decoder: {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 25}}";
-    static const char *const wrong[][2] = {
-        {"model.position=sinusoidal", "model.position sinusoidal needs an even model.embedding_dim, which is 25"},
-        {"model.embedding_dim=24",
-         "model.embedding_dim 24 differs from model.decoder.hidden_size 25; a transformer needs them equal"},
-        {"train.batch.sampling=contiguous", "train.batch.sampling contiguous carries a recurrent state, which a "
-                                            "transformer has not; use random or shuffled"},
-        {"model.decoder.num_heads=2", "model.decoder.num_heads 2 does not divide model.decoder.hidden_size 25"},
-        {"model.decoder={num_heads: null, hidden_size: 26}",
-         "model.decoder.num_heads 4 does not divide model.decoder.hidden_size 26"},
-        {"model.decoder.cell=lstm",
-         "model.decoder.cell does not apply here; it is allowed only with model.decoder.type rnn"},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        char want[512];
-        snprintf(want, sizeof want, "command line '%s': %s", wrong[i][0], wrong[i][1]);
-        fails(rnn, 2, (const char *const[]){base, wrong[i][0]}, want);
-    }
-    rv_config_destroy(parse(rnn, 1, &base));
-}
-
-#define COPY "model.bridge copy needs a recurrent encoder like the decoder, but "
-#define COPY_END "; make them equal, or use dense"
-
-Test(config, translation_relations) {
-    static const char transformer[] = "{type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}";
-    char encoder[128], decoder[128];
-    snprintf(encoder, sizeof encoder, "model.encoder=!replace %s", transformer);
-    snprintf(decoder, sizeof decoder, "model.decoder=!replace %s", transformer);
-    const char *const wrong[][3] = {
-        {"", "data=!replace {dataset: multi30k, src: en}",
-         "data.tgt is missing: the target language goes with data.src"},
-        {"", "data=!replace {src: en, tgt: fr}",
-         "data: missing the text; give one of data.dataset, data.path and data.train"},
-        {"", "train.batch.length=8",
-         "train.batch.length does not apply here; it is allowed only with task language_model"},
-        {"", "metrics=[bpc]",
-         "metrics: expected a list of loss, ppl, bleu, chrf or accuracy, got 'bpc'; did you mean 'ppl'?"},
-        {"", "model.tie_embeddings=true", "model.tie_embeddings: expected none, decoder or all, got 'true'"},
-        {"", "model={tie_embeddings: decoder, readout: state, embedding_dim: 6}",
-         "model.tie_embeddings needs model.embedding_dim 6 equal to model.decoder.hidden_size 12"},
-        {"tokenizer.joint=false", "model.tie_embeddings=all",
-         "model.tie_embeddings all needs one vocabulary: tokenizer.joint true"},
-        {"model.encoder.bidirectional=false", "model.bridge=reverse",
-         "model.bridge reverse needs a bidirectional recurrent encoder; use dense"},
-        {"", "model.bridge=copy",
-         COPY "the encoder's state is 16 wide (both directions) and model.decoder.hidden_size 12" COPY_END},
-        {"model.encoder.cell=lstm", "model.bridge=copy",
-         COPY "model.encoder.cell is lstm and model.decoder.cell gru" COPY_END},
-        {"model.encoder={hidden_size: 6, num_layers: 2}", "model.bridge=copy",
-         COPY "model.encoder.num_layers is 2 and model.decoder.num_layers 1" COPY_END},
-        {"model.encoder={hidden_size: 6, gru_reset: before}", "model.bridge=copy",
-         COPY "model.encoder.gru_reset is before and model.decoder.gru_reset after" COPY_END},
-        {encoder, "model={bridge: copy, embedding_dim: 12}", COPY "model.encoder.type is transformer" COPY_END},
-        {"", "model={attention: {type: luong}, readout: maxout}",
-         "model.attention luong has the readout tanh(W [context; state]); set model.readout tanh"},
-        {"model.decoder.num_layers=2", "model.attention={type: luong}",
-         "model.attention.input_feeding needs model.decoder.num_layers 1; set it to false"},
-        {"", "model.attention={type: luong, score: dot}",
-         "model.attention.score dot needs the encoder's output as wide as model.decoder.hidden_size; use general"},
-        {encoder, "model.embedding_dim=8",
-         "model.embedding_dim 8 differs from model.encoder.hidden_size 12; a transformer needs them equal"},
-        {decoder, "model.attention={type: bahdanau}",
-         "model.attention does not apply here; it is allowed only with task translation and with model.decoder.type "
-         "rnn"},
-        {"model.attention={type: bahdanau}", "model.context=each_step",
-         "model.context does not apply here; it is allowed only with model.attention.type none"},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        rv_config *c;
-        int first = *wrong[i][0] ? 0 : 1;
-        cr_expect_eq(rv_config_parse("exp.yaml", TRANSLATION, sizeof TRANSLATION - 1, 2 - first, &wrong[i][first], &c),
-                     RV_EUSAGE, "%s", wrong[i][1]);
-        const char *got = rv_error_message(), *want = wrong[i][2];
-        size_t n = strlen(got), m = strlen(want);
-        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][1], got,
-                  want);
-    }
-    const char *const sound[] = {encoder,
-                                 decoder,
-                                 "model.attention={type: bahdanau}",
-                                 "model={attention: {type: luong, score: concat}}",
-                                 "model={bridge: copy, decoder: {hidden_size: 16}}",
-                                 "model={attention: {type: bahdanau}, readout: maxout, bridge: reverse}",
-                                 "train.scheduled_sampling={probability: 0.2}",
-                                 "train.early_stopping={metric: bleu, patience: 1}"};
-    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) { /* and what is printed is read again */
-        rv_config *a = parse(TRANSLATION, 1, &sound[i]), *b = NULL;
-        char *text = rv_config_resolved(a);
-        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i],
-                     rv_error_message());
-        rv_config_destroy(a), rv_config_destroy(b);
-        free(text);
-    }
-}
-
-#define REGRESSION                                                                                                     \
-    "name: r\ntask: regression\ndata: {generator: adding, max_length: 30}\nmodel:\n  encoder: {type: rnn, cell: "      \
-    "lstm, num_layers: 1, hidden_size: 8}\n"                                                                           \
-    "train:\n  batch: {size: 10}\n  max_steps: 10\n  optimizer: {type: adam, lr: 1e-3}\n  validate_every: 5\n"
-
-Test(config, regression_relations) {
-    static const char *const wrong[][2] = {
-        {"data.min_length=31", "data.min_length 31 is above data.max_length 30"},
-        {"data.generator=addition", "data.generator: expected adding, got 'addition'"},
-        {"data.dataset=multi30k", "data.dataset does not apply here; it is allowed only with task language_model, "
-                                  "translation or classification"},
-        {"tokenizer={type: char}",
-         "tokenizer does not apply here; it is allowed only with task language_model, translation or classification"},
-        {"model.decoder={type: rnn}",
-         "model.decoder does not apply here; it is allowed only with task language_model or translation"},
-        {"model.pooling=max", "model.pooling: expected last, mean or attention, got 'max'; did you mean 'mean'?"},
-        {"model.pooling_size=4",
-         "model.pooling_size does not apply here; it is allowed only with model.pooling attention"},
-        {"train.label_smoothing=0.1", "train.label_smoothing does not apply here; it is allowed only with task "
-                                      "language_model, translation or classification"},
-        {"metrics=[ppl]", "metrics: expected a list of loss or mse, got 'ppl'"},
-        {"model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 1, hidden_size: 9}",
-         "model.position sinusoidal needs an even model.encoder.hidden_size, which is 9"},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        rv_config *c;
-        cr_expect_eq(rv_config_parse("exp.yaml", REGRESSION, sizeof REGRESSION - 1, 1, &wrong[i][0], &c), RV_EUSAGE,
-                     "%s", wrong[i][0]);
-        const char *got = rv_error_message(), *want = wrong[i][1];
-        size_t n = strlen(got), m = strlen(want);
-        cr_expect(n > m && !strcmp(got + n - m, want) && !strchr(got, '\n'), "%s\n gave %s\n want %s", wrong[i][0], got,
-                  want);
-    }
-    static const char *const sound[] = {
-        "model={pooling: attention, pooling_size: 3}", "model.init={recurrent: orthogonal, forget_bias: 0}",
-        "data.min_length=2", "model.encoder=!replace {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 8}",
-        "train.early_stopping={metric: mse, patience: 1}"};
-    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
-        rv_config *a = parse(REGRESSION, 1, &sound[i]), *b = NULL;
-        char *text = rv_config_resolved(a);
-        cr_expect_eq(rv_config_parse("resolved", text, strlen(text), 0, NULL, &b), RV_OK, "%s\n%s", sound[i],
-                     rv_error_message());
-        rv_config_destroy(a), rv_config_destroy(b);
-        free(text);
-    }
-    rv_config *c = parse(REGRESSION, 0, NULL);
-    cr_expect_eq(rv_config_int(c, "data.min_length"), 30);
-    cr_expect(rv_config_is(c, "model.pooling", "last") && !rv_config_bool(c, "model.encoder.bidirectional"));
-    cr_expect_eq(rv_config_real(c, "model.init.forget_bias"), 1);
-    rv_config_destroy(c);
-}
-
-/* What is held back of a file is known here; of a data set it is where its parts are. */
-Test(config, classification_relations) {
-    static const char text[] = "name: c\ntask: classification\ndata: {path: t.tsv}\n"
-                               "model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 8}}\n"
-                               "train: {batch: {size: 4}, max_steps: 3, optimizer: {type: adam, lr: 1e-3}}\n";
-    static const struct {
-        const char *assigned, *says; /* NULL: nothing */
-    } rows[] = {
-        {"data.train_fraction=0.89", NULL},
-        {"data.train_fraction=0.9", "data.train_fraction 0.9 and data.test_fraction 0.1 leave nothing to validate on"},
-        {"data=!replace {dataset: ag_news, train_fraction: 0.95}", NULL},
-        {"data=!replace {dataset: ag_news, train_fraction: 0.95, text_columns: [2, 3], label_column: 64}", NULL},
-        {"data.label_column=65", "data.label_column: expected a whole number in [1, 64], got '65'"},
-        {"data.text_columns=[65]", "data.text_columns: expected a list of whole numbers in [1, 64], got '65'"},
-        {"metrics=[ppl]", "metrics: expected a list of loss, accuracy or f1, got 'ppl'"},
-        {"train.early_stopping={metric: f1}", NULL},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rv_config *a = NULL, *b = NULL;
-        const rv_status status = rv_config_parse("exp.yaml", text, sizeof text - 1, 1, &rows[i].assigned, &a);
-        cr_expect_eq(status, rows[i].says ? RV_EUSAGE : RV_OK, "%s: %s", rows[i].assigned, rv_error_message());
-        if (rows[i].says) cr_expect(strstr(rv_error_message(), rows[i].says), "%s", rv_error_message());
-        if (status != RV_OK) continue;
-        char *resolved = rv_config_resolved(a);
-        cr_expect_eq(rv_config_parse("resolved", resolved, strlen(resolved), 0, NULL, &b), RV_OK, "%s\n%s",
-                     rows[i].assigned, rv_error_message());
-        rv_config_destroy(a), rv_config_destroy(b);
-        free(resolved);
-    }
 }
 
 /* ---- resolved text ---- */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The texts of runs-1: sentences of a small grammar and their word by word translations, adjectives behind their noun,
-letters with the same backwards, and sentences with what they are about.   data.py FOLDER"""
+letters with the same backwards, sentences with what they are about, and with their phrases.   data.py FOLDER"""
 import os, random, sys
 
 draw = random.Random(17)
@@ -43,3 +43,14 @@ with open("rows.tsv", "w") as f:
         text = sentence()[0]
         about = [word for word in text.split() if word in NOUNS][-1]
         f.write(f"{text}\t{'person' if about == 'man' else about}\n")
+draw.seed(19)
+with open("phrases.tsv", "w") as f:
+    for i in range(90):
+        words, inside = sentence("Bob" if i == 40 else None)[0].split(), False
+        for word in [words[0].capitalize()] + words[1:]:
+            of_noun = word == "Bob" or word.lower() in ARTICLES + ADJECTIVES + NOUNS
+            begins = not inside or word == "Bob" or word.lower() in ARTICLES
+            verb = word in VERBS and draw.random() < 0.7  # so that not all is sure
+            f.write(f"{word}\t{('B-NP' if begins else 'I-NP') if of_noun else 'B-VP' if verb else 'O'}\n")
+            inside = of_noun
+        f.write("\n")

@@ -175,6 +175,8 @@ Test(metrics, cutting_is_atomic) {
         if (st == RV_OK) break;
         cr_assert_null(m);
         cr_assert(strstr(rv_error_message(), file));
+        const char *why = ": No space left on device (free some space, or choose another checkpoint.dir)";
+        cr_assert(strstr(rv_error_message(), why), "%s", rv_error_message());
     }
     cr_assert_gt(fail_at, 4);
     rv_metrics_close(m);

@@ -214,6 +214,33 @@ Test(run_dir, lock_race) {
     cr_assert_eq(rv_run_dir_open(run_path, &run), RV_OK, "%s", rv_error_message());
 }
 
+/* Many are abandoned at once, which takes the lock's file and the folder away from those that begin: one has it. */
+Test(run_dir, abandoned_race) {
+    enum { PROCESSES = 8, ROUNDS = 200 };
+    char path[400], mark[400];
+    sample_path(path, folder, "new/run");
+    sample_path(mark, folder, "held");
+    pid_t pids[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+        pids[i] = fork();
+        cr_assert(pids[i] >= 0);
+        if (pids[i]) continue;
+        for (int k = 0; k < ROUNDS; k++) {
+            rv_run_dir *mine;
+            if (rv_run_dir_open(path, &mine) != RV_OK) continue;
+            if (mkdir(mark, 0777)) _exit(1); /* another one has it, too */
+            if (rmdir(mark)) _exit(1);
+            rv_run_dir_abandon(mine, (const char *const[]){"metrics.jsonl", NULL});
+        }
+        _exit(0);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status;
+        cr_assert(waitpid(pids[i], &status, 0) == pids[i] && WIFEXITED(status));
+        cr_expect_eq(WEXITSTATUS(status), 0, "two processes had the lock");
+    }
+}
+
 Test(run_dir, folder_that_cannot_be) {
     rv_run_dir *other;
     char path[400];

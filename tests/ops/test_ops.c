@@ -367,3 +367,17 @@ Test(ops, masks_by_vector) {
             }
     }
 }
+
+Test(maxout, first_of_equals_takes_the_gradient, .init = open_tape, .fini = close_tape) {
+    static const rv_real x[] = {1, 2, 5, 5, -3, -4}, dy[] = {10, 20, 30}, want[] = {0, 10, 20, 0, 30, 0};
+    rv_tensor *in = rv_leaf(tape, true, 2, (int64_t[]){1, 6});
+    memcpy(in->x, x, sizeof x);
+    rv_tensor *y = rv_maxout(tape, in, 2);
+    cr_assert(y && y->ndim == 2 && y->dim[1] == 3);
+    cr_assert(y->x[0] == 2 && y->x[1] == 5 && y->x[2] == -3);
+    cr_assert_eq(rv_backward_from(tape, y, dy), RV_OK);
+    cr_assert(!memcmp(in->g, want, sizeof want));
+    cr_assert_null(rv_maxout(tape, in, 4));
+    cr_assert_eq(rv_tape_status(tape), RV_ESHAPE);
+    cr_assert(strstr(rv_error_message(), "multiple of 4"), "%s", rv_error_message());
+}

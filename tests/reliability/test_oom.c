@@ -1,6 +1,6 @@
 /* Out of memory gives a clear error: for every N, a tiny training run whose Nth allocation fails, once or from then on,
  * ends with a status and a message about memory; it never crashes or hangs, and leaves no checkpoint that does not
- * verify. A plain driver: it replaces malloc. [reliability: G4]   test_oom [LSTM|GPT|ADDING|CLASSES|PAIRS [N
+ * verify. A plain driver: it replaces malloc. [reliability: G4]   test_oom [LSTM|GPT|ADDING|CLASSES|PAIRS|TAGS|HMM [N
  * [once|on]]] does one of the runs, or shows one case. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -26,6 +26,8 @@ enum { SECONDS_EACH = 30, STEPS = 3 };
 #define NUMBERS "task: regression\ndata: {generator: adding, max_length: 6, valid_examples: 5}", "{size: 2}"
 #define ROWS "task: classification\ndata: {path: rows}\ntokenizer: {type: word}\nmetrics: [loss, f1]", "{size: 4}"
 #define PAIRS "task: translation\ndata: {path: rows}\ntokenizer: {type: word, joint: false}", "{size: 40}"
+#define TAGGED                                                                                                         \
+    "task: tagging\ndata: {path: tagged}\ntokenizer: {type: word}\nmetrics: [loss, f1, span_f1, unknown_accuracy]"
 static const struct {
     const char *name, *model, *task, *batch;
 } kinds[] = {
@@ -39,6 +41,11 @@ static const struct {
      "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, decoder: {type: rnn, cell: gru, "
      "num_layers: 1, hidden_size: 4}, attention: {type: bahdanau}, embedding_dim: 4}",
      PAIRS},
+    {"TAGS",
+     "{encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, embedding_dim: 4, crf: true, letters: {type: "
+     "lstm, embedding_dim: 3, hidden_size: 3}, capitals_dim: 2}",
+     TAGGED, "{size: 4}"},
+    {"HMM", "{hmm: {order: 2}}", TAGGED, NULL},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -125,12 +132,15 @@ static int remove_one(const char *path, const struct stat *s, int type, struct F
 static void remove_tree(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 static rv_status train(int kind) {
-    char text[2048];
+    char text[2048], how[256] = "";
+    if (kinds[kind].batch) /* or else it counts, in one step */
+        snprintf(how, sizeof how,
+                 "train: {batch: %s, max_steps: %d, optimizer: {type: adamw, lr: 1e-2}, validate_every: 2}\n",
+                 kinds[kind].batch, STEPS);
     int n = snprintf(text, sizeof text,
-                     "name: oom\nseed: 3\n%s\nmodel: %s\n"
-                     "train: {batch: %s, max_steps: %d, optimizer: {type: adamw, lr: 1e-2}, validate_every: 2}\n"
+                     "name: oom\nseed: 3\n%s\nmodel: %s\n%s"
                      "checkpoint: {dir: %s/run, every: 2, average_last: 2}\nruntime: {threads: 1}\n",
-                     kinds[kind].task, kinds[kind].model, kinds[kind].batch, STEPS, folder);
+                     kinds[kind].task, kinds[kind].model, how, folder);
     rv_config *config = NULL;
     rv_status status = rv_config_parse("oom.yaml", text, (size_t)n, 0, NULL, &config);
     if (status == RV_OK) {
@@ -232,6 +242,10 @@ int main(int argc, char **argv) {
     snprintf(path, sizeof path, "%s/rows", folder);
     if (!(f = fopen(path, "w"))) return 1;
     for (int i = 0; i < 20; i++) fprintf(f, "%c %c\t%s\n", 'a' + i % 3, 'a' + i * i % 4, i % 3 ? "x" : "y");
+    fclose(f);
+    snprintf(path, sizeof path, "%s/tagged", folder);
+    if (!(f = fopen(path, "w"))) return 1;
+    for (int i = 0; i < 20; i++) fprintf(f, "%c%d\tO\nName%d\tB-N\n\n", 'a' + i % 3, i * i % 4, i % 5);
     fclose(f);
     int wrong = 0;
     for (int kind = 0; kind < KINDS; kind++) {

@@ -15,6 +15,7 @@
 #define LANGUAGE_MODEL "data: {path: text, train_fraction: 0.8}"
 #define TRANSLATION "task: translation\ndata: {path: pairs, max_length: 20}\ntokenizer: {type: char}"
 #define REGRESSION "task: regression\ndata: {generator: adding, min_length: 4, max_length: 12, valid_examples: 20}"
+#define CLASSIFICATION "task: classification\ndata: {path: rows, max_length: 20}\ntokenizer: {type: char}"
 
 static const struct {
     const char *name, *task, *model, *batch;
@@ -64,6 +65,13 @@ static const struct {
     {"regression", REGRESSION,
      "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 12}, position: learned, pooling: mean}",
      "{size: 3}"},
+    {"classes", CLASSIFICATION,
+     "{encoder: {type: rnn, cell: gru, bidirectional: true, num_layers: 2, hidden_size: 12}, pooling: attention, "
+     "embedding_dim: 12, dropout: 0.1}",
+     "{size: 3}"},
+    {"classification", CLASSIFICATION,
+     "{encoder: {type: transformer, num_layers: 2, num_heads: 2, hidden_size: 12}, position: learned, pooling: last}",
+     "{size: 3}"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, TIED = 9, TRANSFORMER = 8 };
 
@@ -83,6 +91,7 @@ static void setup(void) {
     for (int i = 0; i < 1500; i++) fputc("abcdefgh \n"[rv_rng_below(&rng, 10)], f);
     fclose(f);
     f = fopen("pairs", "w");
+    FILE *rows = fopen("rows", "w");
     for (int i = 0; i < 60; i++) { /* words and the same backwards */
         char word[16];
         int n = 2 + (int)rv_rng_below(&rng, 8);
@@ -90,8 +99,10 @@ static void setup(void) {
         fprintf(f, "%.*s\t", n, word);
         for (int j = n; j-- > 0;) fputc(word[j], f);
         fputc('\n', f);
+        fprintf(rows, "%.*s\tclass %d\n", n, word, i % 3);
     }
     fclose(f);
+    fclose(rows);
 }
 static void teardown(void) {
     cr_assert(chdir(before) == 0);

@@ -311,9 +311,11 @@ Test(init, a_run_keeps_its_beginning) {
         char more[256];
         snprintf(more, sizeof more, DATA "%s", changed[i]);
         cr_expect_eq(train_until("b", other, more, 3, -1), RV_ECKPT);
-        cr_expect(strstr(rv_error_message(), "was trained with init.take [encoder] (the experiment says "), "%s",
+        const char *says = i ? "was trained with init.take [encoder] (the experiment says "
+                             : "began with parts of trained models (init), which are now left out";
+        cr_expect(strstr(rv_error_message(), says), "%s", rv_error_message());
+        cr_expect(strstr(rv_error_message(), i ? "put the experiment back" : "put init back"), "%s",
                   rv_error_message());
-        cr_expect(strstr(rv_error_message(), "put the experiment back"), "%s", rv_error_message());
     }
 }
 
@@ -431,7 +433,7 @@ Test(init, a_foreign_file_that_is_damaged) {
 Test(init, entries_are_checked) {
     static const char *const wrong[][2] = {
         {"init: a\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got 'a'"},
-        {"init: []\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got a list"},
+        {"init: []\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got an empty list"},
         {"init: {from: a}\n", "test.yaml:11:7: init: expected a list of {from: RUN, take: PART, as: PART}, got a map"},
         {"init: [a]\n", "test.yaml:11:8: init: expected a list of {from: RUN, take: PART, as: PART}, got 'a'"},
         {"init:\n- {form: a}\n",

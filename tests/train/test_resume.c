@@ -27,6 +27,14 @@ enum { STEPS = 50 };
 #define CLASSIFICATION                                                                                                 \
     "task: classification\ndata: {path: rows, max_length: 7}\ntokenizer: {type: word}\nmetrics: [loss, accuracy, f1]"
 
+#define TAGGING(tokenizer)                                                                                             \
+    "task: tagging\ndata: {path: tagged, max_length: 24}\ntokenizer: {type: " tokenizer                                \
+    "}\nmetrics: [loss, accuracy, "                                                                                    \
+    "known_accuracy, unknown_accuracy, f1, span_f1, malformed]"
+#define TAGS "encoder: {type: rnn, cell: lstm, num_layers: 1, hidden_size: 10}, embedding_dim: 8, dropout: 0.2"
+#define LETTERS "{size: 6}", "  replace_rare: 0.3\n  early_stopping: {metric: span_f1, patience: 100}\n"
+
+/* batch NULL: a model that counts, in one step. */
 static const struct {
     const char *name, *task, *model, *batch, *train;
 } kinds[] = {
@@ -77,6 +85,17 @@ static const struct {
      "{encoder: {type: rnn, cell: gru, bidirectional: true, num_layers: 1, hidden_size: 12}, embedding_dim: 12, "
      "pooling: attention, dropout: 0.2}",
      "{size: 6}", "  label_smoothing: 0.1\n  early_stopping: {metric: f1, patience: 100}\n"},
+    {"tags", TAGGING("word"), "{" TAGS "}", "{size: 6}",
+     "  label_smoothing: 0.1\n  early_stopping: {metric: accuracy, patience: 100}\n"},
+    {"letters_lstm", TAGGING("word"), "{" TAGS ", crf: true, letters: {type: lstm, hidden_size: 6}, capitals_dim: 3}",
+     LETTERS},
+    {"letters_cnn", TAGGING("word"), "{" TAGS ", crf: true, letters: {type: cnn, hidden_size: 6}}", LETTERS},
+    {"tags_of_words", TAGGING("word, lowercase: true"), "{encoder: {type: none}, embedding_dim: 8, crf: true}",
+     "{type: tokens, size: 40}", ""},
+    {"tags_of_pieces", TAGGING("bpe, vocab_size: 270"),
+     "{encoder: {type: transformer, num_layers: 1, num_heads: 2, hidden_size: 12}, crf: true, dropout: 0.1}",
+     "{size: 4}", ""},
+    {"hmm", TAGGING("word"), "{hmm: {order: 2}}", NULL, NULL},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -87,6 +106,23 @@ static int remove_one(const char *path, const struct stat *s, int type, struct F
     return remove(path);
 }
 static void remove_tree(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+
+/* Sentences with names in them; some words are there once. */
+static void write_tagged(rv_rng *rng) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/tagged", folder);
+    FILE *f = fopen(path, "w");
+    cr_assert(f);
+    for (int i = 0; i < 70; i++) {
+        for (int n = 1 + (int)rv_rng_below(rng, 7), in = 0; n > 0; n--) {
+            const bool name = rv_rng_below(rng, 3) == 0;
+            fprintf(f, "%c%d\t%s\n", name ? 'N' : 'w', (int)rv_rng_below(rng, 40), !name ? "O" : in ? "I-N" : "B-N");
+            in = name;
+        }
+        fputc('\n', f);
+    }
+    fclose(f);
+}
 
 static void setup(void) {
     rv_log_set_level(RV_LOG_QUIET);
@@ -119,6 +155,7 @@ static void setup(void) {
         fprintf(f, "%c\tclass %d\n", "xyz"[label], label);
     }
     fclose(f);
+    write_tagged(&rng);
     cr_assert(getcwd(before, sizeof before) && chdir(folder) == 0);
 }
 static void teardown(void) {
@@ -131,17 +168,21 @@ static bool stop_at(void *ctx, int64_t step, double loss) {
     return step != *(int *)ctx;
 }
 
-/* Train kind k in RUN until STEPS, or until `stop`; returns the status. */
+static int steps_of(int k) { return kinds[k].batch ? STEPS : 1; }
+
+/* Train kind k in RUN until steps_of(k), or until `stop`; returns the status. */
 static rv_status train(int k, const char *run, int threads, int stop) {
-    char text[2048];
+    char text[2048], how[1024] = "";
+    if (kinds[k].batch)
+        snprintf(how, sizeof how,
+                 "train:\n  batch: %s\n  max_steps: %d\n  accumulate: 2\n  optimizer: {type: adamw, lr: 1e-2}\n"
+                 "  lr_scheduler: {type: plateau, patience: 0, warmup_steps: 5}\n"
+                 "  clip_grad_norm: 1\n  validate_every: %d\n%s",
+                 kinds[k].batch, STEPS, *kinds[k].train ? 25 : 10, kinds[k].train);
     int n = snprintf(text, sizeof text,
-                     "name: %s\nseed: 3\n%s\nmodel: %s\n"
-                     "train:\n  batch: %s\n  max_steps: %d\n  accumulate: 2\n  optimizer: {type: adamw, lr: 1e-2}\n"
-                     "  lr_scheduler: {type: plateau, patience: 0, warmup_steps: 5}\n"
-                     "  clip_grad_norm: 1\n  validate_every: %d\n%s"
+                     "name: %s\nseed: 3\n%s\nmodel: %s\n%s"
                      "checkpoint: {dir: %s/%s, every: 20, keep_last: 2, keep_best: 1}\nruntime: {threads: %d}\n",
-                     kinds[k].name, kinds[k].task, kinds[k].model, kinds[k].batch, STEPS, *kinds[k].train ? 25 : 10,
-                     kinds[k].train, folder, run, threads);
+                     kinds[k].name, kinds[k].task, kinds[k].model, how, folder, run, threads);
     rv_config *config;
     rv_status status = rv_config_parse("test.yaml", text, (size_t)n, 0, NULL, &config);
     cr_assert_eq(status, RV_OK, "%s", rv_error_message());
@@ -151,9 +192,9 @@ static rv_status train(int k, const char *run, int threads, int stop) {
     return status;
 }
 
-static void final_hash(const char *run, char hash[RV_CK_HASH_TEXT]) {
+static void final_hash(int k, const char *run, char hash[RV_CK_HASH_TEXT]) {
     char path[256];
-    snprintf(path, sizeof path, "%s/%s/step-%09d.h5", folder, run, STEPS);
+    snprintf(path, sizeof path, "%s/%s/step-%09d.h5", folder, run, steps_of(k));
     rv_checkpoint *ck;
     cr_assert_eq(rv_checkpoint_open(path, &ck), RV_OK, "%s", rv_error_message());
     strcpy(hash, rv_checkpoint_state_hash(ck));
@@ -190,15 +231,15 @@ ParameterizedTestParameters(resume, every_step) {
 ParameterizedTest(int *kind, resume, every_step, .init = setup, .fini = teardown) {
     char want[RV_CK_HASH_TEXT], got[RV_CK_HASH_TEXT];
     cr_assert_eq(train(*kind, "whole", 1, -1), RV_OK, "%s", rv_error_message());
-    final_hash("whole", want);
+    final_hash(*kind, "whole", want);
     char *want_metrics = metrics("whole");
     cr_assert(strstr(want_metrics, "\"valid\""));
-    for (int s = 1; s < STEPS; s++) {
+    for (int s = 1; s < steps_of(*kind); s++) {
         char run[32];
         snprintf(run, sizeof run, "stop-%d", s);
         cr_assert_eq(train(*kind, run, s % 4 + 1, s), RV_ETERM);
         cr_assert_eq(train(*kind, run, (s + 1) % 4 + 1, -1), RV_OK, "%s", rv_error_message());
-        final_hash(run, got);
+        final_hash(*kind, run, got);
         cr_assert_str_eq(got, want, "%s, stopped after step %d", kinds[*kind].name, s);
         char *got_metrics = metrics(run);
         cr_assert_str_eq(got_metrics, want_metrics, "%s, stopped after step %d", kinds[*kind].name, s);
@@ -220,7 +261,7 @@ ParameterizedTest(int *kind, resume, threads, .init = setup, .fini = teardown) {
         char run[32];
         snprintf(run, sizeof run, "threads-%d", counts[i]);
         cr_assert_eq(train(*kind, run, counts[i], -1), RV_OK, "%s", rv_error_message());
-        final_hash(run, i ? got : want);
+        final_hash(*kind, run, i ? got : want);
         if (i) cr_assert_str_eq(got, want, "%s with %d threads", kinds[*kind].name, counts[i]);
     }
 }
@@ -230,7 +271,7 @@ Test(resume, another_model_gives_another_state, .init = setup, .fini = teardown)
     char a[RV_CK_HASH_TEXT], b[RV_CK_HASH_TEXT];
     cr_assert_eq(train(0, "a", 1, -1), RV_OK);
     cr_assert_eq(train(1, "b", 1, -1), RV_OK);
-    final_hash("a", a);
-    final_hash("b", b);
+    final_hash(0, "a", a);
+    final_hash(1, "b", b);
     cr_assert_str_neq(a, b);
 }

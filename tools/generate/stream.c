@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tool.h"
+
 static rv_status written(void) {
-    fflush(stdout);
-    return ferror(stdout) ? rv_error(RV_EDATA, "cannot write to standard output") : RV_OK;
+    const char *unwritten = rv__tool_unwritten();
+    return unwritten ? rv_error(RV_EDATA, "cannot write to standard output: %s", unwritten) : RV_OK;
 }
 
 /* The whole characters of held; `last`: nothing follows, so that none is to be waited for. */

@@ -101,8 +101,9 @@ static rv_status work_on_stdin(rv__lines *l) {
         if (status == RV_OK) status = work_on_window(l, 1);
         rv__sentences_free(&one);
     }
+    if (status == RV_OK && ferror(stdin))
+        status = rv_error(RV_EDATA, "cannot read standard input: %s", strerror(errno));
     free(line);
-    if (status == RV_OK && ferror(stdin)) status = rv_error(RV_EDATA, "cannot read standard input");
     return status;
 }
 

@@ -328,14 +328,16 @@ static rv_status run_stream(session *s) {
     rv_status status = RV_OK;
     while (status == RV_OK && (len = getline(&text, &room, stdin)) > 0) {
         size_t whole;
-        const size_t here = rv_text_line(text, (size_t)len, &whole);
-        choose_format(s, text, here);
+        const char *begin = text; /* a text's byte order mark is none of its words */
+        if (!number && len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) begin += 3;
+        const size_t here = rv_text_line(begin, (size_t)len - (size_t)(begin - text), &whole);
+        choose_format(s, begin, here);
         status = grow(&kept, n, &room_kept, sizeof *kept);
         if (status != RV_OK) break;
         kept[n++] = text;
         const bool undecided = s->format == RV_TAGS_AUTO;
         if (undecided) s->format = RV_TAGS_LINES; /* a blank line is one in each */
-        status = take_line(s, text, here, (size_t)len, ++number);
+        status = take_line(s, begin, here, whole, ++number);
         if (undecided) s->format = RV_TAGS_AUTO;
         text = NULL, room = 0;
         if (status != RV_OK || s->open) continue;

@@ -52,6 +52,25 @@ static rv_status look(const char *dir, const rv_config *config, int64_t *step, b
     return status;
 }
 
+/* The outcome of a run whose log ends with a step that diverged, as comparisons' cells have it in a file; or NULL. */
+static json_t *diverged_by_log(const char *dir) {
+    char path[RV__PATH], *line = NULL;
+    size_t room = 0, n = 0;
+    FILE *f = rv__path(path, "%s/metrics.jsonl", dir) == RV_OK ? fopen(path, "re") : NULL;
+    for (ssize_t got; f && (got = getline(&line, &room, f)) > 0;) n = (size_t)got;
+    json_t *last = n ? json_loadb(line, n, 0, NULL) : NULL, *outcome = NULL;
+    const char *kind = json_string_value(json_object_get(last, "kind"));
+    const char *why = json_string_value(json_object_get(last, "why"));
+    const json_int_t step = json_integer_value(json_object_get(last, "step"));
+    if (kind && why && !strcmp(kind, "diverged"))
+        outcome = json_pack("{s:s, s:I, s:o}", "status", kind, "step", step, "message",
+                            json_sprintf("step %lld: %s", (long long)step, why));
+    json_decref(last);
+    free(line);
+    if (f) fclose(f);
+    return outcome;
+}
+
 static bool is_complete(const char *dir, const rv_config *config) {
     char path[RV__PATH]; /* not every model has attention */
     return rv_measured(dir, config) && rv__path(path, "%s/gradient_flow.json", dir) == RV_OK && !access(path, R_OK);
@@ -102,6 +121,7 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir) {
     if (!r->same[i]) return RV_ENOMEM;
     RV_TRY(rv__path(path, "%s/outcome.json", dir));
     r->outcome[i] = json_load_file(path, 0, NULL);
+    if (!r->outcome[i]) r->outcome[i] = diverged_by_log(dir);
     const char *said = json_string_value(json_object_get(r->outcome[i], "status"));
     bool diverged = said && !strcmp(said, "diverged");
     RV_TRY(look(dir, r->config[i], &step, &finished));
@@ -110,9 +130,11 @@ static rv_status open_run(rv_report_runs_of *r, const char *dir) {
     if (pictures > r->pictures) r->pictures = pictures;
     if (finished && !diverged)
         RV_TRY(measure(dir, r->config[i], step, pictures));
+    else if (diverged)
+        rv_warn("%s: the run diverged (%s); it is shown without what is measured at the end", dir,
+                json_string_value(json_object_get(r->outcome[i], "message")));
     else
-        rv_warn("%s: the run %s; it is shown without what is measured at the end", dir,
-                diverged ? "diverged" : "is not finished");
+        rv_warn("%s: the run is not finished; it is shown without what is measured at the end", dir);
     r->run[i] = (rv_report_run){
         .path = dir,
         .setting = "",

@@ -10,7 +10,7 @@ typedef struct {
     rv_report_run *run;
     const char **model; /* labels in the order of their first run */
     rv_config **config;
-    json_t **outcome; /* outcome.json of a comparison's cell, or NULL */
+    json_t **outcome; /* outcome.json of a comparison's cell, or the like of a run that diverged; else NULL */
     char **same;      /* what must be equal in runs of one model: the settings without seed, name and folder */
 } rv_report_runs_of;
 
