@@ -242,7 +242,7 @@ class Cli(WithText):
         self.assertRegex(said, r"(?m)^    lr +a number in \[0, 1000000\]: learning rate")
         self.assertRegex(said, r"(?m)^    nesterov +true\|false: ")
         self.assertRegex(ravel("config", "explain", "train.early_stopping").stdout,
-                         r"(?m)^    metric +loss\|ppl\|bleu\|chrf\|accuracy\|bpc\|bpb\|mse\|f1: ")
+                         r"(?m)^    metric +loss\|ppl\|bleu\|chrf\|accuracy\|bpc\|bpb\|mse\|f1\|known_accuracy\|unknown_accuracy\|span_f1: ")
 
     def test_completion(self):
         script = os.path.join(os.path.dirname(TESTS), "tools/completion.bash")

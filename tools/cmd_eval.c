@@ -92,7 +92,7 @@ static void print_classes(const arguments *a, rv_task *task, json_t *o) {
 /* What the measures are means over. */
 static const char *targets(rv_task *task) {
     const rv_source *s = rv_task_source(task);
-    return s->out ? "tokens" : s->n_classes ? "texts" : "sequences";
+    return s->out ? "tokens" : s->kind->tags ? "words" : s->n_classes ? "texts" : "sequences";
 }
 
 static void print(const arguments *a, const rv_trained *t, const rv_metrics_result *r) {

@@ -208,7 +208,7 @@ static void read_words(const rv_config *c, const rv_model_sizes *sizes, rv_input
         .embedding_size = rv_config_int(c, "model.letters.embedding_dim"),
         .size = rv_config_int(c, "model.letters.hidden_size"),
         .dropout = lstm ? 0 : rv_config_real(c, "model.dropout"),
-        .init = {RV_INIT_NORMAL, 1, 0},
+        .init = {RV_INIT_NORMAL, pow((double)rv_config_int(c, "model.letters.embedding_dim"), -0.5), 0},
     };
 }
 

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "io/items.h"
+#include "io/run_dir.h"
 
 static const rv_ck_type real_type = sizeof(rv_real) == 4 ? RV_CK_F32 : RV_CK_F64;
 
@@ -110,4 +113,30 @@ rv_status rv_run_restore(const rv_run_parts *parts, const rv_checkpoint *saved) 
         return rv_error(RV_ECKPT, "the checkpoint's /trainer holds impossible numbers");
     rv_optim_set_steps(parts->optim, parts->state->step);
     return rv_task_restore(parts->task, saved);
+}
+
+rv_status rv_run_average_last(const rv_run_dir *dir, int n) {
+    int64_t *steps;
+    int have;
+    RV_TRY(rv_run_dir_list(rv_run_dir_path(dir), &steps, &have));
+    if (n > have) n = have;
+    char out[RV_PATH_MAX], (*paths)[RV_PATH_MAX] = rv_alloc((size_t)n * sizeof *paths);
+    const char **files = rv_alloc((size_t)n * sizeof *files);
+    rv_status status = paths && files ? RV_OK : RV_ENOMEM;
+    for (int i = 0; i < n && status == RV_OK; i++) {
+        char name[32];
+        rv_run_dir_name(steps[have - n + i], name);
+        rv_run_dir_file(dir, name, paths[i]);
+        files[i] = paths[i];
+    }
+    rv_run_dir_file(dir, "average.h5", out);
+    if (status == RV_OK && n > 0) {
+        unlink(out); /* that of an earlier end of the run; it can be made again from the checkpoints */
+        status = rv_checkpoint_average(out, n, files, NULL);
+        if (status == RV_OK) rv_info("the mean of the last %d checkpoints is in %s", n, out);
+    }
+    rv_free(files);
+    rv_free(paths);
+    free(steps);
+    return status;
 }

@@ -61,4 +61,7 @@ RV_API rv_status rv_run_check_same_model(const rv_checkpoint *a, const rv_checkp
 /** Parameters alone. */
 RV_API rv_status rv_run_load_params(rv_params *params, const rv_checkpoint *saved);
 
+/** The mean of the last n checkpoints (all, if there are fewer) beside them, as average.h5. */
+rv_status rv_run_average_last(const rv_run_dir *dir, int n);
+
 #endif

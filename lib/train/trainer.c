@@ -505,33 +505,6 @@ static rv_status write_config(const run *r) {
                          strerror(errno));
 }
 
-/* The mean of the last n checkpoints (all, if there are fewer) beside them, as average.h5. */
-static rv_status average_last(const run *r, int n) {
-    int64_t *steps;
-    int have;
-    RV_TRY(rv_run_dir_list(rv_run_dir_path(r->dir), &steps, &have));
-    if (n > have) n = have;
-    char out[RV_PATH_MAX], (*paths)[RV_PATH_MAX] = rv_alloc((size_t)n * sizeof *paths);
-    const char **files = rv_alloc((size_t)n * sizeof *files);
-    rv_status status = paths && files ? RV_OK : RV_ENOMEM;
-    for (int i = 0; i < n && status == RV_OK; i++) {
-        char name[32];
-        rv_run_dir_name(steps[have - n + i], name);
-        rv_run_dir_file(r->dir, name, paths[i]);
-        files[i] = paths[i];
-    }
-    rv_run_dir_file(r->dir, "average.h5", out);
-    if (status == RV_OK && n > 0) {
-        unlink(out); /* that of an earlier end of the run; it can be made again from the checkpoints */
-        status = rv_checkpoint_average(out, n, files, NULL);
-        if (status == RV_OK) rv_info("the mean of the last %d checkpoints is in %s", n, out);
-    }
-    rv_free(files);
-    rv_free(paths);
-    free(steps);
-    return status;
-}
-
 /* The loss of a guess, and what it is in words. NaN: numbers have no guess but the first step's, and that of a model
  * that began with trained parts is none. */
 static double guess_of(const run *r, const char **words) {
@@ -560,7 +533,7 @@ static void warn_of_nothing_learned(const run *r) {
 static rv_status finish(run *r) {
     int average = (int)rv_config_int(r->config, "checkpoint.average_last");
     const char *dir = rv_run_dir_path(r->dir);
-    if (average > 1) RV_TRY(average_last(r, average));
+    if (average > 1) RV_TRY(rv_run_average_last(r->dir, average));
     rv_info("done: step %lld, epoch %lld, %lld tokens; training loss (running mean) %.4f", (long long)r->s.step,
             (long long)r->s.epoch, (long long)r->s.tokens, r->s.running_loss);
     if (r->s.n_best)
