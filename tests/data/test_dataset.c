@@ -513,7 +513,7 @@ Test(dataset, the_manifests_of_this_project_are_right, .init = setup, .fini = te
     setenv("RAVEL_DATASETS", RV_TEST_DIR "/../datasets", 1);
     int n = 0;
     cr_assert_eq(rv_dataset_each(count, &n), RV_OK);
-    cr_assert_eq(n, 12);
+    cr_assert_eq(n, 13);
     rv_dataset *ds;
     rv_corpus_files f;
     cr_assert_eq(rv_dataset_open("multi30k", &ds), RV_OK);
