@@ -39,9 +39,9 @@ class Length(WithText):
                    "train.max_steps .* is left out",
                    f"done: step {-(-windows // 4)}, epoch 1,")
         self.check(ravel("train", "epochs.yaml", "train.epochs=1", "train.max_steps=5"), 2,
-                   "max_steps .*only without train.epochs")
+                   "max_steps .*only with model.hmm, or without train.epochs and without model.hmm")
         self.write("both.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: 3\n  max_steps: 20"))
-        self.check(ravel("train", "both.yaml"), 2, "both.yaml:7:3: train.max_steps .*only without train.epochs")
+        self.check(ravel("train", "both.yaml"), 2, "both.yaml:7:3: train.max_steps .*only with model.hmm, or without train.epochs and without model.hmm")
         self.write("neither.yaml", (BASE % LSTM).replace("max_steps: 20", "epochs: null"))
         self.check(ravel("train", "neither.yaml"), 2, "train.max_steps is missing.*or give train.epochs")
         r = ravel("train", "epochs.yaml", "name=dry", "--dry-run", *shuffled)

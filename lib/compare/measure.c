@@ -250,10 +250,14 @@ static json_t *classes_of(rv_task *task) {
     return list;
 }
 
+enum { MOST_STEPS = 101 }; /* a page has room for no more */
+
 /* What the model holds of two tags next to each other; *out NULL: nothing. Logarithms; null: cannot be. */
 static rv_status steps_of(rv_task *task, json_t **out) {
     static const char *const names[] = {[RV_STEPS_SCORES] = "scores", [RV_STEPS_PROBABILITIES] = "probabilities"};
     const int64_t n = rv_task_source(task)->n_classes + 1;
+    *out = NULL;
+    if (n > MOST_STEPS) return RV_OK;
     double *x = rv_alloc(rv_size_mul((size_t)(n * n), sizeof *x));
     rv_steps kind = RV_STEPS_NONE;
     *out = NULL;

@@ -74,6 +74,10 @@ static rv_status add_word(work *w, int64_t k, const rv_text *word, bool leads) {
     int32_t *ids;
     int64_t n, at;
     RV_TRY(rv_word_tokens(w->o->words, word->bytes, word->len, leads, &ids, &n, &at));
+    if (w->n_ids + n > INT32_MAX) {
+        free(ids);
+        return rv_error(RV_EDATA, "too many words at a time; end sentences with a line end or a blank line");
+    }
     w->begin[k] = (int32_t)w->n_ids;
     w->first[k] = (int32_t)(w->n_ids + at);
     rv_status status = append(&w->ids, &w->n_ids, &w->room_ids, ids, n);
@@ -127,6 +131,7 @@ static rv_status prepare(work *w) {
     w->at[w->sentences] = k;
     w->begin[k] = (int32_t)w->n_ids;
     for (int64_t i = 0; i < w->sentences; i++) cut(w, i);
+    for (int64_t i = 0; i < w->sentences * w->o->n_best; i++) w->probability[i] = 1; /* parts multiply theirs */
     qsort(w->units, (size_t)w->n_units, sizeof *w->units, by_length);
     return RV_OK;
 }
@@ -196,13 +201,16 @@ static rv_status keep(work *w, const unit *u, int64_t T, int64_t K, const int32_
     int32_t *tag = w->tag + n_best * w->at[s];
     double *probability = w->probability + s * n_best;
     const bool whole = u->n == n;
+    if (log_z == -INFINITY)
+        return rv_error(RV_EDATA, "a sentence of %lld words has no tagging that is possible; see model.crf_constraints",
+                        (long long)u->n);
     if (!isfinite(log_z) || !isfinite(score[0]))
         return rv_error(RV_EDIVERGED, "the model's scores are NaN or infinite: it has diverged in training; take an "
                                       "earlier checkpoint");
     for (int k = 0; k < (whole ? n_best : 1) && score[k] > -INFINITY; k++) {
         memcpy(tag + k * n + (u->from - w->at[s]), y + k * T, (size_t)u->n * sizeof *tag);
         const double here = exp(score[k] - log_z);
-        probability[k] = k || u->from == w->at[s] ? here : probability[k] * here;
+        probability[k] = whole ? here : probability[k] * here;
         if (k >= w->taggings[s]) w->taggings[s] = k + 1;
     }
     for (int64_t t = 0; t < u->n; t++) w->of_word[u->from + t] = p[t * K + y[t]];

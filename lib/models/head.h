@@ -94,6 +94,9 @@ RV_API void rv_head_sum(const rv_batch *b, const double *nats, const int32_t *be
 /** Its weights and bias (or NULL), for kinds. */
 RV_API rv_tensor *rv_head_weight(const rv_head *h);
 RV_API rv_tensor *rv_head_bias(const rv_head *h);
+/** Say why there is no best path where all of them together are log_z: none is possible, or the model has diverged.
+ *  False. */
+RV_API bool rv_head_no_path(rv_tape *tape, double log_z);
 /** What a head's score is where it has a chain. */
 RV_API bool rv_head_score_chain(rv_tape *tape, const rv_chain *c, const rv_batch *b, rv_row_score *row, double *nats,
                                 int32_t *best);

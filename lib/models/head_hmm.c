@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "kernels/chain.h"
+#include "models/head.h"
 #include "models/hmm_private.h"
 
 /* A batch's chain with room for its kernels. */
@@ -47,6 +48,7 @@ bool rv_hmm_score(rv_tape *tape, rv_hmm *h, const rv_batch *b, rv_row_score *row
     rv_chain_marginals(&p.c, p.room, marginal, p.log_z);
     rv_chain_best(&p.c, p.room, best, NULL);
     for (int64_t i = 0; i < b->B; i++) {
+        if (!isfinite(p.log_z[i])) return rv_head_no_path(tape, p.log_z[i]);
         row[i] = (rv_row_score){.nats = p.log_z[i] - p.score[i], .tokens = b->source.lengths[i]};
         for (int64_t t = 0; t < T; t++) {
             const int32_t tag = b->out[i * T + t];

@@ -55,10 +55,20 @@ static rv_status steps(rv_head *h, double *out, rv_steps *kind) {
     return RV_OK;
 }
 
+bool rv_head_no_path(rv_tape *tape, double log_z) {
+    if (log_z == -INFINITY)
+        rv_tape_fail(tape, RV_EDATA, "a sentence has no tagging that is possible; see model.crf_constraints");
+    else
+        rv_tape_fail(tape, RV_EDIVERGED,
+                     "the model's scores of tags are NaN or infinite: it has diverged in training; take an earlier "
+                     "checkpoint");
+    return false;
+}
+
 /* The whole tagging of a row is one prediction: its nats stand at the first word. */
 bool rv_head_score_chain(rv_tape *tape, const rv_chain *c, const rv_batch *b, rv_row_score *row, double *nats,
                          int32_t *best) {
-    double *of = rv_tape_alloc(tape, (size_t)(2 * b->B) * sizeof *of);
+    double *of = rv_tape_alloc(tape, (size_t)(3 * b->B) * sizeof *of);
     void *room = rv_tape_alloc(tape, rv_chain_room(c));
     if (!of || !room) return false;
     for (int64_t i = 0; i < b->B * b->T; i++)
@@ -66,8 +76,10 @@ bool rv_head_score_chain(rv_tape *tape, const rv_chain *c, const rv_batch *b, rv
             rv_tape_fail(tape, RV_EDATA, "tag %d is not in [0, %lld)", (int)b->out[i], (long long)c->K);
             return false;
         }
-    rv_chain_best(c, room, best, NULL);
+    rv_chain_best(c, room, best, of + 2 * b->B);
     rv_chain_log_z(c, room, of);
+    for (int64_t i = 0; i < b->B; i++)
+        if (!isfinite(of[i]) || !isfinite(of[2 * b->B + i])) return rv_head_no_path(tape, of[i]);
     rv_chain_score(c, b->out, of + b->B);
     for (int64_t i = 0; i < b->B; i++) {
         for (int64_t t = 0; t < b->T; t++) nats[i * b->T + t] = 0;

@@ -192,7 +192,7 @@ static rv_status banned(const tagged *t, const char *path, const rv_tagged_part 
     return rv_error(
         RV_EDATA,
         "%s:%lld: the sentence that begins here has the tag '%s'%s%s%s%s, which the scheme %s of these tags "
-        "does not allow: %scorrect it, or set model.crf_constraints to false",
+        "does not allow: %scorrect it, take the sentence out, or train with model.crf_constraints false",
         path, (long long)p->pairs.line[i] + 1, name, at, mark, before, mark, schemes[t->spans.scheme],
         to < 0 && p->cut ? "raise data.max_length where it cuts the sentence, " : "");
 }
@@ -287,6 +287,10 @@ static rv_status spell_vocabulary(tagged *t) {
     const int64_t V = rv_tokenizer_size(t->data.tokenizer);
     if (rv_tokenizer_get_spec(t->data.tokenizer).type != RV_TOKENS_WORD)
         return rv_error(RV_EUSAGE, "model.hmm counts words: set tokenizer.type to word");
+    const rv_tokenizer_spec spec = rv_tokenizer_get_spec(t->data.tokenizer);
+    if (spec.lowercase || spec.normalization != RV_NORMAL_NONE)
+        return rv_error(RV_EUSAGE, "model.hmm tells unknown words by how they are written: set tokenizer.lowercase to "
+                                   "false and tokenizer.normalization to none");
     int32_t *letters = rv_alloc(rv_size_mul((size_t)V * MOST, sizeof *letters)),
             *lengths = rv_alloc(rv_size_mul((size_t)V, sizeof *lengths)),
             *shape = rv_alloc(rv_size_mul((size_t)V, sizeof *shape));
@@ -372,8 +376,8 @@ static const char needs[] = "tagging";
 
 static rv_status load(tagged *t, const rv_checkpoint *saved, bool with_data, given *g) {
     RV_TRY(rv__vocabulary_one(t->rows.base.config, saved, needs, &g->words));
+    RV_TRY(rv__vocabulary_letters(t->rows.base.config, saved, &g->letters));
     if (saved) {
-        RV_TRY(rv__tokenizer_open(saved, "letters", &g->letters));
         RV_TRY(rv__classes_open(saved, needs, &g->names, &g->tag_name, &g->n_tags));
         RV_TRY(rv_items_read_fields(saved, rv__span_fields, &t->rows.base));
     }

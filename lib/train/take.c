@@ -54,6 +54,7 @@ static int match(const taker *t, int p, const char **here, char from[NAME]) {
 /* The side whose vocabulary a tensor has a row for each token of; NULL if it is not of a vocabulary. */
 static const char *side_of(const char *name) {
     if (!strcmp(name, "encoder.embedding.weight")) return "src";
+    if (!strcmp(name, "encoder.letters.embedding.weight")) return "letters";
     if (!strcmp(name, "decoder.embedding.weight") || rv__part_has("head", name)) return "tgt";
     return NULL;
 }
@@ -72,7 +73,7 @@ static const rv_ck_item *vocabulary(const taker *t, bool source, const char *sid
     snprintf(joint, sizeof joint, "/tokenizer/%s", text);
     const rv_checkpoint *saved = source ? t->source.saved : NULL;
     const rv_ck_item *it = find_item(&t->own, saved, own);
-    return it ? it : find_item(&t->own, saved, joint);
+    return it || !strcmp(side, "letters") ? it : find_item(&t->own, saved, joint);
 }
 
 /* A row of one class would become another's. */

@@ -107,9 +107,8 @@ static rv_status train_step(run *r) {
     double norm = 0;
     rv_status status = counts ? RV_OK : rv_grad_norm(r->params, &norm);
     if (status == RV_OK && !isfinite(loss))
-        status = rv_error(RV_EDIVERGED,
-                          "the loss is %g; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up",
-                          loss);
+        status = rv_error(RV_EDIVERGED, "the loss is %g%s", loss,
+                          counts ? "" : "; lower train.optimizer.lr, set train.clip_grad_norm or lengthen the warm-up");
     if (status != RV_OK) {
         r->s.rng_step = rng_before;
         return diverged(r, status);

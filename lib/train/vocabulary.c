@@ -55,6 +55,16 @@ static rv_status read_one(const rv_config *c, const rv_checkpoint *from, bool ot
                     rv_checkpoint_path(from));
 }
 
+rv_status rv__vocabulary_letters(const rv_config *c, const rv_checkpoint *saved, rv_tokenizer **out) {
+    const rv_checkpoint *from;
+    rv_checkpoint *opened;
+    *out = NULL;
+    rv_status status = open_from(c, saved, &from, &opened);
+    if (status == RV_OK && from && rv_checkpoint_find(from, "/tokenizer/letters/vocab"))
+        status = rv__tokenizer_open(from, "letters", out);
+    return done(c, saved, status, opened);
+}
+
 rv_status rv__vocabulary_one(const rv_config *c, const rv_checkpoint *saved, const char *needs, rv_tokenizer **out) {
     const rv_checkpoint *from;
     rv_checkpoint *opened;

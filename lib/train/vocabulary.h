@@ -10,6 +10,8 @@
  * <pad>, <bos> and <eos> in it, or NULL. */
 rv_status rv__vocabulary_one(const rv_config *config, const rv_checkpoint *saved, const char *needs,
                              rv_tokenizer **out);
+/* The letters of words, likewise; *out NULL, too, where the other run has none. */
+rv_status rv__vocabulary_letters(const rv_config *config, const rv_checkpoint *saved, rv_tokenizer **out);
 /* For two languages: *joint tells whether they have one, *src and *tgt alike. */
 rv_status rv__vocabulary_pair(const rv_config *config, const rv_checkpoint *saved, bool *joint, rv_tokenizer **src,
                               rv_tokenizer **tgt);
