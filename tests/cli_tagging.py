@@ -21,6 +21,7 @@ def experiment(name, ending, more="", instead=None, hmm=None, pieces=False):
     if instead: text = text.replace(RNN, instead)
     if pieces: text = text.replace("{type: word, lowercase: true}", "{type: bpe, vocab_size: 290}").replace("max_length: 12", "max_length: 48")
     if hmm is not None:
+        text = text.replace("lowercase: true", "lowercase: false")
         lines = [line for line in text.splitlines() if not line.startswith(("model:", "train:"))]
         text = "\n".join(lines + ["model: {hmm: {order: %d}}" % hmm]) + "\n"
     return text
@@ -344,7 +345,8 @@ class Tagging(Command):
                                    files={"another.tsv": "Anna\tODD\n" + columns(self.test)}), "-q", "model.crf_constraints=false")
         self.check(r, 0, r"another\.tsv:1: the tag 'ODD' is not among those of the training part; 1 of \d+ test words")
         self.refused(2, r"letters.*word", *self.train_with("bpe", ("hidden_size: 12}", "hidden_size: 12}, letters: {type: lstm}"), of="pieces"))
-        self.refused(2, r"tokenizer\.type.*word", *self.train_with("hmm-bpe", ("{type: word, lowercase: true}", "{type: bpe, vocab_size: 290}"), of="hmm-2"))
+        self.refused(2, r"tokenizer\.type.*word", *self.train_with("hmm-bpe", ("{type: word, lowercase: false}", "{type: bpe, vocab_size: 290}"), of="hmm-2"))
+        self.refused(2, r"model\.hmm\.suffix .*tokenizer\.lowercase to false", *self.train_with("hmm-lower", ("lowercase: false", "lowercase: true"), of="hmm-2"))
         self.refused(2, r"train\.optimizer.* does not apply here.*model\.hmm", *self.train_with("hmm-adam", ("metrics:", "train: {optimizer: {type: adam, lr: 1e-3}}\nmetrics:"), of="hmm-2"))
         self.refused(2, r"model\.encoder does not apply here", *self.train_with("hmm-rnn", ("{hmm: {order: 2}}", "{hmm: {order: 2}, encoder: {type: none}}"), of="hmm-2"))
         self.assertTrue(ner)
@@ -375,7 +377,7 @@ class Tagging(Command):
         line = broken[:broken.index("a\tO\nb\tI-PER")].count("\n") + 1
         args = self.train_with("broken", ("train: train.tsv", "train: broken.tsv"), ("name: refused", "name: broken"), files={"broken.tsv": broken})
         self.refused(3, rf"broken\.tsv:{line}: the sentence that begins here has the tag 'I-PER' behind 'O', which the scheme BIO of these tags does "
-                     "not allow: correct it, or set model.crf_constraints to false", *args)
+                     "not allow: correct it, take the sentence out, or train with model.crf_constraints false", *args)
         self.check(ravel(*args, "-q", "model.crf_constraints=false"), 0)
         self.check(ravel(*args, "-q", "model.crf=false", "checkpoint.dir=runs/broken-softmax"), 0)
         self.refused(3, r"broken\.tsv:\d+: .*'I-PER'", "eval", "runs/words-crf", "--split", "test", "data.test=broken.tsv")
@@ -405,7 +407,7 @@ class Tagging(Command):
         """Of BIOES such an end is banned."""
         cut = "x\tO\n" * 11 + "New\tB-LOC\nYork\tE-LOC\n\nRome\tS-LOC\n\n"
         args = self.train_with("ends", ("train: train.tsv, valid: valid.tsv, test: test.tsv", "train: ends.tsv, valid: ends.tsv"), files={"ends.tsv": cut})
-        self.refused(3, r"ends\.tsv:1: .*'B-LOC' at its end.*BIOES.*: raise data\.max_length where it cuts the sentence, correct it, or", *args)
+        self.refused(3, r"ends\.tsv:1: .*'B-LOC' at its end.*BIOES.*: raise data\.max_length where it cuts the sentence, correct it, take", *args)
 
     def test_options_that_do_not_go_together(self):
         self.refused(2, "--nbest has no place in lines of tags; give --json, too", "predict", "runs/softmax", "--stdin", "--nbest", "3", input="a\n")

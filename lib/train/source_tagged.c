@@ -288,9 +288,11 @@ static rv_status spell_vocabulary(tagged *t) {
     if (rv_tokenizer_get_spec(t->data.tokenizer).type != RV_TOKENS_WORD)
         return rv_error(RV_EUSAGE, "model.hmm counts words: set tokenizer.type to word");
     const rv_tokenizer_spec spec = rv_tokenizer_get_spec(t->data.tokenizer);
-    if (spec.lowercase || spec.normalization != RV_NORMAL_NONE)
-        return rv_error(RV_EUSAGE, "model.hmm tells unknown words by how they are written: set tokenizer.lowercase to "
-                                   "false and tokenizer.normalization to none");
+    const bool suffixes = rv_config_int(base->config, "model.hmm.suffix") > 0;
+    if (suffixes && (spec.lowercase || spec.normalization != RV_NORMAL_NONE))
+        return rv_error(RV_EUSAGE,
+                        "model.hmm.suffix tells unknown words by how they are written: set tokenizer.lowercase "
+                        "to false and tokenizer.normalization to none");
     int32_t *letters = rv_alloc(rv_size_mul((size_t)V * MOST, sizeof *letters)),
             *lengths = rv_alloc(rv_size_mul((size_t)V, sizeof *lengths)),
             *shape = rv_alloc(rv_size_mul((size_t)V, sizeof *shape));
