@@ -24,6 +24,7 @@ def experiment(name, ending, more="", instead=None, hmm=None, pieces=False):
         text = text.replace("lowercase: true", "lowercase: false")
         lines = [line for line in text.splitlines() if not line.startswith(("model:", "train:"))]
         text = "\n".join(lines + ["model: {hmm: {order: %d}}" % hmm]) + "\n"
+        text = text.replace("lowercase: true", "lowercase: false, normalization: none")
     return text
 
 
@@ -299,6 +300,74 @@ class Tagging(Command):
         self.refused(3, r"bad\.tsv:2: no word in column 1", "predict", "runs/softmax", "--input", "bad.tsv")
         self.refused(3, "none.txt: cannot open: No such file", "predict", "runs/softmax", "--input", "none.txt")
         self.refused(2, "cannot write", "predict", "runs/softmax", "--stdin", "--output", "none/x", input="a\n")
+
+    def test_columns_are_read_as_in_training(self):
+        """Tabs are the whole file's, fields are trimmed, -DOCSTART- ends a sentence, and "# " begins comments."""
+        def words(text):
+            self.write("read.txt", text)
+            told = self.predict("letters-crf", "--json", "--format", "columns", "--input", "read.txt")
+            streamed = self.predict("letters-crf", "--json", "--format", "columns", "--stdin", input=text)
+            self.assertEqual(streamed, told)
+            return [o["words"] for o in map(json.loads, told.splitlines())]
+        self.assertEqual(words("Anna\tx\nNew York\nsees\n"), [["Anna", "New York", "sees"]])
+        self.assertEqual(words(" Anna \tx\n sees\ty\n"), [["Anna", "sees"]])
+        self.assertEqual(words("Anna\tx\n-DOCSTART-\tx\nsees\ty\n-DOCSTART-x\ty\n"), [["Anna"], ["sees", "-DOCSTART-x"]])
+        self.assertEqual(words("Anna\tx\n# of her\tx\nsees\ty\n#\ty\n"), [["Anna", "sees", "#"]])
+        self.assertEqual(words("# of her\nAnna x\nsees y\n# z\n"), [["Anna", "sees", "#"]])
+
+    def test_words_that_are_none(self):
+        row = "1\t%s\t_\t_\t_\t_\t_\t_\t_\t_\n"
+        for word, says in ("", "no word"), ("  ", "no word"), ("a\0b", "a NUL in the word"):
+            self.write("none.conllu", row % "Anna" + row % word)
+            self.refused(3, rf"none\.conllu:2: {says} in column 2; correct the line", "predict", "runs/softmax", "--input", "none.conllu")
+            self.write("none.tsv", f"Anna\tx\n{word}\tx\n")
+            for args, name, kw in (["--input", "none.tsv"], "none.tsv", {}), (["--stdin"], "standard input", {"input": f"Anna\tx\n{word}\tx\n"}):
+                self.refused(3, rf"{name}:2: {says} in column 1 \(data.word_column\); correct the line", "predict", "runs/softmax", *args, **kw)
+
+    def test_the_input_is_not_written_over(self):
+        self.write("own.txt", "Anna sees Bob\n")
+        os.link("own.txt", "linked.txt")
+        for out in "own.txt", "linked.txt", "./own.txt":
+            self.refused(2, "is the input, too, which would be lost; write to another file", "predict", "runs/softmax", "--input", "own.txt", "--output", out)
+        for args in ["--input", "-"], ["--stdin"]:
+            with open("own.txt") as f:
+                self.refused(2, "is the input, too", "predict", "runs/softmax", *args, "--output", "own.txt", stdin=f)
+        self.refused(3, "none.txt: cannot open", "predict", "runs/softmax", "--input", "none.txt", "--output", "own.txt")
+        self.refused(2, "--format is of sentences", "predict", "runs/softmax", "--format", "lines", "--output", "own.txt")
+        with open("own.txt") as f: self.assertEqual(f.read(), "Anna sees Bob\n")
+        self.check(ravel("predict", "runs/softmax", "--input", "/dev/null", "--output", "/dev/null"), 0)
+
+    def test_what_the_format_is_told_by(self):
+        """The first line that is neither blank nor a comment; and what it was taken for is said."""
+        for text, name in ("# Anna\n\nBob\tx\n", "columns"), ("# Anna\nBob sees\n", "lines"), ("\n# a\tb\n1\tBob" + "\t_" * 8 + "\n", "conllu"):
+            self.write("guess.txt", text)
+            for args, kw in (["--input", "guess.txt"], {}), (["--stdin"], {"input": text}):
+                r = ravel("predict", "runs/softmax", *args, **kw)
+                self.check(r, 0)
+                self.assertEqual(r.stderr.count(f"read as {name}; --format says otherwise"), 1, r.stderr)
+                self.assertEqual(r.stdout, self.predict("softmax", *args, "--format", name, **kw))
+            self.assertEqual(ravel("predict", "-q", "runs/softmax", "--input", "guess.txt").stderr, "")
+        self.assertEqual(len(self.predict("softmax", "--stdin", input="# Anna\n").split()), 2, "comments alone are lines")
+
+    def test_a_mark_alone_is_no_line(self):
+        self.assertEqual(self.bytes_of("softmax", "--stdin", data=b"\xef\xbb\xbf"), b"")
+        self.assertEqual(self.bytes_of("softmax", "--stdin", data=b"\xef\xbb\xbf\n"), b"\n")
+
+    def test_lines_without_sentences(self):
+        """So many that they are not kept until one comes."""
+        text = "# none\n\n" * 140000 + "Anna\tx\n"
+        self.write("many.txt", text)
+        out = self.predict("letters-crf", "--input", "many.txt")
+        self.assertEqual(out[:len(text) - 1], text[:-1])
+        self.assertEqual(json.loads(self.predict("letters-crf", "--input", "many.txt", "--json"))["line"], 280001)
+
+    def test_sentences_in_parts_are_counted(self):
+        for run, text, n in ("softmax", "a " * 12 + "\n" + "a " * 13 + "\n", 1), ("softmax", "a " * 12 + "\n", 0), ("pieces", "xyzzy " * 30 + "\n" + "xyzzy " * 40, 2), ("pieces", "xyzzy\n", 0):
+            self.write("parts.txt", text)
+            r = ravel("predict", "runs/" + run, "--input", "parts.txt")
+            self.check(r, 0)
+            self.assertEqual(r.stderr.count("tagged in parts"), n > 0, r.stderr)
+            if n: self.assertIn(f"{n} sentence{'s are' if n > 1 else ' is'} longer than the model takes", r.stderr)
 
     # ---- a new user
 

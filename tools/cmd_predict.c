@@ -128,7 +128,7 @@ static rv_status prepare(const arguments *a, session *s) {
     if (!s->tape) return RV_ENOMEM;
     s->page = a->attention;
     if (s->page) RV_TRY(rv__words_begin(a->attention, &s->words));
-    return rv__lines_open(&s->lines, a->output);
+    return rv__lines_output(&s->lines, &a->from, a->output);
 }
 
 static rv_status classify(const arguments *a, session *s) {

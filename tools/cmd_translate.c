@@ -153,7 +153,7 @@ static rv_status prepare(const arguments *a, session *s) {
         RV_TRY(rv__pictures_begin(a->attention, s->pictures));
     else
         s->pictures = NULL;
-    return rv__lines_open(&s->lines, a->output);
+    return rv__lines_output(&s->lines, &a->from, a->output);
 }
 
 int rv_cmd_translate(int argc, char **argv) {

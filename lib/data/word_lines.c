@@ -118,6 +118,7 @@ static rv_status check_columns(const rv__columns *c, long long number, int n) {
     if (n > RV__LINE_COLUMNS)
         return rv_error(RV_EDATA, "%s:%lld: over %d columns; is the data set's format right?", c->path, number,
                         RV__LINE_COLUMNS);
+    if (c->ragged) return RV_OK;
     if (n < 2 && c->tabs)
         return rv_error(RV_EDATA,
                         "%s:%lld: no tab: each line must be a word, a tab, its tag; a blank line ends a "

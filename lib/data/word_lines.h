@@ -34,13 +34,14 @@ typedef struct {
     int columns;   /* that each line of a word has */
     long long at;  /* the line that says so, from 1 */
     bool sentence; /* one has begun: its words stand before the next line */
+    bool ragged;   /* words are wanted, not tags: lines may have any number of columns, one as well */
 } rv__columns;
 
 /* Told by all of the text. A file has tabs if any of its lines has one between other characters. */
 rv__columns rv__columns_of(const char *path, const rv_text *text);
 /* One line of it, without its end; all of them are to be given, in their order. Lines that begin with "# " are comments
  * unless "#" is their first column, of as many as the others have; -DOCSTART- is an end. RV_EDATA unless a word has as
- * many columns as those before it, two at least. */
+ * many columns as those before it, two at least, or may be ragged. */
 rv_status rv__columns_line(rv__columns *c, long long number, char *s, size_t len, rv__word_line *out);
 
 #endif

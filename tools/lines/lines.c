@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- what is asked for */
 
@@ -18,13 +20,27 @@ bool rv__lines_of_data(const rv__lines_from *from) { return !from->file && !from
 
 /* ---- output */
 
-static rv_status cannot_write(const rv__lines *l, rv_status kind) {
-    return rv_error(kind, "cannot write to %s: %s", l->out_name, strerror(errno));
+rv_status rv__lines_apart(const rv__lines_from *from, const char *output) {
+    struct stat in, out;
+    if (!output || rv__lines_of_data(from) || stat(output, &out) || !S_ISREG(out.st_mode)) return RV_OK;
+    const bool standard = from->from_stdin || !strcmp(from->file, "-");
+    if (standard ? fstat(STDIN_FILENO, &in) : stat(from->file, &in)) return RV_OK;
+    if (in.st_dev != out.st_dev || in.st_ino != out.st_ino) return RV_OK;
+    return rv_error(RV_EUSAGE, "--output %s is the input, too, which would be lost; write to another file", output);
 }
 
-rv_status rv__lines_open(rv__lines *l, const char *path) {
-    l->out_name = path ? path : "standard output";
-    l->out = path ? fopen(path, "w") : stdout;
+static rv_status cannot_write(const rv__lines *l, rv_status kind) {
+    return rv_error(kind, "cannot write to %s: %s", l->out_path ? l->out_path : "standard output", strerror(errno));
+}
+
+rv_status rv__lines_output(rv__lines *l, const rv__lines_from *from, const char *path) {
+    l->out_path = path;
+    return rv__lines_apart(from, path);
+}
+
+/* A file is emptied by that, so it waits until the input is known to be there. */
+static rv_status open_output(rv__lines *l) {
+    l->out = l->out_path ? fopen(l->out_path, "we") : stdout;
     return l->out ? RV_OK : cannot_write(l, RV_EUSAGE);
 }
 
@@ -111,6 +127,7 @@ static rv_status finish(rv__lines *l) { return l->finish ? l->finish(l) : RV_OK;
 
 rv_status rv__lines_run(rv__lines *l, const rv__lines_from *from, rv_source *source) {
     if (from->from_stdin) {
+        RV_TRY(open_output(l));
         RV_TRY(work_on_stdin(l));
         return finish(l);
     }
@@ -119,6 +136,7 @@ rv_status rv__lines_run(rv__lines *l, const rv__lines_from *from, rv_source *sou
     const rv_subset subset = strcmp(split, "test") ? RV_SUBSET_VALID : RV_SUBSET_TEST;
     rv_status status = from->file ? rv__sentences_load(from->file, l->tokenizer, l->most, &all)
                                   : rv__sentences_part(source->kind->pairs(source, subset), split, &all);
+    if (status == RV_OK) status = open_output(l);
     if (status == RV_OK) status = work_on_all(l, &all);
     if (status == RV_OK) status = finish(l);
     rv__sentences_free(&all);

@@ -27,20 +27,23 @@ struct rv__lines {
     void *ctx;
     /* ---- of lines.c */
     FILE *out;
-    const char *out_name;
+    const char *out_path; /* NULL: standard output */
     const rv__sentence *window;
     rv_text *text; /* of each sentence of the window, what is printed */
     rv_progress *bar;
     int64_t done, done_tokens;
 };
 
-/* Print to this file, NULL: standard output. RV_EUSAGE if it cannot be written. rv__lines_close says whether all was.
+/* RV_EUSAGE if the file of --output, which may be NULL, is the one that sentences come from: opened, it would be empty.
  */
-rv_status rv__lines_open(rv__lines *l, const char *path);
+rv_status rv__lines_apart(const rv__lines_from *from, const char *output);
+/* Print to this file, NULL: standard output. RV_EUSAGE if the sentences come from it. It is opened once these are read.
+ * rv__lines_close says whether all was written. */
+rv_status rv__lines_output(rv__lines *l, const rv__lines_from *from, const char *path);
 rv_status rv__lines_close(rv__lines *l, rv_status status);
 /* What is printed of sentence i of the window, its newline included: the lines' from now on. */
 void rv__lines_done(rv__lines *l, int64_t i, rv_text text);
-/* Work on all sentences of `from`, of which parts are the source's. */
+/* Work on all sentences of `from`, of which parts are the source's. RV_EUSAGE if the output cannot be written. */
 rv_status rv__lines_run(rv__lines *l, const rv__lines_from *from, rv_source *source);
 
 #endif

@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW = 4096, COLUMNS = 10 }; /* sentences worked on at a time; columns of conllu */
+#include "data/labels.h"
+#include "data/word_lines.h"
+
+/* Sentences worked on at a time, lines kept for them; columns of conllu. */
+enum { WINDOW = 4096, WINDOW_LINES = 64 * WINDOW, COLUMNS = 10 };
+static const char *const format_name[] = {"auto", "lines", "columns", "conllu"};
 
 bool rv__tags_format_parse(const char *name, rv__tags_format *format) {
-    static const char *const names[] = {"auto", "lines", "columns", "conllu"};
     for (int i = 0; i < 4; i++)
-        if (!strcmp(names[i], name)) {
+        if (!strcmp(format_name[i], name)) {
             *format = (rv__tags_format)i;
             return true;
         }
@@ -21,7 +25,7 @@ bool rv__tags_format_parse(const char *name, rv__tags_format *format) {
 
 /* A line of the input. */
 typedef struct {
-    const char *text; /* without its end, which follows it */
+    char *text; /* without its end, which follows it */
     size_t len, whole;
     int64_t number;   /* from 1 */
     int64_t sentence; /* in the window; -1: of none */
@@ -35,6 +39,7 @@ typedef struct {
     const char *const *tag_name;
     int column;      /* that conllu replaces */
     int word_column; /* of columns, from 0 */
+    rv__columns columns;
     rv_tape *tape;
     FILE *out;
     /* the window */
@@ -44,9 +49,9 @@ typedef struct {
     int64_t n_lines, room_lines, n_words, room_words, n_sentences, room_sentences;
     bool open; /* the last sentence goes on */
     /* what is told of it */
-    int32_t *tag; /* (words) */
-    rv_real *of_word;
-    json_t **object; /* (sentences) */
+    int32_t *tag;     /* (words) */
+    json_t **object;  /* (sentences) */
+    int64_t in_parts; /* sentences so far that are longer than the model takes */
 } session;
 
 static rv_status grow(void *list, int64_t n, int64_t *room, size_t size) {
@@ -75,24 +80,17 @@ static rv_status begin_sentence(session *s) {
 
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'; }
 
-/* Field i, from 0, of a line parted by tabs, or by blanks; false where there are fewer. */
-static bool field_of(const char *text, size_t len, bool tabs, int i, const char **field, size_t *n) {
-    const char *at = text, *end = text + len;
+/* Field i, from 0, of a line parted by tabs; false where there are fewer. */
+static bool field_of(const line *l, int i, rv_text *field) {
+    char *at = l->text, *end = l->text + l->len;
     for (int k = 0;; k++) {
-        while (!tabs && at < end && blank(*at)) at++;
-        const char *from = at;
-        while (at < end && (tabs ? *at != '\t' : !blank(*at))) at++;
-        if (!tabs && from == at) return false;
-        if (k == i) {
-            *field = from, *n = (size_t)(at - from);
-            return true;
-        }
-        if (at == end) return false;
-        at++;
+        char *tab = memchr(at, '\t', (size_t)(end - at));
+        *field = (rv_text){at, (size_t)((tab ? tab : end) - at)};
+        if (k == i) return true;
+        if (!tab) return false;
+        at = tab + 1;
     }
 }
-
-static bool has_tabs(const line *l) { return memchr(l->text, '\t', l->len); }
 
 static rv_status take_words(session *s, line *l) {
     RV_TRY(begin_sentence(s));
@@ -107,38 +105,46 @@ static rv_status take_words(session *s, line *l) {
     return RV_OK;
 }
 
-static bool whole_id(const char *s, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (s[i] < '0' || s[i] > '9') return false;
-    return n > 0;
+static bool whole_id(rv_text id) {
+    for (size_t i = 0; i < id.len; i++)
+        if (id.bytes[i] < '0' || id.bytes[i] > '9') return false;
+    return id.len > 0;
 }
 
-/* Whether the line is a word, and which part of it is. */
-static rv_status word_of(const session *s, const line *l, bool *is, const char **word, size_t *n) {
-    const char *id;
-    size_t digits;
-    *is = false;
-    if (s->format == RV_TAGS_CONLLU) {
-        if (*l->text == '#') return RV_OK;
-        if (!field_of(l->text, l->len, true, COLUMNS - 1, word, n) || !field_of(l->text, l->len, true, 0, &id, &digits))
-            return rv_error(RV_EDATA, "%s:%lld: not ten columns parted by tabs, as CoNLL-U has them; see --format",
-                            s->name, (long long)l->number);
-        *is = whole_id(id, digits);
-        return *is && !field_of(l->text, l->len, true, 1, word, n) ? RV_EDATA : RV_OK;
-    }
-    if (!strncmp(l->text, "-DOCSTART-", l->len < 10 ? l->len : 10) && l->len >= 10) return RV_OK;
-    *is = field_of(l->text, l->len, has_tabs(l), s->word_column, word, n) && *n;
-    return *is ? RV_OK
-               : rv_error(RV_EDATA, "%s:%lld: no word in column %d (data.word_column); see --format", s->name,
-                          (long long)l->number, s->word_column + 1);
+/* Words are refused that training refuses. */
+static rv_status check_word(const session *s, const line *l, rv_text word, int column) {
+    if (word.len && !memchr(word.bytes, 0, word.len)) return RV_OK;
+    return rv_error(RV_EDATA, "%s:%lld: %s in column %d%s; correct the line, or see --format", s->name,
+                    (long long)l->number, word.len ? "a NUL in the word" : "no word", column + 1,
+                    s->format == RV_TAGS_COLUMNS ? " (data.word_column)" : "");
 }
 
-/* A comment of columns: "# ", as rv_tagged_load has it where no word has begun the sentence. */
-static bool is_comment(const session *s, const line *l) {
-    return s->format == RV_TAGS_COLUMNS && !s->open && l->len > 1 && l->text[0] == '#' && l->text[1] == ' ';
+/* What the line is to its sentence, and its word if it is one. Ranges and empty nodes count as comments. */
+static rv_status read_conllu(session *s, line *l, rv__line_kind *kind, rv_text *word) {
+    rv_text id, last;
+    *kind = rv_text_is_blank(l->text, l->len) ? RV__LINE_END : RV__LINE_COMMENT;
+    if (*kind == RV__LINE_END || *l->text == '#') return RV_OK;
+    if (!field_of(l, COLUMNS - 1, &last))
+        return rv_error(RV_EDATA, "%s:%lld: not ten columns parted by tabs, as CoNLL-U has them; see --format", s->name,
+                        (long long)l->number);
+    field_of(l, 0, &id);
+    if (!whole_id(id)) return RV_OK;
+    *kind = RV__LINE_WORD;
+    field_of(l, RV__CONLLU_FORM, word);
+    *word = rv__field_trim(*word);
+    return check_word(s, l, *word, RV__CONLLU_FORM);
 }
 
-static rv_status take_line(session *s, const char *text, size_t len, size_t whole, int64_t number) {
+static rv_status read_columns(session *s, line *l, rv__line_kind *kind, rv_text *word) {
+    rv__word_line columns;
+    RV_TRY(rv__columns_line(&s->columns, l->number, l->text, l->len, &columns));
+    *kind = columns.kind;
+    if (*kind != RV__LINE_WORD) return RV_OK;
+    *word = s->word_column < columns.columns ? columns.field[s->word_column] : (rv_text){0};
+    return check_word(s, l, *word, s->word_column);
+}
+
+static rv_status take_line(session *s, char *text, size_t len, size_t whole, int64_t number) {
     RV_TRY(grow(&s->lines, s->n_lines, &s->room_lines, sizeof *s->lines));
     line *l = &s->lines[s->n_lines++];
     *l = (line){.text = text, .len = len, .whole = whole, .number = number, .sentence = -1, .word = -1};
@@ -146,21 +152,17 @@ static rv_status take_line(session *s, const char *text, size_t len, size_t whol
     if (bad >= 0)
         return rv_error(RV_EDATA, "%s:%lld: byte %lld of the line is not valid UTF-8; convert the text", s->name,
                         (long long)number, (long long)bad + 1);
-    const bool nothing = rv_text_is_blank(text, len);
     if (s->format == RV_TAGS_LINES) {
         RV_TRY(take_words(s, l));
-    } else if (nothing || is_comment(s, l)) {
-        s->open = s->open && !nothing;
-        return RV_OK;
     } else {
-        bool is;
-        const char *word;
-        size_t n;
-        RV_TRY(word_of(s, l, &is, &word, &n));
-        if (!is) return RV_OK;
+        rv__line_kind kind;
+        rv_text word;
+        RV_TRY((s->format == RV_TAGS_CONLLU ? read_conllu : read_columns)(s, l, &kind, &word));
+        if (kind == RV__LINE_END) s->open = false;
+        if (kind != RV__LINE_WORD) return RV_OK;
         if (!s->open) RV_TRY(begin_sentence(s));
         l->word = s->n_words;
-        RV_TRY(add_word(s, word, n));
+        RV_TRY(add_word(s, word.bytes, word.len));
     }
     l->sentence = s->n_sentences - 1;
     s->sentence[l->sentence].n = s->n_words; /* the end of its words, until all are there */
@@ -196,9 +198,26 @@ static json_t *object_of(const session *s, const rv_sentence_words *w, const rv_
     return o;
 }
 
+/* Whether the model takes the sentence part by part, as rv_tag_each cuts it. */
+static rv_status look_for_parts(session *s, const rv_sentence_words *w) {
+    const int64_t most = rv_config_int(s->job->trained->config, "data.max_length");
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < w->n && tokens <= most && w->n > 1; i++) {
+        int32_t *ids;
+        int64_t n, at;
+        RV_TRY(rv_word_tokens(rv_task_source(s->job->trained->task)->in, w->word[i].bytes, w->word[i].len, i == 0, &ids,
+                              &n, &at));
+        free(ids);
+        tokens += n;
+    }
+    s->in_parts += tokens > most;
+    return RV_OK;
+}
+
 static rv_status keep(void *ctx, int64_t i, const rv_tagging *t) {
     session *s = ctx;
     const rv_sentence_words *w = &s->sentence[i];
+    if (s->job->from.file) RV_TRY(look_for_parts(s, w));
     if (s->job->json) s->object[i] = object_of(s, w, t);
     for (int64_t k = 0; k < t->n; k++) s->tag[(w->word - s->words) + k] = t->tag[k];
     return RV_OK;
@@ -228,8 +247,8 @@ static rv_status tag_window(session *s) {
 static const char *told(const session *s, int64_t word) { return s->tag_name[s->tag[word]]; }
 
 static void put_line(session *s, const line *l) {
-    const char *end = l->text + l->len, *field;
-    size_t n;
+    const char *end = l->text + l->len;
+    rv_text field;
     if (s->format == RV_TAGS_LINES) {
         const rv_sentence_words *w = &s->sentence[l->sentence];
         for (int64_t k = 0; k < w->n; k++) fprintf(s->out, "%s%s", k ? " " : "", told(s, l->word + k));
@@ -237,12 +256,12 @@ static void put_line(session *s, const line *l) {
         fwrite(l->text, 1, l->len, s->out);
     } else if (s->format == RV_TAGS_COLUMNS) {
         fwrite(l->text, 1, l->len, s->out);
-        fprintf(s->out, "%c%s", has_tabs(l) || !memchr(l->text, ' ', l->len) ? '\t' : ' ', told(s, l->word));
+        fprintf(s->out, "%c%s", s->columns.tabs || !memchr(l->text, ' ', l->len) ? '\t' : ' ', told(s, l->word));
     } else {
-        field_of(l->text, l->len, true, s->column, &field, &n);
-        fwrite(l->text, 1, (size_t)(field - l->text), s->out);
+        field_of(l, s->column, &field);
+        fwrite(l->text, 1, (size_t)(field.bytes - l->text), s->out);
         fputs(told(s, l->word), s->out);
-        fwrite(field + n, 1, (size_t)(end - field) - n, s->out);
+        fwrite(field.bytes + field.len, 1, (size_t)(end - field.bytes) - field.len, s->out);
     }
     if (l->whole > l->len)
         fwrite(end, 1, l->whole - l->len, s->out);
@@ -250,7 +269,14 @@ static void put_line(session *s, const line *l) {
         fputc('\n', s->out);
 }
 
-static void write_window(session *s) {
+static rv_status put_object(const session *s, const json_t *o) {
+    if (!o) return rv_error(RV_ENOMEM, "no memory for a sentence");
+    if (json_dumpf(o, s->out, JSON_COMPACT) || fputc('\n', s->out) == EOF)
+        return rv_error(RV_EDATA, "cannot write: %s", strerror(errno));
+    return RV_OK;
+}
+
+static rv_status write_window(session *s) {
     int64_t last = -1;
     for (int64_t i = 0; i < s->n_lines; i++) {
         const line *l = &s->lines[i];
@@ -259,16 +285,15 @@ static void write_window(session *s) {
         } else if (l->sentence > last) {
             last = l->sentence;
             json_object_set_new(s->object[last], "line", json_integer(l->number));
-            json_dumpf(s->object[last], s->out, JSON_COMPACT);
-            fputc('\n', s->out);
+            RV_TRY(put_object(s, s->object[last]));
         }
     }
+    return ferror(s->out) ? rv_error(RV_EDATA, "cannot write: %s", strerror(errno)) : RV_OK;
 }
 
 static rv_status finish_window(session *s) {
     rv_status status = tag_window(s);
-    if (status == RV_OK) write_window(s);
-    if (status == RV_OK && ferror(s->out)) status = rv_error(RV_EDATA, "cannot write: %s", strerror(errno));
+    if (status == RV_OK) status = write_window(s);
     for (int64_t i = 0; s->object && i < s->n_sentences; i++) json_decref(s->object[i]);
     free(s->object);
     free(s->tag);
@@ -285,74 +310,126 @@ static bool ends_in(const char *path, const char *with) {
     return n >= k && !strcmp(path + n - k, with);
 }
 
-/* By the name, or else by the first line that is not blank. */
-static rv__tags_format guess(const char *path, const char *text, size_t len) {
-    int tabs = 0;
-    if (ends_in(path, ".conllu") || ends_in(path, ".conllu.gz")) return RV_TAGS_CONLLU;
-    for (size_t i = 0; i < len; i++) tabs += text[i] == '\t';
-    if (tabs == COLUMNS - 1 || (len > 10 && !strncmp(text, "# sent_id ", 10)) ||
-        (len > 12 && !strncmp(text, "# newdoc id ", 12)))
-        return RV_TAGS_CONLLU;
-    return tabs ? RV_TAGS_COLUMNS : RV_TAGS_LINES;
-}
+static bool comment(const char *text, size_t len) { return len > 1 && text[0] == '#' && text[1] == ' '; }
 
+/* By the number of columns of the first line that is not blank and no comment of columns or conllu. Blanks part words
+ * as well as columns, so the user is told. */
 static void choose_format(session *s, const char *text, size_t len) {
-    if (s->format == RV_TAGS_AUTO && !rv_text_is_blank(text, len)) s->format = guess(s->name, text, len);
+    int tabs = 0;
+    if (s->format != RV_TAGS_AUTO || rv_text_is_blank(text, len) || comment(text, len)) return;
+    for (size_t i = 0; i < len; i++) tabs += text[i] == '\t';
+    s->format = tabs == COLUMNS - 1 ? RV_TAGS_CONLLU : tabs ? RV_TAGS_COLUMNS : RV_TAGS_LINES;
+    rv_info("%s: read as %s; --format says otherwise", s->name, format_name[s->format]);
 }
 
-static rv_status run_text(session *s, const char *path) {
-    rv_text t;
-    rv_status status = rv_text_load(strcmp(path, "-") ? path : "/dev/stdin", &t);
-    if (status != RV_OK) return status;
+static void choose_format_of_text(session *s, const rv_text *t) {
+    if (s->format == RV_TAGS_AUTO && (ends_in(s->name, ".conllu") || ends_in(s->name, ".conllu.gz")))
+        s->format = RV_TAGS_CONLLU;
+    size_t whole;
+    for (size_t at = 0; at < t->len && s->format == RV_TAGS_AUTO; at += whole)
+        choose_format(s, t->bytes + at, rv_text_line(t->bytes + at, t->len - at, &whole));
+    if (s->format == RV_TAGS_AUTO) s->format = RV_TAGS_LINES;
+    if (s->format == RV_TAGS_COLUMNS) s->columns = rv__columns_of(s->name, t);
+    s->columns.ragged = true;
+}
+
+static rv_status run_text(session *s, const rv_text *t) {
+    rv_status status = RV_OK;
     int64_t number = 0;
     size_t whole;
-    for (size_t at = 0; at < t.len && s->format == RV_TAGS_AUTO; at += whole)
-        choose_format(s, t.bytes + at, rv_text_line(t.bytes + at, t.len - at, &whole));
-    if (s->format == RV_TAGS_AUTO) s->format = RV_TAGS_LINES;
-    for (size_t at = 0; at < t.len && status == RV_OK; at += whole) {
-        const size_t len = rv_text_line(t.bytes + at, t.len - at, &whole);
-        status = take_line(s, t.bytes + at, len, whole, ++number);
-        if (status == RV_OK && s->n_sentences >= WINDOW && !s->open) status = finish_window(s);
+    choose_format_of_text(s, t);
+    for (size_t at = 0; at < t->len && status == RV_OK; at += whole) {
+        const size_t len = rv_text_line(t->bytes + at, t->len - at, &whole);
+        status = take_line(s, t->bytes + at, len, whole, ++number);
+        const bool full = s->n_sentences >= WINDOW || s->n_lines >= WINDOW_LINES;
+        if (status == RV_OK && full && !s->open) status = finish_window(s);
     }
     if (status == RV_OK) status = finish_window(s);
-    rv_text_free(&t);
+    if (status == RV_OK && s->in_parts)
+        rv_info("%lld sentence%s longer than the model takes (data.max_length): tagged in parts",
+                (long long)s->in_parts, s->in_parts == 1 ? " is" : "s are");
     return status;
+}
+
+/* ---- standard input, as it comes */
+
+/* Its lines since the last sentence was told; those before the first that tells the format wait for it. */
+typedef struct {
+    rv_text *line;
+    int64_t n, room, taken, number;
+} kept;
+
+/* How columns are parted is known only as far as lines have come. */
+static void learn_columns(session *s, const rv_text *t, int64_t number) {
+    const rv__columns one = rv__columns_of(s->name, t);
+    s->columns.path = s->name;
+    s->columns.ragged = true;
+    s->columns.tabs |= one.tabs;
+    if (!s->columns.columns) s->columns.columns = one.columns, s->columns.at = number;
+}
+
+static rv_status take_kept(session *s, kept *k) {
+    for (; k->taken < k->n; k->taken++) {
+        const rv_text *t = &k->line[k->taken];
+        size_t whole;
+        const size_t len = rv_text_line(t->bytes, t->len, &whole);
+        k->number++;
+        if (s->format == RV_TAGS_COLUMNS) learn_columns(s, t, k->number);
+        RV_TRY(take_line(s, t->bytes, len, whole, k->number));
+    }
+    return RV_OK;
+}
+
+static void drop_kept(kept *k) {
+    while (k->n) free(k->line[--k->n].bytes);
+    k->taken = 0;
+}
+
+static rv_status tell_kept(session *s, kept *k) {
+    RV_TRY(finish_window(s));
+    drop_kept(k);
+    return fflush(s->out) ? rv_error(RV_EDATA, "cannot write: %s", strerror(errno)) : RV_OK;
+}
+
+/* Of a line that was read, which is the kept ones' now. */
+static rv_status add_kept(session *s, kept *k, char *text, size_t len) {
+    rv_status status = grow(&k->line, k->n, &k->room, sizeof *k->line);
+    if (status != RV_OK) {
+        free(text);
+        return status;
+    }
+    k->line[k->n++] = (rv_text){text, len};
+    size_t whole;
+    choose_format(s, text, rv_text_line(text, len, &whole));
+    if (s->format == RV_TAGS_AUTO && k->n < WINDOW_LINES) return RV_OK;
+    if (s->format == RV_TAGS_AUTO) s->format = RV_TAGS_LINES;
+    RV_TRY(take_kept(s, k));
+    return s->open ? RV_OK : tell_kept(s, k);
 }
 
 /* Each sentence as soon as it has come; its lines are kept until then. */
 static rv_status run_stream(session *s) {
-    char **kept = NULL, *text = NULL;
-    int64_t n = 0, room_kept = 0, number = 0;
+    kept k = {0};
+    char *text = NULL;
     size_t room = 0;
-    ssize_t len;
+    ssize_t got;
     rv_status status = RV_OK;
-    while (status == RV_OK && (len = getline(&text, &room, stdin)) > 0) {
-        size_t whole;
-        const char *begin = text; /* a text's byte order mark is none of its words */
-        if (!number && len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) begin += 3;
-        const size_t here = rv_text_line(begin, (size_t)len - (size_t)(begin - text), &whole);
-        choose_format(s, begin, here);
-        status = grow(&kept, n, &room_kept, sizeof *kept);
-        if (status != RV_OK) break;
-        kept[n++] = text;
-        const bool undecided = s->format == RV_TAGS_AUTO;
-        if (undecided) s->format = RV_TAGS_LINES; /* a blank line is one in each */
-        status = take_line(s, begin, here, whole, ++number);
-        if (undecided) s->format = RV_TAGS_AUTO;
+    for (bool first = true; status == RV_OK && (got = getline(&text, &room, stdin)) > 0; first = false) {
+        size_t len = (size_t)got;
+        const size_t mark = first ? rv_text_mark(text, len) : 0;
+        if (mark == len) break; /* a byte order mark and nothing more */
+        memmove(text, text + mark, len -= mark);
+        status = add_kept(s, &k, text, len);
         text = NULL, room = 0;
-        if (status != RV_OK || s->open) continue;
-        if (undecided) s->format = RV_TAGS_LINES;
-        status = finish_window(s);
-        if (undecided) s->format = RV_TAGS_AUTO;
-        if (status == RV_OK && fflush(s->out)) status = rv_error(RV_EDATA, "cannot write: %s", strerror(errno));
-        while (n) free(kept[--n]);
     }
+    free(text);
     if (status == RV_OK && ferror(stdin))
         status = rv_error(RV_EDATA, "cannot read standard input: %s", strerror(errno));
-    if (status == RV_OK && s->n_lines) status = finish_window(s);
-    while (n) free(kept[--n]);
-    free(kept);
-    free(text);
+    if (s->format == RV_TAGS_AUTO) s->format = RV_TAGS_LINES;
+    if (status == RV_OK) status = take_kept(s, &k);
+    if (status == RV_OK && s->n_lines) status = tell_kept(s, &k);
+    drop_kept(&k);
+    free(k.line);
     return status;
 }
 
@@ -366,17 +443,13 @@ static rv_status put_example(void *ctx, int64_t i, const rv_example *e) {
     json_t *o = json_pack("{s:I, s:s, s:o, s:o, s:I}", "line", (json_int_t)i + 1, "text", e->source, "tags",
                           names_of(s, e->score.tokens, e->told), "reference", names_of(s, e->score.tokens, e->tag),
                           "right", (json_int_t)e->score.correct);
-    if (!o) return rv_error(RV_ENOMEM, "no memory for a sentence");
-    json_dumpf(o, s->out, JSON_COMPACT);
-    fputc('\n', s->out);
+    const rv_status status = put_object(s, o);
     json_decref(o);
-    return RV_OK;
+    return status;
 }
 
 static rv_status run_part(session *s) {
     const bool valid = s->job->from.split && !strcmp(s->job->from.split, "valid");
-    if (s->job->n_best > 1)
-        return rv_error(RV_EUSAGE, "--nbest is of sentences that are given; name a file with --input");
     return rv_task_examples(s->tape, s->job->trained->task, valid ? RV_SUBSET_VALID : RV_SUBSET_TEST, put_example, s);
 }
 
@@ -397,20 +470,36 @@ static void settings(session *s) {
     s->tag_name = rv_task_source(s->job->trained->task)->class_name;
 }
 
+/* What does not go together, before the output is emptied. */
+static rv_status check(const rv__tags_job *job) {
+    const bool data = rv__lines_of_data(&job->from);
+    if (job->n_best > 1 && !job->json)
+        return rv_error(RV_EUSAGE, "--nbest has no place in lines of tags; give --json, too");
+    if (data && (job->n_best > 1 || job->format != RV_TAGS_AUTO))
+        return rv_error(RV_EUSAGE, "--%s is of sentences that are given; name a file with --input",
+                        job->n_best > 1 ? "nbest" : "format");
+    return rv__lines_apart(&job->from, job->output);
+}
+
+static rv_status run(session *s, const rv_text *text) {
+    const rv__tags_job *job = s->job;
+    if (job->output && !(s->out = fopen(job->output, "we")))
+        return rv_error(RV_EUSAGE, "cannot write %s: %s", job->output, strerror(errno));
+    const rv_status status = job->from.from_stdin ? run_stream(s) : job->from.file ? run_text(s, text) : run_part(s);
+    return close_output(s, status);
+}
+
 rv_status rv__tags_run(const rv__tags_job *job) {
     session s = {.job = job, .format = job->format, .out = stdout};
     s.name = job->from.file ? job->from.file : "standard input";
     settings(&s);
-    if (job->n_best > 1 && !job->json)
-        return rv_error(RV_EUSAGE, "--nbest has no place in lines of tags; give --json, too");
+    RV_TRY(check(job));
     if (!(s.tape = rv_tape_create())) return RV_ENOMEM;
-    rv_status status = RV_OK;
-    if (job->output && !(s.out = fopen(job->output, "we")))
-        status = rv_error(RV_EUSAGE, "cannot write %s: %s", job->output, strerror(errno));
-    if (status == RV_OK) {
-        status = job->from.from_stdin ? run_stream(&s) : job->from.file ? run_text(&s, job->from.file) : run_part(&s);
-        status = close_output(&s, status);
-    }
+    rv_text text = {0};
+    rv_status status = RV_OK; /* what is asked for is read before the output is emptied */
+    if (job->from.file) status = rv_text_load(strcmp(job->from.file, "-") ? job->from.file : "/dev/stdin", &text);
+    if (status == RV_OK) status = run(&s, &text);
+    rv_text_free(&text);
     free(s.lines);
     free(s.words);
     free(s.sentence);
