@@ -22,7 +22,9 @@ rv_status rv_word_tokens(rv_tokenizer *tok, const char *word, size_t len, bool l
     if (rv_tokenizer_get_spec(tok).type == RV_TOKENS_WORD) {
         *n = 1;
         if (!(*ids = malloc(sizeof **ids))) return rv_error(RV_ENOMEM, "no memory for a word");
-        return rv_word_id(tok, word, len, *ids);
+        const rv_status known = rv_word_id(tok, word, len, *ids);
+        if (known != RV_OK) free(*ids), *ids = NULL;
+        return known;
     }
     char *text = malloc(len + 2);
     if (!text) return rv_error(RV_ENOMEM, "no memory for a word");
@@ -35,6 +37,7 @@ rv_status rv_word_tokens(rv_tokenizer *tok, const char *word, size_t len, bool l
     if (status == RV_OK && !leads) status = rv_tokenizer_encode(tok, " ", 1, &blank, &blanks);
     if (status == RV_OK && !leads) *first = blanks == 1 && *n > 1 && (*ids)[0] == blank[0];
     free(blank);
+    if (status != RV_OK) free(*ids), *ids = NULL;
     return status;
 }
 
