@@ -425,6 +425,9 @@ def main():
         import torch
     except ImportError:
         sys.exit("peer.py: this Python has no torch (Debian: python3-torch and libopenblas0-openmp, with /usr/bin/python3)")
+    if not openblas() and "Math Kernel Library" not in torch.__config__.show():
+        print("warning: PyTorch multiplies with no fast BLAS here: its times say nothing of it "
+              "(Debian: apt-get install libopenblas0-openmp)", file=sys.stderr)
     torch.set_num_threads(a.threads)
     c = dict(WORKLOADS[a.workload])
     if a.tiny:
