@@ -272,7 +272,7 @@ class Tagging(Command):
 
     def test_conllu_in_and_out(self):
         with open("test.conllu") as f: text = f.read()
-        text = text.replace("3\t", "2.1\tempty" + "\t_" * 8 + "\n3\t", 1)
+        text = text.replace("\n3\t", "\n2.1\tempty" + "\t_" * 8 + "\n3\t", 1)
         for ending in "\n", "\r\n":
             data = text.replace("\n", ending).encode()
             with open("given.conllu", "wb") as f: f.write(data)
@@ -295,7 +295,7 @@ class Tagging(Command):
         with open("bad.txt") as f:
             self.refused(3, "standard input:2: byte 3 of the line is not valid UTF-8", "predict", "runs/softmax", "--stdin", stdin=f)
         self.write("bad.conllu", "1\tAnna\t_\n")
-        self.refused(3, r"bad\.conllu:1: not ten columns parted by tabs", "predict", "runs/softmax", "--input", "bad.conllu")
+        self.refused(3, r"bad\.conllu:1: 3 columns where a line of CoNLL-U has 10", "predict", "runs/softmax", "--input", "bad.conllu")
         self.write("bad.tsv", "a\tb\n\t c\n")
         self.refused(3, r"bad\.tsv:2: no word in column 1", "predict", "runs/softmax", "--input", "bad.tsv")
         self.refused(3, "none.txt: cannot open: No such file", "predict", "runs/softmax", "--input", "none.txt")

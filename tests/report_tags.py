@@ -135,6 +135,14 @@ def check_page(report, page):
     assert page.count("<div class='h3'>") == differ > 0, differ
 
 
+LEARNS = """name: learns
+task: tagging
+data: {train: train, valid: test, test: test, format: columns}
+tokenizer: {type: word}
+model: {encoder: {type: rnn, cell: gru, num_layers: 1, hidden_size: 4}, embedding_dim: 4, crf: %s}
+train: {batch: {size: 8}, max_steps: 3, optimizer: {type: adam, lr: 1e-2}}
+metrics: [loss, accuracy]
+"""
 COUNTS = """name: counts
 task: tagging
 data: {train: train, valid: test, test: test, format: columns}
@@ -145,18 +153,20 @@ metrics: [loss, accuracy]
 
 
 def one_run(ravel, base, check_folder):
-    """The report of a single run of a model that counts: no gradients, and what follows what in probabilities."""
-    for order in 0, 1, 2:
-        with open(os.path.join(base, "counts.yaml"), "w") as f: f.write(COUNTS % order)
-        run = os.path.join(base, "runs", f"counts-{order}")
-        for command in ("train", "-q", "counts.yaml", f"checkpoint.dir={run}"), ("report", "-q", run):
+    """The report of a single run: a tagger's gradients flow over no distance; what follows what in a model's own measure."""
+    runs = [(f"counts-{order}", COUNTS % order, ["probabilities"] if order else []) for order in (0, 1, 2)]
+    runs += [("softmax", LEARNS % "false", []), ("crf", LEARNS % "true", ["scores"])]
+    for name, experiment, kinds in runs:
+        with open(os.path.join(base, "run.yaml"), "w") as f: f.write(experiment)
+        run = os.path.join(base, "runs", name)
+        for command in ("train", "-q", "run.yaml", f"checkpoint.dir={run}"), ("report", "-q", run):
             subprocess.run([ravel, *command], cwd=base, check=True, stdout=subprocess.DEVNULL)
         assert not check_folder(run)[0], "a number differs"
         with open(os.path.join(run, "report.json")) as f: report = json.load(f)
         with open(os.path.join(run, "report.html"), encoding="utf-8") as f: page = f.read()
-        assert [t["kind"] for t in report.get("transitions", [])] == (["probabilities"] if order else [])
+        assert [t["kind"] for t in report.get("transitions", [])] == kinds, (name, report.get("transitions"))
         assert "gradient_flow" not in report and "disagreements" not in report
-        assert ("a row adds up to 1" in plain(page)) == (order > 0) and "Quality by tag" in page
+        assert ("a row adds up to 1" in plain(page)) == (kinds == ["probabilities"]) and "Quality by tag" in page
 
 
 def self_test(ravel, check_folder, checker):

@@ -202,7 +202,7 @@ static rv_status check_bins(const rv_comparison *c, const rv_config *model) {
 static rv_status check_flow(const rv_comparison *c, const rv_config *model, const char *label) {
     static const char key[] = "compare.gradient_flow", length[] = "compare.gradient_flow.length";
     const rv_task_kind *task = rv_task_find(rv_config_text(model, "task"));
-    if (rv_config_has(c->config, key) && task->head->reads != RV_READS_DECODER && task->head->reads != RV_READS_POOLED)
+    if (rv_config_has(c->config, key) && !rv_head_flows(task->head))
         return rv_error(RV_EUSAGE,
                         "%s: %s: model '%s' is told its loss at each position, so that no distance is measured; leave "
                         "it out",

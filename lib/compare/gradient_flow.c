@@ -183,7 +183,7 @@ static rv_status document(const flow *f, const char *loss, int64_t length, json_
 rv_status rv_gradient_flow(rv_tape *tape, rv_task *task, int64_t length, json_t **out) {
     const rv_model_config *c = rv_model_get_config(rv_task_model(task));
     *out = NULL;
-    if (!c->decoder.kind && c->head.kind->reads != RV_READS_POOLED)
+    if (!rv_head_flows(c->head.kind))
         return rv_error(RV_EUSAGE, "the model is told its loss at each position, so that there is no distance over "
                                    "which its gradient flows; take one that tells something of a whole sequence");
     flow *f = rv_alloc(sizeof *f);

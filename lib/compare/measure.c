@@ -250,17 +250,14 @@ static json_t *classes_of(rv_task *task) {
     return list;
 }
 
-enum { MOST_STEPS = 101 }; /* a page has room for no more */
-
 /* What the model holds of two tags next to each other; *out NULL: nothing. Logarithms; null: cannot be. */
 static rv_status steps_of(rv_task *task, json_t **out) {
     static const char *const names[] = {[RV_STEPS_SCORES] = "scores", [RV_STEPS_PROBABILITIES] = "probabilities"};
     const int64_t n = rv_task_source(task)->n_classes + 1;
     *out = NULL;
-    if (n > MOST_STEPS) return RV_OK;
+    if (n > RV__PAGE_CLASSES + 1) return RV_OK;
     double *x = rv_alloc(rv_size_mul((size_t)(n * n), sizeof *x));
     rv_steps kind = RV_STEPS_NONE;
-    *out = NULL;
     rv_status status = x ? rv_model_steps(rv_task_model(task), x, &kind) : RV_ENOMEM;
     if (status == RV_OK && kind != RV_STEPS_NONE) {
         json_t *rows = json_array();
@@ -336,7 +333,7 @@ static rv_status measure(const char *dir, const rv_measure_options *o, rv_tape *
         RV_TRY(write_attention(tape, t->task, o->pictures, path));
     RV_TRY(rv_stop_requested());
     RV_TRY(locate(path, dir, "gradient_flow.json", &there));
-    if (there || !o->gradient_flow || rv_model_counts(rv_task_model(t->task))) return RV_OK;
+    if (there || !o->gradient_flow || !rv_head_flows(rv_task_kind_of(t->task)->head)) return RV_OK;
     json_t *flow;
     RV_TRY(rv_gradient_flow_trained(tape, t, o->flow_length, &flow));
     rv_status status = rv_json_write(flow, path);

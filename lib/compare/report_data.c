@@ -258,6 +258,8 @@ rv__train_point rv__run_log_at(const rv__run_log *l, int64_t step) {
 
 static double ratio(const double s[RV_SUMS]) { return s[0] / s[1]; }
 static double bits(const double s[RV_SUMS]) { return s[0] / s[1] / log(2.); }
+/* As eval has it: nothing that is told breaks nothing. */
+static double malformed(const double s[RV_SUMS]) { return s[1] > 0 ? s[0] / s[1] : 0; }
 static double perplexity(const double s[RV_SUMS]) { return exp(s[0] / s[1]); }
 static double bleu(const double s[RV_SUMS]) {
     rv_bleu_stats b = {.hyp_len = (int64_t)s[2 * RV_BLEU_ORDER], .ref_len = (int64_t)s[2 * RV_BLEU_ORDER + 1]};
@@ -275,7 +277,9 @@ static double chrf(const double s[RV_SUMS]) {
     return c.ref[0] ? rv_chrf_from_stats(&(rv_chrf_options){0}, &c) : NAN;
 }
 
-static double span_f1(const double s[RV_SUMS]) { return 2 * s[0] / (s[1] + s[2]); }
+static double span_f1(const double s[RV_SUMS]) {
+    return rv_spans_f1(&(rv_span_counts){.right = (int64_t)s[0], .told = (int64_t)s[1], .gold = (int64_t)s[2]});
+}
 static double macro_f1(const double s[RV_SUMS]) { return rv_macro_f1(RV_F1_CLASSES, s); }
 
 const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
@@ -291,7 +295,7 @@ const rv__metric_kind rv__metric_kinds[RV__METRIC_KINDS] = {
     {"known_accuracy", ratio, 2, {RV__KNOWN, RV__KNOWN + 1}},
     {"unknown_accuracy", ratio, 2, {RV__UNKNOWN, RV__UNKNOWN + 1}},
     {"span_f1", span_f1, 3, {RV__SPANS}},
-    {"malformed", ratio, 2, {RV__MALFORMED, RV__SPANS + 1}},
+    {"malformed", malformed, 2, {RV__MALFORMED, RV__SPANS + 1}},
 };
 
 rv__metric_kind rv__recall_of(uint64_t tags) {

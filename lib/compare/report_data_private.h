@@ -9,7 +9,10 @@
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
 #include "evaluate/classes.h"
+#include "evaluate/spans.h"
 #include "config/metric.h"
+
+enum { RV__PAGE_CLASSES = 50 }; /* classes or tags that a page has room for, in a table or in a list */
 
 /* The sums of an example, in this order: after those of single numbers BLEU's counts and totals of each order and the
  * two lengths; then chrF's n-grams of the hypothesis, of the reference and of both, of each order. */

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "compare/report_quality_private.h"
 
-enum { MOST = 50, NUMBERS_LEAST = 3, NUMBERS_MOST = 64, SENTENCES = 5, PAIRS_MOST = 3 };
+enum { NUMBERS_LEAST = 3, NUMBERS_MOST = 64, SENTENCES = 5, PAIRS_MOST = 3 };
 
 static void add(json_t *parts, const char *key, json_t *item) {
     if (!json_object_get(parts, key)) json_object_set_new(parts, key, json_array());
@@ -19,7 +19,7 @@ static void add(json_t *parts, const char *key, json_t *item) {
 static const rv__examples *first_of(const rv__quality *d, const rv__group *g) {
     for (int k = 0; k < d->in->n_models; k++) {
         const rv__examples *e = g[k].n ? &d->e[g[k].run[0]] : NULL;
-        if (e && e->n && e->tags && e->n_classes && e->n_classes <= MOST) return e;
+        if (e && e->n && e->tags && e->n_classes && e->n_classes <= RV__PAGE_CLASSES) return e;
     }
     return NULL;
 }
@@ -94,7 +94,7 @@ static int64_t number_of(const char *tag) {
 
 /* The tags of each number, numbers rising; none where there are few numbers, which then are but names. */
 static json_t *find_numbers(const rv__examples *e, groups *by) {
-    int64_t number[MOST], last = -1;
+    int64_t number[RV__PAGE_CLASSES], last = -1;
     json_t *list = json_array();
     by->n = 0;
     for (int i = 0; i < e->n_classes; i++)
@@ -185,7 +185,7 @@ static rv_status add_pairs(const rv__quality *d, const char *setting, const rv__
 
 static void add_transitions(const rv__quality *d, const char *setting, const rv__group *g, json_t *parts) {
     for (int k = 0; k < d->in->n_models; k++) {
-        if (!g[k].n || d->e[g[k].run[0]].n_classes > MOST) continue;
+        if (!g[k].n || d->e[g[k].run[0]].n_classes > RV__PAGE_CLASSES) continue;
         const json_t *steps = json_object_get(d->facts[g[k].run[0]].measured, "steps");
         if (!steps) continue;
         add(parts, "transitions",

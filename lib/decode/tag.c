@@ -28,12 +28,13 @@ typedef struct {
     int32_t *tag;        /* (n_best words): of a sentence (n_best, n) */
     double *probability; /* (sentences, n_best) */
     int *taggings;       /* (sentences) */
+    int64_t *parts;      /* (sentences) */
     rv_real *of_word;    /* (words) */
 } work;
 
 static void work_free(work *w) {
-    void *const all[] = {w->at,    w->ids,   w->begin, w->first,       w->letter_at, w->letter,
-                         w->shape, w->units, w->tag,   w->probability, w->taggings,  w->of_word};
+    void *const all[] = {w->at,    w->ids, w->begin,       w->first,    w->letter_at, w->letter, w->shape,
+                         w->units, w->tag, w->probability, w->taggings, w->parts,     w->of_word};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -51,9 +52,10 @@ static bool make_room(work *w) {
     w->tag = malloc(rv_size_mul(n_best * words, sizeof *w->tag));
     w->probability = malloc(rv_size_mul(n_best * sentences, sizeof *w->probability));
     w->taggings = calloc(sentences, sizeof *w->taggings);
+    w->parts = calloc(sentences, sizeof *w->parts);
     w->of_word = malloc(words * sizeof *w->of_word);
     return w->begin && w->first && w->letter_at && w->shape && w->units && w->tag && w->probability && w->taggings &&
-           w->of_word;
+           w->parts && w->of_word;
 }
 
 /* ---- words to ids */
@@ -105,6 +107,7 @@ static void cut(work *w, int64_t sentence) {
     for (int64_t k = w->at[sentence], from = k; k < end; k++) {
         const bool last = k + 1 == end, full = !last && w->begin[k + 2] - w->begin[from] > w->o->most;
         if (!last && !full) continue;
+        w->parts[sentence]++;
         w->units[w->n_units++] = (unit){.sentence = sentence,
                                         .from = from,
                                         .n = k + 1 - from,
@@ -242,6 +245,7 @@ static rv_status give(const work *w, rv_tag_sink sink, void *ctx) {
     for (int64_t i = 0; i < w->sentences; i++) {
         const rv_tagging t = {.n = w->sentence[i].n,
                               .taggings = w->taggings[i],
+                              .parts = w->parts[i],
                               .tag = w->tag + w->o->n_best * w->at[i],
                               .probability = w->probability + i * w->o->n_best,
                               .of_word = w->of_word + w->at[i]};

@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
     int64_t n;
     int taggings;              /**< there are, up to n_best; 1 of a sentence that was tagged in parts */
+    int64_t parts;             /**< in which it was tagged: 1, 0 without words, more where it is too long for one */
     const int32_t *tag;        /**< (taggings, n), the most probable one first */
     const double *probability; /**< (taggings) of each as a whole */
     const rv_real *of_word;    /**< (n) of the first one's tag of each word, whatever the others are */

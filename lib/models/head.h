@@ -59,7 +59,8 @@ struct rv_head_kind {
                        double label_smoothing);
     /** Every row alone, from the same x, which needs no gradient: row (B). Of targets of tokens, nats (B, T) is the
      *  negative log probability of each, 0 where none is wanted, and best (B, T) the most probable id there, of equals
-     *  the lower one; both batch-major, NULL of other heads. False: sticky error. */
+     *  the lower one; both batch-major, NULL of other heads. A tagging is one prediction: a row's nats stand at its
+     * first word. False: sticky error. */
     bool (*score)(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
                   double *nats, int32_t *best);
     /** Tags: the chain whose paths are the taggings of b's rows, from the same x; the tape's. b->out is not read. NULL
@@ -77,6 +78,11 @@ struct rv_head_kind {
 
 /** By name, or NULL. */
 RV_API const rv_head_kind *rv_head_find(const char *name);
+
+/** True if its loss is told after a sequence has been read, so that there is a distance over which gradients flow. */
+static inline bool rv_head_flows(const rv_head_kind *k) {
+    return k->reads == RV_READS_DECODER || k->reads == RV_READS_POOLED;
+}
 
 /** Declare pooling.* and head.weight (O, D), head.bias (O), and of a CRF head.transition (O, O) [from, to], head.start
  *  and head.stop (O). tied: a weight (O, D) to use, declared by somebody else.

@@ -1,8 +1,7 @@
-/* What a head does, by an HMM: all paths through a sentence's tags, or the best of them. */
+/* The loss by an HMM: all paths through a sentence's tags. */
 #include <math.h>
 
 #include "kernels/chain.h"
-#include "models/head.h"
 #include "models/hmm_private.h"
 
 /* A batch's chain with room for its kernels. */
@@ -37,25 +36,4 @@ rv_tensor *rv_hmm_loss(rv_tape *tape, rv_hmm *h, const rv_batch *b) {
         words += b->source.lengths[i];
     }
     return rv_constant(tape, 0, NULL, &(rv_real){(rv_real)(nats / words)});
-}
-
-bool rv_hmm_score(rv_tape *tape, rv_hmm *h, const rv_batch *b, rv_row_score *row, double *nats, int32_t *best) {
-    paths p;
-    if (!open_paths(tape, h, b, &p)) return false;
-    const int64_t T = b->T, K = p.c.K;
-    rv_real *marginal = rv_tape_alloc(tape, (size_t)(b->B * T * K) * sizeof *marginal);
-    if (!marginal) return false;
-    rv_chain_marginals(&p.c, p.room, marginal, p.log_z);
-    rv_chain_best(&p.c, p.room, best, NULL);
-    for (int64_t i = 0; i < b->B; i++) {
-        if (!isfinite(p.log_z[i])) return rv_head_no_path(tape, p.log_z[i]);
-        row[i] = (rv_row_score){.nats = p.log_z[i] - p.score[i], .tokens = b->source.lengths[i]};
-        for (int64_t t = 0; t < T; t++) {
-            const int32_t tag = b->out[i * T + t];
-            const bool within = t < row[i].tokens;
-            nats[i * T + t] = within ? -log((double)marginal[(i * T + t) * K + tag]) : 0;
-            row[i].correct += within && best[i * T + t] == tag;
-        }
-    }
-    return true;
 }

@@ -107,7 +107,8 @@ static rv_tensor *hmm_loss(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_bat
 
 static bool hmm_score(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, bool time_major, rv_row_score *row,
                       double *nats, int32_t *best) {
-    return rv_hmm_score(tape, rv_head_hmm(h), b, row, nats, best);
+    rv_chain c;
+    return rv_hmm_chain(tape, rv_head_hmm(h), &b->source, &c) && rv_head_score_chain(tape, &c, b, row, nats, best);
 }
 
 static bool hmm_chain(rv_tape *tape, rv_head *h, rv_tensor *x, const rv_batch *b, rv_chain *out) {

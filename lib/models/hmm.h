@@ -71,10 +71,7 @@ RV_API rv_status rv_hmm_steps(rv_hmm *h, double *steps);
  * RV_ENOMEM. */
 RV_API rv_status rv_hmm_weights(rv_hmm *h, double bigram[2], double trigram[3]);
 
-/** What a head of this kind does, see rv_head_kind. The loss is that of a CRF: the mean over words of -log p(tags |
- *  words), a constant. A row's nats are its share of that sum; nats (B, T) are -log of each tag's own probability, and
- *  best (B, T) is the most probable path [Viterbi 1967]. NULL or false: sticky error; RV_EDATA as above. */
+/** That of a CRF: the mean over words of -log p(tags | words), a constant. NULL: sticky error; RV_EDATA as above. */
 RV_API rv_tensor *rv_hmm_loss(rv_tape *tape, rv_hmm *h, const rv_batch *b);
-RV_API bool rv_hmm_score(rv_tape *tape, rv_hmm *h, const rv_batch *b, rv_row_score *row, double *nats, int32_t *best);
 
 #endif

@@ -84,6 +84,20 @@ void rv__fraction_unused(const rv_config *c, const rv_checkpoint *saved, const c
                 rv_config_text(c, "data.dataset"), what);
 }
 
+void rv__fractions(const rv_config *c, const rv_checkpoint *saved, const char *valid, const char *test,
+                   double *train_fraction, double *test_fraction) {
+    static const char train_key[] = "data.train_fraction", test_key[] = "data.test_fraction";
+    static const char validates[] = "a file of its own to validate on", tests[] = "a file of its own to test on";
+    const bool dataset = rv_config_has(c, "data.dataset");
+    *train_fraction = *test_fraction = 0;
+    if (!valid)
+        *train_fraction = rv_config_real(c, train_key);
+    else if (dataset)
+        rv__fraction_unused(c, saved, train_key, validates);
+    if (!valid && !test) *test_fraction = rv_config_real(c, test_key);
+    if (dataset && (valid || test)) rv__fraction_unused(c, saved, test_key, test ? tests : validates);
+}
+
 double rv__replace_rare(const rv_config *c) {
     return rv_config_has(c, "train.replace_rare") ? rv_config_real(c, "train.replace_rare") : 0;
 }

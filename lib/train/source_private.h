@@ -26,6 +26,9 @@ rv_status rv__no_part(rv_subset subset);
 /* Warn of data.train_fraction or test_fraction (key) if the experiment gives it, though the data set has `what`. A run
  * that goes on was told when it began, and of what a checkpoint keeps all keys are given. */
 void rv__fraction_unused(const rv_config *c, const rv_checkpoint *saved, const char *key, const char *what);
+/* What is held back of train's rows for the parts that there is no file of, which valid and test name, or NULL. */
+void rv__fractions(const rv_config *c, const rv_checkpoint *saved, const char *valid, const char *test,
+                   double *train_fraction, double *test_fraction);
 
 /* train.replace_rare, or 0 where it does not apply. */
 double rv__replace_rare(const rv_config *c);

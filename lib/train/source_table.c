@@ -47,20 +47,6 @@ static rv_status at_columns(const rv_config *c, rv_status status) {
 
 static const char needs[] = "classification";
 
-static const char validates[] = "a file of its own to validate on", tests[] = "a file of its own to test on";
-
-/* Parts that there is no file of are held back. */
-static void read_fractions(const rv_config *c, const rv_checkpoint *saved, rv_table_files *files) {
-    static const char train[] = "data.train_fraction", test[] = "data.test_fraction";
-    const bool dataset = rv_config_has(c, "data.dataset");
-    if (!files->valid)
-        files->train_fraction = rv_config_real(c, train);
-    else if (dataset)
-        rv__fraction_unused(c, saved, train, validates);
-    files->test_fraction = files->valid || files->test ? 0 : rv_config_real(c, test);
-    if (dataset && (files->valid || files->test)) rv__fraction_unused(c, saved, test, files->test ? tests : validates);
-}
-
 /* `saved`, or NULL of a run that begins. */
 static rv_status load_data(table *t, const rv_checkpoint *saved, rv_tokenizer *tokenizer, const char *const *classes,
                            int n) {
@@ -81,7 +67,7 @@ static rv_status load_data(table *t, const rv_checkpoint *saved, rv_tokenizer *t
         files.test = rv_config_text(c, "data.test");
         files.format = format_of(files.train);
     }
-    if (status == RV_OK) read_fractions(c, saved, &files);
+    if (status == RV_OK) rv__fractions(c, saved, files.valid, files.test, &files.train_fraction, &files.test_fraction);
     read_columns(c, &files);
     if (status == RV_OK)
         status = rv_table_load(&files, &spec, tokenizer, classes, n, rv_config_int(c, "data.max_length"), &t->data);

@@ -324,10 +324,6 @@ static void read_settings(const rv_config *c, rv_tagged_files *files) {
                                                            : RV_TAGGED_UPOS;
     if (rv_config_has(c, "data.word_column")) files->word_column = (int)rv_config_int(c, "data.word_column");
     if (rv_config_has(c, "data.tag_column")) files->tag_column = (int)rv_config_int(c, "data.tag_column");
-    if (!files->valid && rv_config_has(c, "data.train_fraction"))
-        files->train_fraction = rv_config_real(c, "data.train_fraction");
-    if (!files->valid && !files->test && rv_config_has(c, "data.test_fraction"))
-        files->test_fraction = rv_config_real(c, "data.test_fraction");
 }
 
 /* What a checkpoint has; all NULL: to be made. */
@@ -338,7 +334,7 @@ typedef struct {
     int n_tags;
 } given;
 
-static rv_status load_data(tagged *t, given *g) {
+static rv_status load_data(tagged *t, const rv_checkpoint *saved, given *g) {
     const rv_config *c = t->rows.base.config;
     const rv_tokenizer_spec spec = rv__tokenizer_spec(c);
     rv_tagged_files files = {0};
@@ -355,6 +351,7 @@ static rv_status load_data(tagged *t, given *g) {
         files.format = format_of(c, files.train);
     }
     read_settings(c, &files);
+    if (status == RV_OK) rv__fractions(c, saved, files.valid, files.test, &files.train_fraction, &files.test_fraction);
     if (status == RV_OK) {
         status = rv_tagged_load(&files, &spec, g->words, g->letters, g->tag_name, g->n_tags,
                                 rv_config_int(c, "data.max_length"), &t->data);
@@ -383,7 +380,7 @@ static rv_status load(tagged *t, const rv_checkpoint *saved, bool with_data, giv
         RV_TRY(rv__classes_open(saved, needs, &g->names, &g->tag_name, &g->n_tags));
         RV_TRY(rv_items_read_fields(saved, rv__span_fields, &t->rows.base));
     }
-    return with_data ? load_data(t, g) : take_saved(t, g);
+    return with_data ? load_data(t, saved, g) : take_saved(t, g);
 }
 
 /* ---- beginning and end */

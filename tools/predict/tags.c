@@ -105,12 +105,6 @@ static rv_status take_words(session *s, line *l) {
     return RV_OK;
 }
 
-static bool whole_id(rv_text id) {
-    for (size_t i = 0; i < id.len; i++)
-        if (id.bytes[i] < '0' || id.bytes[i] > '9') return false;
-    return id.len > 0;
-}
-
 /* Words are refused that training refuses. */
 static rv_status check_word(const session *s, const line *l, rv_text word, int column) {
     if (word.len && !memchr(word.bytes, 0, word.len)) return RV_OK;
@@ -121,17 +115,11 @@ static rv_status check_word(const session *s, const line *l, rv_text word, int c
 
 /* What the line is to its sentence, and its word if it is one. Ranges and empty nodes count as comments. */
 static rv_status read_conllu(session *s, line *l, rv__line_kind *kind, rv_text *word) {
-    rv_text id, last;
-    *kind = rv_text_is_blank(l->text, l->len) ? RV__LINE_END : RV__LINE_COMMENT;
-    if (*kind == RV__LINE_END || *l->text == '#') return RV_OK;
-    if (!field_of(l, COLUMNS - 1, &last))
-        return rv_error(RV_EDATA, "%s:%lld: not ten columns parted by tabs, as CoNLL-U has them; see --format", s->name,
-                        (long long)l->number);
-    field_of(l, 0, &id);
-    if (!whole_id(id)) return RV_OK;
-    *kind = RV__LINE_WORD;
-    field_of(l, RV__CONLLU_FORM, word);
-    *word = rv__field_trim(*word);
+    rv__word_line columns;
+    RV_TRY(rv__conllu_line(s->name, l->number, l->text, l->len, &columns));
+    *kind = columns.kind == RV__LINE_RANGE || columns.kind == RV__LINE_EMPTY_NODE ? RV__LINE_COMMENT : columns.kind;
+    if (*kind != RV__LINE_WORD) return RV_OK;
+    *word = rv__field_trim(columns.field[RV__CONLLU_FORM]);
     return check_word(s, l, *word, RV__CONLLU_FORM);
 }
 
@@ -198,26 +186,10 @@ static json_t *object_of(const session *s, const rv_sentence_words *w, const rv_
     return o;
 }
 
-/* Whether the model takes the sentence part by part, as rv_tag_each cuts it. */
-static rv_status look_for_parts(session *s, const rv_sentence_words *w) {
-    const int64_t most = rv_config_int(s->job->trained->config, "data.max_length");
-    int64_t tokens = 0;
-    for (int64_t i = 0; i < w->n && tokens <= most && w->n > 1; i++) {
-        int32_t *ids;
-        int64_t n, at;
-        RV_TRY(rv_word_tokens(rv_task_source(s->job->trained->task)->in, w->word[i].bytes, w->word[i].len, i == 0, &ids,
-                              &n, &at));
-        free(ids);
-        tokens += n;
-    }
-    s->in_parts += tokens > most;
-    return RV_OK;
-}
-
 static rv_status keep(void *ctx, int64_t i, const rv_tagging *t) {
     session *s = ctx;
     const rv_sentence_words *w = &s->sentence[i];
-    if (s->job->from.file) RV_TRY(look_for_parts(s, w));
+    s->in_parts += s->job->from.file && t->parts > 1;
     if (s->job->json) s->object[i] = object_of(s, w, t);
     for (int64_t k = 0; k < t->n; k++) s->tag[(w->word - s->words) + k] = t->tag[k];
     return RV_OK;
@@ -465,7 +437,9 @@ static rv_status close_output(session *s, rv_status status) {
 
 static void settings(session *s) {
     const rv_config *c = s->job->trained->config;
-    s->column = rv_config_is(c, "data.tags", "xpos") ? 4 : rv_config_is(c, "data.tags", "feats") ? 5 : 3;
+    s->column = rv_config_is(c, "data.tags", "xpos")    ? RV__CONLLU_XPOS
+                : rv_config_is(c, "data.tags", "feats") ? RV__CONLLU_FEATS
+                                                        : RV__CONLLU_UPOS;
     if (rv_config_has(c, "data.word_column")) s->word_column = (int)rv_config_int(c, "data.word_column") - 1;
     s->tag_name = rv_task_source(s->job->trained->task)->class_name;
 }

@@ -73,7 +73,9 @@ static json_t *diverged_by_log(const char *dir) {
 
 static bool is_complete(const char *dir, const rv_config *config) {
     char path[RV__PATH]; /* not every model has attention */
-    return rv_measured(dir, config) && rv__path(path, "%s/gradient_flow.json", dir) == RV_OK && !access(path, R_OK);
+    if (!rv_measured(dir, config)) return false;
+    return !rv_head_flows(rv_task_find(rv_config_text(config, "task"))->head) ||
+           (rv__path(path, "%s/gradient_flow.json", dir) == RV_OK && !access(path, R_OK));
 }
 
 /* The lock, because a run that is still training must not be measured, and two reports at once must not write the same
